@@ -1,0 +1,319 @@
+"""The forecaster sees the past only, answers the same in any block, and serves any link."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import twin.forecast.forecaster as module
+from twin.demand.synthetic import generate
+from twin.demand.trace import KPIS
+from twin.demand.varied import varied
+from twin.errors import InputError
+from twin.forecast.card import Normalisation
+from twin.forecast.forecaster import Forecaster, evaluate
+from twin.forecast.windows import Windows, forward_filled
+
+MODELS = Path(__file__).parents[2] / "models"
+SHIPPED = ("bilstm", "bilstm_traffic")
+HISTORY = 600
+
+Kpis = dict[str, NDArray[np.float64]]
+
+
+@pytest.fixture(params=SHIPPED)
+def forecaster(request: pytest.FixtureRequest) -> Forecaster:
+    return Forecaster.load(MODELS / f"{request.param}.onnx")
+
+
+@pytest.fixture
+def kpis() -> Kpis:
+    return generate(3, facilities=3, samples=800)
+
+
+def forecasts(forecaster: Forecaster, kpis: Kpis, start: int, stop: int) -> NDArray[np.float64]:
+    bound = forecaster.bind(kpis, HISTORY, start, stop)
+    return np.array([bound.at(sample) for sample in range(start, stop)])
+
+
+# What is shipped
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_is_the_papers_network_in_three_fused_nodes(name: str) -> None:
+    card = Forecaster.load(MODELS / f"{name}.onnx").card
+    assert card.name == name
+    assert (card.window, card.horizon, card.lstm_nodes) == (10, 1, 3)
+    assert card.opset <= 18
+    if name == "bilstm":
+        assert card.features == KPIS
+        assert card.parameters == 705_665
+    else:
+        assert card.features == ("internet",)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_card_tells_the_error_beside_persistence_and_a_linear_model(name: str) -> None:
+    scores = Forecaster.load(MODELS / f"{name}.onnx").card.validation
+    assert scores.model < scores.linear < scores.persistence
+
+
+def test_a_shipped_model_beats_persistence_on_every_default_facility(
+    forecaster: Forecaster,
+) -> None:
+    kpis = generate(1)
+    demand, start = kpis["internet"], int(0.8 * 10_738)
+    bound = forecaster.bind(kpis, start, start, len(demand))
+    answers = np.array([bound.at(sample) for sample in range(start, len(demand))])
+    error = np.nanmean(np.abs(answers - demand[start:]), axis=0)
+    persistence = np.nanmean(np.abs(np.diff(demand[start - 1 :], axis=0)), axis=0)
+    assert (error < 0.8 * persistence).all()
+
+
+# Time
+
+
+def test_nothing_after_a_sample_changes_its_forecast(forecaster: Forecaster, kpis: Kpis) -> None:
+    before = forecasts(forecaster, kpis, 600, 640)
+    for values in kpis.values():
+        values[620:] = 1e6
+    after = forecasts(forecaster, kpis, 600, 640)
+    np.testing.assert_array_equal(before[:21], after[:21])
+    assert not np.array_equal(before[21:], after[21:])
+
+
+def test_a_forecast_does_not_depend_on_block_chunk_or_order(
+    forecaster: Forecaster, kpis: Kpis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = forecasts(forecaster, kpis, 600, 700)
+    monkeypatch.setattr(module, "_BLOCK", 1)
+    bound = forecaster.bind(kpis, HISTORY, 600, 700)
+    backwards = [bound.at(sample) for sample in reversed(range(600, 700))][::-1]
+    np.testing.assert_array_equal(whole, backwards)
+    monkeypatch.setattr(module, "CHUNK", 1)
+    single = forecasts(forecaster, kpis, 650, 660)
+    np.testing.assert_array_equal(whole[50:60], single)
+
+
+def test_a_forecast_does_not_depend_on_the_number_of_threads(kpis: Kpis) -> None:
+    one, two = (Forecaster.load(MODELS / "bilstm.onnx", threads) for threads in (1, 2))
+    np.testing.assert_array_equal(forecasts(one, kpis, 600, 650), forecasts(two, kpis, 600, 650))
+
+
+def test_blocks_are_run_in_calls_of_exactly_32_windows() -> None:
+    class Session:
+        sizes: ClassVar[list[int]] = []
+
+        def get_inputs(self) -> list[Session]:
+            self.name = "window"
+            return [self]
+
+        def run(self, _: None, feed: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+            self.sizes.append(len(feed["window"]))
+            return [feed["window"][:, -1, :1]]
+
+    inputs = np.arange(70, dtype=np.float32).reshape(70, 1, 1)
+    np.testing.assert_array_equal(evaluate(Session(), inputs), np.arange(70))
+    assert Session.sizes == [32, 32, 6]
+
+
+def test_samples_out_of_what_was_bound_are_refused(forecaster: Forecaster, kpis: Kpis) -> None:
+    bound = forecaster.bind(kpis, HISTORY, 600, 610)
+    for sample in (599, 610):
+        with pytest.raises(IndexError, match=rf"sample {sample} is not in \[600, 610\)"):
+            bound.at(sample)
+
+
+def test_forecasts_cannot_be_written_to(forecaster: Forecaster, kpis: Kpis) -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        forecaster.bind(kpis, HISTORY, 600, 610).at(600)[0] = 0
+
+
+# Links
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e7])
+def test_scaling_a_trace_scales_its_forecasts(
+    forecaster: Forecaster, kpis: Kpis, factor: float
+) -> None:
+    scaled = {name: values * factor for name, values in kpis.items()}
+    np.testing.assert_allclose(
+        forecasts(forecaster, scaled, 600, 700),
+        forecasts(forecaster, kpis, 600, 700) * factor,
+        rtol=1e-5,
+    )
+
+
+def test_links_do_not_touch_each_other(forecaster: Forecaster, kpis: Kpis) -> None:
+    turned = {name: np.ascontiguousarray(values[:, ::-1]) for name, values in kpis.items()}
+    alone = {name: np.ascontiguousarray(values[:, 1:2]) for name, values in kpis.items()}
+    together = forecasts(forecaster, kpis, 600, 650)
+    np.testing.assert_array_equal(forecasts(forecaster, turned, 600, 650), together[:, ::-1])
+    np.testing.assert_array_equal(forecasts(forecaster, alone, 600, 650), together[:, 1:2])
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 5e10])
+def test_a_constant_link_is_forecast_to_stay(forecaster: Forecaster, level: float) -> None:
+    kpis = {name: np.full((700, 2), level) for name in KPIS}
+    np.testing.assert_allclose(forecasts(forecaster, kpis, 600, 650), level, rtol=1e-6)
+
+
+def test_a_link_that_wakes_up_after_the_history_gets_sane_forecasts(
+    forecaster: Forecaster,
+) -> None:
+    kpis = {name: np.zeros((700, 1)) for name in KPIS}
+    for values in kpis.values():
+        values[610:] = 1e9 * (1 + 0.1 * np.sin(np.arange(90) / 5))[:, None]
+    answers = forecasts(forecaster, kpis, 600, 700)
+    assert np.isfinite(answers).all()
+    np.testing.assert_allclose(answers[30:], kpis["internet"][630:], rtol=0.1)
+
+
+def test_forecasts_are_finite_and_never_negative_on_all_kinds_of_links(
+    forecaster: Forecaster,
+) -> None:
+    answers = forecasts(forecaster, varied(5, 40, 700), 600, 700)
+    assert np.isfinite(answers).all()
+    assert (answers >= 0).all()
+
+
+def test_a_gap_counts_as_the_last_known_value(forecaster: Forecaster, kpis: Kpis) -> None:
+    filled = {name: values.copy() for name, values in kpis.items()}
+    for name, values in kpis.items():
+        values[605:625] = np.nan
+        filled[name] = forward_filled(values)
+    answers = forecasts(forecaster, kpis, 600, 640)
+    np.testing.assert_array_equal(answers, forecasts(forecaster, filled, 600, 640))
+    assert np.isfinite(answers).all()
+
+
+def test_a_link_of_which_nothing_is_known_yet_has_no_forecast(
+    forecaster: Forecaster, kpis: Kpis
+) -> None:
+    for values in kpis.values():
+        values[:610, 0] = np.nan
+    answers = forecasts(forecaster, kpis, 600, 640)
+    assert np.isnan(answers[:11, 0]).all()
+    assert np.isfinite(answers[11:, 0]).all()
+    assert np.isfinite(answers[:, 1:]).all()
+
+
+# Windows
+
+
+def test_the_linear_reference_learns_how_a_link_goes_on() -> None:
+    rng = np.random.default_rng(0)
+    alternating = 100 + rng.normal(size=(3000, 1))
+    windows = Windows.fit({"internet": alternating}, ["internet"], 10, Normalisation(), 2000)
+    block = windows.block(2000, 3000)
+    error = np.abs(block.reference - alternating[2000:]).mean()
+    assert error < 0.8 * np.abs(np.diff(alternating, axis=0)).mean()
+
+
+def test_without_the_linear_reference_windows_end_in_zero(kpis: Kpis) -> None:
+    how = Normalisation(reference="last", clip=1e9)
+    windows = Windows.fit(kpis, KPIS, 10, how, HISTORY)
+    block = windows.block(600, 602)
+    assert block.inputs.shape == (2, 3, 10, 4)
+    assert (block.inputs[:, :, -1] == 0).all()
+    value = block.reference + block.scale * block.inputs[:, :, 0, 0]
+    np.testing.assert_allclose(value, windows.values[0][590:592], rtol=1e-6)
+
+
+# Bad input
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    for suffix in (".onnx", ".json"):
+        shutil.copy(MODELS / f"bilstm_traffic{suffix}", tmp_path / f"mine{suffix}")
+    return tmp_path / "mine.onnx"
+
+
+def edit(model: Path, **changes: object) -> None:
+    path = model.with_suffix(".json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def reseal(model: Path) -> None:
+    edit(model, sha256=hashlib.sha256(model.read_bytes()).hexdigest())
+
+
+def remove_model(model: Path) -> None:
+    model.unlink()
+
+
+def remove_card(model: Path) -> None:
+    model.with_suffix(".json").unlink()
+
+
+def truncate_card(model: Path) -> None:
+    path = model.with_suffix(".json")
+    path.write_text(path.read_text()[:100])
+
+
+def misspell_card(model: Path) -> None:
+    edit(model, horizn=1)
+
+
+def change_model(model: Path) -> None:
+    model.write_bytes(model.read_bytes()[:-1] + b"x")
+
+
+def truncate_model(model: Path) -> None:
+    model.write_bytes(model.read_bytes()[:1000])
+    reseal(model)
+
+
+def widen_card(model: Path) -> None:
+    edit(model, features=["internet", "vpn"])
+
+
+def name_no_kpi(model: Path) -> None:
+    edit(model, features=["internet", "vnp"])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (remove_model, r"mine\.onnx: the model is missing; "),
+        (remove_card, r"mine\.json: the card of mine\.onnx is missing; a model needs its card"),
+        (truncate_card, r"mine\.json: the card of mine\.onnx cannot be used: Invalid JSON"),
+        (misspell_card, r"mine\.json: horizn: the card of mine\.onnx cannot be used: Extra"),
+        (change_model, r"mine\.onnx: is not the file that its card describes: sha256 \w+\.\.\., "),
+        (truncate_model, r"mine\.onnx: is no model that ONNX Runtime can read: "),
+        (
+            widen_card,
+            r"mine\.onnx: takes windows of shape \[10, 1\], its card says \[10, 2\]; train",
+        ),
+        (name_no_kpi, r"'vnp' in 'features' is no KPI; did you mean 'vpn'\?"),
+    ],
+)
+def test_a_damaged_model_is_refused_in_one_line(
+    copy: Path, damage: Callable[[Path], None], message: str
+) -> None:
+    damage(copy)
+    with pytest.raises(InputError, match=message) as caught:
+        Forecaster.load(copy)
+    assert "\n" not in str(caught.value)
+    assert str(copy.parent) in str(caught.value)
+
+
+def test_a_kpi_that_the_trace_lacks_is_named() -> None:
+    forecaster = Forecaster.load(MODELS / "bilstm.onnx")
+    forecaster.require(KPIS)
+    with pytest.raises(InputError, match="needs the KPI 'sessions' or 'vpn'"):
+        forecaster.require(["internet", "downstream"])
+
+
+def test_a_history_shorter_than_the_window_is_refused(forecaster: Forecaster, kpis: Kpis) -> None:
+    with pytest.raises(InputError, match=r"at least 10 samples, the trace has 9"):
+        forecaster.bind(kpis, 9, 10, 20)

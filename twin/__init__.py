@@ -1,0 +1,58 @@
+"""A discrete-event digital twin of an operator's network.
+
+>>> import twin
+>>> result = twin.run("baseline", policies=["static_p95"])
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "run": "twin.runner",
+    "Result": "twin.results.result",
+    "Scenario": "twin.load",
+    "Policy": "twin.policy.base",
+    "History": "twin.policy.base",
+    "Observation": "twin.policy.base",
+    "Trace": "twin.demand.trace",
+    "KPIS": "twin.demand.trace",
+    "Duration": "twin.units",
+    "Margin": "twin.units",
+    "Percentile": "twin.units",
+    "Share": "twin.units",
+    "seconds": "twin.units",
+    "InputError": "twin.errors",
+    "RunError": "twin.errors",
+    "TwinError": "twin.errors",
+}
+
+if TYPE_CHECKING:
+    from twin.demand.trace import KPIS, Trace
+    from twin.errors import InputError, RunError, TwinError
+    from twin.load import Scenario
+    from twin.policy.base import History, Observation, Policy
+    from twin.results.result import Result
+    from twin.runner import run
+    from twin.units import Duration, Margin, Percentile, Share, seconds
+
+__all__ = [
+    "KPIS", "Duration", "History", "InputError", "Margin", "Observation", "Percentile", "Policy",
+    "Result", "RunError", "Scenario", "Share", "Trace", "TwinError", "run", "seconds",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    # Names are fetched when first used, so that `twin --help` imports next to nothing.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'twin' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

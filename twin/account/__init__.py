@@ -1,0 +1,1 @@
+"""The account: metrics of every interval and their summary."""

@@ -1,0 +1,103 @@
+"""The account of one policy over some of the links, interval by interval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.account.metrics import Metrics, measure
+from twin.engine.recording import LaneRecord, Recording
+
+Floats = NDArray[np.float64]
+
+LINKS = 8
+"""Links in a block: one cache line of each recorded row, and arrays that stay in the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """All intervals of some links under one policy.
+
+    Arrays are [links, intervals]; `requested` and `allocated` are [links, 1] where they never
+    change.
+    """
+
+    links: tuple[str, ...]
+    demand: Floats
+    """Mbit/s; NaN where missing."""
+    requested: Floats
+    """Mbit/s"""
+    allocated: Floats
+    """Mbit/s"""
+    capacity: Floats | None
+    """Mbit/s; None where unlimited."""
+    metrics: Metrics
+
+
+def blocks(recording: Recording, lane: LaneRecord) -> Iterator[Block]:
+    """Yield the account of a lane, a few links at a time.
+
+    Where something changed inside an interval, its metrics are those of the pieces, averaged
+    by time.
+    """
+    splits = _Splits(recording, lane)
+    for first in range(0, len(recording.links), LINKS):
+        part = slice(first, first + LINKS)
+        demand = _rows(recording.demand, part)
+        requested = _rows(lane.requested, part)
+        same = lane.allocated is lane.requested
+        allocated = requested if same else _rows(lane.allocated, part)
+        capacity = _capacity(recording, part)
+        metrics = measure(demand, allocated, capacity)
+        if len(splits.intervals):
+            allocated = np.broadcast_to(allocated, demand.shape).copy()
+            splits.put(part, allocated, capacity, metrics)
+        yield Block(recording.links[part], demand, requested, allocated, capacity, metrics)
+
+
+def _rows(values: Floats, part: slice) -> Floats:
+    if values.strides[0] == 0:
+        return values[0, part, None]
+    return np.ascontiguousarray(values[:, part].T)
+
+
+def _capacity(recording: Recording, part: slice) -> Floats | None:
+    if recording.unlimited:
+        return None
+    starts = [first for first, _ in recording.capacity] + [recording.intervals]
+    lengths = np.diff(np.minimum(starts, recording.intervals))
+    stretches = np.stack([capacity[part] for _, capacity in recording.capacity], axis=1)
+    return np.repeat(stretches, lengths, axis=1)
+
+
+class _Splits:
+    """What the divided intervals come to, for all links: arrays are [divided intervals, links]."""
+
+    def __init__(self, recording: Recording, lane: LaneRecord) -> None:
+        self.intervals = np.array(list(recording.splits), dtype=np.int64)
+        allocated, capacity, averages = [], [], []
+        for split in recording.splits.values():
+            weights = split.seconds / split.seconds.sum()
+            granted = split.allocated[lane.name]
+            averages.append(measure(split.demand, granted, split.capacity).average(weights))
+            allocated.append(np.sum(weights[:, None] * granted, axis=0))
+            capacity.append(np.sum(weights[:, None] * split.capacity, axis=0))
+        self._allocated = np.array(allocated)
+        self._capacity = np.array(capacity)
+        self._metrics = {
+            field.name: np.array([getattr(average, field.name) for average in averages])
+            for field in fields(Metrics)
+        }
+
+    def put(
+        self, part: slice, allocated: Floats, capacity: Floats | None, metrics: Metrics
+    ) -> None:
+        """Write the values of some links in place of those of undivided intervals."""
+        allocated[:, self.intervals] = self._allocated[:, part].T
+        if capacity is not None:
+            capacity[:, self.intervals] = self._capacity[:, part].T
+        for name, values in self._metrics.items():
+            getattr(metrics, name)[:, self.intervals] = values[:, part].T

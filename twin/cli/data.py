@@ -1,0 +1,55 @@
+"""`twin data`: makes, describes and downloads traces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Make, describe or download traces.", no_args_is_help=True)
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="NAME.csv, .csv.gz or .parquet.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 1,
+    facilities: Annotated[int, typer.Option(min=1, help="Number of links.")] = 4,
+    length: Annotated[str, typer.Option(help="Length, such as 14d.")] = "37d 6h 50min",
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+) -> None:
+    """Write a generated trace, as the synthetic source replays it."""
+    from twin.cli.traces import write_synthetic
+
+    write_synthetic(out, seed, facilities, length, force=force)
+
+
+@app.command()
+def info(
+    trace: Annotated[
+        str, typer.Argument(help="A CSV or Parquet file, a dataset's folder, or a scenario.")
+    ],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A key of the scenario, such as demand.unit=bit/s."
+        ),
+    ] = None,
+) -> None:
+    """Describe a trace and what was repaired in it."""
+    from twin.cli.traces import print_description
+
+    print_description(trace, set_ or [])
+
+
+@app.command()
+def fetch(
+    folder: Annotated[Path, typer.Argument(help="Folder to unpack to.")] = Path("data"),
+    url: Annotated[str | None, typer.Option(help="Another address of the archive.")] = None,
+    digest: Annotated[str | None, typer.Option(help="Its digest, such as md5:...")] = None,
+) -> None:
+    """Download the public dataset of network operator KPIs."""
+    from twin.demand import fetch as fetching
+
+    where = fetching.fetch(folder, url or fetching.URL, digest or fetching.DIGEST)
+    typer.echo(f"Unpacked to {where}")

@@ -1,0 +1,185 @@
+"""The command line: `twin` and `python -m twin`.
+
+Exit codes: 0 done, 1 a run failed, 2 bad input. Everything heavy is imported by the command
+that needs it, so that help and errors come at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from twin import __version__
+from twin.cli import data
+from twin.errors import InputError, Problem, RunError, did_you_mean
+
+app = typer.Typer(
+    name="twin",
+    help="Replay traffic over an operator's links and compare provisioning policies.",
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data.app, name="data")
+
+ScenarioArgument = Annotated[str, typer.Argument(help="A path, or the name of a shipped scenario.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as events.0.factor=2."),
+]
+SeedOption = Annotated[int | None, typer.Option(help="Seed, instead of the scenario's.")]
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"twin {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None: ...
+
+
+@app.command()
+def run(
+    scenario: ScenarioArgument,
+    policies: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="The scenario's own, shipped ones, or files by path."),
+    ] = None,
+    set_: SetOption = None,
+    seed: SeedOption = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write; default out/NAME.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a run in that folder.")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Draw no figures.")] = False,
+) -> None:
+    """Replay a scenario under each of its policies and compare them."""
+    from twin.cli.run import run_scenario
+
+    picks = None if policies is None else [name.strip() for name in policies.split(",")]
+    run_scenario(scenario, picks, set_ or [], seed, out, force=force, report=not no_report)
+
+
+@app.command()
+def validate(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Scenarios to check.")],
+) -> None:
+    """Check scenarios, and all that they name, without running them."""
+    from twin.load import Scenario
+
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            scenario = Scenario.load(file)
+        except InputError as error:
+            problems += error.problems
+        else:
+            links, span = len(scenario.trace.links), scenario.span
+            typer.echo(
+                f"{file}: valid: {links} links, {span.history} samples of history, "
+                f"{span.intervals} intervals to replay, {len(scenario.policies)} policies, "
+                f"{len(scenario.spec.events)} events"
+            )
+    if problems:
+        raise InputError(problems)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenarios, for editors."""
+    import json
+
+    from twin.scenario.schema import schema as scenario_schema
+
+    typer.echo(json.dumps(scenario_schema(), indent=2))
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[
+        str | None, typer.Argument(help="policies, models, scenarios or events.")
+    ] = None,
+) -> None:
+    """List what is shipped, a line each, with parameters and defaults."""
+    from twin.cli.listing import lines
+
+    for line in lines(kind):
+        typer.echo(line)
+
+
+@app.command()
+def train(
+    scenario: Annotated[
+        str | None,
+        typer.Argument(help="Train on its history; without one, on generated traces."),
+    ] = None,
+    recipe: Annotated[str, typer.Option(metavar="NAME", help="A recipe of models/.")] = "bilstm",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.onnx", help="Default: RECIPE.onnx here.")
+    ] = None,
+    set_: SetOption = None,
+    seed: SeedOption = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="At most this many epochs.")] = None,
+) -> None:
+    """Train a forecaster and export it as ONNX with its card."""
+    from twin.cli.train import train_model
+
+    train_model(scenario, recipe, out, set_ or [], seed, epochs)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(arguments: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    # Typer exports no common base of its usage errors, but this one's is it.
+    usage_error: Any = typer.BadParameter.__bases__[0]
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(arguments, prog_name="twin", standalone_mode=False)
+    except InputError as error:
+        return _fail(2, *map(str, error.problems))
+    except RunError as error:
+        return _fail(1, str(error))
+    except usage_error as error:
+        return _fail(2, _usage(error))
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail(130, "twin: interrupted; nothing was written")
+    except OSError as error:
+        return _fail(1, f"twin: {error}")
+    return code if isinstance(code, int) else 0
+
+
+def _fail(code: int, *lines: str) -> int:
+    for line in lines:
+        typer.echo(line, err=True)
+    return code
+
+
+def _usage(error: BaseException) -> str:
+    """Return a usage error on one line, after the command it is about."""
+    context = getattr(error, "ctx", None)
+    place = context.command_path if context is not None else "twin"
+    message = " ".join(str(getattr(error, "message", error)).split()).rstrip(".")
+    if option := getattr(error, "option_name", None):
+        known = [name for p in context.command.params for name in p.opts] if context else []
+        hint = did_you_mean(option, known)
+        message = f"no such option: {option}" + (f"; {hint}" if hint else "")
+    elif name := getattr(error, "param", None):
+        shown = name.opts[-1] if name.param_type_name == "option" else name.name.upper()
+        message = f"{shown}: {message[:1].lower() + message[1:] if message else 'is missing'}"
+    elif message.startswith("No such command") and context is not None:
+        word = message.split("'")[1]
+        hint = did_you_mean(word, context.command.commands)
+        message = f"no such command: {word}" + (f"; {hint}" if hint else "")
+    return f"{place}: {message[:1].lower() + message[1:]}"

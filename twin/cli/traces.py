@@ -1,0 +1,81 @@
+"""What `twin data` does with traces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from twin import content
+from twin.demand.describe import Description, describe
+from twin.demand.read import SYNTHETIC_STEP_S, read
+from twin.demand.synthetic import generate
+from twin.demand.trace import Trace
+from twin.demand.write import write_csv, write_parquet
+from twin.errors import InputError, Problem
+from twin.load import Asked, Scenario
+from twin.results.table import console, show_rows
+from twin.scenario.spec import DemandSpec
+from twin.units import duration, format_duration
+
+
+def write_synthetic(out: Path, seed: int, facilities: int, length: str, *, force: bool) -> None:
+    """Write a generated trace to `out`."""
+    if not out.name.endswith((".csv", ".csv.gz", ".parquet")):
+        raise InputError(Problem(f"FILE: '{out}' must end in .csv, .csv.gz or .parquet"))
+    if out.exists() and not force:
+        raise InputError(Problem("FILE: is there already", file=out, suggestion="add --force"))
+    try:
+        samples = int(duration(length) // SYNTHETIC_STEP_S)
+    except ValueError as error:
+        raise InputError(Problem(f"--length: {error}")) from None
+    if samples < 1:
+        raise InputError(Problem("--length: must be at least 5min"))
+    kpis = generate(seed, facilities, samples)
+    links = [f"link-{i + 1}" for i in range(facilities)]
+    write = write_parquet if out.suffix == ".parquet" else write_csv
+    write(out, links, kpis, SYNTHETIC_STEP_S)
+    typer.echo(f"Written: {out} ({facilities} links, {samples} samples of 5 minutes, seed {seed})")
+
+
+def print_description(trace: str, overrides: Sequence[str]) -> None:
+    """Print what is in a trace file, a dataset's folder, or the trace of a scenario."""
+    described = describe(_trace(trace, overrides))
+    out = console()
+    out.print(_headline(described), soft_wrap=True, highlight=False, markup=False)
+    for repair in described.repairs:
+        out.print(f"Repaired: {repair}", soft_wrap=True, highlight=False, markup=False)
+    rows = [
+        [
+            ln.link,
+            f"{ln.mean_mbps:.2f}",
+            f"{ln.p95_mbps:.2f}",
+            f"{ln.max_mbps:.2f}",
+            str(ln.missing),
+        ]
+        for ln in described.links
+    ]
+    show_rows(["link", "mean Mbit/s", "P95 Mbit/s", "max Mbit/s", "missing samples"], rows)
+
+
+def _trace(trace: str, overrides: Sequence[str]) -> Trace:
+    path = Path(trace)
+    if path.suffix in (".yaml", ".yml") or trace in content.shipped("scenarios"):
+        return Scenario.load(trace, Asked(tuple(overrides))).trace
+    if overrides:
+        raise InputError(Problem("--set: needs a scenario rather than a trace"))
+    if path.is_dir():
+        demand = DemandSpec(source="zenodo", path=trace)
+    else:
+        demand = DemandSpec(source="parquet" if path.suffix == ".parquet" else "csv", path=trace)
+    return read(demand, Path(), SYNTHETIC_STEP_S, 0)
+
+
+def _headline(described: Description) -> str:
+    starts = f", from {described.starts.isoformat()}" if described.starts else ""
+    return (
+        f"{described.origin}: {len(described.links)} links, {described.samples} samples of "
+        f"{format_duration(described.tick_s)} ({format_duration(described.span_s)}{starts}), "
+        f"KPIs {', '.join(described.kpis)}, {described.missing} missing samples"
+    )

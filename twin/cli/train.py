@@ -1,0 +1,47 @@
+"""`twin train`: from a recipe to a model file and its card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from twin import content
+from twin.errors import InputError, Problem, did_you_mean
+from twin.forecast.train import train
+from twin.load import Asked, Scenario
+
+
+def train_model(
+    scenario: str | None,
+    recipe: str,
+    out: Path | None,
+    overrides: Sequence[str],
+    seed: int | None,
+    epochs: int | None,
+) -> None:
+    """Train by a shipped recipe, on the history of `scenario` or on generated traces."""
+    recipes = {path.stem: path for path in sorted(content.shipped_folder("models").glob("*.py"))}
+    if recipe not in recipes:
+        hint = did_you_mean(recipe, recipes) or f"there are: {', '.join(recipes)}"
+        raise InputError(Problem(f"--recipe: no recipe '{recipe}'", suggestion=hint))
+    if scenario is None and overrides:
+        raise InputError(Problem("--set: needs a SCENARIO"))
+    target = out or Path(f"{recipe}.onnx")
+    if target.suffix != ".onnx":
+        raise InputError(Problem(f"--out: '{target}' must end in .onnx"))
+    trace, share = None, 0.8
+    if scenario is not None:
+        checked = Scenario.load(scenario, Asked(tuple(overrides)))
+        trace, share = checked.trace, checked.spec.demand.train
+    card = train(
+        recipes[recipe],
+        target,
+        trace=trace,
+        train_share=share,
+        seed=1 if seed is None else seed,
+        epochs=epochs,
+        report=typer.echo,
+    )
+    typer.echo(f"Written: {target} ({card.size_bytes / 2**20:.2f} MiB) and {target.stem}.json")

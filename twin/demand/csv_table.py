@@ -1,0 +1,164 @@
+"""CSV as users have it: any of three separators, compressed or not, with every line known."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.demand.places import SHOWN, Place, refuse
+from twin.errors import InputError, Problem
+
+BLOCK = 1 << 24
+"""Bytes parsed at once; a row must fit."""
+
+_VALUE = re.compile(r"\s*[+-]?(\d[\d.eE+-]*|\d{4}-\d{2}-\d{2}.*)\s*")
+
+_CLOSE = "close every quote"
+
+
+class CsvTable:
+    """The columns of a CSV file: UTF-8; comma, semicolon or tab; LF or CRLF.
+
+    Raises InputError where the text cannot be read as a table with a header and rows.
+    """
+
+    def __init__(self, file: Path, data: bytes) -> None:
+        self.file = file
+        self._data = _text(file, data)
+        start = len(self._data) - len(self._data.lstrip())
+        self._body = self._data.index(b"\n", start) + 1
+        self.header: int | None = self._data.count(b"\n", 0, start) + 1
+        header = self._data[start : self._body].decode()
+        self._separator = max(",;\t", key=header.count)
+        try:
+            cells = next(csv.reader([header], delimiter=self._separator))
+        except csv.Error as error:
+            what = f"cannot be split into cells: {error}"
+            raise InputError(Problem(what, "", file, self.header, _CLOSE)) from None
+        self.names: Sequence[str] = [cell.strip() for cell in cells]
+        self._check_header()
+
+    def _check_header(self) -> None:
+        named = [name for name in self.names if name]
+        if _VALUE.fullmatch(self.names[0]) and not {"time", "internet"} & set(named):
+            what = "has no header: the first line holds values"
+            remedy = "write the names of the columns above it, such as 'time,link,internet'"
+            raise InputError(Problem(what, "", self.file, self.header, remedy))
+        twice = sorted({name for name in named if named.count(name) > 1})
+        what = "two columns are named '{}'"
+        refuse([Problem(what.format(name), "", self.file, self.header) for name in twice])
+        if not self._data[self._body :].strip():
+            raise InputError(Problem("has a header, but no samples", "", self.file))
+
+    def load(self, wanted: Sequence[str], repeated: str | None = None) -> dict[str, Any]:
+        """Return the `wanted` columns as Arrow text, null where a cell is empty.
+
+        `repeated` is a column of few distinct texts. Raises InputError naming the lines that
+        have too many or too few cells.
+        """
+        import pyarrow as pa
+        from pyarrow import csv as arrow
+
+        keys = {name: str(self.names.index(name)) for name in wanted}
+        types = dict.fromkeys(keys.values(), pa.string())
+        if repeated is not None:
+            types[keys[repeated]] = pa.dictionary(pa.int32(), pa.string())
+        everything = [str(k) for k in range(len(self.names))]
+        try:
+            table = arrow.read_csv(
+                pa.BufferReader(pa.py_buffer(memoryview(self._data)[self._body :])),
+                arrow.ReadOptions(column_names=everything, block_size=BLOCK),
+                arrow.ParseOptions(delimiter=self._separator),
+                arrow.ConvertOptions(
+                    column_types=types,
+                    include_columns=list(types),
+                    null_values=[""],
+                    strings_can_be_null=True,
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            self._refuse_ragged()
+            raise InputError(Problem(f"is not a table: {error}", "", self.file)) from None
+        return {name: table.column(key) for name, key in keys.items()}
+
+    def _refuse_ragged(self) -> None:
+        header = len(self.names)
+        wrong = [(line, len(cells)) for line, cells in self._rows() if len(cells) != header]
+        problems = []
+        for line, count in wrong[:SHOWN]:
+            what = f"has {count} cell{'s' * (count > 1)}, but the header has {header}"
+            remedy = "leave a missing cell empty, but keep its separator"
+            if count > header:
+                remedy = "quote a cell that holds the separator; write decimals with a point"
+            problems.append(Problem(what, "", self.file, line, remedy))
+        if len(wrong) > SHOWN:
+            problems.append(Problem(f"and {len(wrong) - SHOWN} more", "", self.file))
+        refuse(problems)
+
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        text = io.StringIO(self._data[self._body :].decode(), newline="")
+        reader = csv.reader(text, delimiter=self._separator)
+        before = self._data.count(b"\n", 0, self._body)
+        try:
+            for cells in reader:
+                if cells:
+                    yield before + reader.line_num, cells
+        except csv.Error as error:
+            line = before + reader.line_num
+            raise InputError(
+                Problem(f"cannot be split into cells: {error}", "", self.file, line, _CLOSE)
+            ) from None
+
+    @functools.cached_property
+    def _lines(self) -> NDArray[np.int64]:
+        return np.fromiter((line for line, _ in self._rows()), np.int64)
+
+    def locate(self, row: int) -> Place:
+        """Return the line of a row, counted from 0."""
+        return Place(self.file, int(self._lines[row]))
+
+
+def _text(file: Path, data: bytes) -> bytes:
+    data = _decompressed(file, data)
+    if data.startswith(b"PAR1"):
+        raise InputError(Problem("is a Parquet file", "", file, None, "use 'source: parquet'"))
+    if data.startswith(b"PK\x03\x04"):
+        raise InputError(Problem("is a zip archive", "", file, None, "unpack it first"))
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if not data.strip():
+        raise InputError(Problem("is empty", "", file))
+    if b"\0" in data:
+        line = data.count(b"\n", 0, data.index(b"\0")) + 1
+        raise InputError(Problem("is not text", "", file, line, "save it as CSV in UTF-8"))
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        what = f"byte 0x{data[error.start]:02x} is not UTF-8 text"
+        raise InputError(Problem(what, "", file, line, "save the file in UTF-8")) from None
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n ") + b"\n"
+
+
+def _decompressed(file: Path, data: bytes) -> bytes:
+    import bz2
+    import gzip
+    import lzma
+    import zlib
+
+    unpack = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ": lzma.decompress}
+    for magic, decompress in unpack.items():
+        if data.startswith(magic):
+            try:
+                return decompress(data)
+            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
+                what = "is a compressed file that is damaged or cut short"
+                raise InputError(Problem(what, "", file, None, "copy it again")) from None
+    return data

@@ -1,0 +1,68 @@
+"""What is in a trace, as `twin data info` tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from twin.demand.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDescription:
+    """Demand of one link over the samples that are known."""
+
+    link: str
+    mean_mbps: float
+    p95_mbps: float
+    max_mbps: float
+    missing: int
+    """Samples without a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a trace holds and what was repaired."""
+
+    origin: str
+    samples: int
+    tick_s: int
+    span_s: int
+    """From the start of the first interval to the end of the last."""
+    starts: datetime | None
+    kpis: tuple[str, ...]
+    missing: int
+    """Samples of `internet` without a value, over all links."""
+    repairs: tuple[str, ...]
+    links: tuple[LinkDescription, ...]
+
+
+def describe(trace: Trace) -> Description:
+    """Return what is in `trace`."""
+    links = tuple(_link(name, trace.demand_mbps[:, k]) for k, name in enumerate(trace.links))
+    return Description(
+        origin=trace.origin,
+        samples=trace.samples,
+        tick_s=trace.tick_s,
+        span_s=trace.samples * trace.tick_s,
+        starts=trace.starts,
+        kpis=tuple(trace.kpis),
+        missing=sum(link.missing for link in links),
+        repairs=trace.repairs,
+        links=links,
+    )
+
+
+def _link(name: str, demand: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> LinkDescription:
+    known = demand[~np.isnan(demand)]
+    if not len(known):
+        return LinkDescription(name, np.nan, np.nan, np.nan, len(demand))
+    return LinkDescription(
+        name,
+        float(known.mean()),
+        float(np.percentile(known, 95)),
+        float(known.max()),
+        len(demand) - len(known),
+    )

@@ -1,0 +1,67 @@
+"""Downloads the public dataset, which its licence does not let us ship."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import zipfile
+from pathlib import Path
+
+from twin.errors import RunError
+
+NAME = "network_operator_KPIs_time_series_dataset"
+URL = f"https://zenodo.org/records/8147768/files/{NAME}.zip"
+DIGEST = "md5:8a3bbc403a99a7c175d3a0703a5ca8fe"
+
+
+def fetch(folder: Path, url: str = URL, digest: str = DIGEST) -> Path:
+    """Download and unpack the archive at `url` into `folder`; return the unpacked folder.
+
+    The unpacked folder has the archive's name; one that is there already is returned as it is.
+    It appears whole or not at all. Raises RunError, which says what to download and where to
+    put it, where the download fails or has another digest.
+    """
+    target = folder / Path(url).stem
+    if target.is_dir():
+        return target
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
+            archive = _download(url, digest, Path(scratch))
+            unpacked = Path(scratch) / "unpacked"
+            with zipfile.ZipFile(archive) as opened:
+                opened.extractall(unpacked)
+            unpacked.replace(target)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise RunError(
+            f"cannot fetch {url}: {_reason(error)}; download it by hand (its digest is {digest}) "
+            f"and unpack it to {target}"
+        ) from None
+    return target
+
+
+def _download(url: str, digest: str, folder: Path) -> Path:
+    import pooch
+
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        return Path(pooch.retrieve(url, digest, "archive.zip", folder, progressbar=False))
+    finally:
+        logger.setLevel(level)
+
+
+def _reason(error: Exception) -> str:
+    """Return why a download failed, in a few words."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        response.close()
+        return f"the server answered {response.status_code} {response.reason}"
+    if isinstance(error, zipfile.BadZipFile):
+        return "it is not a zip archive"
+    if isinstance(error, ValueError):
+        return "its digest is another one"
+    if type(error).__module__.startswith("requests"):
+        return "the server cannot be reached"
+    return str(error)

@@ -1,0 +1,239 @@
+"""One regular time grid for all links: the step found, disorder sorted, duplicates dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from twin.demand.columns import Floats, Ints, Times
+from twin.demand.places import SHOWN, refuse, some
+from twin.demand.rows import Rows
+from twin.errors import InputError, Problem
+from twin.units import format_duration
+
+ROOM = 20
+"""Most cells of the grid per row of the file, above `SMALL` cells: more is a wrong time."""
+SMALL = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """KPIs on a regular time grid, in the file's unit; missing samples are NaN."""
+
+    kpis: Mapping[str, Floats]
+    """[samples, links] each, C-contiguous."""
+    start: int
+    """Of the first sample, in ticks of `times`."""
+    step: int
+    """Between two samples, in ticks of `times`."""
+    times: Times
+    repairs: tuple[str, ...] = ()
+
+
+def grid(rows: Rows, tick_s: int) -> Grid:
+    """Return the rows on the grid whose step is the most frequent one within a link.
+
+    Raises InputError for a step that does not divide `tick_s`, in seconds, for times off the
+    grid, and for two rows that contradict each other.
+    """
+    regular = _regular(rows)
+    if regular is not None:
+        distinct, kpis = regular
+        steps, repairs = np.diff(distinct), []
+    else:
+        steps, disorder = _steps(rows)
+        repairs = ["rows were out of order in time and were sorted"] * disorder
+    step = _checked_step(rows, steps, tick_s)
+    times = rows.times.ticks if regular is None else distinct
+    start, stop = int(times.min()), int(times.max())
+    if ((times - start) % step).any():
+        _refuse_off_grid(rows, step)
+    _refuse_far_away(rows, (stop - start) // step + 1)
+    shape = ((stop - start) // step + 1, len(rows.links))
+    index = (times - start) // step
+    if regular is None:
+        kpis, dropped = _scatter(rows, index, shape)
+        if dropped:
+            repairs.append(f"{dropped} duplicate row{'s' * (dropped > 1)} dropped")
+    elif len(index) < shape[0]:
+        kpis = {name: _spread(values, index, shape) for name, values in kpis.items()}
+    return Grid(kpis, start, step, rows.times, tuple(repairs))
+
+
+def _regular(rows: Rows) -> tuple[Ints, dict[str, Floats]] | None:
+    """Return distinct times and KPIs [times, links] where every time has every link, in order.
+
+    A layout found by comparing spares large files the sort and the scatter.
+    """
+    links = len(rows.links)
+    samples, rest = divmod(len(rows.code), links)
+    if rest:
+        return None
+    for by_time in (True, False):
+        shape = (samples, links) if by_time else (links, samples)
+        code, ticks = rows.code.reshape(shape), rows.times.ticks.reshape(shape)
+        order, distinct = (code[0], ticks[:, 0]) if by_time else (code[:, 0], ticks[0])
+        same_code = code == (order if by_time else order[:, None])
+        if not same_code.all() or len(np.unique(order)) < links:
+            continue
+        same_time = ticks == (distinct[:, None] if by_time else distinct)
+        if same_time.all() and (np.diff(distinct) > 0).all():
+            place = np.argsort(order)
+            kpis = {
+                name: _by_link(values.reshape(shape), place, by_time)
+                for name, values in rows.kpis.items()
+            }
+            return distinct, kpis
+    return None
+
+
+def _by_link(values: Floats, place: Ints, by_time: bool) -> Floats:
+    in_order = np.array_equal(place, np.arange(len(place)))
+    if by_time:
+        return values if in_order else np.ascontiguousarray(values[:, place])
+    return _transposed(values if in_order else values[place])
+
+
+def _transposed(values: Floats, block: int = 64) -> Floats:
+    """Return a C-contiguous transpose, copied in blocks that fit the cache."""
+    out = np.empty(values.shape[::-1])
+    for first in range(0, len(values), block):
+        out[:, first : first + block] = values[first : first + block].T
+    return out
+
+
+def _steps(rows: Rows) -> tuple[Ints, int]:
+    """Return the positive differences in time within each link, and whether any was negative."""
+    code = rows.code.astype(np.uint16) if len(rows.links) <= 2**16 else rows.code
+    order = np.argsort(code, kind="stable")
+    steps = _within(rows, order)
+    disorder = int((steps < 0).any())
+    if disorder:
+        steps = _sorted(rows)
+    return steps[steps > 0], disorder
+
+
+def _sorted(rows: Rows) -> Ints:
+    """Return the differences in time within each link once its times are sorted."""
+    since = rows.times.ticks - rows.times.ticks.min()
+    room = int(since.max()) + 1
+    if len(rows.links) * room >= 2**62:
+        return _within(rows, np.lexsort((rows.times.ticks, rows.code)))
+    # One key per row: sorting numbers is many times faster than sorting their order.
+    keys = np.sort(rows.code * np.int64(room) + since)
+    link = keys // room
+    steps: Ints = np.diff(keys)[link[1:] == link[:-1]]
+    return steps
+
+
+def _within(rows: Rows, order: Ints) -> Ints:
+    code = rows.code[order]
+    steps: Ints = np.diff(rows.times.ticks[order])[code[1:] == code[:-1]]
+    return steps
+
+
+def _checked_step(rows: Rows, steps: Ints, tick_s: int) -> int:
+    if not len(steps):
+        what = "no link has samples at two times, so there is no step"
+        raise InputError(Problem(what, "", rows.locate(0).file, None, "give at least two samples"))
+    step = int(steps[0])
+    if (steps != step).any():
+        sizes, counts = np.unique(steps, return_counts=True)
+        step = int(sizes[counts.argmax()])
+    tick = tick_s * rows.times.per_second
+    if tick % step == 0:
+        return step
+    ticks = rows.times.ticks
+    row = int(np.flatnonzero(np.isin(ticks - step, ticks))[0])
+    step_s = step / rows.times.per_second
+    what = f"the step of {format_duration(step_s)} "
+    what += "is coarser than" if step > tick else "does not divide"
+    what += f" the tick of {format_duration(tick_s)}"
+    raise InputError(rows.time_problem(row, what, _step_remedy(rows, step_s, tick_s)))
+
+
+def _step_remedy(rows: Rows, step_s: float, tick_s: int) -> str:
+    in_seconds = step_s / 1000
+    if rows.times.epoch is None and in_seconds == int(in_seconds) and tick_s % in_seconds == 0:
+        return "the times look like milliseconds: write seconds"
+    if step_s == int(step_s) and 86_400 % step_s == 0 and step_s > tick_s:
+        return f"write 'tick: {format_duration(step_s)}', or give a finer trace"
+    return f"give a trace whose step divides {format_duration(tick_s)}"
+
+
+def _refuse_off_grid(rows: Rows, step: int) -> None:
+    phase = rows.times.ticks % step
+    phases, counts = np.unique(phase, return_counts=True)
+    lines = np.unique(np.flatnonzero(phase != phases[counts.argmax()]) // rows.per_line)
+    size = format_duration(step / rows.times.per_second)
+
+    def tell(row: int) -> tuple[str, str]:
+        time = rows.times.show(int(rows.times.ticks[row]))
+        return f"wrong step: {time} is not on the grid of {size}", "correct the time, or remove it"
+
+    refuse(some((lines * rows.per_line).tolist(), rows.locate, rows.names["time"], tell))
+
+
+def _refuse_far_away(rows: Rows, samples: int) -> None:
+    if samples * len(rows.links) <= max(SMALL, ROOM * len(rows.code)):
+        return
+    ticks = np.sort(rows.times.ticks)
+    far = int(np.diff(ticks).argmax())
+    # The lonely side of the widest gap is the wrong one.
+    odd = ticks[far] if far < len(ticks) // 2 else ticks[far + 1]
+    row = int(np.flatnonzero(rows.times.ticks == odd)[0])
+    what = f"{rows.times.show(int(odd))} is far from the other times"
+    remedy = "correct the time, or remove it"
+    raise InputError(rows.time_problem(row, what, remedy))
+
+
+def _spread(values: Floats, index: Ints, shape: tuple[int, int]) -> Floats:
+    out = np.full(shape, np.nan)
+    out[index] = values
+    return out
+
+
+def _scatter(rows: Rows, index: Ints, shape: tuple[int, int]) -> tuple[dict[str, Floats], int]:
+    """Return the KPIs [samples, links], and how many rows of the file were dropped."""
+    cell = index * shape[1] + rows.code
+    taken = np.zeros(shape[0] * shape[1], bool)
+    taken[cell] = True
+    dropped = 0
+    if np.count_nonzero(taken) < len(cell):
+        dropped = _duplicates(rows, cell)
+    kpis = {}
+    for name, values in rows.kpis.items():
+        out = np.full(shape, np.nan)
+        out.ravel()[cell] = values
+        kpis[name] = out
+    return kpis, dropped
+
+
+def _duplicates(rows: Rows, cell: Ints) -> int:
+    """Return how many rows of the file repeat an earlier one; refuse those that contradict it."""
+    order = np.argsort(cell, kind="stable")
+    first = np.ones(len(cell), bool)
+    first[1:] = cell[order][1:] != cell[order][:-1]
+    original = order[np.maximum.accumulate(np.where(first, np.arange(len(cell)), 0))]
+    again, earlier = order[~first], original[~first]
+    problems: list[Problem] = []
+    for name, values in rows.kpis.items():
+        ours, theirs = values[again], values[earlier]
+        differ = np.flatnonzero((ours != theirs) & ~(np.isnan(ours) & np.isnan(theirs)))
+        for k in sorted(differ.tolist(), key=lambda k: int(again[k]))[:SHOWN]:
+            row, before = int(again[k]), int(earlier[k])
+            what = f"{_value(values[row])}, but {_value(values[before])} in {rows.locate(before)}"
+            what += " for the same time and link"
+            column = rows.column(name, row)
+            problems.append(rows.locate(row).problem(column, what, "keep one of the two rows"))
+        if len(differ) > SHOWN:
+            file = rows.locate(0).file
+            problems.append(Problem(f"and {len(differ) - SHOWN} more", name, file))
+    refuse(problems)
+    return len(np.unique(again // rows.per_line))
+
+
+def _value(value: float) -> str:
+    return "empty" if np.isnan(value) else f"{value:.15g}"

@@ -1,0 +1,73 @@
+"""Where a value stands in a file, so that every problem names its line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from twin.errors import InputError, Problem
+
+MOST = 20
+"""Most problems reported at once."""
+SHOWN = 5
+"""Most problems of one kind and column; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One row of a file: the line of a text, or the row of a table; both count from 1."""
+
+    file: Path
+    number: int
+    is_line: bool = True
+
+    def __str__(self) -> str:
+        return f"{'line' if self.is_line else 'row'} {self.number}"
+
+    def problem(self, column: str, what: str, suggestion: str = "") -> Problem:
+        """Return the problem that the value of `column` has here."""
+        if self.is_line:
+            return Problem(what, column, self.file, self.number, suggestion)
+        return Problem(what, f"row {self.number}, {column}", self.file, None, suggestion)
+
+
+Locate = Callable[[int], Place]
+"""From the index of a row, counted from 0, to its place."""
+
+
+class Table(Protocol):
+    """A file of named columns, loaded on demand."""
+
+    file: Path
+    names: Sequence[str]
+    header: int | None
+    """Line of the names, where the file is text."""
+
+    def load(self, wanted: Sequence[str], repeated: str | None = None) -> dict[str, Any]:
+        """Return the `wanted` columns as Arrow arrays; `repeated` holds few distinct texts."""
+
+    def locate(self, row: int) -> Place:
+        """Return the place of a row, counted from 0."""
+
+
+def some(
+    rows: Iterable[int], locate: Locate, column: str, tell: Callable[[int], tuple[str, str]]
+) -> list[Problem]:
+    """Return a problem for each of the first rows, and one that counts the others.
+
+    `tell` gives what is wrong with a row, and the remedy.
+    """
+    rows = list(rows)
+    problems = [locate(row).problem(column, *tell(row)) for row in rows[:SHOWN]]
+    if len(rows) > SHOWN:
+        rest = Problem(f"and {len(rows) - SHOWN} more", column, locate(rows[0]).file)
+        problems.append(rest)
+    return problems
+
+
+def refuse(problems: Sequence[Problem]) -> None:
+    """Raise InputError where there are problems, with the first of them."""
+    if problems:
+        raise InputError(problems[:MOST])

@@ -1,0 +1,148 @@
+"""Reads the demand of a scenario: the one door to every source of traces."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from twin.demand.columns import Floats, Times
+from twin.demand.csv_table import CsvTable
+from twin.demand.grid import Grid, grid
+from twin.demand.parquet_table import ParquetTable
+from twin.demand.repair import average, counted, interpolate, tell_average
+from twin.demand.rows import rows
+from twin.demand.trace import TRAFFIC_KPIS, Trace
+from twin.errors import InputError, Problem, did_you_mean
+from twin.scenario.spec import DemandSpec
+from twin.units import MBPS, format_duration
+
+SYNTHETIC_STEP_S = 300
+
+
+def read(demand: DemandSpec, folder: Path, tick_s: int, seed: int) -> Trace:
+    """Return the trace that `demand` describes, at `tick_s` seconds.
+
+    `demand.path` is relative to `folder`; `seed` is the scenario's, for the synthetic source.
+    Raises InputError, with no file where the scenario itself is wrong.
+    """
+    if demand.source == "synthetic":
+        return _synthetic(demand, tick_s, seed)
+    path = _existing(demand, folder)
+    try:
+        links, found, digest = _file(path, demand, tick_s)
+    except OSError as error:
+        place = error.filename or path
+        what = f"cannot be read: {error.strerror or error}"
+        raise InputError(Problem(what, "", place, None, "check its permissions")) from None
+    return _trace(demand, tick_s, links, found, path.name, digest)
+
+
+def _file(path: Path, demand: DemandSpec, tick_s: int) -> tuple[tuple[str, ...], Grid, str]:
+    """Return links, KPIs in the file's unit and the digest of what was read."""
+    if demand.source == "zenodo":
+        from twin.demand import zenodo
+
+        return zenodo.read(path, demand, tick_s)
+    if demand.source == "csv":
+        data = path.read_bytes()
+        found = rows(CsvTable(path, data), demand)
+        return found.links, grid(found, tick_s), hashlib.sha256(data).hexdigest()
+    # The digest takes as long as the reading; Arrow and hashlib both let go of the interpreter.
+    with ThreadPoolExecutor(1) as beside:
+        digest = beside.submit(_digest, path)
+        found = rows(ParquetTable(path), demand)
+        return found.links, grid(found, tick_s), digest.result()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _trace(
+    demand: DemandSpec,
+    tick_s: int,
+    links: tuple[str, ...],
+    found: Grid,
+    origin: str,
+    digest: str,
+) -> Trace:
+    step_s = found.step / found.times.per_second
+    per_tick = tick_s * found.times.per_second // found.step
+    samples = len(found.kpis["internet"])
+    if samples // per_tick < 2:
+        covered = counted(samples // per_tick, "interval")
+        what = f"the trace covers {covered} of {format_duration(tick_s)}"
+        raise InputError(Problem(what, "demand", None, None, "at least 2 are needed"))
+    repairs = found.repairs
+    kpis = {}
+    for name, raw in found.kpis.items():
+        filled, told = interpolate(_in_mbps(name, raw, demand), step_s)
+        kpis[name] = average(filled, per_tick) if per_tick > 1 else filled
+        repairs += told if name == "internet" else ()
+    repairs += tell_average(samples, per_tick, step_s, tick_s)
+    return Trace(links, kpis, tick_s, _starts(demand, found), origin, digest, repairs)
+
+
+def _in_mbps(kpi: str, values: Floats, demand: DemandSpec) -> Floats:
+    factor = MBPS[demand.unit] if kpi in TRAFFIC_KPIS else 1.0
+    return values if factor == 1 else values * factor
+
+
+def _starts(demand: DemandSpec, found: Grid) -> datetime | None:
+    stated = demand.starts
+    if stated is not None and stated.tzinfo is not None:
+        stated = stated.astimezone(UTC)
+    if found.times.epoch is None:
+        return stated
+    first = found.times.moment(found.start)
+    if stated is not None and stated.replace(tzinfo=None) != first.replace(tzinfo=None):
+        what = f"is {stated.isoformat()}, but the trace starts at {first.isoformat()}"
+        remedy = "remove 'starts': the trace has dates"
+        raise InputError(Problem(what, "demand.starts", None, None, remedy))
+    return first
+
+
+def _existing(demand: DemandSpec, folder: Path) -> Path:
+    """Return the path of a trace that is there, and a folder exactly where one is expected."""
+    assert demand.path is not None
+    path = folder / demand.path
+    what, remedy = "", ""
+    if not path.exists():
+        what = f"no such {'folder' if demand.source == 'zenodo' else 'file'}: '{demand.path}'"
+        siblings = path.parent.iterdir() if path.parent.is_dir() else ()
+        remedy = did_you_mean(path.name, sorted(sibling.name for sibling in siblings))
+    elif path.is_dir() and demand.source != "zenodo":
+        what = f"'{demand.path}' is a folder"
+        remedy = "name a file in it, or use 'source: zenodo'"
+    elif not path.is_dir() and demand.source == "zenodo":
+        what = f"'{demand.path}' is not a folder"
+        remedy = "name the unpacked dataset, or use 'source: csv'"
+    if what:
+        raise InputError(Problem(what, "demand.path", None, None, remedy))
+    return path
+
+
+def _synthetic(demand: DemandSpec, tick_s: int, seed: int) -> Trace:
+    from twin.demand import synthetic
+
+    samples = int(demand.length // SYNTHETIC_STEP_S)
+    if tick_s % SYNTHETIC_STEP_S:
+        what = f"{format_duration(tick_s)} is no multiple of the synthetic source's step"
+        raise InputError(Problem(what, "tick", None, None, "write a multiple of 5min"))
+    if samples < 2:
+        what = f"{format_duration(demand.length)} holds fewer than 2 samples of 5min"
+        raise InputError(Problem(what, "demand.length", None, None, "make it longer"))
+    kpis: Mapping[str, Floats] = synthetic.generate(seed, demand.facilities, samples)
+    parameters = {"seed": seed, "facilities": demand.facilities, "samples": samples}
+    digest = hashlib.sha256(json.dumps(parameters).encode()).hexdigest()
+    contiguous = {name: np.ascontiguousarray(values) for name, values in kpis.items()}
+    found = Grid(contiguous, 0, SYNTHETIC_STEP_S, Times(np.zeros(0, np.int64)))
+    links = tuple(f"link-{k + 1}" for k in range(demand.facilities))
+    return _trace(demand, tick_s, links, found, f"synthetic, seed {seed}", digest)

@@ -1,0 +1,85 @@
+"""What a trace lacks: short gaps are interpolated, finer steps averaged, and both are told."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.demand.columns import Floats, Ints
+from twin.units import format_duration
+
+LONGEST_S = 3600
+"""Longest gap that is interpolated, seconds."""
+
+
+def gaps(values: Floats) -> tuple[Ints, Ints, Ints]:
+    """Return link, first sample and length of every run of NaN in `values` [samples, links]."""
+    missing = np.isnan(values)
+    lacking = np.flatnonzero(missing.any(axis=0))
+    padded = np.zeros((len(lacking), len(values) + 2), bool)
+    padded[:, 1:-1] = missing[:, lacking].T
+    row, first = np.nonzero(padded[:, 1:] & ~padded[:, :-1])
+    _, last = np.nonzero(padded[:, :-1] & ~padded[:, 1:])
+    return lacking[row], first, last - first
+
+
+def interpolate(values: Floats, step_s: float) -> tuple[Floats, tuple[str, ...]]:
+    """Return `values` [samples, links] with its short inner gaps filled linearly, and the tale.
+
+    A gap is short if its samples times `step_s` are at most an hour.
+    """
+    if not np.isnan(values.sum()):
+        return values, ()
+    link, first, length = gaps(values)
+    inner = (first > 0) & (first + length < len(values))
+    short = inner & (length * step_s <= LONGEST_S)
+    filled = values.copy()
+    lost, at, share = _members(first[short], length[short])
+    before, after = first[short] - 1, first[short] + length[short]
+    left, right = values[before, link[short]], values[after, link[short]]
+    filled[lost, link[short][at]] = left[at] + (right - left)[at] * share
+    told = (
+        _sentence(length[short], "of up to 1h", "interpolated"),
+        _sentence(length[inner & ~short], "longer than 1h", "left missing"),
+        _sentence(length[~inner], "at an end of the trace", "left missing"),
+    )
+    return filled, tuple(filter(None, told))
+
+
+def _members(first: Ints, length: Ints) -> tuple[Ints, Ints, Floats]:
+    """Return the samples of all runs, the run of each, and how far it is across its gap."""
+    run = np.repeat(np.arange(len(length)), length)
+    within = np.arange(len(run)) - (np.cumsum(length) - length)[run]
+    return first[run] + within, run, (within + 1) / (length[run] + 1)
+
+
+def _sentence(lengths: NDArray[np.int64], which: str, what: str) -> str:
+    if not len(lengths):
+        return ""
+    return f"{counted(len(lengths), 'gap')} {which} ({counted(lengths.sum(), 'sample')}) {what}"
+
+
+def counted(count: int | np.int64, word: str) -> str:
+    """Return ``1 gap`` or ``2 gaps``."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def average(values: Floats, per_tick: int) -> Floats:
+    """Return the means [ticks, links] of `per_tick` samples each, NaN where one is missing.
+
+    Samples after the last whole tick are left out.
+    """
+    ticks = len(values) // per_tick
+    whole = values[: ticks * per_tick].reshape(ticks, per_tick, values.shape[1])
+    return np.ascontiguousarray(whole.mean(axis=1))
+
+
+def tell_average(samples: int, per_tick: int, step_s: float, tick_s: int) -> tuple[str, ...]:
+    """Return what :func:`average` did, a sentence each."""
+    if per_tick == 1:
+        return ()
+    told = f"samples of {format_duration(step_s)} averaged to {format_duration(tick_s)}"
+    rest = samples % per_tick
+    if not rest:
+        return (told,)
+    return told, f"the incomplete last interval ({counted(rest, 'sample')}) dropped"

@@ -1,0 +1,167 @@
+"""From a table to rows: one link at one time each, whichever way the file is laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.demand import columns
+from twin.demand.columns import Floats, Times
+from twin.demand.places import Locate, Table, refuse
+from twin.demand.trace import KPIS
+from twin.errors import InputError, Problem, did_you_mean
+from twin.scenario.spec import DemandSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """KPIs as rows, in the file's order and unit; missing values are NaN."""
+
+    times: Times
+    """Of the rows, [rows]."""
+    code: NDArray[np.int32]
+    """Index of each row's link in `links`, [rows]."""
+    links: tuple[str, ...]
+    kpis: Mapping[str, Floats]
+    """[rows] each."""
+    names: Mapping[str, str]
+    """What the file calls the time and each KPI; of KPIs, none where its columns are links."""
+    locate: Locate
+
+    @property
+    def per_line(self) -> int:
+        """How many rows a line of the file makes: one for each link where those are columns."""
+        return 1 if len(self.names) > 1 else len(self.links)
+
+    def column(self, kpi: str, row: int) -> str:
+        """Return the name of the column that holds a value."""
+        return self.names.get(kpi) or self.links[self.code[row]]
+
+    def time_problem(self, row: int, what: str, suggestion: str) -> Problem:
+        """Return the problem that the time of a row has."""
+        return self.locate(row).problem(self.names["time"], what, suggestion)
+
+
+def rows(table: Table, demand: DemandSpec) -> Rows:
+    """Return the rows of a table in the layout that `demand` states.
+
+    Raises InputError for columns that are missing and for cells that cannot be used.
+    """
+    found = _wide(table, demand) if demand.layout == "wide" else _long(table, demand)
+    known = ~np.isnan(found.kpis["internet"])
+    if not known.all():
+        counts = np.bincount(found.code[known], minlength=len(found.links)).tolist()
+        empty = [link for link, count in zip(found.links, counts, strict=True) if not count]
+        refuse([_valueless(link, table) for link in empty])
+    return found
+
+
+def _valueless(link: str, table: Table) -> Problem:
+    what = f"link '{link}' has no value at all"
+    return Problem(what, "", table.file, None, "remove it from the trace")
+
+
+def _long(table: Table, demand: DemandSpec) -> Rows:
+    names = _names(table, demand)
+    link = names.pop("link", None)
+    wanted = [names[key] for key in names] + ([link] if link else [])
+    loaded = table.load(list(dict.fromkeys(wanted)), link)
+    problems: list[Problem] = []
+    times = columns.times(loaded[names["time"]], names["time"], table.locate, problems)
+    if link:
+        code, links = columns.links(loaded[link], link, table.locate, problems)
+    else:
+        code, links = np.zeros(len(times.ticks), np.int32), ("link-1",)
+    kpis = {
+        kpi: columns.kpi(loaded[name], name, table.locate, problems)
+        for kpi, name in names.items()
+        if kpi != "time"
+    }
+    refuse(problems)
+    return Rows(times, code, links, kpis, names, table.locate)
+
+
+def _names(table: Table, demand: DemandSpec) -> dict[str, str]:
+    """Return the file's name of each of our columns that it has."""
+    renamed = {str(ours): theirs for ours, theirs in demand.columns.items()}
+    claimed = set(renamed.values())
+    names: dict[str, str] = {}
+    problems = []
+    for ours in ("time", "link", *KPIS):
+        theirs = renamed.get(ours)
+        if theirs is not None and theirs not in table.names:
+            problems.append(_unknown_column(theirs, f"demand.columns.{ours}", table.names))
+        elif theirs is not None:
+            names[ours] = theirs
+        elif ours in table.names and ours not in claimed:
+            names[ours] = ours
+        elif ours in ("time", "internet"):
+            problems.append(_missing_column(ours, table))
+    refuse(problems)
+    return names
+
+
+def _unknown_column(name: str, where: str, known: Sequence[str]) -> Problem:
+    hint = did_you_mean(name, known)
+    listed = f"the trace has {_listed(known)}"
+    return Problem(f"no column '{name}'", where, None, None, f"{hint} {listed}" if hint else listed)
+
+
+def _missing_column(ours: str, table: Table) -> Problem:
+    close = did_you_mean(ours, table.names)
+    remedy = f"rename one with 'columns: {{{ours}: ...}}' in the scenario"
+    if ours == "internet" and not close:
+        remedy += ", or write 'layout: wide' if its columns are links"
+    has = f"no column '{ours}' among {_listed(table.names)}"
+    return Problem(has, "", table.file, table.header, f"{close} {remedy}" if close else remedy)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:12])
+    return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def _wide(table: Table, demand: DemandSpec) -> Rows:
+    time = _time_of_wide(table, demand)
+    links = tuple(name for name in table.names if name != time)
+    if "" in links:
+        what = f"column {list(table.names).index('') + 1} has no name"
+        remedy = "name each link in the header"
+        raise InputError(Problem(what, "", table.file, table.header, remedy))
+    if not links:
+        raise InputError(Problem("has no column beside the time", "", table.file, table.header))
+    loaded = table.load([time, *links])
+    problems: list[Problem] = []
+    times = columns.times(loaded[time], time, table.locate, problems)
+    values = np.empty((len(times.ticks), len(links)))
+    for code, link in enumerate(links):
+        values[:, code] = columns.kpi(loaded[link], link, table.locate, problems)
+    refuse(problems)
+    return Rows(
+        Times(np.repeat(times.ticks, len(links)), times.per_second, times.epoch),
+        np.tile(np.arange(len(links), dtype=np.int32), len(times.ticks)),
+        links,
+        {"internet": values.ravel()},
+        {"time": time},
+        lambda row: table.locate(row // len(links)),
+    )
+
+
+def _time_of_wide(table: Table, demand: DemandSpec) -> str:
+    for ours in demand.columns:
+        if ours != "time":
+            what = "cannot be renamed where each column is a link"
+            remedy = "only 'time' can; or write 'layout: long'"
+            raise InputError(Problem(what, f"demand.columns.{ours}", None, None, remedy))
+    if {"link", "internet"} <= set(table.names):
+        what = "'wide' means a column per link, but the trace has columns 'link' and 'internet'"
+        raise InputError(Problem(what, "demand.layout", None, None, "write 'layout: long'"))
+    time = demand.columns.get("time", "time")
+    if time not in table.names:
+        if "time" in demand.columns:
+            raise InputError(_unknown_column(time, "demand.columns.time", table.names))
+        raise InputError(_missing_column("time", table))
+    return time

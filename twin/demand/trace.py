@@ -1,0 +1,57 @@
+"""A trace: the KPIs of every link on one regular time grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+KPIS = ("internet", "downstream", "sessions", "vpn")
+"""The KPIs a trace may carry. `internet` is the demand; a trace always has it."""
+
+TRAFFIC_KPIS = ("internet", "downstream")
+"""The KPIs that are traffic: converted to Mbit/s, and touched by `add_mbps`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """KPIs of several links at regular times.
+
+    A sample at time t is the mean over [t, t + tick). Missing samples are NaN. Arrays are
+    float64 [samples, links], C-contiguous and read-only; `internet` and `downstream` are in
+    Mbit/s.
+    """
+
+    links: tuple[str, ...]
+    kpis: Mapping[str, NDArray[np.float64]]
+    tick_s: int
+    starts: datetime | None = None
+    """Time of the first sample where it is known; else no hour of the day is."""
+    origin: str = ""
+    """Where the trace comes from, as reports name it."""
+    digest: str = ""
+    """SHA-256 of the source files' bytes (of the generator's parameters, for a synthetic one)."""
+    repairs: tuple[str, ...] = field(default=())
+    """What was repaired while reading, a sentence each."""
+
+    def __post_init__(self) -> None:
+        shape = (len(next(iter(self.kpis.values()))), len(self.links))
+        for name, values in self.kpis.items():
+            if values.shape != shape:
+                raise ValueError(f"KPI {name!r} has shape {values.shape}, not {shape}")
+            values.setflags(write=False)
+        object.__setattr__(self, "kpis", MappingProxyType(dict(self.kpis)))
+
+    @property
+    def demand_mbps(self) -> NDArray[np.float64]:
+        """The demand, Mbit/s, [samples, links]."""
+        return self.kpis["internet"]
+
+    @property
+    def samples(self) -> int:
+        """Number of points of the time grid."""
+        return len(self.demand_mbps)

@@ -1,0 +1,89 @@
+"""Writes traces as files that the twin reads back to the same numbers."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twin.demand.columns import Floats
+
+
+def write_csv(path: Path, links: Sequence[str], kpis: Mapping[str, Floats], step_s: int) -> Path:
+    """Write KPIs [samples, links], `step_s` seconds apart, as long CSV; return `path`.
+
+    Rows without any value are left out; a missing value beside others is an empty cell. Numbers
+    read back exactly. The file is gzipped if its name ends in ``.gz``, and appears whole or not
+    at all. Raises OSError.
+    """
+    import pyarrow as pa
+    from pyarrow import csv
+
+    table = _table(links, kpis, step_s)
+    packing = "gzip" if path.suffix == ".gz" else None
+    # Arrow's own "needed" quotes every text.
+    quoting = "needed" if any(set(link) & set(',"\r\n') for link in links) else "none"
+    options = csv.WriteOptions(include_header=False, quoting_style=quoting)
+    with _Whole(path) as unfinished, pa.output_stream(str(unfinished), compression=packing) as out:
+        out.write((",".join(table.column_names) + "\n").encode())
+        csv.write_csv(table, out, options)
+    return path
+
+
+def write_parquet(
+    path: Path, links: Sequence[str], kpis: Mapping[str, Floats], step_s: int
+) -> Path:
+    """Write KPIs [samples, links], `step_s` seconds apart, as long Parquet; return `path`.
+
+    As :func:`write_csv`, with null for a missing value beside others.
+    """
+    from pyarrow import parquet
+
+    table = _table(links, kpis, step_s)
+    with _Whole(path) as unfinished:
+        parquet.write_table(table, unfinished)
+    return path
+
+
+def _table(links: Sequence[str], kpis: Mapping[str, Floats], step_s: int) -> Any:
+    """Return the rows, ordered by time, then link."""
+    import pyarrow as pa
+
+    shape = next(iter(kpis.values())).shape
+    known = np.zeros(shape, bool)
+    for values in kpis.values():
+        known |= ~np.isnan(values)
+    sample, code = np.nonzero(known)
+    names = pa.DictionaryArray.from_arrays(pa.array(code.astype(np.int32)), pa.array(list(links)))
+    columns = {"time": pa.array(sample * step_s), "link": names.cast(pa.string())}
+    for name, values in kpis.items():
+        columns[name] = pa.array(values[known], from_pandas=True)
+    return pa.table(columns)
+
+
+class _Whole:
+    """A temporary file beside `path` that takes its place if all went well."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Path:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
+        os.close(handle)
+        self._unfinished = Path(name)
+        return self._unfinished
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._unfinished.unlink()
+            return
+        # A temporary file is private; a result is as readable as any new file.
+        mask = os.umask(0)
+        os.umask(mask)
+        self._unfinished.chmod(0o666 & ~mask)
+        self._unfinished.replace(self._path)

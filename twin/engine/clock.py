@@ -1,0 +1,191 @@
+"""The discrete-event engine.
+
+At every tick, in this order:
+
+1. the interval that ends now is closed and recorded;
+2. events that end now end, then events that start now start;
+3. telemetry is delivered: observations end with the interval just closed;
+4. every policy decides for the coming interval, and its allocation takes effect.
+
+The order is the priority of the instants in SimPy's queue (:class:`Phase`). Events at other
+instants cut the interval into pieces, each recorded on its own. The horizon is half-open: at
+its end the last interval is closed and nothing is decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+
+import numpy as np
+import simpy
+from numpy.typing import NDArray
+from simpy.events import EventPriority
+
+from twin.engine.lane import Lane
+from twin.engine.network import Network
+from twin.engine.recording import LaneRecord, LoggedEvent, Recording, Split
+from twin.engine.surges import SurgedSeries
+from twin.policy.base import Observation, Stream
+from twin.scenario.spec import CapacityChangeSpec, EventSpec, LinkFailureSpec, SurgeSpec
+
+Floats = NDArray[np.float64]
+
+
+_PROGRESS_EVERY = 16
+"""Intervals between two reports of progress."""
+
+
+class Phase(IntEnum):
+    """What happens first among the things that happen at one instant."""
+
+    CLOSE = 10
+    END = 20
+    START = 30
+    DECIDE = 40
+
+
+class _At(simpy.Event):
+    """An instant at which something is done, in its phase."""
+
+    def __init__(
+        self, env: simpy.Environment, time: float, phase: Phase, do: Callable[[], None]
+    ) -> None:
+        super().__init__(env)
+        self._ok = True
+        self._value = None
+        self.callbacks.append(lambda _: do())
+        env.schedule(self, priority=EventPriority(phase), delay=time - env.now)
+
+
+class Engine:
+    """One replay: links, demand, events and policies on one clock, in seconds."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        demand: SurgedSeries,
+        first: int,
+        network: Network,
+        events: Sequence[tuple[EventSpec, NDArray[np.bool_]]],
+        lanes: list[Lane],
+    ) -> None:
+        """Take the demand of the replay, which begins at sample `first` of the stream.
+
+        `events` come with the links they touch, [links].
+        """
+        self._stream = stream
+        self._demand = demand
+        self._first = first
+        self._network = network
+        self._lanes = lanes
+        self._tick_s = stream.tick_s
+        self._intervals = len(demand.mean)
+        self._interval = 0
+        self._cut_at = 0.0
+        self._pieces: list[tuple[float, float, Floats, Floats]] = []
+        # (first undivided interval, capacity, nominal capacity) of each stretch without a change.
+        self._stretches = [(0, network.capacity, network.nominal)]
+        self._splits: dict[int, Split] = {}
+        self._log: list[LoggedEvent] = []
+        self._progress: Callable[[int, int], None] | None = None
+        self._env = simpy.Environment()
+        for spec, links in events:
+            self._plan(spec, links)
+        _At(self._env, 0.0, Phase.DECIDE, self._decide)
+
+    def run(self, progress: Callable[[int, int], None] | None = None) -> Recording:
+        """Replay to the horizon and return what was recorded."""
+        self._progress = progress
+        self._env.run()
+        return Recording(
+            self._stream.links,
+            self._tick_s,
+            self._demand.mean,
+            tuple((first, capacity) for first, capacity, _ in self._stretches),
+            tuple(self._record(lane) for lane in self._lanes),
+            self._splits,
+            tuple(self._log),
+        )
+
+    def _record(self, lane: Lane) -> LaneRecord:
+        requested = lane.requested
+        if all(np.isinf(nominal).all() for _, _, nominal in self._stretches):
+            return LaneRecord(lane.name, requested, requested)
+        allocated = requested.copy()
+        for first, _, nominal in self._stretches:
+            np.minimum(requested[first:], nominal, out=allocated[first:])
+        return LaneRecord(lane.name, requested, allocated)
+
+    # Ticks
+
+    def _decide(self) -> None:
+        k = self._interval
+        observation = Observation(k, self._network.down, self._stream, self._first + k)
+        for lane in self._lanes:
+            lane.decide(observation)
+        self._cut_at = self._env.now
+        _At(self._env, (k + 1) * self._tick_s, Phase.CLOSE, self._close)
+
+    def _close(self) -> None:
+        if self._pieces:
+            self._cut()
+            self._splits[self._interval] = self._split()
+            self._pieces = []
+        self._interval += 1
+        if self._progress is not None and self._interval % _PROGRESS_EVERY == 0:
+            self._progress(self._interval, self._intervals)
+        if self._interval < self._intervals:
+            _At(self._env, self._env.now, Phase.DECIDE, self._decide)
+
+    # Events
+
+    def _plan(self, spec: EventSpec, links: NDArray[np.bool_]) -> None:
+        horizon = self._intervals * self._tick_s
+        end = horizon if spec.duration is None else spec.start + spec.duration
+        _At(self._env, spec.start, Phase.START, lambda: self._happen(spec, links, "start"))
+        if end < horizon:
+            _At(self._env, end, Phase.END, lambda: self._happen(spec, links, "end"))
+        ramp = spec.ramp if isinstance(spec, SurgeSpec) else 0.0
+        for time in (spec.start + ramp, end - ramp) if ramp else ():
+            if time < horizon:
+                _At(self._env, time, Phase.START, self._cut)
+
+    def _happen(self, spec: EventSpec, links: NDArray[np.bool_], phase: str) -> None:
+        self._cut()
+        begins = phase == "start"
+        if isinstance(spec, LinkFailureSpec):
+            (self._network.fail if begins else self._network.repair)(links)
+        elif isinstance(spec, CapacityChangeSpec):
+            if begins:
+                self._network.change(spec, links)
+            else:
+                self._network.restore(spec)
+        if not isinstance(spec, SurgeSpec):
+            self._note_capacity()
+        names = tuple(np.asarray(self._stream.links)[links])
+        self._log.append(LoggedEvent(self._env.now, spec.kind, spec.name or "", phase, names))
+
+    # Pieces
+
+    def _cut(self) -> None:
+        """End a piece of the current interval here, with the state it had."""
+        now = self._env.now
+        if now > self._cut_at and now > self._interval * self._tick_s:
+            self._pieces.append((self._cut_at, now, self._network.capacity, self._network.nominal))
+            self._cut_at = now
+
+    def _note_capacity(self) -> None:
+        """Remember the capacity from the next undivided interval on."""
+        first = self._interval + (self._env.now > self._interval * self._tick_s)
+        if self._stretches[-1][0] == first:
+            self._stretches.pop()
+        self._stretches.append((first, self._network.capacity, self._network.nominal))
+
+    def _split(self) -> Split:
+        seconds = np.array([end - start for start, end, _, _ in self._pieces])
+        demand = np.stack([self._demand.over(start, end) for start, end, _, _ in self._pieces])
+        capacity = np.stack([piece[2] for piece in self._pieces])
+        nominal = np.stack([piece[3] for piece in self._pieces])
+        allocated = {lane.name: np.minimum(lane.latest, nominal) for lane in self._lanes}
+        return Split(seconds, demand, capacity, allocated)

@@ -1,0 +1,70 @@
+"""What a run leaves behind, as arrays over intervals and links."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """An interval inside which something changed: its pieces, in order.
+
+    Mbit/s; arrays are [pieces, links], `requested` and `allocated` one for each lane.
+    """
+
+    seconds: Floats
+    """Length of each piece, [pieces]."""
+    demand: Floats
+    capacity: Floats
+    allocated: dict[str, Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """One change that the replay went through."""
+
+    time_s: float
+    kind: str
+    name: str
+    phase: str
+    """``start`` or ``end``."""
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRecord:
+    """What one policy asked for and got, Mbit/s, [intervals, links]."""
+
+    name: str
+    requested: Floats
+    allocated: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One demand, and every policy's allocations over it."""
+
+    links: tuple[str, ...]
+    tick_s: int
+    demand: Floats
+    """Mean offered demand, Mbit/s, [intervals, links]; NaN where missing."""
+    capacity: tuple[tuple[int, Floats], ...]
+    """(first interval, capacity [links]) of each stretch of constant capacity, in order."""
+    lanes: tuple[LaneRecord, ...]
+    splits: dict[int, Split]
+    events: tuple[LoggedEvent, ...]
+
+    @property
+    def intervals(self) -> int:
+        """Number of replayed intervals."""
+        return len(self.demand)
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether no link ever has a finite capacity."""
+        return all(np.isinf(capacity).all() for _, capacity in self.capacity)

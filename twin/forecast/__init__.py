@@ -1,0 +1,1 @@
+"""Forecasters: trained models under ONNX Runtime, and how they are trained."""

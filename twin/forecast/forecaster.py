@@ -1,0 +1,151 @@
+"""Forecasters under ONNX Runtime: loaded with their card, asked tick by tick, run in blocks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.errors import InputError, Problem, one_of
+from twin.forecast.card import Card, read_card
+from twin.forecast.windows import Windows
+
+CHUNK: Final = 32
+"""Windows in a call of ONNX Runtime, where it is fastest on a CPU core."""
+_BLOCK: Final = 4_096
+"""Windows made at a time, which bounds the memory."""
+
+
+def open_session(path: Path, threads: int | None = None) -> Any:
+    """Return an ONNX Runtime session on `path`, on `threads` cores (default: all usable ones).
+
+    Raises InputError for a file that is no readable ONNX model.
+    """
+    import onnxruntime as ort
+
+    ort.set_default_logger_severity(3)
+    ort.disable_telemetry_events()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or _usable_cores()
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no common base
+        what = f"is no model that ONNX Runtime can read: {str(error).strip().splitlines()[0]}"
+        raise InputError(Problem(what, file=path, suggestion="train it again")) from None
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def evaluate(session: Any, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the output of the graph for each of `inputs` [windows, window, features]."""
+    name = session.get_inputs()[0].name
+    outputs = np.empty(len(inputs))
+    for first in range(0, len(inputs), CHUNK):
+        chunk = slice(first, first + CHUNK)
+        outputs[chunk] = session.run(None, {name: inputs[chunk]})[0].reshape(-1)
+    return outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Forecaster:
+    """A trained model, checked against its card."""
+
+    path: Path
+    card: Card
+    session: Any
+
+    @classmethod
+    def load(cls, path: Path, threads: int | None = None) -> Forecaster:
+        """Load NAME.onnx with the card NAME.json beside it, to run on `threads` cores.
+
+        Raises InputError where either file is missing or damaged, or the two do not belong
+        together.
+        """
+        card = read_card(path)
+        session = open_session(path, threads)
+        wanted = [card.window, len(card.features)]
+        for node in session.get_inputs():
+            if len(session.get_inputs()) != 1 or list(node.shape[1:]) != wanted:
+                what = f"takes windows of shape {node.shape[1:]}, its card says {wanted}"
+                raise InputError(Problem(what, file=path, suggestion="train it again"))
+        return cls(path, card, session)
+
+    def require(self, kpis: Collection[str]) -> None:
+        """Raise InputError if a trace with `kpis` lacks a feature of the model."""
+        lacking = [name for name in self.card.features if name not in kpis]
+        if lacking:
+            what = f"needs the KPI {one_of(lacking)}, which the trace does not have"
+            raise InputError(
+                Problem(what, file=self.path, suggestion="use a model of 'internet' alone")
+            )
+
+    def bind(
+        self, observed: Mapping[str, NDArray[Any]], history: int, start: int, stop: int
+    ) -> Forecasts:
+        """Return the forecasts of samples start <= i < stop, made when they are asked for.
+
+        `observed` holds the KPIs, float64 [samples, links], NaN where missing; scales are fitted
+        per link on the first `history` samples. Raises InputError for a history shorter than
+        the window, ValueError for samples before the first whole window.
+        """
+        self.require(observed)
+        window = self.card.window
+        if history < window:
+            what = f"needs a history of at least {window} samples, the trace has {history}"
+            raise InputError(Problem(what, file=self.path))
+        if not window <= start <= stop:
+            raise ValueError(f"samples [{start}, {stop}) do not follow a window of {window}")
+        how = self.card.normalisation
+        windows = Windows.fit(observed, self.card.features, window, how, history)
+        return Forecasts(self.session, windows, start, stop)
+
+
+class Forecasts:
+    """The forecasts of `internet` for consecutive samples, evaluated a block ahead.
+
+    What a forecast is made from does not depend on decisions, so the windows of a whole block
+    of samples are made and run together; each still sees nothing but its own past.
+    """
+
+    def __init__(self, session: Any, windows: Windows, start: int, stop: int) -> None:
+        self._session, self._windows = session, windows
+        self._start, self._stop = start, stop
+        self._samples = max(1, _BLOCK // max(1, windows.scale.shape[1]))
+        self._first, self._block = start, np.empty((0, 0))
+
+    def at(self, sample: int) -> NDArray[np.float64]:
+        """Return the forecast of interval `sample`, made from what precedes it, [links].
+
+        At least 0; NaN for a link of which nothing was known yet. Raises IndexError outside of
+        the samples that the forecasts were bound for.
+        """
+        if not self._start <= sample < self._stop:
+            raise IndexError(f"sample {sample} is not in [{self._start}, {self._stop})")
+        if not self._first <= sample < self._first + len(self._block):
+            self._first = sample - (sample - self._start) % self._samples
+            last = min(self._first + self._samples, self._stop)
+            self._block = self._evaluated(self._first, last)
+        forecast: NDArray[np.float64] = self._block[sample - self._first]
+        return forecast
+
+    def _evaluated(self, first: int, last: int) -> NDArray[np.float64]:
+        """Return the forecasts of [first, last), [samples, links], read-only."""
+        block = self._windows.block(first, last)
+        outputs = evaluate(self._session, block.inputs.reshape(-1, *block.inputs.shape[2:]))
+        forecasts = block.reference + block.scale * outputs.reshape(block.reference.shape)
+        np.maximum(forecasts, 0, out=forecasts)
+        forecasts[np.arange(first, last)[:, None] <= self._windows.known_from] = np.nan
+        forecasts.setflags(write=False)
+        return forecasts

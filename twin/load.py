@@ -1,0 +1,391 @@
+"""A scenario with everything that it names: trace read, policies and models found, all checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic import ValidationError
+
+from twin import content
+from twin.demand.read import read as read_trace
+from twin.demand.trace import Trace
+from twin.errors import InputError, Problem, did_you_mean
+from twin.forecast.forecaster import Forecaster
+from twin.policy.base import Policy
+from twin.policy.load import PolicySource
+from twin.policy.load import load as load_policy
+from twin.policy.schedule import Schedule
+from twin.scenario import source as yaml_source
+from twin.scenario.check import problems_of
+from twin.scenario.source import Source
+from twin.scenario.spec import BLOCKS, EVENT_SPECS, PolicySpec, ScenarioSpec
+from twin.units import format_duration
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One policy's file and parameters, and from which interval on it decides."""
+
+    source: PolicySource
+    parameters: dict[str, Any]
+    first: int = 0
+
+    def make(self, where: str = "") -> Policy:
+        """Return a fresh policy."""
+        return self.source.make(self.parameters, where)
+
+    def resolved(self, folder: Path) -> dict[str, Any]:
+        """Return the entry with every default written out and its own files by absolute path."""
+        shipped = content.shipped("policies").get(self.source.name)
+        use = self.source.name if shipped == self.source.path else str(self.source.path.resolve())
+        checked = self.source.policy.parameters()(**self.parameters)
+        return {"use": use} | {
+            name: str((folder / value).resolve()) if _is_model_file(value) else value
+            for name, value in checked.model_dump(mode="json").items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChoice:
+    """A policy as the scenario wants it: one member, or several handed over by schedule."""
+
+    name: str
+    members: tuple[Member, ...]
+    scheduled: bool = False
+
+    def make(self) -> Policy:
+        """Return a fresh policy, without anything learnt."""
+        if not self.scheduled:
+            return self.members[0].make()
+        return Schedule([(member.first, member.make()) for member in self.members])
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How the grid of the trace is cut, in samples."""
+
+    history: int
+    """Samples on which policies may fit: the first of the trace."""
+    first: int
+    """First replayed sample; those from the history to here are only shown."""
+    intervals: int
+    """Number of replayed samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a caller wants otherwise than the file says."""
+
+    overrides: tuple[str, ...] = ()
+    """Texts ``KEY=VALUE``."""
+    policies: tuple[str, ...] | None = None
+    """Names among the scenario's own first, then among the shipped, or paths."""
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A checked scenario, ready to run."""
+
+    spec: ScenarioSpec
+    path: Path
+    """The file it was read from; paths and the user's own content are looked up beside it."""
+    asked: Asked
+    trace: Trace
+    span: Span
+    policies: tuple[PolicyChoice, ...]
+    models: dict[str, Forecaster]
+    """The models that its policies announced, by the name or path they use."""
+
+    @property
+    def folder(self) -> Path:
+        """Where paths and the user's own content are looked up."""
+        return self.path.parent
+
+    @classmethod
+    def load(cls, scenario: str | Path, asked: Asked | None = None) -> Scenario:
+        """Read and check a scenario, the trace, policies and models included.
+
+        `scenario` is a path or the name of a shipped one. Raises InputError with every
+        problem found.
+        """
+        asked = asked or Asked()
+        path = _path(scenario)
+        source = yaml_source.read(path)
+        source.data.setdefault("name", path.stem)
+        for override in asked.overrides:
+            source.override(override)
+        if asked.seed is not None:
+            source.set("seed", asked.seed, "--seed")
+        return _Assembly(source, path).scenario(_parse(source), asked)
+
+    def forecaster(self, model: str) -> Forecaster:
+        """Return a model by name or path. Raises InputError where it cannot be used."""
+        if model not in self.models:
+            self.models[model] = _load_model(model, self.folder, self.trace.kpis, "")
+        return self.models[model]
+
+
+def _path(scenario: str | Path) -> Path:
+    if (
+        isinstance(scenario, Path)
+        or content.is_path("scenarios", scenario)
+        or scenario.endswith(".yml")
+    ):
+        path = Path(scenario)
+        if path.is_file():
+            return path
+        names = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        what = "is a folder, not a scenario" if path.is_dir() else "no such file"
+        raise InputError(Problem(what, file=path, suggestion=did_you_mean(path.name, names)))
+    shipped = content.shipped("scenarios")
+    if scenario in shipped:
+        return shipped[scenario]
+    beside = Path(f"{scenario}.yaml")
+    hint = f"did you mean './{beside}'?" if beside.is_file() else did_you_mean(scenario, shipped)
+    suggestion = hint or f"shipped: {', '.join(shipped)}; a path ends in .yaml"
+    raise InputError(Problem(f"no shipped scenario '{scenario}'", suggestion=suggestion))
+
+
+def _parse(source: Source) -> ScenarioSpec:
+    try:
+        return ScenarioSpec.model_validate(source.data)
+    except ValidationError as error:
+        problems = problems_of(error, known=BLOCKS, tags=tuple(EVENT_SPECS))
+        raise InputError(_in_order(source.place(problem) for problem in problems)) from None
+
+
+def _in_order(problems: Iterable[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: (str(problem.file or ""), problem.line or 0))
+
+
+def _load_model(model: str, folder: Path | None, kpis: Iterable[str], where: str) -> Forecaster:
+    forecaster = Forecaster.load(content.find("models", model, folder, where))
+    forecaster.require(tuple(kpis))
+    return forecaster
+
+
+class _Assembly:
+    """Puts a scenario together and collects the problems of everything that it names."""
+
+    def __init__(self, source: Source, path: Path) -> None:
+        self._source = source
+        self._path = path
+        self._folder = path.parent
+        self._problems: list[Problem] = []
+
+    def scenario(self, spec: ScenarioSpec, asked: Asked) -> Scenario:
+        """Return the scenario. Raises InputError with all problems found."""
+        spec, places = self._pick(spec, asked.policies)
+        choices = [
+            self._try(partial(self._choice, place, entry, spec.tick))
+            for place, entry in zip(places, spec.policies, strict=True)
+        ]
+        trace = self._try(partial(read_trace, spec.demand, self._folder, int(spec.tick), spec.seed))
+        self._stop_on_problems()
+        assert trace is not None
+        found = [choice for choice in choices if choice is not None]
+        self._check_unique(found, places)
+        self._check_links(spec, trace)
+        span = self._span(spec, trace)
+        if span is not None:
+            self._check_history(trace, span)
+            self._check_times(spec, span, trace)
+            self._check_turns(found, places, spec, span)
+        models = self._models(found, places, trace)
+        self._stop_on_problems()
+        assert span is not None
+        return Scenario(spec, self._path, asked, trace, span, tuple(found), models)
+
+    # Problems
+
+    def _try(self, call: Callable[[], T]) -> T | None:
+        try:
+            return call()
+        except InputError as error:
+            self._problems += [self._source.place(problem) for problem in error.problems]
+            return None
+
+    def _say(self, where: str, what: str, suggestion: str = "") -> None:
+        self._problems.append(self._source.place(Problem(what, where, suggestion=suggestion)))
+
+    def _stop_on_problems(self) -> None:
+        if self._problems:
+            raise InputError(_in_order(self._problems))
+
+    # Policies and models
+
+    def _pick(
+        self, spec: ScenarioSpec, picks: tuple[str, ...] | None
+    ) -> tuple[ScenarioSpec, list[str]]:
+        """Return the spec with the policies that were asked for, and where each was written."""
+        if picks is None:
+            return spec, [f"policies.{i}" for i in range(len(spec.policies))]
+        own = {_name(entry): (entry, f"policies.{i}") for i, entry in enumerate(spec.policies)}
+        chosen = []
+        for pick in picks:
+            # What the caller names by path is relative to where the caller is.
+            use = str(Path(pick).resolve()) if content.is_path("policies", pick) else pick
+            chosen.append(own.get(pick, (PolicySpec(use=use), "--policies")))
+        if not chosen:
+            raise InputError(Problem("--policies: names no policy"))
+        policies = tuple(entry for entry, _ in chosen)
+        return spec.model_copy(update={"policies": policies}), [place for _, place in chosen]
+
+    def _choice(self, where: str, entry: PolicySpec, tick_s: float) -> PolicyChoice:
+        if entry.schedule is None:
+            assert entry.use is not None
+            member = self._member(where, entry.use, entry.parameters, 0)
+            return PolicyChoice(_name(entry), (member,))
+        members = []
+        for i, turn in enumerate(entry.schedule):
+            place = f"{where}.schedule.{i}"
+            first = _whole(turn.from_s, tick_s)
+            if first is None:
+                raise InputError(
+                    Problem(f"must be a multiple of the tick, {_text(tick_s)}", f"{place}.from")
+                )
+            members.append(self._member(place, turn.use, turn.parameters, first))
+        return PolicyChoice(_name(entry), tuple(members), scheduled=True)
+
+    def _member(self, where: str, use: str, parameters: dict[str, Any], first: int) -> Member:
+        asked = where == "--policies"
+        place = where if asked else f"{where}.use"
+        try:
+            source = load_policy(content.find("policies", use, self._folder, place), place)
+        except InputError as error:
+            # A policy written as a bare name has no key `use` of its own.
+            raise InputError(
+                [replace(p, where=p.where.removesuffix(".use")) for p in error.problems]
+                if self._source.is_text(where)
+                else error.problems
+            ) from None
+        member = Member(source, parameters, first)
+        member.make(where)
+        return member
+
+    def _models(
+        self, choices: Sequence[PolicyChoice], places: Sequence[str], trace: Trace
+    ) -> dict[str, Forecaster]:
+        models: dict[str, Forecaster] = {}
+        kpis = tuple(trace.kpis)
+        for choice, place in zip(choices, places, strict=True):
+            for model in choice.make().models(kpis):
+                if model not in models:
+                    forecaster = self._try(partial(_load_model, model, self._folder, kpis, place))
+                    if forecaster is not None:
+                        models[model] = forecaster
+        return models
+
+    # What depends on the trace
+
+    def _check_unique(self, choices: Sequence[PolicyChoice], places: Sequence[str]) -> None:
+        seen: set[str] = set()
+        for choice, place in zip(choices, places, strict=True):
+            if choice.name in seen:
+                self._say(place, f"a second policy is called '{choice.name}'", "give it a 'name'")
+            seen.add(choice.name)
+
+    def _check_links(self, spec: ScenarioSpec, trace: Trace) -> None:
+        for link in spec.links:
+            if link != "defaults" and link not in trace.links:
+                self._say(f"links.{link}", *_no_link(link, trace))
+        names: set[str] = set()
+        for i, event in enumerate(spec.events):
+            for link in event.links if event.links != "all" else ():
+                if link not in trace.links:
+                    self._say(f"events.{i}.links", *_no_link(link, trace))
+            if event.name is not None and event.name in names:
+                self._say(f"events.{i}.name", f"a second event is called '{event.name}'")
+            names |= {event.name} if event.name else set()
+
+    def _span(self, spec: ScenarioSpec, trace: Trace) -> Span | None:
+        history = int(spec.demand.train * trace.samples)
+        available = trace.samples - history
+        if history < 1 or available < 1:
+            what = f"leaves {history} samples of history and {available} to replay"
+            self._say("demand.train", what)
+            return None
+        start = self._ticks("replay.start", spec.replay.start, spec.tick)
+        length = (
+            self._ticks("replay.duration", spec.replay.duration, spec.tick)
+            if spec.replay.duration is not None
+            else available - (start or 0)
+        )
+        if start is None or length is None:
+            return None
+        if start >= available or start + length > available or length < 1:
+            what = (
+                f"the replay would end {_text((start + length) * spec.tick)} after the history, "
+                f"but the trace ends {_text(available * spec.tick)} after it"
+            )
+            self._say("replay.start" if start >= available else "replay.duration", what)
+            return None
+        return Span(history, history + start, length)
+
+    def _ticks(self, where: str, seconds: float, tick_s: float) -> int | None:
+        ticks = _whole(seconds, tick_s)
+        if ticks is None:
+            self._say(where, f"must be a multiple of the tick, {_text(tick_s)}")
+        return ticks
+
+    def _check_history(self, trace: Trace, span: Span) -> None:
+        known = np.isfinite(trace.demand_mbps[: span.history]).any(axis=0)
+        for link in np.asarray(trace.links)[~known]:
+            self._say("demand", f"link '{link}' has no sample in the history")
+
+    def _check_times(self, spec: ScenarioSpec, span: Span, trace: Trace) -> None:
+        end = span.intervals * spec.tick
+        changes: dict[tuple[str, float], int] = {}
+        for i, event in enumerate(spec.events):
+            if event.start >= end:
+                self._say(f"events.{i}.start", f"is after the end of the replay, {_text(end)}")
+            if event.kind == "capacity_change" and event.capacity_mbps is not None:
+                for link in trace.links if event.links == "all" else event.links:
+                    first = changes.setdefault((link, event.start), i)
+                    if first != i:
+                        what = f"sets the capacity of '{link}' at the same time as events.{first}"
+                        self._say(f"events.{i}", what)
+
+    def _check_turns(
+        self,
+        choices: Sequence[PolicyChoice],
+        places: Sequence[str],
+        spec: ScenarioSpec,
+        span: Span,
+    ) -> None:
+        for choice, place in zip(choices, places, strict=True):
+            for i, member in enumerate(choice.members):
+                if member.first >= span.intervals:
+                    end = _text(span.intervals * spec.tick)
+                    self._say(
+                        f"{place}.schedule.{i}.from", f"is after the end of the replay, {end}"
+                    )
+
+
+def _is_model_file(value: Any) -> bool:
+    return isinstance(value, str) and content.is_path("models", value)
+
+
+def _name(entry: PolicySpec) -> str:
+    return entry.name or Path(entry.use or "").stem
+
+
+def _no_link(link: str, trace: Trace) -> tuple[str, str]:
+    shown = ", ".join(trace.links[:8]) + (", ..." if len(trace.links) > 8 else "")
+    return f"the trace has no link '{link}'", did_you_mean(link, trace.links) or f"links: {shown}"
+
+
+def _whole(seconds: float, tick_s: float) -> int | None:
+    return int(seconds // tick_s) if seconds % tick_s == 0 else None
+
+
+def _text(seconds: float) -> str:
+    return format_duration(seconds)

@@ -1,0 +1,32 @@
+"""A schedule: one policy handed over to another at a tick."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from twin.policy.base import History, Observation, Policy
+
+
+class Schedule(Policy):
+    """Every member fits and observes from the start; the one whose turn it is decides."""
+
+    def __init__(self, members: list[tuple[int, Policy]]) -> None:
+        """Take (first interval, policy) in order; the first begins at interval 0."""
+        self._starts = [start for start, _ in members]
+        self._policies = [policy for _, policy in members]
+
+    def fit(self, history: History) -> None:
+        """Fit every member."""
+        for policy in self._policies:
+            policy.fit(history)
+
+    def allocate(self, observation: Observation) -> ArrayLike:
+        """Return the answer of the member whose turn it is."""
+        turn = int(np.searchsorted(self._starts, observation.interval, side="right")) - 1
+        answers = [policy.allocate(observation) for policy in self._policies]
+        return answers[turn]
+
+    def models(self, kpis: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the models of all members."""
+        return tuple(model for policy in self._policies for model in policy.models(kpis))

@@ -1,0 +1,222 @@
+"""Pictures of a run: allocation over time, and the paper's metrics side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.account.block import blocks
+from twin.account.summary import ALL
+from twin.engine.recording import LaneRecord, Recording
+from twin.units import format_duration
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from twin.results.result import Result
+
+Floats = NDArray[np.float64]
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+_DEMAND = "#222222"
+_VIOLATION = "#D55E00"
+_EVENT = "#BBBBBB"
+_MOST_PANELS = 8
+
+
+def draw(result: Result, folder: Path) -> None:
+    """Write `allocation.png` and `metrics.png` to `folder`."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    style: Any = {
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.alpha": 0.25,
+        "axes.axisbelow": True,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    with rc_context(style):
+        for name, figure in (("allocation", _allocation(result)), ("metrics", _metrics(result))):
+            FigureCanvasAgg(figure)
+            # Without the date and version in it, the same run gives the same bytes.
+            figure.savefig(folder / f"{name}.png", dpi=130, metadata={"Software": None})
+
+
+def _allocation(result: Result) -> Figure:
+    """Return demand against each policy's allocation on one link: all of it, and six hours."""
+    from matplotlib.figure import Figure
+
+    recording = result.recording
+    link = recording.links[_link_to_show(result)]
+    lanes = recording.lanes[:_MOST_PANELS]
+    rows = [_row(recording, lane, link) for lane in lanes]
+    figure = Figure(figsize=(12.5, 1.1 + 1.65 * len(lanes)), layout="constrained")
+    panels = figure.subplots(
+        len(lanes), 2, sharex="col", sharey="col", squeeze=False, width_ratios=(2.2, 1)
+    )
+    hours = np.arange(recording.intervals + 1) * recording.tick_s / 3600
+    near = _six_hours(result, link)
+    for i, (lane, row) in enumerate(zip(lanes, rows, strict=True)):
+        for panel, part in zip(panels[i], (slice(None), near), strict=True):
+            _panel(panel, hours, row, part, _COLOURS[i % len(_COLOURS)])
+        share = _pooled(result, lane.name, "sla_violation_rate", link)
+        waste = _pooled(result, lane.name, "over_provisioning_pct", link)
+        title = f"{lane.name}: {share:.2%} of intervals violated, over-provisioning {waste:.1f} %"
+        panels[i, 0].set_title(title, loc="left", fontsize=9)
+    _mark_events(panels, result, link)
+    _scale(panels, hours, rows, near)
+    figure.supylabel("Mbit/s")
+    handles, labels = panels[0, 1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper right", ncols=len(labels), frameon=False)
+    title = f"{result.scenario.spec.name}: demand and allocation on {link}"
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def _row(recording: Recording, lane: LaneRecord, link: str) -> tuple[Floats, Floats, Floats]:
+    """Return demand, allocation and violated share of one link, [intervals]."""
+    block = next(block for block in blocks(recording, lane) if link in block.links)
+    at = block.links.index(link)
+    allocated = np.broadcast_to(block.allocated, block.demand.shape)
+    return block.demand[at], allocated[at], block.metrics.violated[at]
+
+
+def _six_hours(result: Result, link: str) -> slice:
+    """Return the intervals around the first event on the link, else around its highest demand."""
+    recording = result.recording
+    wide = min(recording.intervals, max(2, round(6 * 3600 / recording.tick_s)))
+    starts = [e.start for e in result.scenario.spec.events if e.links == "all" or link in e.links]
+    if starts:
+        first = int(min(starts) // recording.tick_s) - wide // 4
+    else:
+        demand = recording.demand[:, recording.links.index(link)]
+        known = np.nan_to_num(demand, nan=-1)
+        first = int(known.argmax()) - wide // 2
+    first = min(max(first, 0), recording.intervals - wide)
+    return slice(first, first + wide)
+
+
+def _panel(
+    panel: Axes, hours: Floats, row: tuple[Floats, Floats, Floats], part: slice, colour: str
+) -> None:
+    demand, allocated, violated = (values[part] for values in row)
+    first = part.start or 0
+    edges = hours[first : first + len(demand) + 1]
+    panel.stairs(allocated, edges, color=colour, fill=True, alpha=0.25)
+    panel.stairs(allocated, edges, color=colour, linewidth=1.1, label="allocation")
+    panel.stairs(
+        np.where(demand > allocated, demand, allocated),
+        edges,
+        baseline=allocated,
+        color=_VIOLATION,
+        fill=True,
+        alpha=0.7,
+        linewidth=0,
+    )
+    panel.stairs(demand, edges, color=_DEMAND, linewidth=0.8, label="demand", baseline=None)
+    at = ((edges[:-1] + edges[1:]) / 2)[violated > 0]
+    # Drawn on the axis itself, whatever the scale above it.
+    (marks,) = panel.plot(
+        at,
+        np.zeros(len(at)),
+        "|",
+        color=_VIOLATION,
+        markersize=6,
+        markeredgewidth=0.8,
+        clip_on=False,
+        transform=panel.get_xaxis_transform(),
+        label="violated interval",
+    )
+    marks.set_in_layout(False)
+
+
+def _scale(panels: Any, hours: Floats, rows: list[Any], near: slice) -> None:
+    for column, part in ((0, slice(None)), (1, near)):
+        shown = np.concatenate([np.concatenate([d[part], a[part]]) for d, a, _ in rows])
+        low, high = (np.nanmin(shown), np.nanmax(shown)) if np.isfinite(shown).any() else (0, 1)
+        # The six hours show the difference between policies; all of it shows the waste.
+        low = 0 if column == 0 or low < high / 2 else low - (high - low) * 0.1
+        panels[0, column].set_ylim(low, high * 1.05 or 1)
+        panels[-1, column].set_xlabel("hours since the start of the replay")
+    panels[0, 0].set_xlim(0, hours[-1])
+    panels[0, 1].set_xlim(hours[near.start], hours[near.stop])
+
+
+def _mark_events(panels: Any, result: Result, link: str) -> None:
+    recording = result.recording
+    end = recording.intervals * recording.tick_s
+    for event in result.scenario.spec.events:
+        if event.links != "all" and link not in event.links:
+            continue
+        until = end if event.duration is None else min(end, event.start + event.duration)
+        for panel in panels.flat:
+            panel.axvspan(
+                event.start / 3600, until / 3600, color=_EVENT, alpha=0.35, linewidth=0, zorder=0
+            )
+        place = (event.start / 3600, 0.98)
+        note = panels[0, 0].annotate(
+            event.name or event.kind,
+            place,
+            xycoords=("data", "axes fraction"),
+            va="top",
+            fontsize=8,
+        )
+        note.set_in_layout(False)
+
+
+def _link_to_show(result: Result) -> int:
+    """Return the first link that an event touches, else the first."""
+    for event in result.scenario.spec.events:
+        if event.links != "all":
+            return result.recording.links.index(event.links[0])
+    return 0
+
+
+def _metrics(result: Result) -> Figure:
+    """Return bars of the paper's metrics, all links pooled."""
+    from matplotlib.figure import Figure
+
+    names = [lane.name for lane in result.recording.lanes]
+    figure = Figure(figsize=(11, 1.2 + 2 * max(1.6, 0.28 * len(names))), layout="constrained")
+    panels = figure.subplots(2, 3)
+    shown = (
+        ("MAE of the allocation, Mbit/s", "mae", 1, "{:.1f}"),
+        ("RMSE of the allocation, Mbit/s", "rmse", 1, "{:.1f}"),
+        ("mean over-provisioning, Mbit/s", "over_provisioning_mean_mbps", 1, "{:.1f}"),
+        ("median efficiency", "efficiency_median", 1, "{:.3f}"),
+        ("mean utilization", "utilization_mean", 1, "{:.3f}"),
+        ("violated intervals, %", "sla_violation_rate", 100, "{:.2f}"),
+    )
+    for panel, (title, column, scale, text) in zip(panels.flat, shown, strict=True):
+        values = [scale * _pooled(result, name, column, ALL) for name in names]
+        colours = [_COLOURS[i % len(_COLOURS)] for i in range(len(names))]
+        bars = panel.barh(names, np.nan_to_num(values), color=colours)
+        panel.bar_label(bars, [text.format(value) for value in values], padding=3, fontsize=8)
+        panel.set_title(title, loc="left")
+        panel.invert_yaxis()
+        panel.margins(x=0.18)
+        panel.grid(visible=False, axis="y")
+    for panel in panels[:, 1:].flat:
+        panel.set_yticklabels([])
+    if result.scenario.spec.sla.target:
+        panels[1, 2].axvline(100 * result.scenario.spec.sla.target, color=_DEMAND, linewidth=0.8)
+    recording = result.recording
+    span = format_duration(recording.intervals * recording.tick_s)
+    figure.suptitle(
+        f"{result.scenario.spec.name}: {len(recording.links)} links over {span}",
+        x=0.01, ha="left", fontweight="bold",
+    )  # fmt: skip
+    return figure
+
+
+def _pooled(result: Result, policy: str, column: str, link: str) -> float:
+    table = result.summary
+    return float(table.loc[(table["policy"] == policy) & (table["link"] == link), column].iloc[0])

@@ -1,0 +1,1 @@
+"""Results: records in memory, tables and files."""

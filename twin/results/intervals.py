@@ -1,0 +1,81 @@
+"""The interval table: a row for each policy, link and interval, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from twin.account.block import Block, blocks
+from twin.engine.recording import Recording
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+def interval_table(recording: Recording) -> pd.DataFrame:
+    """Return the whole table in memory."""
+    import pandas as pd
+
+    parts: list[pd.DataFrame] = [batch.to_pandas() for batch in interval_batches(recording)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def interval_batches(recording: Recording) -> Iterator[pa.Table]:
+    """Yield the table in order, some links of one policy at a time."""
+    import pyarrow as pa
+
+    schema = interval_schema()
+    for lane in recording.lanes:
+        for block in blocks(recording, lane):
+            columns = _columns(lane.name, block, recording.tick_s)
+            yield pa.table(columns, schema=schema)
+
+
+def interval_schema() -> pa.Schema:
+    """Return the columns and their types."""
+    import pyarrow as pa
+
+    floats = (
+        "start_s demand_mbps requested_mbps allocated_mbps capacity_mbps served_mbps unmet_mbps "
+        "efficiency wastage utilization over_provisioning_mbps violation_s"
+    )
+    return pa.schema(
+        [
+            ("policy", pa.string()),
+            ("link", pa.string()),
+            ("interval", pa.int64()),
+            *((name, pa.float64()) for name in floats.split()),
+            ("sla_violation", pa.bool_()),
+        ]
+    )
+
+
+def _columns(policy: str, block: Block, tick_s: int) -> dict[str, Any]:
+    import pyarrow as pa
+
+    links, intervals = block.demand.shape
+    interval = np.tile(np.arange(intervals), links)
+    metrics = block.metrics
+    capacity = np.full(block.demand.shape, np.inf) if block.capacity is None else block.capacity
+    names = pa.array(block.links).take(pa.array(np.repeat(np.arange(links), intervals)))
+    return {
+        "policy": pa.repeat(policy, links * intervals),
+        "link": names,
+        "interval": interval,
+        "start_s": (interval * tick_s).astype(np.float64),
+        "demand_mbps": block.demand.ravel(),
+        "requested_mbps": np.broadcast_to(block.requested, block.demand.shape).ravel(),
+        "allocated_mbps": np.broadcast_to(block.allocated, block.demand.shape).ravel(),
+        "capacity_mbps": capacity.ravel(),
+        "served_mbps": metrics.served.ravel(),
+        "unmet_mbps": metrics.unmet.ravel(),
+        "efficiency": metrics.efficiency.ravel(),
+        "wastage": metrics.wastage.ravel(),
+        "utilization": metrics.utilization.ravel(),
+        "over_provisioning_mbps": metrics.over_provisioning.ravel(),
+        "violation_s": metrics.violated.ravel() * tick_s,
+        "sla_violation": metrics.violated.ravel() > 0,
+    }

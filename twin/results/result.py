@@ -1,0 +1,112 @@
+"""The result of a run: in memory, written only when asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from twin.account.summary import summarise
+from twin.engine.recording import Recording
+from twin.load import Scenario
+from twin.results.folder import MANIFEST, check_free, staged
+from twin.results.intervals import interval_batches, interval_schema, interval_table
+from twin.results.manifest import manifest
+from twin.units import format_duration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ROWS_IN_GROUP = 1_000_000
+
+
+class Result:
+    """What a run recorded. Tables are made when first asked for."""
+
+    def __init__(self, scenario: Scenario, recording: Recording, wall_time_s: float) -> None:
+        self.scenario = scenario
+        self.recording = recording
+        self.wall_time_s = wall_time_s
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """A row for each policy and link, and one for each policy with link `all`."""
+        return summarise(self.recording)
+
+    @cached_property
+    def intervals(self) -> pd.DataFrame:
+        """A row for each policy, link and interval, in this order."""
+        return interval_table(self.recording)
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """A row for each event that started or ended, in order of time."""
+        import pandas as pd
+
+        rows = [
+            (e.time_s, e.kind, e.name, e.phase, " ".join(e.links)) for e in self.recording.events
+        ]
+        return pd.DataFrame(rows, columns=["time_s", "kind", "name", "phase", "links"])
+
+    def save(self, folder: str | Path, *, force: bool = False, figures: bool = True) -> Path:
+        """Write the run to `folder`: all of its files, or none where something goes wrong.
+
+        Raises InputError where the folder holds anything and `force` is false.
+        """
+        folder = Path(folder)
+        check_free(folder, force=force)
+        with staged(folder) as stage:
+            resolved = self.resolved_scenario()
+            (stage / "scenario.yaml").write_text(resolved, encoding="utf-8")
+            self.summary.to_csv(stage / "summary.csv", index=False, lineterminator="\n")
+            self.events.to_csv(stage / "events.csv", index=False, lineterminator="\n")
+            self._write_intervals(stage / "intervals.parquet")
+            if figures:
+                from twin.report.figures import draw
+
+                draw(self, stage / "figures")
+            digest = hashlib.sha256(resolved.encode()).hexdigest()
+            facts = manifest(self.scenario, digest, self.wall_time_s)
+            text = json.dumps(facts, indent=2, ensure_ascii=False)
+            (stage / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        return folder
+
+    def resolved_scenario(self) -> str:
+        """Return the scenario as YAML with every default written out and paths made absolute."""
+        data = self.scenario.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+        if "path" in data["demand"]:
+            path = self.scenario.folder / data["demand"]["path"]
+            data["demand"]["path"] = str(path.resolve())
+        data["policies"] = [self._resolved_policy(i) for i in range(len(self.scenario.policies))]
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+
+    def _resolved_policy(self, index: int) -> dict[str, Any]:
+        choice = self.scenario.policies[index]
+        members = [member.resolved(self.scenario.folder) for member in choice.members]
+        if not choice.scheduled:
+            return {"name": choice.name, **members[0]}
+        tick_s = self.scenario.spec.tick
+        turns = zip(choice.members, members, strict=True)
+        schedule = [
+            {"from": format_duration(member.first * tick_s), **resolved}
+            for member, resolved in turns
+        ]
+        return {"name": choice.name, "schedule": schedule}
+
+    def _write_intervals(self, path: Path) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with pq.ParquetWriter(path, interval_schema(), compression="zstd") as writer:
+            waiting: list[pa.Table] = []
+            for table in interval_batches(self.recording):
+                waiting.append(table)
+                if sum(t.num_rows for t in waiting) >= _ROWS_IN_GROUP:
+                    writer.write_table(pa.concat_tables(waiting))
+                    waiting = []
+            if waiting:
+                writer.write_table(pa.concat_tables(waiting))

@@ -1,0 +1,1 @@
+"""Scenarios: what a user asked for, checked, with the line of every key."""

@@ -1,0 +1,246 @@
+"""The scenario language: one frozen model per block of the YAML file, unknown keys refused."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from twin.units import DAY_S, Duration, Share, seconds
+
+RESERVED = ("name", "use", "schedule", "from")
+"""Keys of a policy's entry that no policy may have as a parameter."""
+
+
+class Strict(BaseModel):
+    """A block of the scenario: frozen, and a key that is not listed is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=True)
+
+
+def _number(value: Any) -> Any:
+    # pydantic would take `true` for 1 and '7' for 7; a scenario means what it says.
+    if isinstance(value, bool | str):
+        raise ValueError(f"must be a number, not {value!r}")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Integer = Annotated[int, BeforeValidator(_number)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+Capacity = Annotated[Number, Field(gt=0)]
+
+
+class DemandSpec(Strict):
+    """Where the demand comes from."""
+
+    source: Literal["synthetic", "csv", "parquet", "zenodo"] = "synthetic"
+    path: str | None = Field(None, description="file or folder, relative to the scenario's folder")
+    train: Annotated[Share, Field(gt=0, lt=1)] = 0.8
+    unit: Literal["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "byte/s"] = "Mbit/s"
+    columns: dict[Literal["time", "link", "internet", "downstream", "sessions", "vpn"], str] = (
+        Field(default={}, description="our column name: the file's")
+    )
+    layout: Literal["long", "wide"] = "long"
+    starts: datetime | None = Field(None, description="time of the first sample")
+    facilities: Annotated[Integer, Field(ge=1, le=100_000)] = Field(
+        4, description="number of links of the synthetic source"
+    )
+    length: Duration = Field(seconds("37d 6h 50min"), description="length of the synthetic source")
+
+    @model_validator(mode="after")
+    def _path_belongs_to_source(self) -> DemandSpec:
+        if self.source == "synthetic" and self.path is not None:
+            raise ValueError("'path' needs a source that is read, such as 'source: csv'")
+        if self.source != "synthetic" and self.path is None:
+            raise ValueError(f"source '{self.source}' needs a 'path'")
+        return self
+
+
+class LinkSpec(Strict):
+    """What is known of a link."""
+
+    capacity_mbps: Capacity | None = Field(None, description="physical ceiling; absent: unlimited")
+
+
+class ReplaySpec(Strict):
+    """The replayed part, measured from the end of the history."""
+
+    start: Duration = seconds("0s")
+    duration: Duration | None = Field(None, description="absent: to the end of the trace")
+
+
+class SlaSpec(Strict):
+    """The service level aimed at."""
+
+    target: Share = Field(0.01, description="largest share of violated intervals, per link")
+
+
+class ScheduleEntry(Strict):
+    """One member of a schedule: from when on which policy decides, with its parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    from_s: Duration = Field(alias="from")
+    use: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the entry says beyond its own keys."""
+        return dict(self.model_extra or {})
+
+
+class PolicySpec(Strict):
+    """One policy: by name, with parameters, or handed over by schedule."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: Name | None = None
+    use: str | None = None
+    schedule: tuple[ScheduleEntry, ...] | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the entry says beyond its own keys."""
+        return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _use_or_schedule(self) -> PolicySpec:
+        if (self.use is None) == (self.schedule is None):
+            raise ValueError("needs either 'use' or 'schedule'")
+        if self.schedule is not None:
+            if self.name is None:
+                raise ValueError("a schedule needs a 'name'")
+            if self.parameters:
+                raise ValueError(
+                    f"'{next(iter(self.parameters))}' belongs to an entry of the schedule"
+                )
+            starts = [entry.from_s for entry in self.schedule]
+            if not starts or starts[0] != 0:
+                raise ValueError("the first entry of a schedule is 'from: 0h'")
+            if any(later <= earlier for earlier, later in pairwise(starts)):
+                raise ValueError("the entries of a schedule must be in order of 'from'")
+        return self
+
+
+def _policy(value: Any) -> Any:
+    return {"use": value} if isinstance(value, str) else value
+
+
+Targets = Literal["all"] | tuple[str, ...]
+
+
+def _targets(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value == "all" else (value,)
+    if not isinstance(value, list | tuple) or any(isinstance(i, dict | list) for i in value):
+        raise ValueError("must be 'all' or a list of links")
+    if not value:
+        raise ValueError("names no link; write 'all' or a list of links")
+    return tuple(str(item) for item in value)
+
+
+class EventSpec(Strict):
+    """What every event has. `start` counts from the start of the replay."""
+
+    kind: str
+    name: Name | None = None
+    links: Annotated[Targets, BeforeValidator(_targets)] = "all"
+    start: Duration
+    duration: Duration | None = Field(None, description="absent: to the end of the replay")
+
+    @field_validator("duration")
+    @classmethod
+    def _takes_time(cls, value: float | None) -> float | None:
+        if value == 0:
+            raise ValueError("must be longer than 0s")
+        return value
+
+
+class SurgeSpec(EventSpec):
+    """Demand rises: base x factor + add_mbps, over `ramp` at both ends."""
+
+    kind: Literal["surge"]
+    duration: Duration
+    factor: Annotated[Number, Field(ge=0, allow_inf_nan=False)] | None = None
+    add_mbps: Annotated[Number, Field(allow_inf_nan=False)] | None = None
+    ramp: Duration = seconds("0s")
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> SurgeSpec:
+        if self.factor is None and self.add_mbps is None:
+            raise ValueError("a surge needs 'factor' or 'add_mbps'")
+        if 2 * self.ramp > self.duration:
+            raise ValueError("'ramp' is longer than half the 'duration'")
+        return self
+
+
+class LinkFailureSpec(EventSpec):
+    """Links are down: their capacity is 0, their allocation stays."""
+
+    kind: Literal["link_failure"]
+
+
+class CapacityChangeSpec(EventSpec):
+    """Links have another nominal capacity: an upgrade, or the loss of a part."""
+
+    kind: Literal["capacity_change"]
+    capacity_mbps: Capacity | None = None
+    factor: Annotated[Number, Field(gt=0, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> CapacityChangeSpec:
+        if (self.capacity_mbps is None) == (self.factor is None):
+            raise ValueError("needs either 'capacity_mbps' or 'factor'")
+        return self
+
+
+AnyEvent = Annotated[SurgeSpec | LinkFailureSpec | CapacityChangeSpec, Field(discriminator="kind")]
+EVENT_SPECS: dict[str, type[EventSpec]] = {
+    "surge": SurgeSpec,
+    "link_failure": LinkFailureSpec,
+    "capacity_change": CapacityChangeSpec,
+}
+
+
+class ScenarioSpec(Strict):
+    """A whole scenario as written, with defaults filled in."""
+
+    name: Name
+    seed: Annotated[Integer, Field(ge=0, lt=2**63)] = 1
+    tick: Duration = seconds("5min")
+    demand: DemandSpec = DemandSpec()
+    links: dict[str, LinkSpec] = Field(
+        default={}, description="`defaults`, and an entry for each link that differs"
+    )
+    replay: ReplaySpec = ReplaySpec()
+    policies: tuple[Annotated[PolicySpec, BeforeValidator(_policy)], ...] = Field(min_length=1)
+    sla: SlaSpec = SlaSpec()
+    events: tuple[AnyEvent, ...] = ()
+
+    @field_validator("tick")
+    @classmethod
+    def _divides_a_day(cls, value: float) -> float:
+        if value < 1 or value != int(value) or DAY_S % value:
+            raise ValueError("must be a whole number of seconds that divides a day")
+        return value
+
+
+BLOCKS: dict[tuple[int | str, ...], list[str]] = {
+    (): list(ScenarioSpec.model_fields),
+    ("demand",): list(DemandSpec.model_fields),
+    ("links", "*"): list(LinkSpec.model_fields),
+    ("replay",): list(ReplaySpec.model_fields),
+    ("sla",): list(SlaSpec.model_fields),
+    **{("events", "*", kind): list(spec.model_fields) for kind, spec in EVENT_SPECS.items()},
+}
+"""The keys of every block, by its place; ``*`` stands for any entry."""
