@@ -98,7 +98,9 @@ def export(model: Any, path: Path) -> dict[str, int]:
     folded = network(model.input_shape[-1], unroll=False)
     folded.set_weights(model.get_weights())
     spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="window")
-    graph = tf.function(lambda window: folded(window, training=False), input_signature=[spec])
+    graph = tf.function(
+        lambda window: folded(window, training=False), input_signature=[spec], autograph=False
+    )
     proto, _ = tf2onnx.convert.from_function(graph, input_signature=[spec], opset=OPSET)
     kinds = [node.op_type for node in proto.graph.node]
     if kinds.count("LSTM") != 3 or {"Loop", "Scan"} & set(kinds):

@@ -67,11 +67,11 @@ def generate(
     `downstream` are to be read as Mbit/s. A sample that was not collected is NaN in every KPI.
     A facility's numbers do not depend on how many facilities there are.
     """
-    kpis = {name: np.empty((samples, facilities)) for name in KPIS}
+    kpis = {name: np.empty((facilities, samples)) for name in KPIS}
     for facility in range(facilities):
         for name, values in _facility(seed, facility, samples, step_s).items():
-            kpis[name][:, facility] = values
-    return kpis
+            kpis[name][facility] = values
+    return {name: np.ascontiguousarray(values.T) for name, values in kpis.items()}
 
 
 def _facility(seed: int, facility: int, samples: int, step_s: int) -> dict[str, Floats]:
@@ -85,11 +85,12 @@ def _facility(seed: int, facility: int, samples: int, step_s: int) -> dict[str, 
     common = _wander(rng[_NOISE], day) * _incidents(rng[_INCIDENTS], samples, step_s)
     noise = _alternating_noise(rng[_NOISE], len(KPIS), samples)
     noise[1:] = 0.5 * noise[0] + 0.866 * noise[1:]
+    noise *= _relative_noise(day)
     missing = _gaps(rng[_GAPS], samples, step_s)
     kpis = {}
     for name, own in zip(KPIS, noise, strict=True):
         level = _level(name, character, day) * common
-        values = np.maximum(level * (1 + _relative_noise(day) * own), 0)
+        values = np.maximum(level * (1 + own), 0)
         values[missing] = np.nan
         kpis[name] = values
     return kpis

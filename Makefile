@@ -1,0 +1,56 @@
+# Everything that a fresh machine with Python 3.11-3.13, make and a network needs.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: demo test test-train lint types bench wheel lock clean
+
+# The main job: replay the embedded default under five policies.
+demo: .venv/.run
+	$(BIN)/twin run baseline --out out/baseline --force
+	@echo "Look at out/baseline/figures/allocation.png"
+
+test: .venv/.dev
+	$(BIN)/python -m pytest -n auto -m "not train"
+
+# Training needs TensorFlow, which nothing else does.
+test-train: .venv/.train
+	$(BIN)/python -m pytest -m train
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.dev
+	$(BIN)/mypy
+
+bench: .venv/.dev
+	$(BIN)/python tests/bench/bench.py
+
+# Builds the wheel and uses it in an environment of its own, outside the checkout.
+wheel: .venv/.dev
+	PYTHON=$(PYTHON) tests/wheel.sh
+
+lock:
+	$(PYTHON) -m pip install --quiet uv
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock -q
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev -c requirements.lock -o requirements-dev.lock -q
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev --extra train -c requirements-dev.lock -o requirements-train.lock -q
+
+clean:
+	rm -rf .venv build dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/.run: requirements.lock pyproject.toml
+	$(call install,requirements.lock)
+
+.venv/.dev: requirements-dev.lock pyproject.toml
+	$(call install,requirements-dev.lock)
+
+.venv/.train: requirements-train.lock pyproject.toml
+	$(call install,requirements-train.lock)
+
+define install
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+endef
