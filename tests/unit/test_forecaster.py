@@ -23,6 +23,7 @@ from twin.forecast.forecaster import Forecaster, evaluate
 from twin.forecast.windows import Windows, forward_filled
 
 MODELS = Path(__file__).parents[2] / "models"
+BACKBONE = Path(__file__).parents[3] / "shared" / "data" / "uk_backbone_5min.csv.gz"
 SHIPPED = ("bilstm", "bilstm_traffic")
 HISTORY = 600
 
@@ -76,6 +77,17 @@ def test_a_shipped_model_beats_persistence_on_every_default_facility(
     error = np.nanmean(np.abs(answers - demand[start:]), axis=0)
     persistence = np.nanmean(np.abs(np.diff(demand[start - 1 :], axis=0)), axis=0)
     assert (error < 0.8 * persistence).all()
+
+
+@pytest.mark.skipif(not BACKBONE.exists(), reason=f"{BACKBONE.name} is not there")
+def test_on_real_traffic_that_it_never_saw_a_model_beats_persistence() -> None:
+    demand = np.loadtxt(BACKBONE, delimiter=",", skiprows=1)[:, 1:2]
+    start = int(0.8 * len(demand))
+    forecaster = Forecaster.load(MODELS / "bilstm_traffic.onnx")
+    bound = forecaster.bind({"internet": demand}, start, start, len(demand))
+    answers = np.array([bound.at(sample) for sample in range(start, len(demand))])
+    assert np.abs(np.diff(demand[start - 1 :], axis=0)).mean() == pytest.approx(62.32, abs=0.01)
+    assert np.abs(answers - demand[start:]).mean() < 0.95 * 62.32
 
 
 # Time

@@ -1,0 +1,93 @@
+"""What tests share: scenarios made from arrays, the real trace, golden tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from twin import Scenario
+
+ROOT = Path(__file__).resolve().parents[1]
+BACKBONE = ROOT.parent / "shared" / "data" / "uk_backbone_5min.csv.gz"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite the golden tables")
+
+
+@pytest.fixture
+def backbone() -> Path:
+    """The real backbone trace, which is not part of the project."""
+    if not BACKBONE.is_file():
+        pytest.skip(f"the real backbone trace is not there: {BACKBONE.name}")
+    return BACKBONE
+
+
+Maker = Callable[..., Path]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Maker:
+    """Write a trace and a scenario that replays it; return the scenario's path."""
+
+    def write(
+        demand: Any,
+        policies: Sequence[Any] = ("static_p95",),
+        *,
+        links: Sequence[str] | None = None,
+        kpis: dict[str, Any] | None = None,
+        train: float = 0.5,
+        unit: str = "Mbit/s",
+        **blocks: Any,
+    ) -> Path:
+        demand = np.asarray(demand, dtype=float)
+        demand = demand[:, None] if demand.ndim == 1 else demand
+        samples, count = demand.shape
+        names = list(links or [f"link-{i + 1}" for i in range(count)])
+        table = pd.DataFrame(
+            {
+                "time": np.repeat(np.arange(samples) * 300, count),
+                "link": np.tile(names, samples),
+                "internet": demand.ravel(),
+            }
+            | {name: np.asarray(v, dtype=float).ravel() for name, v in (kpis or {}).items()}
+        )
+        table[table["internet"].notna()].to_parquet(tmp_path / "trace.parquet", index=False)
+        data = {
+            "name": "test",
+            "demand": {
+                "source": "parquet", "path": "trace.parquet", "train": train, "unit": unit
+            },
+            "policies": list(policies),
+            **blocks,
+        }  # fmt: skip
+        path = tmp_path / "scenario.yaml"
+        path.write_text(yaml.safe_dump(data))
+        return path
+
+    return write
+
+
+def policy_file(folder: Path, name: str, body: str) -> Path:
+    """Write a policy that runs `body` in allocate()."""
+    lines = "\n".join(f"        {line}" for line in body.splitlines())
+    path = folder / f"{name}.py"
+    path.write_text(
+        "import numpy as np\nfrom twin import Policy\n\n\nclass Mine(Policy):\n"
+        f'    """A test\'s own."""\n\n    def allocate(self, observation):\n{lines}\n'
+    )
+    return path
+
+
+def row(summary: pd.DataFrame, policy: str, link: str = "all") -> pd.Series:
+    """Return one row of a summary."""
+    return summary.set_index(["policy", "link"]).loc[(policy, link)]
+
+
+__all__ = ["BACKBONE", "ROOT", "Scenario", "policy_file", "row"]

@@ -1,0 +1,75 @@
+"""What the README shows, run as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT
+
+import twin
+from twin.cli.main import call
+
+TEXT = (ROOT / "README.md").read_text()
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_its_two_commands_stand_alone_on_their_lines() -> None:
+    lines = [line.strip() for line in TEXT.splitlines()]
+    assert lines.count("make demo") == lines.count("make test") == 1
+
+
+def test_its_first_scenario_is_the_shipped_one() -> None:
+    shown = yaml.safe_load(_blocks("yaml")[0])
+    assert shown == yaml.safe_load((ROOT / "scenarios" / "surge.yaml").read_text())
+
+
+def test_its_longer_scenario_runs(tmp_path: Path) -> None:
+    (tmp_path / "longer.yaml").write_text(_blocks("yaml")[1])
+    assert call(["run", str(tmp_path / "longer.yaml"), "--out", str(tmp_path / "out")]) == 0
+
+
+def test_its_own_trace_and_its_policy_run(tmp_path: Path) -> None:
+    _, _, own = _blocks("yaml")
+    (tmp_path / "mine.yaml").write_text(own)
+    times = pd.date_range("2026-03-01", periods=6 * 1440, freq="min")
+    rate = 1e9 * (2 + np.sin(np.arange(len(times)) / 229))
+    pd.DataFrame({"timestamp": times, "bps": rate}).to_csv(tmp_path / "uplinks.csv", index=False)
+    (tmp_path / "rolling_mean.py").write_text(_blocks("python")[0])
+    summary = twin.run(tmp_path / "mine.yaml", policies=["bilstm", "rolling_mean"]).summary
+    assert summary.set_index(["policy", "link"]).loc[("bilstm", "all"), "mae"] < 10
+
+
+def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(_blocks("python")[1], {})
+    assert (tmp_path / "out" / "surge-7" / "summary.csv").is_file()
+
+
+def test_its_commands_are_there(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in set(re.findall(r"^    twin (\w+(?: \w+)?)", TEXT, re.MULTILINE)):
+        words = [word for word in command.split() if word not in {"surge", "mine"}]
+        assert call([*words, "--help"]) == 0
+
+
+def test_its_error_message_is_the_real_one(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "scenarios" / "surge.yaml").read_text()
+    Path("mine.yaml").write_text(text.replace("factor:", "factr:").split("\n", 1)[1])
+    assert call(["validate", "mine.yaml"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    shown = re.search(r"```\n(mine\.yaml:\d+: .*)\n```", TEXT)
+    assert shown is not None
+    assert shown.group(1) in told
+
+
+def test_every_file_it_points_to_is_there() -> None:
+    for target in re.findall(r"\]\((?!http)([^)]+)\)|`(docs/[^`]+)`", TEXT):
+        assert (ROOT / next(part for part in target if part)).exists()

@@ -1,0 +1,89 @@
+"""The house: who may import whom, and what importing costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+PACKAGE = ROOT / "twin"
+
+# In the order of a value's walk: a room imports from rooms before it, never from those after.
+ORDER = [
+    "errors", "units", "content", "scenario", "demand", "forecast", "policy", "load", "engine",
+    "account", "results", "report", "runner", "cli", "__main__",
+]  # fmt: skip
+
+# The results draw their figures when they are saved, and figures are drawn from results.
+ALLOWED = {("results", "report")}
+
+ONLY_IN = {
+    "simpy": {"engine"},
+    "onnxruntime": {"forecast"},
+    "typer": {"cli"},
+    "matplotlib": {"report"},
+    "pooch": {"demand"},
+}
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            if node.module == "twin":
+                found |= {f"twin.{alias.name}" for alias in node.names}
+    return found
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path: Path) -> None:
+    room = _room(path)
+    assert room in ORDER, f"give the room '{room}' its place in the order"
+    for name in _imports(path):
+        other = name.split(".")[1] if name.startswith("twin.") else room
+        if other in ORDER and (room, other) not in ALLOWED:
+            assert ORDER.index(other) <= ORDER.index(room), f"{room} imports {name}"
+        outside = name.split(".")[0]
+        assert room in ONLY_IN.get(outside, {room}), f"{room} imports {outside}"
+        assert outside not in {"tensorflow", "keras", "tf2onnx"}, "only recipes need TensorFlow"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "policies").glob("*.py")), ids=lambda p: p.name)
+def test_policies_import_from_twin_numpy_and_the_standard_library(path: Path) -> None:
+    for name in _imports(path):
+        outside = name.split(".")[0]
+        assert outside in {"twin", "numpy", *sys.stdlib_module_names}
+        assert not name.startswith("twin.") or name.count(".") == 1
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = "numpy pandas pyarrow pydantic matplotlib onnxruntime simpy rich yaml".split()
+    code = (
+        "import sys; from twin.cli.main import call; assert call(['--help']) == 0; "
+        f"sys.exit(str([m for m in {heavy} if m in sys.modules] or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
+
+
+def test_a_run_needs_neither_tensorflow_nor_matplotlib() -> None:
+    code = (
+        "import sys; import twin; twin.run('surge').summary; "
+        "sys.exit(str([m for m in ('tensorflow', 'matplotlib', 'typer') if m in sys.modules] or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
