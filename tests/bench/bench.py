@@ -165,7 +165,10 @@ def bench_reading(path: Path) -> Iterator[str]:
     trace = path.with_name("trace.parquet")
     ours, bare = paired(5, lambda: twin.Scenario.load(path), lambda: pq.read_table(trace))
     rows = f"{LINKS * SAMPLES / 1e6:.1f} million rows"
-    yield f"reading: {rows}: {median(ours)}; read_table {median(bare)}; ratio {ratio(ours, bare)}  target 5"
+    yield (
+        f"reading: {rows}: {median(ours)}; read_table {median(bare)}; "
+        f"ratio {ratio(ours, bare)}  target 5"
+    )
 
 
 def bench_forecast() -> Iterator[str]:

@@ -72,10 +72,8 @@ def test_a_triangle_of_two_ramps_has_half_the_area_of_its_box(make: Maker) -> No
 def test_overlapping_ramps_multiply_at_every_instant(make: Maker) -> None:
     # Two factors that rise from 1 to 2 and from 1 to 3 over the same 300 s: the mean of
     # (1 + u)(1 + 2 u) over [0, 1] is 1 + 3/2 + 2/3.
-    events = [
-        {"kind": "surge", "name": "a", "start": "0s", "duration": "40min", "factor": 2, "ramp": "5min"},
-        {"kind": "surge", "name": "b", "start": "0s", "duration": "40min", "factor": 3, "ramp": "5min"},
-    ]  # fmt: skip
+    both = {"kind": "surge", "start": "0s", "duration": "40min", "ramp": "5min"}
+    events = [both | {"name": "a", "factor": 2}, both | {"name": "b", "factor": 3}]
     result = twin.run(make(np.full(20, 100.0), ["static_p95"], events=events))
     assert result.intervals["demand_mbps"][0] == pytest.approx(100 * (1 + 3 / 2 + 2 / 3), rel=1e-12)
     assert result.intervals["demand_mbps"][1] == pytest.approx(600, rel=1e-12)

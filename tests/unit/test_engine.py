@@ -20,7 +20,7 @@ def _spy(folder: Path, name: str = "spy") -> None:
     """A policy that keeps what it saw in a list of its module."""
     # A file is loaded once for its content: each spy differs, and so has a list of its own.
     (folder / f"{name}.py").write_text(
-        f"# {name}\nimport numpy as np\nfrom twin import Policy\n\nseen = []\n\n\nclass Spy(Policy):\n"
+        f"# {name}\nfrom twin import Policy\n\nseen = []\n\n\nclass Spy(Policy):\n"
         '    """Keeps what it sees."""\n\n'
         "    def fit(self, history):\n"
         "        seen.append(('fit', history.demand_mbps.shape, history.sla_target))\n\n"

@@ -81,9 +81,10 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_a_run_needs_neither_tensorflow_nor_matplotlib() -> None:
+    heavy = ("tensorflow", "matplotlib", "typer")
     code = (
         "import sys; import twin; twin.run('surge').summary; "
-        "sys.exit(str([m for m in ('tensorflow', 'matplotlib', 'typer') if m in sys.modules] or ''))"
+        f"sys.exit(str([m for m in {heavy} if m in sys.modules] or ''))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""

@@ -65,8 +65,8 @@ def test_columns_are_those_of_the_contract(make: Maker) -> None:
         result.intervals.columns.tolist()
         == (
             "policy link interval start_s demand_mbps requested_mbps allocated_mbps capacity_mbps "
-            "served_mbps unmet_mbps efficiency wastage utilization over_provisioning_mbps violation_s "
-            "sla_violation"
+            "served_mbps unmet_mbps efficiency wastage utilization over_provisioning_mbps "
+            "violation_s sla_violation"
         ).split()
     )
     assert (
