@@ -1,0 +1,3 @@
+"""Imports."""
+
+import no_such_module_at_all

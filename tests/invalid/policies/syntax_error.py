@@ -1,0 +1,4 @@
+from twin import Policy
+
+
+return Policy

@@ -1,0 +1,11 @@
+import numpy as np
+
+from twin import Policy
+
+
+class Mine(Policy):
+    """One."""
+
+
+class Other(Policy):
+    """Two."""
