@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from twin import Duration, Margin, Observation, Policy, seconds
+from twin import Margin, Observation, Policy, Window, seconds
 
 
 class RollingMax(Policy):
     """Maximum of the demand in the last `window`, plus a margin."""
 
-    window: Duration = seconds("1h")
+    window: Window = seconds("1h")
     margin: Margin = 0.1
 
     def allocate(self, observation: Observation) -> np.ndarray:

@@ -24,6 +24,7 @@ _HOMES = {
     "Margin": "twin.units",
     "Percentile": "twin.units",
     "Share": "twin.units",
+    "Window": "twin.units",
     "seconds": "twin.units",
     "InputError": "twin.errors",
     "RunError": "twin.errors",
@@ -37,11 +38,12 @@ if TYPE_CHECKING:
     from twin.policy.base import History, Observation, Policy
     from twin.results.result import Result
     from twin.runner import run
-    from twin.units import Duration, Margin, Percentile, Share, seconds
+    from twin.units import Duration, Margin, Percentile, Share, Window, seconds
 
 __all__ = [
     "KPIS", "Duration", "History", "InputError", "Margin", "Observation", "Percentile", "Policy",
-    "Result", "RunError", "Scenario", "Share", "Trace", "TwinError", "run", "seconds",
+    "Result", "RunError", "Scenario", "Share", "Trace", "TwinError", "Window",
+    "run", "seconds",
 ]  # fmt: skip
 
 

@@ -7,11 +7,10 @@ installed wheel. A user's own lies in the folder of the scenario that names it, 
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Literal
 
-from twin.errors import InputError, Problem, did_you_mean
+from twin.errors import InputError, Loc, Problem, did_you_mean
 
 Kind = Literal["policies", "scenarios", "models"]
 
@@ -37,18 +36,21 @@ def is_path(kind: Kind, text: str) -> bool:
     return "/" in text or "\\" in text or text.endswith(SUFFIX[kind])
 
 
-def find(kind: Kind, text: str, folder: Path | None, where: str) -> Path:
+def find(kind: Kind, text: str, folder: Path | None, where: Loc) -> Path:
     """Return the file that `text`, a name or a path, stands for in a scenario of `folder`.
 
     Raises InputError where there is none, and where a user's file hides a shipped name.
     """
     if is_path(kind, text):
         path = (folder or Path()) / text
-        if path.is_file():
+        if path.suffix != SUFFIX[kind]:
+            what = f"'{text}' is not a {_SINGULAR[kind]}: its name must end in {SUFFIX[kind]}"
+            raise InputError(Problem(what, where))
+        if is_file(path):
             return path
         names = [file.name for file in path.parent.glob(f"*{SUFFIX[kind]}")]
-        problem = f"no such file: '{text}'"
-        raise InputError(Problem(problem, where, suggestion=did_you_mean(path.name, names)))
+        what = f"no such file: '{text}'"
+        raise InputError(Problem(what, where, suggestion=did_you_mean(path.name, names)))
     library = shipped(kind)
     own = _own(kind, text, folder)
     if own is None and text in library:
@@ -74,10 +76,20 @@ def find(kind: Kind, text: str, folder: Path | None, where: str) -> Path:
     return own
 
 
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def is_file(path: Path) -> bool:
+    """Return whether there is a file; no name is too long or too odd to ask."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder; no name is too long or too odd to ask."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _own_files(kind: Kind, folder: Path | None) -> list[Path]:

@@ -7,6 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+Loc = tuple[int | str, ...]
+"""Where a value is: the keys and list positions that lead to it."""
+
+_LONGEST_SHOWN = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -16,7 +21,7 @@ class Problem:
     """
 
     what: str
-    where: str = ""
+    where: str | Loc = ""
     file: str | Path | None = None
     line: int | None = None
     suggestion: str = ""
@@ -27,9 +32,9 @@ class Problem:
             place += f"{self.line}:"
         parts = [place] if place else []
         if self.where:
-            parts.append(f"{self.where}:")
+            parts.append(f"{dotted(self.where)}:")
         parts.append(self.what + (f"; {self.suggestion}" if self.suggestion else ""))
-        return " ".join(parts).replace("\r", " ").replace("\n", " ")
+        return one_line(" ".join(parts))
 
 
 class TwinError(Exception):
@@ -50,16 +55,43 @@ class RunError(TwinError):
     """A run could not be finished, for example because a policy raised: exit code 1."""
 
 
+def dotted(where: str | Loc) -> str:
+    """Return a place as text: ``events.0.factor``."""
+    return where if isinstance(where, str) else ".".join(str(part) for part in where)
+
+
+def one_line(text: str) -> str:
+    """Return `text` without line breaks."""
+    return " ".join(text.splitlines())
+
+
+def show(value: object) -> str:
+    """Return a value as a user would write it, short enough for a message."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a block of keys"
+    if isinstance(value, list | tuple | set):
+        return "a list"
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        return "so large a number"
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
+
+
 def did_you_mean(word: object, known: Iterable[object]) -> str:
     """Return ``did you mean 'x'?`` for the closest of `known`, or an empty text."""
-    by_lower = {str(name).lower(): str(name) for name in known}
-    close = difflib.get_close_matches(str(word).lower(), list(by_lower), n=1, cutoff=0.6)
+    by_lower = {str(name).lower(): str(name) for name in known if name != word}
+    close = difflib.get_close_matches(str(word)[:100].lower(), list(by_lower), n=1, cutoff=0.6)
     return f"did you mean '{by_lower[close[0]]}'?" if close else ""
 
 
-def one_of(known: Sequence[object]) -> str:
+def one_of(known: Sequence[object], last: str = "or") -> str:
     """Return ``'a', 'b' or 'c'``, as used in messages."""
     names = [f"'{name}'" for name in known]
     if len(names) < 2:
         return "".join(names)
-    return ", ".join(names[:-1]) + " or " + names[-1]
+    return ", ".join(names[:-1]) + f" {last} " + names[-1]

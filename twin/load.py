@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from twin import content
 from twin.demand.read import read as read_trace
 from twin.demand.trace import Trace
-from twin.errors import InputError, Problem, did_you_mean
+from twin.errors import InputError, Loc, Problem, did_you_mean, one_of
 from twin.forecast.forecaster import Forecaster
 from twin.policy.base import Policy
 from twin.policy.load import PolicySource
@@ -28,6 +28,10 @@ from twin.units import format_duration
 
 T = TypeVar("T")
 
+PICKED: Loc = ("--policies",)
+MOST_PROBLEMS = 20
+"""Problems of one scenario that are told at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -37,7 +41,7 @@ class Member:
     parameters: dict[str, Any]
     first: int = 0
 
-    def make(self, where: str = "") -> Policy:
+    def make(self, where: Loc = ()) -> Policy:
         """Return a fresh policy."""
         return self.source.make(self.parameters, where)
 
@@ -129,7 +133,7 @@ class Scenario:
     def forecaster(self, model: str) -> Forecaster:
         """Return a model by name or path. Raises InputError where it cannot be used."""
         if model not in self.models:
-            self.models[model] = _load_model(model, self.folder, self.trace.kpis, "")
+            self.models[model] = _load_model(model, self.folder, self.trace, self.span, ())
         return self.models[model]
 
 
@@ -137,14 +141,16 @@ def _path(scenario: str | Path) -> Path:
     if (
         isinstance(scenario, Path)
         or content.is_path("scenarios", scenario)
-        or scenario.endswith(".yml")
+        or scenario.endswith((".yml", "."))
     ):
         path = Path(scenario)
-        if path.is_file():
+        if content.is_file(path):
             return path
+        if content.is_folder(path):
+            raise InputError(Problem("is a folder, not a scenario", file=path))
         names = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        what = "is a folder, not a scenario" if path.is_dir() else "no such file"
-        raise InputError(Problem(what, file=path, suggestion=did_you_mean(path.name, names)))
+        hint = did_you_mean(path.name, names)
+        raise InputError(Problem("no such file", file=path, suggestion=hint))
     shipped = content.shipped("scenarios")
     if scenario in shipped:
         return shipped[scenario]
@@ -163,12 +169,25 @@ def _parse(source: Source) -> ScenarioSpec:
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
-    return sorted(problems, key=lambda problem: (str(problem.file or ""), problem.line or 0))
+    found = sorted(problems, key=lambda problem: (str(problem.file or ""), problem.line or 0))
+    if len(found) <= MOST_PROBLEMS:
+        return found
+    rest = Problem(f"and {len(found) - MOST_PROBLEMS} more problems")
+    return [*found[:MOST_PROBLEMS], rest]
 
 
-def _load_model(model: str, folder: Path | None, kpis: Iterable[str], where: str) -> Forecaster:
+def _load_model(model: str, folder: Path, trace: Trace, span: Span, where: Loc) -> Forecaster:
     forecaster = Forecaster.load(content.find("models", model, folder, where))
-    forecaster.require(tuple(kpis))
+    card = forecaster.card
+    lacking = [name for name in card.features if name not in trace.kpis]
+    if lacking:
+        kpis = f"the KPI{'s' * (len(lacking) > 1)} {one_of(lacking, 'and')}"
+        what = f"'{model}' needs {kpis}, which the trace does not have"
+        raise InputError(Problem(what, where, suggestion="use a model of 'internet' alone"))
+    if span.history < card.window:
+        what = f"'{model}' needs a history of at least {card.window} samples, not {span.history}"
+        remedy = "write a larger 'demand.train', or give a longer trace"
+        raise InputError(Problem(what, where, suggestion=remedy))
     return forecaster
 
 
@@ -199,9 +218,10 @@ class _Assembly:
             self._check_history(trace, span)
             self._check_times(spec, span, trace)
             self._check_turns(found, places, spec, span)
-        models = self._models(found, places, trace)
         self._stop_on_problems()
         assert span is not None
+        models = self._models(found, places, trace, span)
+        self._stop_on_problems()
         return Scenario(spec, self._path, asked, trace, span, tuple(found), models)
 
     # Problems
@@ -213,7 +233,7 @@ class _Assembly:
             self._problems += [self._source.place(problem) for problem in error.problems]
             return None
 
-    def _say(self, where: str, what: str, suggestion: str = "") -> None:
+    def _say(self, where: Loc, what: str, suggestion: str = "") -> None:
         self._problems.append(self._source.place(Problem(what, where, suggestion=suggestion)))
 
     def _stop_on_problems(self) -> None:
@@ -224,69 +244,70 @@ class _Assembly:
 
     def _pick(
         self, spec: ScenarioSpec, picks: tuple[str, ...] | None
-    ) -> tuple[ScenarioSpec, list[str]]:
+    ) -> tuple[ScenarioSpec, list[Loc]]:
         """Return the spec with the policies that were asked for, and where each was written."""
         if picks is None:
-            return spec, [f"policies.{i}" for i in range(len(spec.policies))]
-        own = {_name(entry): (entry, f"policies.{i}") for i, entry in enumerate(spec.policies)}
-        chosen = []
-        for pick in picks:
-            # What the caller names by path is relative to where the caller is.
-            use = str(Path(pick).resolve()) if content.is_path("policies", pick) else pick
-            chosen.append(own.get(pick, (PolicySpec(use=use), "--policies")))
-        if not chosen:
+            return spec, [("policies", i) for i in range(len(spec.policies))]
+        own: dict[str, tuple[PolicySpec, Loc]] = {
+            _name(entry): (entry, ("policies", i)) for i, entry in enumerate(spec.policies)
+        }
+        if not any(picks):
             raise InputError(Problem("--policies: names no policy"))
+        for pick in picks:
+            if picks.count(pick) > 1:
+                raise InputError(Problem(f"--policies: '{pick}' is picked twice"))
+        chosen = [own.get(pick, (PolicySpec(use=pick), PICKED)) for pick in picks]
         policies = tuple(entry for entry, _ in chosen)
         return spec.model_copy(update={"policies": policies}), [place for _, place in chosen]
 
-    def _choice(self, where: str, entry: PolicySpec, tick_s: float) -> PolicyChoice:
+    def _choice(self, where: Loc, entry: PolicySpec, tick_s: float) -> PolicyChoice:
         if entry.schedule is None:
             assert entry.use is not None
             member = self._member(where, entry.use, entry.parameters, 0)
             return PolicyChoice(_name(entry), (member,))
         members = []
         for i, turn in enumerate(entry.schedule):
-            place = f"{where}.schedule.{i}"
+            place = (*where, "schedule", i)
             first = _whole(turn.from_s, tick_s)
             if first is None:
                 raise InputError(
-                    Problem(f"must be a multiple of the tick, {_text(tick_s)}", f"{place}.from")
+                    Problem(f"must be a multiple of the tick, {_text(tick_s)}", (*place, "from"))
                 )
             members.append(self._member(place, turn.use, turn.parameters, first))
         return PolicyChoice(_name(entry), tuple(members), scheduled=True)
 
-    def _member(self, where: str, use: str, parameters: dict[str, Any], first: int) -> Member:
-        asked = where == "--policies"
-        place = where if asked else f"{where}.use"
-        try:
-            source = load_policy(content.find("policies", use, self._folder, place), place)
-        except InputError as error:
-            # A policy written as a bare name has no key `use` of its own.
-            raise InputError(
-                [replace(p, where=p.where.removesuffix(".use")) for p in error.problems]
-                if self._source.is_text(where)
-                else error.problems
-            ) from None
+    def _member(self, where: Loc, use: str, parameters: dict[str, Any], first: int) -> Member:
+        # What the caller names by path is relative to where the caller is; and a policy written
+        # as a bare name has no key `use` of its own.
+        picked = where == PICKED
+        folder = Path() if picked and content.is_path("policies", use) else self._folder
+        place = where if picked or self._source.is_text(where) else (*where, "use")
+        source = load_policy(content.find("policies", use, folder, place))
         member = Member(source, parameters, first)
         member.make(where)
         return member
 
     def _models(
-        self, choices: Sequence[PolicyChoice], places: Sequence[str], trace: Trace
+        self, choices: Sequence[PolicyChoice], places: Sequence[Loc], trace: Trace, span: Span
     ) -> dict[str, Forecaster]:
         models: dict[str, Forecaster] = {}
         kpis = tuple(trace.kpis)
         for choice, place in zip(choices, places, strict=True):
-            for model in choice.make().models(kpis):
-                if model not in models:
-                    forecaster = self._try(partial(_load_model, model, self._folder, kpis, place))
+            for i, member in enumerate(choice.members):
+                where = (*place, "schedule", i) if choice.scheduled else place
+                announced = self._try(partial(member.source.models, member.make(), kpis))
+                for model in announced or ():
+                    named = [key for key, value in member.parameters.items() if value == model]
+                    at = (*where, *named[:1])
+                    load = partial(_load_model, model, self._folder, trace, span, at)
+                    forecaster = models.get(model) or self._try(load)
                     if forecaster is not None:
                         models[model] = forecaster
         return models
 
     # What depends on the trace
 
-    def _check_unique(self, choices: Sequence[PolicyChoice], places: Sequence[str]) -> None:
+    def _check_unique(self, choices: Sequence[PolicyChoice], places: Sequence[Loc]) -> None:
         seen: set[str] = set()
         for choice, place in zip(choices, places, strict=True):
             if choice.name in seen:
@@ -296,14 +317,14 @@ class _Assembly:
     def _check_links(self, spec: ScenarioSpec, trace: Trace) -> None:
         for link in spec.links:
             if link != "defaults" and link not in trace.links:
-                self._say(f"links.{link}", *_no_link(link, trace))
+                self._say(("links", link), *_no_link(link, trace))
         names: set[str] = set()
         for i, event in enumerate(spec.events):
             for link in event.links if event.links != "all" else ():
                 if link not in trace.links:
-                    self._say(f"events.{i}.links", *_no_link(link, trace))
+                    self._say(("events", i, "links"), *_no_link(link, trace))
             if event.name is not None and event.name in names:
-                self._say(f"events.{i}.name", f"a second event is called '{event.name}'")
+                self._say(("events", i, "name"), f"a second event is called '{event.name}'")
             names |= {event.name} if event.name else set()
 
     def _span(self, spec: ScenarioSpec, trace: Trace) -> Span | None:
@@ -311,26 +332,30 @@ class _Assembly:
         available = trace.samples - history
         if history < 1 or available < 1:
             what = f"leaves {history} samples of history and {available} to replay"
-            self._say("demand.train", what)
+            self._say(("demand", "train"), what)
             return None
-        start = self._ticks("replay.start", spec.replay.start, spec.tick)
+        start = self._ticks(("replay", "start"), spec.replay.start, spec.tick)
         length = (
-            self._ticks("replay.duration", spec.replay.duration, spec.tick)
+            self._ticks(("replay", "duration"), spec.replay.duration, spec.tick)
             if spec.replay.duration is not None
             else available - (start or 0)
         )
         if start is None or length is None:
             return None
-        if start >= available or start + length > available or length < 1:
-            what = (
-                f"the replay would end {_text((start + length) * spec.tick)} after the history, "
-                f"but the trace ends {_text(available * spec.tick)} after it"
-            )
-            self._say("replay.start" if start >= available else "replay.duration", what)
+        trace_ends = (
+            f"after the history, but the trace ends {_text(available * spec.tick)} after it"
+        )
+        if start >= available:
+            what = f"the replay would start {_text(start * spec.tick)} {trace_ends}"
+            self._say(("replay", "start"), what)
+            return None
+        if start + length > available:
+            what = f"the replay would end {_text((start + length) * spec.tick)} {trace_ends}"
+            self._say(("replay", "duration"), what)
             return None
         return Span(history, history + start, length)
 
-    def _ticks(self, where: str, seconds: float, tick_s: float) -> int | None:
+    def _ticks(self, where: Loc, seconds: float, tick_s: float) -> int | None:
         ticks = _whole(seconds, tick_s)
         if ticks is None:
             self._say(where, f"must be a multiple of the tick, {_text(tick_s)}")
@@ -339,25 +364,25 @@ class _Assembly:
     def _check_history(self, trace: Trace, span: Span) -> None:
         known = np.isfinite(trace.demand_mbps[: span.history]).any(axis=0)
         for link in np.asarray(trace.links)[~known]:
-            self._say("demand", f"link '{link}' has no sample in the history")
+            self._say(("demand",), f"link '{link}' has no sample in the history")
 
     def _check_times(self, spec: ScenarioSpec, span: Span, trace: Trace) -> None:
         end = span.intervals * spec.tick
         changes: dict[tuple[str, float], int] = {}
         for i, event in enumerate(spec.events):
             if event.start >= end:
-                self._say(f"events.{i}.start", f"is after the end of the replay, {_text(end)}")
+                self._say(("events", i, "start"), f"is after the end of the replay, {_text(end)}")
             if event.kind == "capacity_change" and event.capacity_mbps is not None:
                 for link in trace.links if event.links == "all" else event.links:
                     first = changes.setdefault((link, event.start), i)
                     if first != i:
                         what = f"sets the capacity of '{link}' at the same time as events.{first}"
-                        self._say(f"events.{i}", what)
+                        self._say(("events", i), what)
 
     def _check_turns(
         self,
         choices: Sequence[PolicyChoice],
-        places: Sequence[str],
+        places: Sequence[Loc],
         spec: ScenarioSpec,
         span: Span,
     ) -> None:
@@ -365,9 +390,8 @@ class _Assembly:
             for i, member in enumerate(choice.members):
                 if member.first >= span.intervals:
                     end = _text(span.intervals * spec.tick)
-                    self._say(
-                        f"{place}.schedule.{i}.from", f"is after the end of the replay, {end}"
-                    )
+                    where = (*place, "schedule", i, "from")
+                    self._say(where, f"is after the end of the replay, {end}")
 
 
 def _is_model_file(value: Any) -> bool:
@@ -379,6 +403,8 @@ def _name(entry: PolicySpec) -> str:
 
 
 def _no_link(link: str, trace: Trace) -> tuple[str, str]:
+    if link == "all":
+        return "the trace has no link 'all'", "write 'links: all'"
     shown = ", ".join(trace.links[:8]) + (", ..." if len(trace.links) > 8 else "")
     return f"the trace has no link '{link}'", did_you_mean(link, trace.links) or f"links: {shown}"
 

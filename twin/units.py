@@ -8,7 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from twin.errors import show
+
 DAY_S = 86_400
+LONGEST_S = 36_525 * DAY_S
 
 _SECONDS = {
     "s": 1, "sec": 1, "second": 1, "seconds": 1,
@@ -27,7 +30,7 @@ MBPS = {
 }
 """Mbit/s in one of each traffic unit that a trace may be written in."""
 
-_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+_PART = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)")
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _PERCENT = re.compile(rf"\s*({_NUMBER})\s*%\s*")
 _PLAIN = re.compile(rf"\s*({_NUMBER})\s*")
@@ -40,22 +43,24 @@ def duration(text: object) -> float:
     """
     if not isinstance(text, str):
         raise ValueError(
-            f"a duration is text with a unit, such as '90min' or '1h 30min', not {text!r}"
+            f"a duration is text with a unit, such as '90min' or '1h 30min', not {show(text)}"
         )
     position, total = 0, 0.0
     while position < len(text.rstrip()):
         part = _PART.match(text, position)
         if part is None:
             raise ValueError(
-                f"{text!r} is not a duration; write it like '90min', '8h 2min 30s' or '3d'"
+                f"{show(text)} is not a duration; write it like '90min', '8h 2min 30s' or '3d'"
             )
         number, unit = part.groups()
         if unit not in _SECONDS:
-            raise ValueError(f"{text!r} has the unknown unit '{unit}'; use s, min, h, d or w")
+            raise ValueError(f"{show(text)} has the unknown unit '{unit}'; use s, min, h, d or w")
         total += float(number) * _SECONDS[unit]
         position = part.end()
     if position == 0:
         raise ValueError("a duration is empty; write it like '90min', '8h 2min 30s' or '3d'")
+    if not total <= LONGEST_S:
+        raise ValueError(f"{show(text)} is longer than a hundred years")
     return total
 
 
@@ -75,16 +80,16 @@ def format_duration(seconds: float) -> str:
 def share(value: object) -> float:
     """Return a share written as ``1%`` or ``0.01``. Raises ValueError for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"a share is written like '1%' or 0.01, not {value!r}")
+        raise ValueError(f"a share is written like '1%' or 0.01, not {show(value)}")
     if isinstance(value, str):
         if percent := _PERCENT.fullmatch(value):
             return float(percent.group(1)) / 100
         if not (plain := _PLAIN.fullmatch(value)):
-            raise ValueError(f"{value!r} is not a share; write it like '1%' or 0.01")
+            raise ValueError(f"{show(value)} is not a share; write it like '1%' or 0.01")
         value = plain.group(1)
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"a share must be finite, not {value!r}")
+        raise ValueError(f"a share must be finite, not {show(value)}")
     return number
 
 
@@ -119,6 +124,9 @@ Duration = Annotated[
     WithJsonSchema(_DURATION_SCHEMA),
 ]
 """Seconds, written as text with a unit; default values are made with :func:`seconds`."""
+
+Window = Annotated[Duration, Field(gt=0)]
+"""Seconds as :data:`Duration`, more than none."""
 
 Share = Annotated[float, BeforeValidator(share), Field(ge=0, le=1), WithJsonSchema(_SHARE_SCHEMA)]
 """A share between 0 and 1, written as ``1%`` or ``0.01``."""

@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Make, describe or download traces.", no_args_is_help=True)
+app = typer.Typer(help="Make, describe or download traces.", invoke_without_command=True)
+
+
+@app.callback()
+def _root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()

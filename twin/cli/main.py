@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from twin import __version__
-from twin.cli import data
-from twin.errors import InputError, Problem, RunError, did_you_mean
+from twin.cli import data, usage
+from twin.cli.usage import UsageError
+from twin.errors import InputError, Problem, RunError, one_line
 
 app = typer.Typer(
     name="twin",
     help="Replay traffic over an operator's links and compare provisioning policies.",
     rich_markup_mode=None,
     add_completion=False,
-    no_args_is_help=True,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data.app, name="data")
@@ -42,10 +43,13 @@ def _version(show: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback has done its work
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
-) -> None: ...
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()
@@ -142,17 +146,15 @@ def main() -> NoReturn:
 
 def call(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
-    # Typer exports no common base of its usage errors, but this one's is it.
-    usage_error: Any = typer.BadParameter.__bases__[0]
     command = typer.main.get_command(app)
     try:
         code = command.main(arguments, prog_name="twin", standalone_mode=False)
     except InputError as error:
         return _fail(2, *map(str, error.problems))
     except RunError as error:
-        return _fail(1, str(error))
-    except usage_error as error:
-        return _fail(2, _usage(error))
+        return _fail(1, one_line(str(error)))
+    except UsageError as error:
+        return _fail(2, usage.describe(error))
     except (KeyboardInterrupt, typer.Abort):
         return _fail(130, "twin: interrupted; nothing was written")
     except OSError as error:
@@ -164,22 +166,3 @@ def _fail(code: int, *lines: str) -> int:
     for line in lines:
         typer.echo(line, err=True)
     return code
-
-
-def _usage(error: BaseException) -> str:
-    """Return a usage error on one line, after the command it is about."""
-    context = getattr(error, "ctx", None)
-    place = context.command_path if context is not None else "twin"
-    message = " ".join(str(getattr(error, "message", error)).split()).rstrip(".")
-    if option := getattr(error, "option_name", None):
-        known = [name for p in context.command.params for name in p.opts] if context else []
-        hint = did_you_mean(option, known)
-        message = f"no such option: {option}" + (f"; {hint}" if hint else "")
-    elif name := getattr(error, "param", None):
-        shown = name.opts[-1] if name.param_type_name == "option" else name.name.upper()
-        message = f"{shown}: {message[:1].lower() + message[1:] if message else 'is missing'}"
-    elif message.startswith("No such command") and context is not None:
-        word = message.split("'")[1]
-        hint = did_you_mean(word, context.command.commands)
-        message = f"no such command: {word}" + (f"; {hint}" if hint else "")
-    return f"{place}: {message[:1].lower() + message[1:]}"

@@ -114,7 +114,12 @@ def _existing(demand: DemandSpec, folder: Path) -> Path:
     assert demand.path is not None
     path = folder / demand.path
     what, remedy = "", ""
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+        raise InputError(Problem(what, "demand.path")) from None
+    if not there:
         what = f"no such {'folder' if demand.source == 'zenodo' else 'file'}: '{demand.path}'"
         siblings = path.parent.iterdir() if path.parent.is_dir() else ()
         remedy = did_you_mean(path.name, sorted(sibling.name for sibling in siblings))

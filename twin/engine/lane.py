@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ class Lane:
         self.policy = policy
         self._files = files
         self._intervals = intervals
+        self._decided = False
         self.latest: Floats = np.empty(0)
         """What it asked for last, Mbit/s, [links]."""
         self._rows: Floats | None = None
@@ -39,9 +41,7 @@ class Lane:
         """Let the policy learn. Raises RunError where it raises."""
         try:
             self.policy.fit(history)
-        except InputError:
-            raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise RunError(f"policy {self.name}: fit(): {self._describe(error)}") from error
 
     def decide(self, observation: Observation) -> None:
@@ -51,20 +51,22 @@ class Lane:
         allocation of at least 0 for each link, and where the policy raises.
         """
         try:
-            answer = np.asarray(self.policy.allocate(observation), dtype=np.float64)
-        except InputError:
-            raise
-        except Exception as error:
+            answer = np.asarray(self.policy.allocate(observation))
+        except (Exception, SystemExit) as error:
             raise RunError(f"{self._at(observation)}: {self._describe(error)}") from error
         # What equals an answer that was checked need not be checked, nor stored again.
-        if not np.array_equal(answer, self.latest):
+        if not self._decided or not np.array_equal(answer, self.latest):
             self._check(answer, observation)
-            self._change(answer, observation.interval)
+            self._change(answer.astype(np.float64), observation.interval)
         if self._rows is not None:
             self._rows[observation.interval] = answer
 
-    def _check(self, answer: Floats, observation: Observation) -> None:
+    def _check(self, answer: NDArray[Any], observation: Observation) -> None:
         links = observation.links
+        if answer.dtype.kind not in "fiub":
+            raise RunError(
+                f"{self._at(observation)}: answered {_kind(answer)}, not one number for each link"
+            )
         if answer.shape != (len(links),):
             raise RunError(
                 f"{self._at(observation)}: answered an array of shape {answer.shape}, "
@@ -83,15 +85,23 @@ class Lane:
         if self._rows is None and interval > 0:
             self._rows = np.empty((self._intervals, answer.size))
             self._rows[:interval] = self.latest
-        self.latest = answer.copy()
+        self.latest = answer
+        self._decided = True
 
     def _at(self, observation: Observation) -> str:
         since = format_duration(observation.interval * observation.tick_s)
         return f"policy {self.name}: tick {observation.interval} ({since})"
 
-    def _describe(self, error: Exception) -> str:
+    def _describe(self, error: BaseException) -> str:
+        told = str(error) if isinstance(error, InputError) else describe(error)
         for file in self._files:
             line = line_in(error, file)
             if line is not None:
-                return f"{describe(error)} ({file}:{line})"
-        return describe(error)
+                return f"{told} ({file}:{line})"
+        return told
+
+
+def _kind(answer: NDArray[Any]) -> str:
+    if answer.dtype.kind in "US":
+        return "texts"
+    return "nothing" if answer.shape == () and answer.item() is None else "no numbers"

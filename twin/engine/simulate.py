@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,4 +121,4 @@ def _lanes(scenario: Scenario) -> list[Lane]:
 def _history(scenario: Scenario) -> History:
     trace, end = scenario.trace, scenario.span.history
     kpis = {name: values[:end] for name, values in trace.kpis.items()}
-    return History(trace.links, trace.tick_s, kpis, scenario.spec.sla.target)
+    return History(trace.links, trace.tick_s, MappingProxyType(kpis), scenario.spec.sla.target)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, Strict, create_model
 
 Floats = NDArray[np.float64]
 
@@ -132,6 +132,8 @@ class Policy:
                 continue
             if not hasattr(cls, name):
                 raise TypeError(f"parameter '{name}' needs a default")
-            fields[name] = (hint, getattr(cls, name))
-        config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+            # YAML knows lists alone, and strict checking takes no list for a tuple.
+            loose = Annotated[hint, Strict(False)] if get_origin(hint) is tuple else hint
+            fields[name] = (loose, getattr(cls, name))
+        config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
         return create_model(cls.__name__, __config__=config, **fields)

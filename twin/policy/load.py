@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import hashlib
 import inspect
 import sys
 import traceback
@@ -12,9 +12,9 @@ from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.errors import PydanticUserError
 
-from twin import content
-from twin.errors import InputError, Problem
+from twin.errors import InputError, Loc, Problem, show
 from twin.policy.base import Policy
 from twin.scenario.check import problems_of
 from twin.scenario.spec import RESERVED
@@ -34,27 +34,49 @@ class PolicySource:
         """First line of its docstring."""
         return (inspect.getdoc(self.policy) or "").split("\n")[0]
 
-    def make(self, parameters: dict[str, Any], where: str) -> Policy:
+    def make(self, parameters: dict[str, Any], where: Loc = ()) -> Policy:
         """Return a policy with checked `parameters`.
 
         Raises InputError, with `where` before each parameter's name.
         """
         try:
-            return self.policy(**parameters)
+            self.policy.parameters().model_validate(parameters)
         except ValidationError as error:
-            known = self.policy.parameters().model_fields
-            raise InputError(
-                problems_of(error, prefix=where, known={(): sorted({*known, *RESERVED})})
-            ) from None
+            known = sorted(self.policy.parameters().model_fields)
+            raise InputError(problems_of(error, prefix=where, known={(): known})) from None
+        try:
+            return self.policy(**parameters)
+        except (Exception, SystemExit) as error:
+            raise self.error(error, "cannot be made") from None
+
+    def models(self, policy: Policy, kpis: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the models that `policy` announces. Raises InputError where it cannot say."""
+        try:
+            models = policy.models(kpis)
+        except (Exception, SystemExit) as error:
+            raise self.error(error, "models()") from None
+        if not isinstance(models, tuple | list) or not all(isinstance(m, str) for m in models):
+            what = f"models() must return a tuple of names, not {show(models)}"
+            raise InputError(Problem(what, file=self.path))
+        return tuple(models)
+
+    def error(self, error: BaseException, what: str) -> InputError:
+        """Return what a user reads when the policy's own code raises before the run."""
+        line = line_in(error, self.path)
+        return InputError(Problem(f"{what}: {describe(error)}", file=self.path, line=line))
 
 
-def load(path: Path, where: str = "") -> PolicySource:
+def load(path: Path) -> PolicySource:
     """Return the one policy that the file at `path` defines.
 
     Raises InputError where the file cannot be run or does not define exactly one policy.
     """
-    digest = content.digest(path)
-    module = _module(path, f"twin_policy_{digest[:16]}")
+    try:
+        code = path.read_bytes()
+    except OSError as error:
+        raise InputError(Problem(f"cannot be read: {error.strerror}", file=path)) from None
+    digest = hashlib.sha256(code).hexdigest()
+    module = _module(path, code, f"twin_policy_{digest[:16]}")
     found = [
         value
         for value in vars(module).values()
@@ -65,55 +87,57 @@ def load(path: Path, where: str = "") -> PolicySource:
     if len(found) != 1:
         names = ", ".join(policy.__name__ for policy in found) or "none"
         what = f"a policy file defines one subclass of twin.Policy; this one defines: {names}"
-        raise InputError(Problem(what, where, path))
-    _check_parameters(found[0], path, where)
+        raise InputError(Problem(what, file=path))
+    _check_parameters(found[0], path)
     return PolicySource(path.stem, path, digest, found[0])
 
 
-def _module(path: Path, name: str) -> ModuleType:
+def _module(path: Path, code: bytes, name: str) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(name)
+    module.__file__ = str(path)
     # Dataclasses, type hints and pickling look the module up by name.
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except KeyboardInterrupt:
+        # The bytes that were digested are those that run, whatever a bytecode cache holds.
+        exec(compile(code, str(path), "exec", dont_inherit=True), module.__dict__)
+    except BaseException as error:
         del sys.modules[name]
-        raise
-    except BaseException as error:  # a policy file may raise anything, SystemExit included
-        del sys.modules[name]
-        raise InputError(
-            Problem(f"cannot be loaded: {describe(error)}", file=path, line=_line(error, path))
-        ) from None
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        what = f"cannot be loaded: {describe(error)}"
+        raise InputError(Problem(what, file=path, line=_line(error, path))) from None
     return module
 
 
-def _check_parameters(policy: type[Policy], path: Path, where: str) -> None:
+def _check_parameters(policy: type[Policy], path: Path) -> None:
     try:
         model = policy.parameters()
         model()
     except ValidationError as error:
         name = ".".join(str(part) for part in error.errors()[0]["loc"])
         what = f"the default of parameter '{name}' is not valid"
-    except (TypeError, NameError) as error:
+    except PydanticUserError:
+        what = "a parameter has a type that cannot be checked"
+    except SyntaxError as error:
+        what = describe(error)
+    except Exception as error:
         what = str(error)
     else:
         reserved = sorted(set(model.model_fields) & set(RESERVED))
         if not reserved:
             return
         what = f"'{reserved[0]}' is reserved and cannot be a parameter"
-    raise InputError(Problem(f"policy {policy.__name__}: {what}", where, path))
+    raise InputError(Problem(f"policy {policy.__name__}: {what}", file=path))
 
 
 def describe(error: BaseException) -> str:
     """Return ``Type: message`` on one line."""
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    told = " ".join(str(error).split())
+    return f"{type(error).__name__}: {told}" if told else type(error).__name__
 
 
 def _line(error: BaseException, path: Path) -> int | None:

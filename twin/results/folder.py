@@ -15,10 +15,13 @@ MANIFEST = "manifest.json"
 
 def check_free(folder: Path, *, force: bool) -> None:
     """Raise InputError where a run cannot be written to `folder`."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(Problem("--out: is a file, not a folder", file=folder))
-    if force or not folder.is_dir() or not any(folder.iterdir()):
-        return
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(Problem("--out: is a file, not a folder", file=folder))
+        if force or not folder.is_dir() or not any(folder.iterdir()):
+            return
+    except OSError as error:
+        raise InputError(Problem(f"--out: cannot be used: {error.strerror}", file=folder)) from None
     holds = "holds another run" if (folder / MANIFEST).exists() else "is not empty"
     raise InputError(
         Problem(f"--out: {holds}", file=folder, suggestion="choose another folder, or add --force")

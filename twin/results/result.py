@@ -16,6 +16,7 @@ from twin.load import Scenario
 from twin.results.folder import MANIFEST, check_free, staged
 from twin.results.intervals import interval_batches, interval_schema, interval_table
 from twin.results.manifest import manifest
+from twin.scenario.spec import SYNTHETIC_KEYS
 from twin.units import format_duration
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Result:
         """Return the scenario as YAML with every default written out and paths made absolute."""
         data = self.scenario.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
         if "path" in data["demand"]:
+            data["demand"] = {k: v for k, v in data["demand"].items() if k not in SYNTHETIC_KEYS}
             path = self.scenario.folder / data["demand"]["path"]
             data["demand"]["path"] = str(path.resolve())
         data["policies"] = [self._resolved_policy(i) for i in range(len(self.scenario.policies))]

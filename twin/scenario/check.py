@@ -8,9 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from twin.errors import Problem, did_you_mean, one_of
-
-Loc = tuple[int | str, ...]
+from twin.errors import Loc, Problem, did_you_mean, one_of, show
 
 _TYPES = {
     "string": "text",
@@ -34,7 +32,7 @@ _LIMITS = {
 
 def problems_of(
     error: ValidationError,
-    prefix: str = "",
+    prefix: Loc = (),
     known: Mapping[Loc, Sequence[str]] | None = None,
     tags: Sequence[str] = (),
 ) -> list[Problem]:
@@ -50,8 +48,9 @@ def problems_of(
         what, suggestion = _say(detail, full, known or {})
         if "[key]" in detail["loc"]:
             what = "unknown key"
-        where = ".".join(str(part) for part in ((prefix, *shown) if prefix else shown))
-        found.append(Problem(what, where, suggestion=suggestion))
+        if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            shown = (*shown, "kind") if "kind" in detail["input"] else shown
+        found.append(Problem(what, (*prefix, *shown), suggestion=suggestion))
     return found
 
 
@@ -63,20 +62,23 @@ def _say(detail: ErrorDetails, loc: Loc, known: Mapping[Loc, Sequence[str]]) -> 
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         keys = _keys(loc[:-1], known)
-        return "unknown key", did_you_mean(loc[-1], keys) or f"known: {', '.join(keys)}"
+        listed = f"known: {', '.join(keys)}" if keys else ""
+        return "unknown key", did_you_mean(loc[-1], keys) or listed
     if kind == "missing":
         return "is missing", ""
     if kind == "value_error":
         return str(context["error"]), ""
     if kind == "literal_error":
         choices = [choice.strip("'") for choice in _choices(context["expected"])]
-        return f"must be {one_of(choices)}, not {_show(value)}", did_you_mean(value, choices)
+        return f"must be {one_of(choices)}, not {show(value)}", did_you_mean(value, choices)
     if kind == "union_tag_invalid":
-        tags = _choices(context["expected_tags"])
-        return f"unknown kind '{context['tag']}'", did_you_mean(
-            context["tag"], tags
-        ) or f"known: {', '.join(tags)}"
+        tag, tags = value["kind"], _choices(context["expected_tags"])
+        if not isinstance(tag, str):
+            return f"must be text, not {show(tag)}", ""
+        return f"unknown kind {show(tag)}", did_you_mean(tag, tags) or f"known: {', '.join(tags)}"
     if kind == "union_tag_not_found":
+        if "kind" in value:
+            return f"must be text, not {show(value['kind'])}", ""
         return "'kind' is missing", ""
     return _say_type(kind, value, context), ""
 
@@ -84,15 +86,15 @@ def _say(detail: ErrorDetails, loc: Loc, known: Mapping[Loc, Sequence[str]]) -> 
 def _say_type(kind: str, value: Any, context: Mapping[str, Any]) -> str:
     if kind in _LIMITS:
         words, key = _LIMITS[kind]
-        return f"must be {words} {context[key]:g}, not {_show(value)}"
+        return f"must be {words} {context[key]:g}, not {show(value)}"
     if kind == "too_short":
         return "is empty"
     if kind == "string_pattern_mismatch":
-        return f"{_show(value)} is not a name: use letters, digits, '.', '_' and '-'"
+        return f"{show(value)} is not a name: use letters, digits, '.', '_' and '-'"
     if kind == "string_too_long":
         return f"is longer than {context['max_length']} characters"
     expected = _TYPES.get(kind.split("_")[0], f"valid ({kind})")
-    return f"must be {expected}, not {_show(value)}"
+    return f"must be {expected}, not {show(value)}"
 
 
 def _keys(loc: Loc, known: Mapping[Loc, Sequence[str]]) -> Sequence[str]:
@@ -104,16 +106,3 @@ def _keys(loc: Loc, known: Mapping[Loc, Sequence[str]]) -> Sequence[str]:
 
 def _choices(text: str) -> list[str]:
     return [choice.strip().strip("'") for choice in text.replace(" or ", ", ").split(",")]
-
-
-def _show(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, dict):
-        return "a block of keys"
-    if isinstance(value, list | tuple):
-        return "a list"
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

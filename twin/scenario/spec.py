@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,14 @@ from pydantic import (
     model_validator,
 )
 
+from twin.errors import show
 from twin.units import DAY_S, Duration, Share, seconds
+
+SYNTHETIC_KEYS = ("facilities", "length")
+"""Keys of the demand that only the synthetic source has."""
+
+MOST_SAMPLES = 100_000_000
+"""Samples of all links that the synthetic source makes at the most."""
 
 RESERVED = ("name", "use", "schedule", "from")
 """Keys of a policy's entry that no policy may have as a parameter."""
@@ -30,7 +37,20 @@ class Strict(BaseModel):
 def _number(value: Any) -> Any:
     # pydantic would take `true` for 1 and '7' for 7; a scenario means what it says.
     if isinstance(value, bool | str):
-        raise ValueError(f"must be a number, not {value!r}")
+        raise ValueError(f"must be a number, not {show(value)}")
+    return value
+
+
+def _longer_than_nothing(value: float | None) -> float | None:
+    if value == 0:
+        raise ValueError("must be longer than 0s")
+    return value
+
+
+def _time(value: Any) -> Any:
+    # pydantic would take a number for a Unix time.
+    if not isinstance(value, str | datetime | None):
+        raise ValueError(f"must be an ISO-8601 time, not {show(value)}")
     return value
 
 
@@ -51,16 +71,35 @@ class DemandSpec(Strict):
         Field(default={}, description="our column name: the file's")
     )
     layout: Literal["long", "wide"] = "long"
-    starts: datetime | None = Field(None, description="time of the first sample")
+    starts: Annotated[datetime | None, BeforeValidator(_time)] = Field(
+        None, description="time of the first sample"
+    )
     facilities: Annotated[Integer, Field(ge=1, le=100_000)] = Field(
         4, description="number of links of the synthetic source"
     )
     length: Duration = Field(seconds("37d 6h 50min"), description="length of the synthetic source")
 
+    @field_validator("starts")
+    @classmethod
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        try:
+            if value is not None and value.tzinfo is not None:
+                value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("is out of range in UTC") from None
+        return value
+
     @model_validator(mode="after")
     def _path_belongs_to_source(self) -> DemandSpec:
         if self.source == "synthetic" and self.path is not None:
             raise ValueError("'path' needs a source that is read, such as 'source: csv'")
+        if self.source == "synthetic" and self.columns:
+            raise ValueError("'columns' needs a source that is read, such as 'source: csv'")
+        if self.facilities * self.length / 300 > MOST_SAMPLES:
+            raise ValueError("'length' times 'facilities' is too much to generate")
+        for key in SYNTHETIC_KEYS:
+            if self.source != "synthetic" and key in self.model_fields_set:
+                raise ValueError(f"'{key}' belongs to 'source: synthetic'")
         if self.source != "synthetic" and self.path is None:
             raise ValueError(f"source '{self.source}' needs a 'path'")
         return self
@@ -77,6 +116,8 @@ class ReplaySpec(Strict):
 
     start: Duration = seconds("0s")
     duration: Duration | None = Field(None, description="absent: to the end of the trace")
+
+    _takes_time = field_validator("duration")(_longer_than_nothing)
 
 
 class SlaSpec(Strict):
@@ -142,7 +183,7 @@ Targets = Literal["all"] | tuple[str, ...]
 def _targets(value: Any) -> Any:
     if isinstance(value, str):
         return value if value == "all" else (value,)
-    if not isinstance(value, list | tuple) or any(isinstance(i, dict | list) for i in value):
+    if not isinstance(value, list | tuple) or any(isinstance(i, dict | list | None) for i in value):
         raise ValueError("must be 'all' or a list of links")
     if not value:
         raise ValueError("names no link; write 'all' or a list of links")
@@ -158,12 +199,7 @@ class EventSpec(Strict):
     start: Duration
     duration: Duration | None = Field(None, description="absent: to the end of the replay")
 
-    @field_validator("duration")
-    @classmethod
-    def _takes_time(cls, value: float | None) -> float | None:
-        if value == 0:
-            raise ValueError("must be longer than 0s")
-        return value
+    _takes_time = field_validator("duration")(_longer_than_nothing)
 
 
 class SurgeSpec(EventSpec):
@@ -171,8 +207,8 @@ class SurgeSpec(EventSpec):
 
     kind: Literal["surge"]
     duration: Duration
-    factor: Annotated[Number, Field(ge=0, allow_inf_nan=False)] | None = None
-    add_mbps: Annotated[Number, Field(allow_inf_nan=False)] | None = None
+    factor: Annotated[Number, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None
+    add_mbps: Annotated[Number, Field(ge=-1e12, le=1e12, allow_inf_nan=False)] | None = None
     ramp: Duration = seconds("0s")
 
     @model_validator(mode="after")
@@ -195,7 +231,7 @@ class CapacityChangeSpec(EventSpec):
 
     kind: Literal["capacity_change"]
     capacity_mbps: Capacity | None = None
-    factor: Annotated[Number, Field(gt=0, allow_inf_nan=False)] | None = None
+    factor: Annotated[Number, Field(gt=0, le=1e6, allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> CapacityChangeSpec:
@@ -223,9 +259,16 @@ class ScenarioSpec(Strict):
         default={}, description="`defaults`, and an entry for each link that differs"
     )
     replay: ReplaySpec = ReplaySpec()
-    policies: tuple[Annotated[PolicySpec, BeforeValidator(_policy)], ...] = Field(min_length=1)
+    policies: tuple[Annotated[PolicySpec, BeforeValidator(_policy)], ...]
     sla: SlaSpec = SlaSpec()
     events: tuple[AnyEvent, ...] = ()
+
+    @field_validator("policies")
+    @classmethod
+    def _at_least_one(cls, value: tuple[PolicySpec, ...]) -> tuple[PolicySpec, ...]:
+        if not value:
+            raise ValueError("is empty")
+        return value
 
     @field_validator("tick")
     @classmethod
