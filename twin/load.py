@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -45,13 +46,15 @@ class Member:
         """Return a fresh policy."""
         return self.source.make(self.parameters, where)
 
-    def resolved(self, folder: Path) -> dict[str, Any]:
+    def resolved(self, folder: Path, kpis: tuple[str, ...]) -> dict[str, Any]:
         """Return the entry with every default written out and its own files by absolute path."""
+        announced = self.source.models(self.make(), kpis)
+        models = [model for model in announced if content.is_path("models", model)]
         shipped = content.shipped("policies").get(self.source.name)
         use = self.source.name if shipped == self.source.path else str(self.source.path.resolve())
         checked = self.source.policy.parameters()(**self.parameters)
         return {"use": use} | {
-            name: str((folder / value).resolve()) if _is_model_file(value) else value
+            name: str((folder / value).resolve()) if value in models else value
             for name, value in checked.model_dump(mode="json").items()
         }
 
@@ -94,7 +97,7 @@ class Asked:
     seed: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scenario:
     """A checked scenario, ready to run."""
 
@@ -107,6 +110,10 @@ class Scenario:
     policies: tuple[PolicyChoice, ...]
     models: dict[str, Forecaster]
     """The models that its policies announced, by the name or path they use."""
+
+    def __repr__(self) -> str:
+        names = ", ".join(choice.name for choice in self.policies)
+        return f"<Scenario {self.spec.name}: {len(self.trace.links)} links, {names}>"
 
     @property
     def folder(self) -> Path:
@@ -135,6 +142,23 @@ class Scenario:
         if model not in self.models:
             self.models[model] = _load_model(model, self.folder, self.trace, self.span, ())
         return self.models[model]
+
+
+def load_trace(demand: dict[str, Any], overrides: Sequence[str]) -> Trace:
+    """Return the trace of a block `demand`, without a scenario around it.
+
+    `overrides` are texts ``KEY=VALUE``, keys those of the block or of a scenario. Raises
+    InputError.
+    """
+    source = Source({"name": "trace", "demand": demand, "policies": ["none"]}, {}, None)
+    for override in overrides:
+        known = override.split("=")[0].split(".")[0] in ScenarioSpec.model_fields
+        source.override(override if known else f"demand.{override}")
+    spec = _parse(source)
+    try:
+        return read_trace(spec.demand, Path(), int(spec.tick), spec.seed)
+    except InputError as error:
+        raise InputError(source.place(problem) for problem in error.problems) from None
 
 
 def _path(scenario: str | Path) -> Path:
@@ -169,7 +193,8 @@ def _parse(source: Source) -> ScenarioSpec:
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
-    found = sorted(problems, key=lambda problem: (str(problem.file or ""), problem.line or 0))
+    # What has no line belongs to all of its file: it comes last there.
+    found = sorted(problems, key=lambda p: (str(p.file or ""), p.line or sys.maxsize))
     if len(found) <= MOST_PROBLEMS:
         return found
     rest = Problem(f"and {len(found) - MOST_PROBLEMS} more problems")
@@ -271,7 +296,10 @@ class _Assembly:
             first = _whole(turn.from_s, tick_s)
             if first is None:
                 raise InputError(
-                    Problem(f"must be a multiple of the tick, {_text(tick_s)}", (*place, "from"))
+                    Problem(
+                        f"must be a multiple of the tick, {format_duration(tick_s)}",
+                        (*place, "from"),
+                    )
                 )
             members.append(self._member(place, turn.use, turn.parameters, first))
         return PolicyChoice(_name(entry), tuple(members), scheduled=True)
@@ -315,6 +343,8 @@ class _Assembly:
             seen.add(choice.name)
 
     def _check_links(self, spec: ScenarioSpec, trace: Trace) -> None:
+        for link in {"all", "defaults"} & set(trace.links):
+            self._say(("demand",), f"a link cannot be called '{link}'", "rename it in the trace")
         for link in spec.links:
             if link != "defaults" and link not in trace.links:
                 self._say(("links", link), *_no_link(link, trace))
@@ -342,15 +372,16 @@ class _Assembly:
         )
         if start is None or length is None:
             return None
-        trace_ends = (
-            f"after the history, but the trace ends {_text(available * spec.tick)} after it"
-        )
+        end = format_duration(available * spec.tick)
+        trace_ends = f"after the history, but the trace ends {end} after it"
         if start >= available:
-            what = f"the replay would start {_text(start * spec.tick)} {trace_ends}"
+            what = f"the replay would start {format_duration(start * spec.tick)} {trace_ends}"
             self._say(("replay", "start"), what)
             return None
         if start + length > available:
-            what = f"the replay would end {_text((start + length) * spec.tick)} {trace_ends}"
+            what = (
+                f"the replay would end {format_duration((start + length) * spec.tick)} {trace_ends}"
+            )
             self._say(("replay", "duration"), what)
             return None
         return Span(history, history + start, length)
@@ -358,7 +389,7 @@ class _Assembly:
     def _ticks(self, where: Loc, seconds: float, tick_s: float) -> int | None:
         ticks = _whole(seconds, tick_s)
         if ticks is None:
-            self._say(where, f"must be a multiple of the tick, {_text(tick_s)}")
+            self._say(where, f"must be a multiple of the tick, {format_duration(tick_s)}")
         return ticks
 
     def _check_history(self, trace: Trace, span: Span) -> None:
@@ -371,7 +402,10 @@ class _Assembly:
         changes: dict[tuple[str, float], int] = {}
         for i, event in enumerate(spec.events):
             if event.start >= end:
-                self._say(("events", i, "start"), f"is after the end of the replay, {_text(end)}")
+                self._say(
+                    ("events", i, "start"),
+                    f"is after the end of the replay, {format_duration(end)}",
+                )
             if event.kind == "capacity_change" and event.capacity_mbps is not None:
                 for link in trace.links if event.links == "all" else event.links:
                     first = changes.setdefault((link, event.start), i)
@@ -389,13 +423,9 @@ class _Assembly:
         for choice, place in zip(choices, places, strict=True):
             for i, member in enumerate(choice.members):
                 if member.first >= span.intervals:
-                    end = _text(span.intervals * spec.tick)
+                    end = format_duration(span.intervals * spec.tick)
                     where = (*place, "schedule", i, "from")
                     self._say(where, f"is after the end of the replay, {end}")
-
-
-def _is_model_file(value: Any) -> bool:
-    return isinstance(value, str) and content.is_path("models", value)
 
 
 def _name(entry: PolicySpec) -> str:
@@ -411,7 +441,3 @@ def _no_link(link: str, trace: Trace) -> tuple[str, str]:
 
 def _whole(seconds: float, tick_s: float) -> int | None:
     return int(seconds // tick_s) if seconds % tick_s == 0 else None
-
-
-def _text(seconds: float) -> str:
-    return format_duration(seconds)

@@ -15,8 +15,8 @@ from twin.results.result import Result
 def run(
     scenario: str | Path | Scenario,
     *,
-    policies: Sequence[str] | None = None,
-    overrides: Sequence[str] = (),
+    policies: Sequence[str] | str | None = None,
+    overrides: Sequence[str] | str = (),
     seed: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Result:
@@ -28,14 +28,19 @@ def run(
     done and their number. Raises InputError for what cannot be used and RunError where a
     policy fails.
     """
-    begin = time.perf_counter()
-    asked = Asked(tuple(overrides), None if policies is None else tuple(policies), seed)
+    picks = None if policies is None else _texts(policies)
+    asked = Asked(_texts(overrides), picks, seed)
     if not isinstance(scenario, Scenario):
         scenario = Scenario.load(scenario, asked)
     elif asked != Asked():
         scenario = Scenario.load(scenario.path, _over(scenario.asked, asked))
+    begin = time.perf_counter()
     recording = simulate(scenario, progress)
     return Result(scenario, recording, time.perf_counter() - begin)
+
+
+def _texts(texts: Sequence[str] | str) -> tuple[str, ...]:
+    return (texts,) if isinstance(texts, str) else tuple(texts)
 
 
 def _over(before: Asked, now: Asked) -> Asked:

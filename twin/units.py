@@ -77,6 +77,12 @@ def format_duration(seconds: float) -> str:
     return " ".join(parts)
 
 
+def counted(count: int, word: str) -> str:
+    """Return ``1 gap`` or ``2 gaps``."""
+    plural = word[:-1] + "ies" if word.endswith("y") else word + "s"
+    return f"{count} {word if count == 1 else plural}"
+
+
 def share(value: object) -> float:
     """Return a share written as ``1%`` or ``0.01``. Raises ValueError for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):

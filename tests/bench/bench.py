@@ -1,6 +1,6 @@
 """Benchmarks: ratios measured side by side, medians of interleaved runs.
 
-    python tests/bench/bench.py [engine|reading|forecast|startup]...
+    python tests/bench/bench.py [engine|reading|forecast|compact|keras|startup]...
 
 Every pair does the same work on the same data in the same process, in turn; the ratio is the
 median of the ratios run by run.
@@ -30,6 +30,7 @@ import twin
 from twin import content
 
 Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
 RUNS = 7
 LINKS, SAMPLES, TICKS = 1_000, 12_700, 10_656
 POLICIES = ["static_mean2sigma", "static_p95", {"name": "p99", "use": "static_percentile", "q": 99}]
@@ -171,40 +172,106 @@ def bench_reading(path: Path) -> Iterator[str]:
     )
 
 
-def bench_forecast() -> Iterator[str]:
-    """Compare a run of `bilstm` with the bare runtime on the same windows in chunks of 32."""
+def forecast_scenario(folder: Path, links: int, ticks: int, model: str) -> twin.Scenario:
+    """Return a scenario that replays `ticks` of `links` under one model's forecast."""
+    rng = np.random.default_rng(1)
+    days = np.arange(2 * ticks)[:, None] * 2 * np.pi / 288
+    demand = (2 + np.sin(days)) * rng.uniform(50, 500, links)
+    demand = demand * rng.lognormal(0, 0.03, demand.shape)
+    columns = {f"link-{i + 1}": demand[:, i] for i in range(links)}
+    pq.write_table(pa.table({"time": np.arange(2 * ticks) * 300} | columns), folder / "t.parquet")
+    block = {"source": "parquet", "path": "t.parquet", "layout": "wide", "train": 0.5}
+    policy = {"name": model, "use": "bilstm", "model": model}
+    path = folder / "bench.yaml"
+    path.write_text(yaml.safe_dump({"demand": block, "policies": [policy]}))
+    return twin.Scenario.load(path)
+
+
+def bare_session(model: str, threads: int) -> Callable[[Floats32], object]:
+    """Return a call of the bare runtime on one chunk of windows."""
     import onnxruntime as ort
 
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    path = content.shipped("models")[model]
+    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda chunk: session.run(None, {name: chunk})
+
+
+def bench_forecast() -> Iterator[str]:
+    """Compare runs of `bilstm` with the bare runtime on as many windows of the same shape."""
+    threads = len(os.sched_getaffinity(0))
+    call = bare_session("bilstm_traffic", threads)
     rng = np.random.default_rng(1)
-    ticks, links = 2_016, 10
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "bench.yaml"
-        days = np.arange(2 * ticks)[:, None] * 2 * np.pi / 288
-        demand = (2 + np.sin(days)) * rng.uniform(50, 500, links)
-        demand = demand * rng.lognormal(0, 0.03, demand.shape)
-        time_s, names = np.arange(2 * ticks) * 300, [f"link-{i + 1}" for i in range(links)]
-        table = {"time": time_s} | {n: demand[:, i] for i, n in enumerate(names)}
-        pq.write_table(pa.table(table), Path(folder) / "trace.parquet")
-        block = {"source": "parquet", "path": "trace.parquet", "layout": "wide", "train": 0.5}
-        path.write_text(yaml.safe_dump({"demand": block, "policies": ["bilstm"]}))
-        scenario = twin.Scenario.load(path)
-        model = content.shipped("models")["bilstm_traffic"]
-        threads = len(os.sched_getaffinity(0))
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        name = session.get_inputs()[0].name
+    for links, ticks, sizes, target in ((10, 2_016, (32,), 1.3), (100, 2_016, (16, 32, 64), 1.11)):
         windows = rng.standard_normal((ticks * links, 10, 1), dtype=np.float32)
-        chunks = [windows[i : i + 32] for i in range(0, len(windows), 32)]
+        with tempfile.TemporaryDirectory() as folder:
+            scenario = forecast_scenario(Path(folder), links, ticks, "bilstm_traffic")
+        size = sizes[0] if len(sizes) == 1 else best_size(call, windows[: 32 * 1024], sizes)
+        chunks = [windows[i : i + size] for i in range(0, len(windows), size)]
         ours, bare = paired(
-            RUNS,
-            lambda: twin.run(scenario).summary,
-            lambda: [session.run(None, {name: chunk}) for chunk in chunks],
+            RUNS if links == 10 else 3,
+            lambda scenario=scenario: twin.run(scenario).summary,
+            lambda chunks=chunks: [call(chunk) for chunk in chunks],
         )
+        yield (
+            f"forecast: bilstm, {links} links x {ticks} ticks, {threads} threads: {median(ours)}; "
+            f"bare runtime in chunks of {size} {median(bare)}; ratio {ratio(ours, bare)}  "
+            f"target {target}"
+        )
+
+
+def best_size(call: Callable[[Floats32], object], windows: Floats32, sizes: tuple[int, ...]) -> int:
+    """Return the chunk size at which the bare runtime is fastest."""
+
+    def through(size: int) -> None:
+        for i in range(0, len(windows), size):
+            call(windows[i : i + size])
+
+    taken = paired(3, *(partial(through, size) for size in sizes))
+    return min(zip(sizes, taken, strict=True), key=lambda pair: statistics.median(pair[1]))[0]
+
+
+def bench_compact() -> Iterator[str]:
+    """Compare whole runs under `compact` and under the BiLSTM."""
+    with tempfile.TemporaryDirectory() as folder:
+        scenarios = []
+        for model in ("compact", "bilstm_traffic"):
+            (Path(folder) / model).mkdir()
+            scenarios.append(forecast_scenario(Path(folder) / model, 100, 2_016, model))
+        calls = [lambda scenario=s: twin.run(scenario).summary for s in scenarios]
+        small, large = paired(3, *calls)
+    rates = [100 * 2_016 / statistics.median(taken) for taken in (small, large)]
     yield (
-        f"forecast: bilstm on {links} links x {ticks} ticks, {threads} threads: {median(ours)}; "
-        f"bare runtime {median(bare)}; ratio {ratio(ours, bare)}  target 1.3"
+        f"compact: whole runs: {rates[0]:,.0f} windows/s against {rates[1]:,.0f} of the BiLSTM; "
+        f"ratio of times {ratio(large, small)}  target 5"
     )
+
+
+def bench_keras() -> Iterator[str]:
+    """Compare the rate of a run with calling Keras at each tick."""
+    try:
+        from keras import Input, Model, layers
+    except ImportError:
+        yield "keras: TensorFlow is not installed"
+        return
+    inputs = hidden = Input((10, 1))
+    for units, sequences in ((128, True), (128, True), (64, False)):
+        hidden = layers.Bidirectional(layers.LSTM(units, return_sequences=sequences))(hidden)
+        hidden = layers.BatchNormalization()(hidden)
+    network = Model(inputs, layers.Dense(1)(layers.Dense(64, activation="relu")(hidden)))
+    ticks, some = 2_016, 20
+    window = np.zeros((1, 10, 1), dtype=np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        scenario = forecast_scenario(Path(folder), 1, ticks, "bilstm_traffic")
+    ours, theirs = paired(
+        5,
+        lambda: twin.run(scenario).summary,
+        lambda: [network.predict(window, verbose=0) for _ in range(some)],
+    )
+    per_tick = [taken * ticks / some for taken in theirs]
+    yield f"keras: predict at each tick takes {ratio(per_tick, ours)} times as long  target 50"
 
 
 def bench_startup() -> Iterator[str]:
@@ -217,9 +284,17 @@ def bench_startup() -> Iterator[str]:
             yield f"startup: twin {' '.join(words[3:5])}: {median(taken)}  target {target} s"
 
 
+BENCHES: dict[str, Callable[[], Iterator[str]]] = {
+    "forecast": bench_forecast,
+    "compact": bench_compact,
+    "keras": bench_keras,
+    "startup": bench_startup,
+}
+
+
 def main(chosen: list[str]) -> None:
     """Run the benchmarks that were asked for, or all."""
-    wanted = chosen or ["engine", "reading", "forecast", "startup"]
+    wanted = chosen or ["engine", "reading", *BENCHES]
     with tempfile.TemporaryDirectory() as folder:
         if {"engine", "reading"} & set(wanted):
             path = trace_file(Path(folder))
@@ -229,7 +304,7 @@ def main(chosen: list[str]) -> None:
             elif name == "reading":
                 lines = bench_reading(path)
             else:
-                lines = {"forecast": bench_forecast, "startup": bench_startup}[name]()
+                lines = BENCHES[name]()
             for line in lines:
                 print(line, flush=True)
 

@@ -27,7 +27,7 @@ def test_run_prints_a_table_and_writes_a_folder(
     out = capsys.readouterr().out
     assert "test: 2 links, 40 intervals of 5min (3h 20min) replayed" in out
     assert "static_p95" in out
-    assert "over-provisioning" in out
+    assert "over-prov." in out
     assert (tmp_path / "out" / "manifest.json").is_file()
     assert (tmp_path / "out" / "figures" / "allocation.png").is_file()
 
@@ -80,8 +80,7 @@ def test_validate_tells_what_is_there(make: Maker, capsys: Capture) -> None:
     assert call(["validate", str(path), "surge"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0] == (
-        f"{path}: valid: 1 links, 20 samples of history, 20 intervals to replay, "
-        "1 policies, 0 events"
+        f"{path}: valid: 1 link, 20 samples of history, 20 intervals to replay, 1 policy, 0 events"
     )
     assert out[1].startswith("surge: valid: 4 links")
 
@@ -135,7 +134,7 @@ def test_info_describes_a_trace_and_its_repairs(make: Maker, tmp_path, capsys) -
     path = make(demand)
     assert call(["data", "info", str(tmp_path / "trace.parquet")]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("trace.parquet: 1 links, 40 samples of 5min (3h 20min)")
+    assert out.startswith("trace.parquet: 1 link, 40 samples of 5min (3h 20min)")
     assert "Repaired: 1 gap of up to 1h (3 samples) interpolated" in out
     assert call(["data", "info", str(path), "--set", "tick=10min"]) == 0
     assert "20 samples of 10min" in capsys.readouterr().out
@@ -154,3 +153,31 @@ def test_both_ways_to_start_it_give_version_and_exit_codes(command: list[str]) -
     )
     assert done.returncode == 2
     assert done.stderr == "no shipped scenario 'baselin'; did you mean 'baseline'?\n"
+
+
+def test_a_closed_pipe_does_not_lose_the_run(make: Maker, tmp_path: Path) -> None:
+    path, out = make(np.full(40, 2.0)), tmp_path / "out"
+    command = f"{sys.executable} -m twin run {path} --out {out} | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert (out / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+def test_no_number_of_the_table_is_cut(make, monkeypatch, capsys, width: int) -> None:
+    import twin
+    from twin.results import table
+
+    monkeypatch.setattr(table, "_PIPE_WIDTH", width)
+    table.print_table(twin.run(make(np.full(40, 2e6), ["static_mean2sigma", "rolling_max"])))
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line for line in lines if line.startswith((" static_mean2sigma ", " rolling_max "))]
+    assert len(rows) == 2
+    assert "…" not in "".join(lines)
+
+
+def test_a_link_called_all_is_refused(make: Maker, capsys: Capture) -> None:
+    assert call(["validate", str(make(np.full((40, 2), 2.0), links=["all", "b"]))]) == 2
+    assert (
+        "demand: a link cannot be called 'all'; rename it in the trace" in capsys.readouterr().err
+    )

@@ -183,3 +183,19 @@ def test_a_run_from_a_loaded_scenario_is_the_same(make: Maker) -> None:
     picked = twin.run(scenario, policies=["last_value"], seed=9)
     assert picked.summary["policy"].unique().tolist() == ["last_value"]
     assert picked.scenario.spec.seed == 9
+
+
+def test_no_policy_can_change_what_another_observes(make: Maker, tmp_path: Path) -> None:
+    for body in ("observation.down[:] = True", "observation.last_known_mbps[:] = 0"):
+        policy_file(tmp_path, "vandal", f"{body}\nreturn np.ones(1)")
+        with pytest.raises(RunError, match="read-only"):
+            twin.run(make(np.full(20, 10.0), ["vandal"]))
+        sys.modules.pop("vandal", None)
+
+
+def test_seconds_of_violation_are_exact(make: Maker) -> None:
+    surge = {"kind": "surge", "start": "37s", "duration": "211s", "factor": 2}
+    down = {"kind": "link_failure", "start": "401s", "duration": "5min"}
+    table = twin.run(make(np.full(20, 10.0), ["static_p95"], events=[surge, down])).intervals
+    assert table["violation_s"].tolist()[:4] == [211, 199, 101, 0]
+    assert (table["allocated_mbps"] <= table["requested_mbps"]).all()

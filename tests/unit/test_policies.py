@@ -104,3 +104,25 @@ def test_a_bad_answer_stops_the_run_with_policy_link_and_tick(
     policy_file(tmp_path, "bad", f"if observation.interval < 3:\n    return np.ones(2)\n{body}")
     with pytest.raises(RunError, match=rf"policy bad: tick 3 \(15min\): .*{message}"):
         twin.run(make(np.full((20, 2), 3.0), ["bad"]))
+
+
+def test_the_same_code_in_two_folders_is_two_policies(make: Maker, tmp_path: Path) -> None:
+    body = "from pathlib import Path\nlevel = Path(__file__).with_name('level').read_text()\n"
+    body += "return np.full(1, float(level))"
+    for name, level in (("a", 100), ("b", 900)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "level").write_text(str(level))
+        policy_file(tmp_path / name, "same", body)
+    path = make(np.full(20, 3.0), [{"name": n, "use": f"./{n}/same.py"} for n in ("a", "b")])
+    result = twin.run(path)
+    assert row(result.summary, "a")["allocated_mean_mbps"] == 100
+    assert row(result.summary, "b")["allocated_mean_mbps"] == 900
+
+
+def test_a_text_parameter_with_a_slash_stays_what_it_is(make: Maker, tmp_path: Path) -> None:
+    policy_file(tmp_path, "labelled", "return np.full(1, 5.0)")
+    text = (tmp_path / "labelled.py").read_text()
+    declared = '"""A test\'s own."""\n\n    unit: str = "Mbit/s"'
+    (tmp_path / "labelled.py").write_text(text.replace('"""A test\'s own."""', declared))
+    resolved = twin.run(make(np.full(20, 3.0), ["labelled"])).resolved_scenario()
+    assert "unit: Mbit/s\n" in resolved

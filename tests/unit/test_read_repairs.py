@@ -85,11 +85,11 @@ def test_what_is_missing_at_an_end_stays_missing(trace):
     )
 
 
-def test_gaps_are_filled_per_kpi_and_counted_on_the_demand(trace):
+def test_gaps_are_filled_and_told_per_kpi(trace):
     rows = [(0, 1, 4), (300, 2, ""), (600, 3, 8)]
     read_back = trace(rows, header="time,internet,vpn")
     assert read_back.kpis["vpn"].ravel().tolist() == [4, 6, 8]
-    assert read_back.repairs == ()
+    assert read_back.repairs == ("vpn: 1 gap of up to 1h (1 sample) interpolated",)
 
 
 def test_many_random_gaps_are_filled_as_numpy_interpolates(trace):

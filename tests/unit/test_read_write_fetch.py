@@ -48,7 +48,7 @@ def test_what_is_written_reads_back_to_the_same_numbers(tmp_path, write, source,
     for kpi, values in original.items():
         known = ~np.isnan(values)
         assert np.array_equal(trace.kpis[kpi][known], values[known])
-    assert trace.repairs == ("1 gap of up to 1h (1 sample) interpolated",)
+    assert trace.repairs[0] == "1 gap of up to 1h (1 sample) interpolated"
     assert [file.name for file in (tmp_path / "new").iterdir()] == [name]
 
 

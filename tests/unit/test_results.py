@@ -55,7 +55,7 @@ def test_files_hold_what_the_tables_hold(make: Maker, tmp_path: Path) -> None:
     }  # fmt: skip
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["status"] == "complete"
-    assert manifest["policies"]["static_p95"]["shipped"] is True
+    assert manifest["policies"]["static_p95"][0]["shipped"] is True
     assert len(manifest["trace"]["sha256"]) == 64
 
 
@@ -136,3 +136,24 @@ def test_nothing_is_written_unless_told_to(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert len(twin.run("surge", policies=["static_p95"]).intervals) > 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_force_takes_away_the_pictures_of_the_run_before(make: Maker, tmp_path: Path) -> None:
+    result = twin.run(make(np.full(20, 3.0)))
+    result.save(tmp_path / "out")
+    result.save(tmp_path / "out", force=True, figures=False)
+    assert not list((tmp_path / "out").glob("figures/*.png"))
+
+
+def test_the_manifest_names_every_policy_and_where_it_came_from(make, tmp_path: Path) -> None:
+    policy_file(tmp_path, "mine", "return np.full(1, 5.0)")
+    schedule = [{"from": "0h", "use": "mine"}, {"from": "10min", "use": "static_p95"}]
+    path = make(
+        np.full(20, 3.0), [{"name": "x", "use": "mine"}, {"name": "y", "schedule": schedule}]
+    )
+    folder = twin.run(path).save(tmp_path / "out", figures=False)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert [s["file"] for s in manifest["policies"]["x"]] == [str(tmp_path / "mine.py")]
+    assert [s["shipped"] for s in manifest["policies"]["y"]] == [False, True]
+    assert manifest["trace"]["file"] == str(tmp_path / "trace.parquet")
+    assert manifest["scenario"]["file"] == str(path)

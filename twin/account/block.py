@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.account.metrics import Metrics, measure
+from twin.account.metrics import Metrics, average, measure
 from twin.engine.recording import LaneRecord, Recording
 
 Floats = NDArray[np.float64]
@@ -51,7 +51,7 @@ def blocks(recording: Recording, lane: LaneRecord) -> Iterator[Block]:
         same = lane.allocated is lane.requested
         allocated = requested if same else _rows(lane.allocated, part)
         capacity = _capacity(recording, part)
-        metrics = measure(demand, allocated, capacity)
+        metrics = measure(demand, allocated, capacity, float(recording.tick_s))
         if len(splits.intervals):
             allocated = np.broadcast_to(allocated, demand.shape).copy()
             splits.put(part, allocated, capacity, metrics)
@@ -80,11 +80,11 @@ class _Splits:
         self.intervals = np.array(list(recording.splits), dtype=np.int64)
         allocated, capacity, averages = [], [], []
         for split in recording.splits.values():
-            weights = split.seconds / split.seconds.sum()
-            granted = split.allocated[lane.name]
-            averages.append(measure(split.demand, granted, split.capacity).average(weights))
-            allocated.append(np.sum(weights[:, None] * granted, axis=0))
-            capacity.append(np.sum(weights[:, None] * split.capacity, axis=0))
+            granted, seconds = split.allocated[lane.name], split.seconds
+            pieces = measure(split.demand, granted, split.capacity, seconds[:, None])
+            averages.append(pieces.joined(seconds))
+            allocated.append(average(granted, seconds))
+            capacity.append(average(split.capacity, seconds))
         self._allocated = np.array(allocated)
         self._capacity = np.array(capacity)
         self._metrics = {

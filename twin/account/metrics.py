@@ -7,8 +7,9 @@ For an allocation a, a demand d and a capacity c:
 - utilization = d / a, which may exceed 1
 - over-provisioning = max(a - d, 0)
 - served = min(d, a, c), unmet = d - served
-- violated while unmet > 0
+- violated: the seconds with unmet > 0
 
+Each is measured on a span in which nothing changes; a ramp counts with its mean over that span.
 With a = 0: efficiency 1 and wastage 0; utilization 0 without demand, infinite with it.
 """
 
@@ -35,21 +36,38 @@ class Metrics:
     """Mbit/s"""
     unmet: Floats
     """Mbit/s"""
-    violated: Floats
-    """Share of the time, 0 to 1."""
+    violation_s: Floats
+    """Seconds with unmet demand."""
 
-    def average(self, weights: Floats) -> Metrics:
-        """Return the weighted average over the first axis; `weights` sum to 1."""
-        return Metrics(
-            *(np.sum(weights[:, None] * getattr(self, name), axis=0) for name in self.__slots__)
-        )
+    def joined(self, seconds: Floats) -> Metrics:
+        """Return the metrics of an interval from those of its pieces, [pieces, links].
+
+        `seconds` are the lengths of the pieces, [pieces]. Seconds of violation add up;
+        everything else is averaged by time.
+        """
+        values = {
+            name: average(getattr(self, name), seconds)
+            for name in self.__slots__
+            if name != "violation_s"
+        }
+        return Metrics(**values, violation_s=self.violation_s.sum(axis=0))
 
 
-def measure(demand: Floats, allocated: Floats, capacity: Floats | None) -> Metrics:
-    """Return the metrics of each entry; all arguments in Mbit/s and of shapes that broadcast.
+def average(values: Floats, seconds: Floats) -> Floats:
+    """Return the average over time of `values` [pieces, links], exact where all are equal."""
+    mean = np.sum((seconds / seconds.sum())[:, None] * values, axis=0)
+    exact: Floats = np.where((values == values[0]).all(axis=0), values[0], mean)
+    return exact
 
-    `capacity` is None where it is unlimited. A missing demand (NaN) makes every metric NaN but
-    `violated`, which is 0.
+
+def measure(
+    demand: Floats, allocated: Floats, capacity: Floats | None, seconds: float | Floats
+) -> Metrics:
+    """Return the metrics of each entry, which lasts `seconds`.
+
+    `demand`, `allocated` and `capacity`, all in Mbit/s, are of shapes that broadcast; `capacity`
+    is None where it is unlimited. A missing demand (NaN) makes every metric NaN but
+    `violation_s`, which is 0.
     """
     limit = allocated if capacity is None else np.minimum(allocated, capacity)
     served = np.minimum(demand, limit)
@@ -72,5 +90,5 @@ def measure(demand: Floats, allocated: Floats, capacity: Floats | None) -> Metri
         over_provisioning,
         served,
         demand - served,
-        (demand > limit).astype(np.float64),
+        np.where(demand > limit, seconds, 0.0),
     )

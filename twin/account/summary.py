@@ -55,7 +55,7 @@ class _Totals:
     infinite: Floats
     over_provisioning: Floats
     violations: Floats
-    violated: Floats
+    violation_s: Floats
     unmet: Floats
     allocated: Floats
     demand: Floats
@@ -142,8 +142,8 @@ def _total(block: Block, intervals: int) -> _Totals:
         utilization=utilization,
         infinite=infinite,
         over_provisioning=metrics.over_provisioning.sum(axis=1),
-        violations=np.count_nonzero(metrics.violated, axis=1).astype(np.float64),
-        violated=metrics.violated.sum(axis=1),
+        violations=np.count_nonzero(metrics.violation_s, axis=1).astype(np.float64),
+        violation_s=metrics.violation_s.sum(axis=1),
         unmet=metrics.unmet.sum(axis=1),
         allocated=block.allocated.sum(axis=1) * (known / block.allocated.shape[1]),
         demand=block.demand.sum(axis=1),
@@ -178,7 +178,7 @@ def _columns(totals: _Totals, median: Floats, tick_s: int) -> dict[str, NDArray[
                 totals.demand > 0, 100 * totals.over_provisioning / totals.demand, np.nan
             ),
             "sla_violation_rate": totals.violations / known,
-            "sla_violation_minutes": totals.violated * tick_s / 60,
+            "sla_violation_minutes": totals.violation_s / 60,
             "unmet_mbit": totals.unmet * tick_s,
             "allocated_mean_mbps": totals.allocated / known,
             "infinite_utilization_intervals": totals.infinite.astype(np.int64),

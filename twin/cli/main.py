@@ -6,6 +6,7 @@ that needs it, so that help and errors come at once.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -78,6 +79,7 @@ def validate(
 ) -> None:
     """Check scenarios, and all that they name, without running them."""
     from twin.load import Scenario
+    from twin.units import counted
 
     problems: list[Problem] = []
     for file in files:
@@ -86,12 +88,15 @@ def validate(
         except InputError as error:
             problems += error.problems
         else:
-            links, span = len(scenario.trace.links), scenario.span
-            typer.echo(
-                f"{file}: valid: {links} links, {span.history} samples of history, "
-                f"{span.intervals} intervals to replay, {len(scenario.policies)} policies, "
-                f"{len(scenario.spec.events)} events"
-            )
+            span = scenario.span
+            parts = [
+                counted(len(scenario.trace.links), "link"),
+                f"{counted(span.history, 'sample')} of history",
+                f"{counted(span.intervals, 'interval')} to replay",
+                counted(len(scenario.policies), "policy"),
+                counted(len(scenario.spec.events), "event"),
+            ]
+            typer.echo(f"{file}: valid: {', '.join(parts)}")
     if problems:
         raise InputError(problems)
 
@@ -157,6 +162,10 @@ def call(arguments: list[str]) -> int:
         return _fail(2, usage.describe(error))
     except (KeyboardInterrupt, typer.Abort):
         return _fail(130, "twin: interrupted; nothing was written")
+    except BrokenPipeError:
+        # Whoever read our output has read enough; nothing more can be said there.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        return 0
     except OSError as error:
         return _fail(1, f"twin: {error}")
     return code if isinstance(code, int) else 0

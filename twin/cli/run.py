@@ -9,7 +9,7 @@ import typer
 
 from twin.cli.progress import progress
 from twin.load import Asked, Scenario
-from twin.results.folder import check_free
+from twin.results.folder import MANIFEST, check_free, files_of
 from twin.results.table import print_table
 from twin.runner import run
 
@@ -32,15 +32,7 @@ def run_scenario(
     check_free(folder, force=force)
     with progress(checked.spec.name) as show:
         result = run(checked, progress=show)
-    print_table(result)
+    # Before anything is printed: whoever closes the pipe keeps the run.
     result.save(folder, force=force, figures=report)
-    typer.echo(f"\nWritten to {folder}/: {_listed(folder)}")
-
-
-def _listed(folder: Path) -> str:
-    names = sorted(
-        str(file.relative_to(folder))
-        for pattern in ("*.csv", "*.parquet", "*.json", "*.yaml", "figures/*.png")
-        for file in folder.glob(pattern)
-    )
-    return ", ".join(names)
+    print_table(result)
+    typer.echo(f"\nWritten to {folder}/: {', '.join([*files_of(folder), MANIFEST])}")

@@ -9,15 +9,14 @@ import typer
 
 from twin import content
 from twin.demand.describe import Description, describe
-from twin.demand.read import SYNTHETIC_STEP_S, read
+from twin.demand.read import SYNTHETIC_STEP_S
 from twin.demand.synthetic import generate
 from twin.demand.trace import Trace
 from twin.demand.write import write_csv, write_parquet
 from twin.errors import InputError, Problem
-from twin.load import Asked, Scenario
+from twin.load import Asked, Scenario, load_trace
 from twin.results.table import console, show_rows
-from twin.scenario.spec import DemandSpec
-from twin.units import duration, format_duration
+from twin.units import counted, duration, format_duration
 
 
 def write_synthetic(out: Path, seed: int, facilities: int, length: str, *, force: bool) -> None:
@@ -63,19 +62,15 @@ def _trace(trace: str, overrides: Sequence[str]) -> Trace:
     path = Path(trace)
     if path.suffix in (".yaml", ".yml") or trace in content.shipped("scenarios"):
         return Scenario.load(trace, Asked(tuple(overrides))).trace
-    if overrides:
-        raise InputError(Problem("--set: needs a scenario rather than a trace"))
-    if path.is_dir():
-        demand = DemandSpec(source="zenodo", path=trace)
-    else:
-        demand = DemandSpec(source="parquet" if path.suffix == ".parquet" else "csv", path=trace)
-    return read(demand, Path(), SYNTHETIC_STEP_S, 0)
+    source = "zenodo" if path.is_dir() else "parquet" if path.suffix == ".parquet" else "csv"
+    return load_trace({"source": source, "path": trace}, overrides)
 
 
 def _headline(described: Description) -> str:
     starts = f", from {described.starts.isoformat()}" if described.starts else ""
     return (
-        f"{described.origin}: {len(described.links)} links, {described.samples} samples of "
+        f"{described.origin}: {counted(len(described.links), 'link')}, "
+        f"{described.samples} samples of "
         f"{format_duration(described.tick_s)} ({format_duration(described.span_s)}{starts}), "
         f"KPIs {', '.join(described.kpis)}, {described.missing} missing samples"
     )

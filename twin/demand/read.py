@@ -15,12 +15,12 @@ from twin.demand.columns import Floats, Times
 from twin.demand.csv_table import CsvTable
 from twin.demand.grid import Grid, grid
 from twin.demand.parquet_table import ParquetTable
-from twin.demand.repair import average, counted, interpolate, tell_average
+from twin.demand.repair import average, interpolate, tell_average
 from twin.demand.rows import rows
 from twin.demand.trace import TRAFFIC_KPIS, Trace
 from twin.errors import InputError, Problem, did_you_mean
 from twin.scenario.spec import DemandSpec
-from twin.units import MBPS, format_duration
+from twin.units import MBPS, counted, format_duration
 
 SYNTHETIC_STEP_S = 300
 
@@ -85,7 +85,11 @@ def _trace(
     for name, raw in found.kpis.items():
         filled, told = interpolate(_in_mbps(name, raw, demand), step_s)
         kpis[name] = average(filled, per_tick) if per_tick > 1 else filled
-        repairs += told if name == "internet" else ()
+        if name == "internet":
+            repairs += told
+        else:
+            # A collector that fails loses all KPIs at once: that is told once.
+            repairs += tuple(f"{name}: {each}" for each in told if each not in repairs)
     repairs += tell_average(samples, per_tick, step_s, tick_s)
     return Trace(links, kpis, tick_s, _starts(demand, found), origin, digest, repairs)
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.demand.columns import Floats, Ints
-from twin.units import format_duration
+from twin.units import counted, format_duration
 
 LONGEST_S = 3600
 """Longest gap that is interpolated, seconds."""
@@ -57,11 +57,6 @@ def _sentence(lengths: NDArray[np.int64], which: str, what: str) -> str:
     if not len(lengths):
         return ""
     return f"{counted(len(lengths), 'gap')} {which} ({counted(lengths.sum(), 'sample')}) {what}"
-
-
-def counted(count: int | np.int64, word: str) -> str:
-    """Return ``1 gap`` or ``2 gaps``."""
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def average(values: Floats, per_tick: int) -> Floats:

@@ -23,7 +23,9 @@ class Network:
     @property
     def down(self) -> NDArray[np.bool_]:
         """Links with at least one failure."""
-        return self._failures > 0
+        down = self._failures > 0
+        down.setflags(write=False)
+        return down
 
     @property
     def capacity(self) -> Floats:

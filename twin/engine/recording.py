@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 class Split:
     """An interval inside which something changed: its pieces, in order.
 
-    Mbit/s; arrays are [pieces, links], `requested` and `allocated` one for each lane.
+    Mbit/s; arrays are [pieces, links].
     """
 
     seconds: Floats
@@ -22,6 +22,7 @@ class Split:
     demand: Floats
     capacity: Floats
     allocated: dict[str, Floats]
+    """Of each policy, by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,9 @@ class SurgedSeries:
         scale, shift = np.ones(base.shape[-1]), np.zeros(base.shape[-1])
         for surge in active:
             share = surge.share(time)
-            scale[surge.links] *= 1 + share * (surge.factor - 1)
+            # At its height the factor itself: the other form loses tiny ones.
+            part = surge.factor if share == 1 else 1 + share * (surge.factor - 1)
+            scale[surge.links] *= part
             if self._additive:
                 shift[surge.links] += share * surge.add_mbps
         return base * scale + shift

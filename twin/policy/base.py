@@ -48,7 +48,8 @@ class Stream:
 class Observation:
     """What is known at a tick: all closed intervals, up to the one that has just ended.
 
-    All arrays are read-only.
+    All arrays are read-only. Gaps of up to an hour are interpolated, as everywhere; longer ones
+    are NaN.
     """
 
     interval: int

@@ -1,4 +1,4 @@
-"""From a policy's file to its class: each file is loaded once, by its digest."""
+"""From a policy's file to its class: each file is loaded once, by digest and place."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def load(path: Path) -> PolicySource:
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", file=path)) from None
     digest = hashlib.sha256(code).hexdigest()
-    module = _module(path, code, f"twin_policy_{digest[:16]}")
+    # The same code in another folder is another policy: it may read files beside it.
+    place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
+    module = _module(path, code, f"twin_policy_{digest[:16]}_{place[:8]}")
     found = [
         value
         for value in vars(module).values()

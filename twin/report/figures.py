@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8C8C00")
 _DEMAND = "#222222"
 _VIOLATION = "#D55E00"
 _EVENT = "#BBBBBB"
@@ -77,16 +77,33 @@ def _allocation(result: Result) -> Figure:
     handles, labels = panels[0, 1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper right", ncols=len(labels), frameon=False)
     title = f"{result.scenario.spec.name}: demand and allocation on {link}"
+    if len(lanes) < len(recording.lanes):
+        title += f" (the first {len(lanes)} of {len(recording.lanes)} policies)"
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
 
-def _row(recording: Recording, lane: LaneRecord, link: str) -> tuple[Floats, Floats, Floats]:
-    """Return demand, allocation and violated share of one link, [intervals]."""
+class _Row(NamedTuple):
+    """One link under one policy, [intervals]."""
+
+    demand: Floats
+    allocated: Floats
+    served: Floats
+    capacity: Floats
+    violated: NDArray[np.bool_]
+
+
+def _row(recording: Recording, lane: LaneRecord, link: str) -> _Row:
     block = next(block for block in blocks(recording, lane) if link in block.links)
-    at = block.links.index(link)
-    allocated = np.broadcast_to(block.allocated, block.demand.shape)
-    return block.demand[at], allocated[at], block.metrics.violated[at]
+    at, shape = block.links.index(link), block.demand.shape
+    capacity = np.full(shape, np.inf) if block.capacity is None else block.capacity
+    return _Row(
+        block.demand[at],
+        np.broadcast_to(block.allocated, shape)[at],
+        block.metrics.served[at],
+        capacity[at],
+        block.metrics.violation_s[at] > 0,
+    )
 
 
 def _six_hours(result: Result, link: str) -> slice:
@@ -104,25 +121,20 @@ def _six_hours(result: Result, link: str) -> slice:
     return slice(first, first + wide)
 
 
-def _panel(
-    panel: Axes, hours: Floats, row: tuple[Floats, Floats, Floats], part: slice, colour: str
-) -> None:
-    demand, allocated, violated = (values[part] for values in row)
+def _panel(panel: Axes, hours: Floats, row: _Row, part: slice, colour: str) -> None:
+    demand, allocated, served, capacity, violated = (values[part] for values in row)
     first = part.start or 0
     edges = hours[first : first + len(demand) + 1]
     panel.stairs(allocated, edges, color=colour, fill=True, alpha=0.25)
     panel.stairs(allocated, edges, color=colour, linewidth=1.1, label="allocation")
-    panel.stairs(
-        np.where(demand > allocated, demand, allocated),
-        edges,
-        baseline=allocated,
-        color=_VIOLATION,
-        fill=True,
-        alpha=0.7,
-        linewidth=0,
-    )
+    unmet: dict[str, Any] = {"baseline": served, "fill": True, "alpha": 0.7, "linewidth": 0}
+    panel.stairs(demand, edges, color=_VIOLATION, label="unmet", **unmet)
     panel.stairs(demand, edges, color=_DEMAND, linewidth=0.8, label="demand", baseline=None)
-    at = ((edges[:-1] + edges[1:]) / 2)[violated > 0]
+    if np.isfinite(capacity).any():
+        limit = np.where(np.isfinite(capacity), capacity, np.nan)
+        dashes: dict[str, Any] = {"linestyle": ":", "linewidth": 1, "baseline": None}
+        panel.stairs(limit, edges, color=_DEMAND, label="capacity", **dashes)
+    at = ((edges[:-1] + edges[1:]) / 2)[violated]
     # Drawn on the axis itself, whatever the scale above it.
     (marks,) = panel.plot(
         at,
@@ -138,13 +150,17 @@ def _panel(
     marks.set_in_layout(False)
 
 
-def _scale(panels: Any, hours: Floats, rows: list[Any], near: slice) -> None:
+def _scale(panels: Any, hours: Floats, rows: list[_Row], near: slice) -> None:
     for column, part in ((0, slice(None)), (1, near)):
-        shown = np.concatenate([np.concatenate([d[part], a[part]]) for d, a, _ in rows])
+        demand = np.concatenate([row.demand[part] for row in rows])
+        shown = np.concatenate([demand, *(row.allocated[part] for row in rows)])
         low, high = (np.nanmin(shown), np.nanmax(shown)) if np.isfinite(shown).any() else (0, 1)
+        if np.isfinite(demand).any():
+            # One policy that asks for far too much does not flatten the others.
+            high = min(high, 3 * np.nanmax(demand))
         # The six hours show the difference between policies; all of it shows the waste.
         low = 0 if column == 0 or low < high / 2 else low - (high - low) * 0.1
-        panels[0, column].set_ylim(low, high * 1.05 or 1)
+        panels[0, column].set_ylim(low, high * 1.08 or 1)
         panels[-1, column].set_xlabel("hours since the start of the replay")
     panels[0, 0].set_xlim(0, hours[-1])
     panels[0, 1].set_xlim(hours[near.start], hours[near.stop])
@@ -206,8 +222,9 @@ def _metrics(result: Result) -> Figure:
         panel.grid(visible=False, axis="y")
     for panel in panels[:, 1:].flat:
         panel.set_yticklabels([])
-    if result.scenario.spec.sla.target:
-        panels[1, 2].axvline(100 * result.scenario.spec.sla.target, color=_DEMAND, linewidth=0.8)
+    target = 100 * result.scenario.spec.sla.target
+    panels[1, 2].axvline(target, color=_DEMAND, linewidth=0.8, linestyle="--")
+    panels[1, 2].set_title(f"violated intervals, % (line: SLA, {target:g} %)", loc="left")
     recording = result.recording
     span = format_duration(recording.intervals * recording.tick_s)
     figure.suptitle(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -32,8 +33,8 @@ def check_free(folder: Path, *, force: bool) -> None:
 def staged(folder: Path) -> Iterator[Path]:
     """Give a folder to write to, whose files move to `folder` once all are written.
 
-    Files of `folder` with other names are left alone. After an error `folder` is as before.
-    Raises InputError where the folder cannot be written to.
+    The files of a run that was there go, all others stay. After an error while writing `folder`
+    is as before. Raises InputError where the folder cannot be written to.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -49,10 +50,22 @@ def staged(folder: Path) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
 
 
+def files_of(folder: Path) -> list[str]:
+    """Return the files of the run in `folder`, as its manifest lists them."""
+    try:
+        names = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        paths = [Path(name) for name in names]
+    except (OSError, ValueError, LookupError, TypeError):
+        return []
+    return [str(p) for p in paths if not p.is_absolute() and ".." not in p.parts]
+
+
 def _move(stage: Path, folder: Path) -> None:
     # The umask decides who may read a folder, as with any other; mkdtemp makes it private.
     folder.mkdir(exist_ok=True)
     # A manifest says that the folder's files belong together: it goes first and comes last.
+    for old in files_of(folder):
+        (folder / old).unlink(missing_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     files = sorted((f for f in stage.rglob("*") if f.is_file()), key=lambda f: f.name == MANIFEST)
     for file in files:

@@ -76,6 +76,6 @@ def _columns(policy: str, block: Block, tick_s: int) -> dict[str, Any]:
         "wastage": metrics.wastage.ravel(),
         "utilization": metrics.utilization.ravel(),
         "over_provisioning_mbps": metrics.over_provisioning.ravel(),
-        "violation_s": metrics.violated.ravel() * tick_s,
-        "sla_violation": metrics.violated.ravel() > 0,
+        "violation_s": metrics.violation_s.ravel(),
+        "sla_violation": metrics.violation_s.ravel() > 0,
     }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import twin
@@ -13,51 +15,49 @@ from twin.load import Scenario
 _PACKAGES = ("numpy", "pandas", "pyarrow", "pydantic", "simpy", "onnxruntime")
 
 
-def manifest(scenario: Scenario, scenario_digest: str, wall_time_s: float) -> dict[str, Any]:
-    """Return the manifest of a finished run, ready for JSON."""
-    trace = scenario.trace
-    sources = {
-        member.source.name: member.source
-        for choice in scenario.policies
-        for member in choice.members
-    }
+def manifest(
+    scenario: Scenario, scenario_digest: str, files: Sequence[str], wall_time_s: float
+) -> dict[str, Any]:
+    """Return the manifest of a finished run, ready for JSON; `files` are those beside it."""
+    trace, demand = scenario.trace, scenario.spec.demand
     return {
         "status": "complete",
         "name": scenario.spec.name,
         "seed": scenario.spec.seed,
-        "scenario": {"sha256": scenario_digest},
+        "scenario": {"sha256": scenario_digest, "file": _absolute(scenario.path)},
         "trace": {
             "origin": trace.origin,
             "sha256": trace.digest,
+            "file": None if demand.path is None else _absolute(scenario.folder / demand.path),
             "samples": trace.samples,
             "links": len(trace.links),
             "repairs": list(trace.repairs),
         },
         "policies": {
-            name: {
-                "sha256": source.digest,
-                "file": str(source.path),
-                "shipped": _is_shipped(source.path, "policies"),
-            }
-            for name, source in sources.items()
+            choice.name: [
+                _source(m.source.path, m.source.digest, "policies") for m in choice.members
+            ]
+            for choice in scenario.policies
         },
         "models": {
-            name: {
-                "sha256": model.card.sha256,
-                "file": str(model.path),
-                "shipped": _is_shipped(model.path, "models"),
-            }
+            name: _source(model.path, model.card.sha256, "models")
             for name, model in scenario.models.items()
         },
         "versions": {"twin": twin.__version__, "python": platform.python_version()}
         | {package: _version(package) for package in _PACKAGES},
         "machine": platform.machine(),
         "wall_time_s": round(wall_time_s, 3),
+        "files": list(files),
     }
 
 
-def _is_shipped(path: Any, kind: content.Kind) -> bool:
-    return bool(path.resolve().parent == content.shipped_folder(kind).resolve())
+def _source(path: Path, digest: str, kind: content.Kind) -> dict[str, Any]:
+    shipped = path.resolve().parent == content.shipped_folder(kind).resolve()
+    return {"sha256": digest, "file": _absolute(path), "shipped": shipped}
+
+
+def _absolute(path: Path) -> str:
+    return str(path.resolve())
 
 
 def _version(package: str) -> str | None:

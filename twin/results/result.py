@@ -33,6 +33,11 @@ class Result:
         self.recording = recording
         self.wall_time_s = wall_time_s
 
+    def __repr__(self) -> str:
+        recording = self.recording
+        size = f"{len(recording.links)} links, {recording.intervals} intervals"
+        return f"<Result {self.scenario.spec.name}: {size}, {len(recording.lanes)} policies>"
+
     @cached_property
     def summary(self) -> pd.DataFrame:
         """A row for each policy and link, and one for each policy with link `all`."""
@@ -49,12 +54,14 @@ class Result:
         import pandas as pd
 
         rows = [
-            (e.time_s, e.kind, e.name, e.phase, " ".join(e.links)) for e in self.recording.events
+            (e.time_s, e.kind, e.name, e.phase, ";".join(e.links)) for e in self.recording.events
         ]
         return pd.DataFrame(rows, columns=["time_s", "kind", "name", "phase", "links"])
 
     def save(self, folder: str | Path, *, force: bool = False, figures: bool = True) -> Path:
         """Write the run to `folder`: all of its files, or none where something goes wrong.
+
+        With `force` a run that is there gives way; other files stay. Returns `folder`.
 
         Raises InputError where the folder holds anything and `force` is false.
         """
@@ -71,7 +78,8 @@ class Result:
 
                 draw(self, stage / "figures")
             digest = hashlib.sha256(resolved.encode()).hexdigest()
-            facts = manifest(self.scenario, digest, self.wall_time_s)
+            files = sorted(str(f.relative_to(stage)) for f in stage.rglob("*") if f.is_file())
+            facts = manifest(self.scenario, digest, files, self.wall_time_s)
             text = json.dumps(facts, indent=2, ensure_ascii=False)
             (stage / MANIFEST).write_text(text + "\n", encoding="utf-8")
         return folder
@@ -87,8 +95,8 @@ class Result:
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
 
     def _resolved_policy(self, index: int) -> dict[str, Any]:
-        choice = self.scenario.policies[index]
-        members = [member.resolved(self.scenario.folder) for member in choice.members]
+        choice, kpis = self.scenario.policies[index], tuple(self.scenario.trace.kpis)
+        members = [member.resolved(self.scenario.folder, kpis) for member in choice.members]
         if not choice.scheduled:
             return {"name": choice.name, **members[0]}
         tick_s = self.scenario.spec.tick

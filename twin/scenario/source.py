@@ -66,7 +66,7 @@ class Source:
             )
             return Problem(what, suggestion=problem.suggestion)
         known = (loc[:end] for end in range(len(loc), -1, -1) if loc[:end] in self._lines)
-        line = self._lines[next(known)]
+        line = self._lines.get(next(known, ()))
         return Problem(problem.what, loc, self.path, line, problem.suggestion)
 
     def _label(self, loc: Loc) -> tuple[str, Loc]:
