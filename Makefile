@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test test-train lint types bench wheel lock clean
+.PHONY: demo test test-train lint types bench wheel report-in-browser lock clean
 
 # The main job: replay the embedded default under five policies.
 demo: .venv/.run
@@ -35,6 +35,10 @@ lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock -q
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev -c requirements.lock -o requirements-dev.lock -q
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev --extra train -c requirements-dev.lock -o requirements-train.lock -q
+
+# Needs a Chromium; says so where there is none.
+report-in-browser: .venv/.dev
+	PYTHON=$(BIN)/python tests/report_in_browser.sh
 
 clean:
 	rm -rf .venv build dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis

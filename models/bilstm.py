@@ -35,9 +35,9 @@ VERSIONS = {
 }
 
 
-def network(features: int, unroll: bool) -> Any:
-    """Return the untrained network, [batch, 10, features] to [batch, 1]."""
-    inputs = keras.Input((WINDOW, features))
+def network(window: int, depth: int, unroll: bool) -> Any:
+    """Return the untrained network, [batch, window, depth] to [batch, 1]."""
+    inputs = keras.Input((window, depth))
     hidden = inputs
     for units, sequences in ((128, True), (128, True), (64, False)):
         lstm = keras.layers.LSTM(units, return_sequences=sequences, unroll=unroll)
@@ -50,52 +50,137 @@ def network(features: int, unroll: bool) -> Any:
 
 
 def fit(
-    training: Any, validation: Any, seed: int, epochs: int, report: Callable[[str], None]
+    training: Any,
+    validation: Any,
+    seed: int,
+    epochs: int,
+    report: Callable[[str], None],
+    checkpoint: Any,
+    build: Callable[[int, int, bool], Any] = network,
+    loss: Any = "mae",
+    rate: float = 6e-4,
+    batch: int = 128,
+    patience: int = 4,
 ) -> tuple[Any, int]:
-    """Return the trained network and the epochs run.
+    """Return the trained network, as it was in its best epoch, and the epochs run.
 
-    `training` and `validation` have `inputs`, `targets` and `weights` (twin.forecast.train).
+    `training` and `validation` have `inputs`, `targets` and `weights` (twin.forecast.samples);
+    `checkpoint` keeps the state from epoch to epoch.
     """
+    start(seed)
+    model = build(*training.inputs.shape[1:], True)
+    steps = -(-len(training.inputs) // batch)
+    decay = keras.optimizers.schedules.CosineDecay(rate, steps * epochs, alpha=0.02)
+    # XLA compiles longer than it saves, and these graphs are what runs fastest on a CPU.
+    optimizer = keras.optimizers.Adam(decay, clipnorm=1.0)
+    model.compile(optimizer, loss, jit_compile=False)
+    run = descend(model, training, validation, seed, epochs, report, checkpoint, batch, patience)
+    return model, run
+
+
+class _Nowhere:
+    """No checkpoint."""
+
+    def load(self) -> None: ...
+    def save(self, arrays: Any) -> None: ...
+    def remove(self) -> None: ...
+
+
+def again(
+    model: Any,  # noqa: ARG001
+    samples: Any,
+    seed: int,
+    run: int,
+    report: Callable[[str], None],
+    patience: int = 4,
+    **how: Any,
+) -> Any:
+    """Return a network fitted on `samples`, for as long as was good in `run` epochs before."""
+    epochs = max(run - patience, 1)
+    return fit(samples, samples, seed, epochs, report, _Nowhere(), patience=epochs, **how)[0]
+
+
+def start(seed: int) -> None:
+    """Make what follows reproducible."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-    model = network(training.inputs.shape[-1], unroll=True)
-    steps = -(-len(training.inputs) // 128)
-    rate = keras.optimizers.schedules.CosineDecay(6e-4, steps * epochs, alpha=0.02)
-    # XLA compiles longer than it saves, and these graphs are what runs fastest on a CPU.
-    model.compile(keras.optimizers.Adam(rate, clipnorm=1.0), "mae", jit_compile=False)
-    stop = keras.callbacks.EarlyStopping("val_loss", patience=4, restore_best_weights=True)
-    log = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: report(
-            f"epoch {epoch + 1} of {epochs}: loss {logs['loss']:.4f}, "
-            f"validation {logs['val_loss']:.4f}"
-        )
-    )
-    history = model.fit(
-        training.inputs,
-        training.targets,
-        sample_weight=training.weights,
-        validation_data=(validation.inputs, validation.targets, validation.weights),
-        batch_size=128,
-        epochs=epochs,
-        callbacks=[stop, log, keras.callbacks.TerminateOnNaN()],
-        verbose=0,
-    )
-    return model, len(history.history["loss"])
+
+
+def descend(
+    model: Any,
+    training: Any,
+    validation: Any,
+    seed: int,
+    epochs: int,
+    report: Callable[[str], None],
+    checkpoint: Any,
+    batch: int,
+    patience: int,
+    weighted: bool = True,
+    after: Callable[[Any, int], None] | None = None,
+) -> int:
+    """Train `model` until its loss in the validation windows stops falling; return the epochs.
+
+    Each epoch depends on nothing but the state that `checkpoint` keeps and on its number, so a
+    run that goes on after a break ends where it would have. `after` may change the optimizer,
+    told how many epochs were no better than the best. Raises RunError for a loss of NaN.
+    """
+    model.optimizer.build(model.trainable_variables)
+    state = [*model.variables, *model.optimizer.variables]
+    best, least, first, waited = model.get_weights(), np.inf, 0, 0
+    if (kept := checkpoint.load()) is not None:
+        first, waited, least = int(kept[0]), int(kept[1]), float(kept[2])
+        best, current = kept[3 : 3 + len(best)], kept[3 + len(best) :]
+        for variable, value in zip(state, current, strict=True):
+            variable.assign(value)
+        report(f"going on after epoch {first}")
+    judged = (validation.inputs, validation.targets, validation.weights)[: 2 + weighted]
+    for epoch in range(first, epochs):
+        if waited >= patience:
+            break
+        order = np.random.default_rng((seed, epoch)).permutation(len(training.inputs))
+        keras.utils.set_random_seed(seed * 1_000 + epoch)
+        log = model.fit(
+            training.inputs[order],
+            training.targets[order],
+            sample_weight=training.weights[order] if weighted else None,
+            validation_data=judged,
+            batch_size=batch,
+            shuffle=False,
+            verbose=0,
+        ).history
+        loss, reached = log["loss"][0], log["val_loss"][0]
+        report(f"epoch {epoch + 1} of {epochs}: loss {loss:.4f}, validation {reached:.4f}")
+        if not np.isfinite((loss, reached)).all():
+            checkpoint.remove()
+            raise RunError(f"the training diverged: a loss of NaN in epoch {epoch + 1}")
+        waited += 1
+        if reached < least:
+            best, least, waited = model.get_weights(), reached, 0
+        if after is not None:
+            after(model.optimizer, waited)
+        first = epoch + 1
+        values = [variable.numpy() for variable in state]
+        checkpoint.save([first, waited, least, *best, *values])
+    model.set_weights(best)
+    return first
 
 
 def predict(model: Any, inputs: Any) -> Any:
-    """Return what the network answers, [windows]."""
-    return np.asarray(model.predict(inputs, batch_size=1024, verbose=0)).reshape(-1)
+    """Return what the network answers, [windows, values]."""
+    return np.asarray(model.predict(inputs, batch_size=1024, verbose=0))
 
 
-def export(model: Any, path: Path) -> dict[str, int]:
+def export(
+    model: Any, path: Path, build: Callable[[int, int, bool], Any] = network, nodes: int = 3
+) -> dict[str, int]:
     """Write the network as ONNX to `path`; return what the card says about the graph.
 
-    Raises RunError where the graph does not have its three fused LSTM nodes.
+    Raises RunError where the graph does not have `nodes` fused LSTM nodes.
     """
     # Only a network that is not unrolled is exported as fused nodes, 2-3 times faster.
-    folded = network(model.input_shape[-1], unroll=False)
+    folded = build(*model.input_shape[1:], False)
     folded.set_weights(model.get_weights())
     spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="window")
     graph = tf.function(
@@ -103,8 +188,8 @@ def export(model: Any, path: Path) -> dict[str, int]:
     )
     proto, _ = tf2onnx.convert.from_function(graph, input_signature=[spec], opset=OPSET)
     kinds = [node.op_type for node in proto.graph.node]
-    if kinds.count("LSTM") != 3 or {"Loop", "Scan"} & set(kinds):
-        raise RunError(f"the exported graph has {kinds.count('LSTM')} LSTM nodes, not 3")
+    if kinds.count("LSTM") != nodes or {"Loop", "Scan"} & set(kinds):
+        raise RunError(f"the exported graph has {kinds.count('LSTM')} LSTM nodes, not {nodes}")
     onnx.checker.check_model(proto)
     path.write_bytes(proto.SerializeToString())
-    return {"parameters": model.count_params(), "lstm_nodes": 3, "opset": OPSET}
+    return {"parameters": model.count_params(), "lstm_nodes": nodes, "opset": OPSET}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from twin import KPIS, Margin, Observation, Policy
+from twin import History, Margin, Observation, Policy, variant
 
 
 class BiLSTM(Policy):
@@ -16,10 +16,10 @@ class BiLSTM(Policy):
     margin: Margin = 0.0
 
     def models(self, kpis: tuple[str, ...]) -> tuple[str, ...]:
-        if self.model != "auto":
-            return (self.model,)
-        return ("bilstm",) if set(KPIS) <= set(kpis) else ("bilstm_traffic",)
+        return (variant("bilstm", kpis) if self.model == "auto" else self.model,)
+
+    def fit(self, history: History) -> None:
+        (self._model,) = self.models(tuple(history.kpis))
 
     def allocate(self, observation: Observation) -> np.ndarray:
-        (model,) = self.models(tuple(observation.kpis))
-        return observation.forecast(model) * (1 + self.margin)
+        return observation.forecast(self._model) * (1 + self.margin)

@@ -29,7 +29,7 @@ P
 printf 'demand: {source: csv, path: trace.csv.gz}\npolicies: [half, bilstm]\n' >mine.yaml
 venv/bin/twin validate mine.yaml
 venv/bin/python -m twin run ./mine.yaml
-for file in manifest.json scenario.yaml summary.csv intervals.parquet events.csv figures/allocation.png; do
+for file in manifest.json scenario.yaml summary.csv intervals.parquet events.csv report.html figures/allocation.png; do
   test -s "out/$file"
 done
 test "$(venv/bin/python -c 'import twin, pathlib; print(pathlib.Path(twin.__file__).parents[1].name)')" = site-packages

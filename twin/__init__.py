@@ -15,7 +15,9 @@ _HOMES = {
     "run": "twin.runner",
     "Result": "twin.results.result",
     "Scenario": "twin.load",
+    "AdaptiveMargin": "twin.policy.margin",
     "Policy": "twin.policy.base",
+    "variant": "twin.policy.base",
     "History": "twin.policy.base",
     "Observation": "twin.policy.base",
     "Trace": "twin.demand.trace",
@@ -35,15 +37,16 @@ if TYPE_CHECKING:
     from twin.demand.trace import KPIS, Trace
     from twin.errors import InputError, RunError, TwinError
     from twin.load import Scenario
-    from twin.policy.base import History, Observation, Policy
+    from twin.policy.base import History, Observation, Policy, variant
+    from twin.policy.margin import AdaptiveMargin
     from twin.results.result import Result
     from twin.runner import run
     from twin.units import Duration, Margin, Percentile, Share, Window, seconds
 
 __all__ = [
-    "KPIS", "Duration", "History", "InputError", "Margin", "Observation", "Percentile", "Policy",
-    "Result", "RunError", "Scenario", "Share", "Trace", "TwinError", "Window",
-    "run", "seconds",
+    "KPIS", "AdaptiveMargin", "Duration", "History", "InputError", "Margin", "Observation",
+    "Percentile", "Policy", "Result", "RunError", "Scenario", "Share", "Trace", "TwinError",
+    "Window", "run", "seconds", "variant",
 ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from twin.demand.read import read as read_trace
 from twin.demand.trace import Trace
 from twin.errors import InputError, Loc, Problem, did_you_mean, one_of
 from twin.forecast.forecaster import Forecaster
-from twin.policy.base import Policy
+from twin.policy.base import PERSISTENCE, Policy
 from twin.policy.load import PolicySource
 from twin.policy.load import load as load_policy
 from twin.policy.schedule import Schedule
@@ -50,11 +50,15 @@ class Member:
         """Return the entry with every default written out and its own files by absolute path."""
         announced = self.source.models(self.make(), kpis)
         models = [model for model in announced if content.is_path("models", model)]
+
+        def absolute(value: Any) -> Any:
+            return str((folder / value).resolve()) if value in models else value
+
         shipped = content.shipped("policies").get(self.source.name)
         use = self.source.name if shipped == self.source.path else str(self.source.path.resolve())
         checked = self.source.policy.parameters()(**self.parameters)
         return {"use": use} | {
-            name: str((folder / value).resolve()) if value in models else value
+            name: [absolute(v) for v in value] if isinstance(value, list) else absolute(value)
             for name, value in checked.model_dump(mode="json").items()
         }
 
@@ -110,6 +114,8 @@ class Scenario:
     policies: tuple[PolicyChoice, ...]
     models: dict[str, Forecaster]
     """The models that its policies announced, by the name or path they use."""
+    fallback: PolicyChoice | None = None
+    """What decides where a policy fails."""
 
     def __repr__(self) -> str:
         names = ", ".join(choice.name for choice in self.policies)
@@ -232,6 +238,12 @@ class _Assembly:
             self._try(partial(self._choice, place, entry, spec.tick))
             for place, entry in zip(places, spec.policies, strict=True)
         ]
+        fallback = None
+        if spec.fallback is not None:
+            spare = partial(self._member, ("fallback",), spec.fallback.use, {}, 0)
+            member = self._try(spare)
+            if member is not None:
+                fallback = PolicyChoice(member.source.name, (member,))
         trace = self._try(partial(read_trace, spec.demand, self._folder, int(spec.tick), spec.seed))
         self._stop_on_problems()
         assert trace is not None
@@ -245,9 +257,10 @@ class _Assembly:
             self._check_turns(found, places, spec, span)
         self._stop_on_problems()
         assert span is not None
-        models = self._models(found, places, trace, span)
+        every = [*found, *([fallback] if fallback is not None else [])]
+        models = self._models(every, [*places, ("fallback",)][: len(every)], trace, span)
         self._stop_on_problems()
-        return Scenario(spec, self._path, asked, trace, span, tuple(found), models)
+        return Scenario(spec, self._path, asked, trace, span, tuple(found), models, fallback)
 
     # Problems
 
@@ -325,6 +338,8 @@ class _Assembly:
                 where = (*place, "schedule", i) if choice.scheduled else place
                 announced = self._try(partial(member.source.models, member.make(), kpis))
                 for model in announced or ():
+                    if model == PERSISTENCE:
+                        continue
                     named = [key for key, value in member.parameters.items() if value == model]
                     at = (*where, *named[:1])
                     load = partial(_load_model, model, self._folder, trace, span, at)

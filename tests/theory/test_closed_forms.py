@@ -119,7 +119,10 @@ def test_another_unit_scales_megabits_and_leaves_ratios_alone(make: Maker) -> No
         np.testing.assert_allclose(kilo[column], mega[column] * scale, rtol=1e-9, err_msg=column)
 
 
-_IN_MBPS = {"mae", "rmse", "over_provisioning_mean_mbps", "unmet_mbit", "allocated_mean_mbps"}
+_IN_MBPS = {
+    "mae", "rmse", "over_provisioning_mean_mbps", "unmet_mbit", "allocated_mean_mbps",
+    "churn_mbps", "p95_bill_mbps",
+}  # fmt: skip
 
 
 def test_a_failed_link_serves_nothing_and_keeps_its_allocation(make: Maker) -> None:

@@ -15,7 +15,8 @@ PACKAGE = ROOT / "twin"
 # In the order of a value's walk: a room imports from rooms before it, never from those after.
 ORDER = [
     "errors", "units", "content", "scenario", "demand", "forecast", "policy", "load", "engine",
-    "account", "results", "report", "runner", "cli", "__main__",
+    "account", "results", "report", "runner", "conformance", "frontier", "evaluation",
+    "reproduction", "cli", "__main__",
 ]  # fmt: skip
 
 # The results draw their figures when they are saved, and figures are drawn from results.
@@ -25,7 +26,7 @@ ONLY_IN = {
     "simpy": {"engine"},
     "onnxruntime": {"forecast"},
     "typer": {"cli"},
-    "matplotlib": {"report"},
+    "matplotlib": {"report", "frontier", "evaluation", "reproduction"},
     "pooch": {"demand"},
 }
 

@@ -82,7 +82,7 @@ def test_picks_are_the_scenarios_own_first_then_shipped(make: Maker) -> None:
     path = make(RNG.uniform(1, 9, 60), [{"name": "static_p95", "use": "static_percentile", "q": 0}])
     summary = twin.run(path, policies=["static_p95", "static_mean2sigma"]).summary
     assert row(summary, "static_p95")["sla_violation_rate"] > 0.9
-    assert row(summary, "static_mean2sigma")["sla_violation_rate"] < 0.1
+    assert row(summary, "static_mean2sigma")["sla_violation_rate"] < 0.4
 
 
 @pytest.mark.parametrize(

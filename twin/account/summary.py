@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from twin.account.block import Block, blocks
 from twin.engine.recording import LaneRecord, Recording
+from twin.scenario.spec import PricesSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,31 @@ COLUMNS = (
     "unmet_mbit",
     "allocated_mean_mbps",
     "infinite_utilization_intervals",
+    "unmet_pct",
+    "violation_episodes",
+    "violation_longest_minutes",
+    "violation_mean_minutes",
+    "error_budget_left_pct",
+    "burn_rate",
+    "allocation_changes",
+    "churn_mbps",
+    "cost_efficiency",
+    "p95_bill_mbps",
+    "fallback_intervals",
+    "cost",
 )
+"""Columns of the summary, in order; :data:`twin.account.catalogue.METRICS` says what each is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the account is settled by."""
+
+    sla_target: float
+    """Largest share of violated intervals."""
+    prices: PricesSpec | None
+    change_cost: Floats
+    """Cost of an order, [links]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +84,31 @@ class _Totals:
     unmet: Floats
     allocated: Floats
     demand: Floats
+    served: Floats
+    episodes: Floats
+    longest: Floats
+    """Intervals of the longest episode."""
+    changes: Floats
+    churn: Floats
+    change_cost: Floats
+    bill: Floats
+    """95th percentile of what was served; of the pool, the sum over links."""
+    fallbacks: Floats
 
     @classmethod
     def joined(cls, parts: Sequence[_Totals]) -> _Totals:
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
 
     def pooled(self) -> _Totals:
-        return _Totals(*(getattr(self, f.name).sum(keepdims=True) for f in fields(self)))
+        sums = {f.name: getattr(self, f.name).sum(keepdims=True) for f in fields(self)}
+        return _Totals(**(sums | {"longest": self.longest.max(keepdims=True, initial=0)}))
 
 
-def summarise(recording: Recording) -> pd.DataFrame:
+def summarise(recording: Recording, terms: Terms) -> pd.DataFrame:
     """Return the summary: columns :data:`COLUMNS`, rates as shares, Mbit/s and Mbit."""
     import pandas as pd
 
-    tables = [_lane_table(recording, lane) for lane in recording.lanes]
+    tables = [_lane_table(recording, lane, terms) for lane in recording.lanes]
     table = {name: np.concatenate([t[name] for t in tables]) for name in COLUMNS[2:]}
     links = [*recording.links, ALL]
     labels = {
@@ -82,7 +118,9 @@ def summarise(recording: Recording) -> pd.DataFrame:
     return pd.DataFrame(labels | table)
 
 
-def _lane_table(recording: Recording, lane: LaneRecord) -> dict[str, NDArray[np.generic]]:
+def _lane_table(
+    recording: Recording, lane: LaneRecord, terms: Terms
+) -> dict[str, NDArray[np.generic]]:
     efficiencies = np.empty(recording.demand.size)
     filled = 0
     totals, medians = [], []
@@ -91,12 +129,12 @@ def _lane_table(recording: Recording, lane: LaneRecord) -> dict[str, NDArray[np.
             values = part.metrics.efficiency
             efficiencies[filled : filled + values.size] = values.ravel()
             filled += values.size
-            totals.append(_total(part, recording.intervals))
+            totals.append(_total(part, recording, lane, terms))
             medians.append(_median(values))
     links = _Totals.joined(totals)
     everything = _median(efficiencies[None, :filled])
     median = np.concatenate([*medians, everything])
-    return _columns(_Totals.joined([links, links.pooled()]), median, recording.tick_s)
+    return _columns(_Totals.joined([links, links.pooled()]), median, recording.tick_s, terms)
 
 
 def _known_parts(block: Block) -> list[Block]:
@@ -124,8 +162,13 @@ def _select(block: Block, link: int, known: NDArray[np.bool_]) -> Block:
     )
 
 
-def _total(block: Block, intervals: int) -> _Totals:
+def _total(block: Block, recording: Recording, lane: LaneRecord, terms: Terms) -> _Totals:
     metrics, known = block.metrics, block.demand.shape[1]
+    at = [recording.links.index(link) for link in block.links[:1]]
+    links = slice(at[0], at[0] + len(block.links))
+    steps = np.abs(np.diff(block.allocated, axis=1))
+    changes = np.count_nonzero(steps, axis=1) if lane.changes is None else lane.changes[links]
+    episodes, longest = _episodes(metrics.violation_s > 0)
     error = np.abs(block.requested - block.demand)
     utilization = metrics.utilization.sum(axis=1)
     infinite = np.zeros(len(block.links))
@@ -134,7 +177,7 @@ def _total(block: Block, intervals: int) -> _Totals:
         utilization = metrics.utilization.sum(axis=1, where=np.isfinite(metrics.utilization))
     return _Totals(
         known=np.full(len(block.links), float(known)),
-        missing=np.full(len(block.links), float(intervals - known)),
+        missing=np.full(len(block.links), float(recording.intervals - known)),
         abs_error=error.sum(axis=1),
         squared_error=np.einsum("ij,ij->i", error, error),
         efficiency=metrics.efficiency.sum(axis=1),
@@ -147,7 +190,33 @@ def _total(block: Block, intervals: int) -> _Totals:
         unmet=metrics.unmet.sum(axis=1),
         allocated=block.allocated.sum(axis=1) * (known / block.allocated.shape[1]),
         demand=block.demand.sum(axis=1),
+        served=metrics.served.sum(axis=1),
+        episodes=episodes,
+        longest=longest,
+        changes=changes.astype(np.float64),
+        churn=steps.sum(axis=1),
+        change_cost=changes * terms.change_cost[links],
+        bill=_billed(metrics.served),
+        fallbacks=np.full(len(block.links), float(lane.fallbacks)),
     )
+
+
+def _episodes(violated: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Return the runs of violated intervals of each row, and the intervals of the longest."""
+    count, longest = np.zeros(len(violated)), np.zeros(len(violated))
+    for row in np.flatnonzero(violated.any(axis=1)):
+        edges = np.flatnonzero(np.diff(violated[row], prepend=False, append=False))
+        lengths = edges[1::2] - edges[::2]
+        count[row], longest[row] = len(lengths), lengths.max()
+    return count, longest
+
+
+def _billed(served: Floats) -> Floats:
+    """Return the 95th percentile of each row as it is billed: the top 5 % dropped."""
+    kept = served.shape[1] - served.shape[1] // 20
+    if not kept:
+        return np.full(len(served), np.nan)
+    return np.partition(served, kept - 1, axis=1)[:, kept - 1]
 
 
 def _median(values: Floats) -> Floats:
@@ -161,8 +230,11 @@ def _median(values: Floats) -> Floats:
     return upper.copy() if odd else (values[:, :middle].max(axis=1) + upper) / 2
 
 
-def _columns(totals: _Totals, median: Floats, tick_s: int) -> dict[str, NDArray[np.generic]]:
+def _columns(
+    totals: _Totals, median: Floats, tick_s: int, terms: Terms
+) -> dict[str, NDArray[np.generic]]:
     known = totals.known
+    rate = totals.violations / np.where(known > 0, known, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
             "intervals": (known + totals.missing).astype(np.int64),
@@ -177,9 +249,35 @@ def _columns(totals: _Totals, median: Floats, tick_s: int) -> dict[str, NDArray[
             "over_provisioning_pct": np.where(
                 totals.demand > 0, 100 * totals.over_provisioning / totals.demand, np.nan
             ),
-            "sla_violation_rate": totals.violations / known,
+            "sla_violation_rate": rate,
             "sla_violation_minutes": totals.violation_s / 60,
             "unmet_mbit": totals.unmet * tick_s,
             "allocated_mean_mbps": totals.allocated / known,
             "infinite_utilization_intervals": totals.infinite.astype(np.int64),
+            "unmet_pct": np.where(totals.demand > 0, 100 * totals.unmet / totals.demand, np.nan),
+            "violation_episodes": totals.episodes.astype(np.int64),
+            "violation_longest_minutes": totals.longest * tick_s / 60,
+            "violation_mean_minutes": totals.violations / totals.episodes * tick_s / 60,
+            "error_budget_left_pct": 100 * (1 - rate / terms.sla_target),
+            "burn_rate": rate / terms.sla_target,
+            "allocation_changes": totals.changes.astype(np.int64),
+            "churn_mbps": totals.churn,
+            "cost_efficiency": totals.demand / totals.allocated,
+            "p95_bill_mbps": totals.bill,
+            "fallback_intervals": totals.fallbacks.astype(np.int64),
+            "cost": _cost(totals, tick_s, terms),
         }
+
+
+def _cost(totals: _Totals, tick_s: int, terms: Terms) -> Floats:
+    """Return what it all costs; NaN where the scenario states no prices."""
+    prices = terms.prices
+    if prices is None:
+        return np.full(len(totals.known), np.nan)
+    cost: Floats = (
+        prices.capacity * totals.allocated * tick_s / 3600
+        + prices.violated_minute * totals.violation_s / 60
+        + prices.unmet_gbit * totals.unmet * tick_s / 1000
+        + totals.change_cost
+    )
+    return cost

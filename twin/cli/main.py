@@ -136,12 +136,96 @@ def train(
     ] = None,
     set_: SetOption = None,
     seed: SeedOption = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Train so many; report the spread.")] = 1,
     epochs: Annotated[int | None, typer.Option(min=1, help="At most this many epochs.")] = None,
 ) -> None:
     """Train a forecaster and export it as ONNX with its card."""
     from twin.cli.train import train_model
 
-    train_model(scenario, recipe, out, set_ or [], seed, epochs)
+    train_model(scenario, recipe, out, set_ or [], seed, seeds, epochs)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A finished run.")],
+) -> None:
+    """Write the report of a finished run again, from its files."""
+    from twin.cli.report import report_run
+
+    report_run(folder)
+
+
+@app.command()
+def evaluate(
+    scenario: Annotated[
+        str, typer.Argument(help="A path, or the name of a shipped scenario.")
+    ] = "baseline",
+    models: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Shipped ones, or files by path; default: all shipped."),
+    ] = None,
+    set_: SetOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; default out/evaluation-NAME.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+) -> None:
+    """Score forecasters on a trace, one step ahead at every tick."""
+    from twin.cli.evaluate import evaluate_scenario
+
+    evaluate_scenario(scenario, models, set_ or [], out, force=force)
+
+
+@app.command()
+def reproduce(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the public dataset; default: the generated trace."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; default out/reproduction.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train the paper's model here; needs TensorFlow.")
+    ] = False,
+) -> None:
+    """Reproduce the paper's tables and figures, published beside measured."""
+    from twin.cli.reproduce import reproduce_paper
+
+    reproduce_paper(data, out, force=force, retrain=retrain)
+
+
+@app.command()
+def frontier(
+    scenario: ScenarioArgument,
+    policies: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="The scenario's own, shipped ones, or files by path."),
+    ] = None,
+    points: Annotated[int, typer.Option(min=2, max=100, help="Values of each knob.")] = 9,
+    set_: SetOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; default out/frontier-NAME.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+) -> None:
+    """Turn each policy's knob: violations against over-provisioning, and who is dominated."""
+    from twin.cli.frontier import frontier_scenario
+
+    frontier_scenario(scenario, policies, points, set_ or [], out, force=force)
+
+
+@app.command("check-policy")
+def check_policy(
+    policy: Annotated[
+        str, typer.Argument(metavar="NAME_OR_FILE", help="A shipped policy, or a file by path.")
+    ],
+) -> None:
+    """Try a policy in small worlds: gaps, zeros, jumps, look-ahead and more."""
+    from twin.cli.conformance import check_policy as check
+
+    check(policy)
 
 
 def main() -> NoReturn:

@@ -19,6 +19,7 @@ def train_model(
     out: Path | None,
     overrides: Sequence[str],
     seed: int | None,
+    seeds: int,
     epochs: int | None,
 ) -> None:
     """Train by a shipped recipe, on the history of `scenario` or on generated traces."""
@@ -41,6 +42,7 @@ def train_model(
         trace=trace,
         train_share=share,
         seed=1 if seed is None else seed,
+        seeds=seeds,
         epochs=epochs,
         report=typer.echo,
     )

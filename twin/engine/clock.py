@@ -5,7 +5,8 @@ At every tick, in this order:
 1. the interval that ends now is closed and recorded;
 2. events that end now end, then events that start now start;
 3. telemetry is delivered: observations end with the interval just closed;
-4. every policy decides for the coming interval, and its allocation takes effect.
+4. every policy decides for the coming interval;
+5. its allocation takes effect, and so do earlier ones whose lead time ends now.
 
 The order is the priority of the instants in SimPy's queue (:class:`Phase`). Events at other
 instants cut the interval into pieces, each recorded on its own. The horizon is half-open: at
@@ -16,6 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import simpy
@@ -24,6 +27,7 @@ from simpy.events import EventPriority
 
 from twin.engine.lane import Lane
 from twin.engine.network import Network
+from twin.engine.provisioning import Order
 from twin.engine.recording import LaneRecord, LoggedEvent, Recording, Split
 from twin.engine.surges import SurgedSeries
 from twin.policy.base import Observation, Stream
@@ -43,6 +47,7 @@ class Phase(IntEnum):
     END = 20
     START = 30
     DECIDE = 40
+    EFFECT = 50
 
 
 class _At(simpy.Event):
@@ -56,6 +61,16 @@ class _At(simpy.Event):
         self._value = None
         self.callbacks.append(lambda _: do())
         env.schedule(self, priority=EventPriority(phase), delay=time - env.now)
+
+
+class _Piece(NamedTuple):
+    """A span of an interval in which nothing changes."""
+
+    start: float
+    end: float
+    capacity: Floats
+    allocated: list[Floats]
+    """Of each lane."""
 
 
 class Engine:
@@ -83,7 +98,7 @@ class Engine:
         self._intervals = len(demand.mean)
         self._interval = 0
         self._cut_at = 0.0
-        self._pieces: list[tuple[float, float, Floats, Floats]] = []
+        self._pieces: list[_Piece] = []
         # (first undivided interval, capacity, nominal capacity) of each stretch without a change.
         self._stretches = [(0, network.capacity, network.nominal)]
         self._splits: dict[int, Split] = {}
@@ -110,24 +125,43 @@ class Engine:
 
     def _record(self, lane: Lane) -> LaneRecord:
         requested = lane.requested
+        if lane.provisioning is not None:
+            assert lane.allocated is not None
+            return LaneRecord(
+                lane.name, requested, lane.allocated, lane.provisioning.changes, lane.fallbacks
+            )
         if all(np.isinf(nominal).all() for _, _, nominal in self._stretches):
-            return LaneRecord(lane.name, requested, requested)
+            return LaneRecord(lane.name, requested, requested, None, lane.fallbacks)
         allocated = requested.copy()
         for first, _, nominal in self._stretches:
             np.minimum(requested[first:], nominal, out=allocated[first:])
-        return LaneRecord(lane.name, requested, allocated)
+        return LaneRecord(lane.name, requested, allocated, None, lane.fallbacks)
 
     # Ticks
 
     def _decide(self) -> None:
         k = self._interval
         observation = Observation(k, self._network.down, self._stream, self._first + k)
+        self._cut_at = self._env.now
         for lane in self._lanes:
             lane.decide(observation)
-        self._cut_at = self._env.now
+            for phase, told in lane.told():
+                event = LoggedEvent(self._env.now, "fallback", lane.name, phase, (), told)
+                self._log.append(event)
+            if lane.provisioning is not None:
+                for order in lane.provisioning.request(lane.latest, self._env.now):
+                    _At(self._env, order.at, Phase.EFFECT, partial(self._effect, lane, order))
         _At(self._env, (k + 1) * self._tick_s, Phase.CLOSE, self._close)
 
+    def _effect(self, lane: Lane, order: Order) -> None:
+        assert lane.provisioning is not None
+        self._cut()
+        lane.provisioning.apply(order)
+
     def _close(self) -> None:
+        for lane in self._lanes:
+            if lane.allocated is not None:
+                np.minimum(lane.in_force, self._network.nominal, out=lane.allocated[self._interval])
         if self._pieces:
             self._cut()
             self._splits[self._interval] = self._split()
@@ -172,7 +206,9 @@ class Engine:
         """End a piece of the current interval here, with the state it had."""
         now = self._env.now
         if now > self._cut_at and now > self._interval * self._tick_s:
-            self._pieces.append((self._cut_at, now, self._network.capacity, self._network.nominal))
+            nominal = self._network.nominal
+            allocated = [np.minimum(lane.in_force, nominal) for lane in self._lanes]
+            self._pieces.append(_Piece(self._cut_at, now, self._network.capacity, allocated))
             self._cut_at = now
 
     def _note_capacity(self) -> None:
@@ -183,9 +219,12 @@ class Engine:
         self._stretches.append((first, self._network.capacity, self._network.nominal))
 
     def _split(self) -> Split:
-        seconds = np.array([end - start for start, end, _, _ in self._pieces])
-        demand = np.stack([self._demand.over(start, end) for start, end, _, _ in self._pieces])
-        capacity = np.stack([piece[2] for piece in self._pieces])
-        nominal = np.stack([piece[3] for piece in self._pieces])
-        allocated = {lane.name: np.minimum(lane.latest, nominal) for lane in self._lanes}
+        pieces = self._pieces
+        seconds = np.array([piece.end - piece.start for piece in pieces])
+        demand = np.stack([self._demand.over(piece.start, piece.end) for piece in pieces])
+        capacity = np.stack([piece.capacity for piece in pieces])
+        allocated = {
+            lane.name: np.stack([piece.allocated[i] for piece in pieces])
+            for i, lane in enumerate(self._lanes)
+        }
         return Split(seconds, demand, capacity, allocated)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.engine.provisioning import Provisioning
 from twin.errors import InputError, RunError
 from twin.policy.base import History, Observation, Policy
 from twin.policy.load import describe, line_in
@@ -16,18 +19,46 @@ from twin.units import format_duration
 Floats = NDArray[np.float64]
 
 
-class Lane:
-    """One policy, with what it asked for at every interval."""
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """What decides where a policy fails."""
 
-    def __init__(self, name: str, policy: Policy, files: Sequence[str], intervals: int) -> None:
+    name: str
+    policy: Policy
+    after: int
+    """Failures after which it decides for good."""
+    time_limit: float | None
+    """Seconds that an answer may take."""
+
+
+class Lane:
+    """One policy, with what it asked for at every interval and what became of it."""
+
+    def __init__(
+        self,
+        name: str,
+        policy: Policy,
+        files: Sequence[str],
+        intervals: int,
+        provisioning: Provisioning | None = None,
+        fallback: Fallback | None = None,
+    ) -> None:
         """Take the policy's source files, to name the line where it raises."""
         self.name = name
         self.policy = policy
-        self._files = files
-        self._intervals = intervals
-        self._decided = False
+        self.provisioning = provisioning
+        self.allocated: Floats | None = None
+        """What was in force, Mbit/s, [intervals, links]; None where that is what it asked for."""
         self.latest: Floats = np.empty(0)
         """What it asked for last, Mbit/s, [links]."""
+        self.fallbacks = 0
+        """Intervals that the fallback decided."""
+        self._files = files
+        self._intervals = intervals
+        self._fallback = fallback
+        self._failures = 0
+        self._told: list[tuple[str, str]] = []
+        self._decided = False
         self._rows: Floats | None = None
 
     @property
@@ -37,29 +68,77 @@ class Lane:
             return np.broadcast_to(self.latest, (self._intervals, self.latest.size))
         return self._rows
 
+    @property
+    def in_force(self) -> Floats:
+        """What is provisioned now but for the capacity, Mbit/s, [links]."""
+        return self.latest if self.provisioning is None else self.provisioning.in_force
+
     def fit(self, history: History) -> None:
-        """Let the policy learn. Raises RunError where it raises."""
+        """Let the policy learn. Raises RunError where it raises and nothing stands in for it."""
+        if self._fallback is not None:
+            self._fallback.policy.fit(history)
         try:
             self.policy.fit(history)
         except (Exception, SystemExit) as error:
-            raise RunError(f"policy {self.name}: fit(): {self._describe(error)}") from error
+            failure = f"fit(): {self._describe(error)}"
+            if self._fallback is None:
+                raise RunError(f"policy {self.name}: {failure}") from error
+            self._failures = self._fallback.after
+            self._told.append(("failure", failure))
+
+    def told(self) -> list[tuple[str, str]]:
+        """Return phase and detail of each failure and stand-in since it was asked last."""
+        told, self._told = self._told, []
+        return told
 
     def decide(self, observation: Observation) -> None:
         """Ask the policy for the coming interval and record its answer.
 
-        Raises RunError, with policy, link and tick, for an answer that is not a finite
-        allocation of at least 0 for each link, and where the policy raises.
+        Raises RunError, with policy, link and tick,
+        for an answer that is not a finite allocation of at least 0 for each link, and where the
+        policy raises, unless a fallback stands in for it.
         """
+        answer = self._answer(observation)
+        # What equals an answer that was checked need not be stored again.
+        if not self._decided or not np.array_equal(answer, self.latest):
+            self._change(answer.astype(np.float64), observation.interval)
+        if self._rows is not None:
+            self._rows[observation.interval] = answer
+        if self.provisioning is not None and self.allocated is None:
+            self.allocated = np.empty((self._intervals, answer.size))
+
+    def _answer(self, observation: Observation) -> NDArray[Any]:
+        spare = self._fallback
+        # It observes from the start, so that it is ready when it is needed.
+        stand_in = None if spare is None else np.asarray(spare.policy.allocate(observation))
+        if spare is None or self._failures < spare.after:
+            try:
+                return self._asked(observation)
+            except RunError as error:
+                if spare is None:
+                    raise
+                self._failures += 1
+                self._told.append(("failure", str(error)))
+        assert spare is not None
+        assert stand_in is not None
+        self.fallbacks += 1
+        if self._told:
+            kept = "the rest of the replay" if self._failures >= spare.after else "this interval"
+            self._told.append(("stand-in", f"{spare.name} decides for {kept}"))
+        return stand_in
+
+    def _asked(self, observation: Observation) -> NDArray[Any]:
+        begin = time.perf_counter()
         try:
             answer = np.asarray(self.policy.allocate(observation))
         except (Exception, SystemExit) as error:
             raise RunError(f"{self._at(observation)}: {self._describe(error)}") from error
-        # What equals an answer that was checked need not be checked, nor stored again.
+        limit = None if self._fallback is None else self._fallback.time_limit
+        if limit is not None and time.perf_counter() - begin > limit:
+            raise RunError(f"{self._at(observation)}: took longer than {format_duration(limit)}")
         if not self._decided or not np.array_equal(answer, self.latest):
             self._check(answer, observation)
-            self._change(answer.astype(np.float64), observation.interval)
-        if self._rows is not None:
-            self._rows[observation.interval] = answer
+        return answer
 
     def _check(self, answer: NDArray[Any], observation: Observation) -> None:
         links = observation.links

@@ -27,14 +27,16 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """One change that the replay went through."""
+    """One thing that happened in the replay."""
 
     time_s: float
     kind: str
     name: str
     phase: str
-    """``start`` or ``end``."""
+    """``start`` or ``end``; of a fallback ``failure`` or ``stand-in``."""
     links: tuple[str, ...]
+    detail: str = ""
+    """What a policy's failure was, and what followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,10 @@ class LaneRecord:
     name: str
     requested: Floats
     allocated: Floats
+    changes: NDArray[np.int64] | None = None
+    """Orders after the first, [links]; None where each change of the allocation is one."""
+    fallbacks: int = 0
+    """Intervals that the fallback decided."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
@@ -10,14 +11,18 @@ from numpy.typing import NDArray
 
 from twin.demand.trace import TRAFFIC_KPIS, Trace
 from twin.engine.clock import Engine
-from twin.engine.lane import Lane
+from twin.engine.lane import Fallback, Lane
 from twin.engine.network import Network
+from twin.engine.provisioning import Provisioning, Terms
 from twin.engine.recording import Recording
 from twin.engine.surges import Surge, SurgedSeries
+from twin.errors import InputError, Problem
 from twin.forecast.forecaster import Forecasts
+from twin.forecast.season import periods
+from twin.forecast.windows import forward_filled
 from twin.load import Scenario, Span
-from twin.policy.base import History, Stream
-from twin.scenario.spec import LinkSpec, ScenarioSpec, SurgeSpec
+from twin.policy.base import PERSISTENCE, History, Quantiles, Stream
+from twin.scenario.spec import ScenarioSpec, SurgeSpec, link_specs
 
 Floats = NDArray[np.float64]
 
@@ -68,57 +73,108 @@ def _observed(values: Floats, replayed: SurgedSeries, span: Span) -> Floats:
 
 
 def _stream(scenario: Scenario, observed: Mapping[str, Floats]) -> Stream:
-    span = scenario.span
-    known = _Known(observed["internet"])
+    span, trace = scenario.span, scenario.trace
+    known = forward_filled(observed["internet"])
+    known.setflags(write=False)
     bound: dict[str, Forecasts] = {}
 
-    def forecast(model: str, sample: int) -> Floats:
+    def last_known(sample: int) -> Floats:
+        row: Floats = known[sample - 1]
+        return row
+
+    def forecasts(model: str) -> Forecasts:
         if model not in bound:
             bound[model] = scenario.forecaster(model).bind(
                 observed, span.history, span.first, span.first + span.intervals
             )
-        return bound[model].at(sample)
+        return bound[model]
 
-    trace = scenario.trace
-    return Stream(trace.links, trace.tick_s, observed, known.before, forecast)
+    def forecast(model: str, sample: int) -> Floats:
+        return last_known(sample) if model == PERSISTENCE else forecasts(model).at(sample)
+
+    def quantiles(model: str, sample: int) -> Quantiles:
+        levels = _levels(scenario, model)
+        return forecasts(model).quantiles_at(sample), levels
+
+    return Stream(trace.links, trace.tick_s, observed, last_known, forecast, quantiles)
 
 
-class _Known:
-    """The latest demand that was not missing, before any sample."""
-
-    def __init__(self, demand: Floats) -> None:
-        self._filled: Floats = demand
-        if np.isnan(demand).any():
-            rows = np.where(np.isnan(demand), 0, np.arange(len(demand))[:, None])
-            np.maximum.accumulate(rows, axis=0, out=rows)
-            self._filled = np.take_along_axis(demand, rows, axis=0)
-            self._filled.setflags(write=False)
-
-    def before(self, sample: int) -> Floats:
-        row: Floats = self._filled[sample - 1]
-        return row
+def _levels(scenario: Scenario, model: str) -> tuple[float, ...]:
+    levels = () if model == PERSISTENCE else scenario.forecaster(model).card.quantiles
+    if not levels:
+        raise InputError(Problem(f"'{model}' forecasts no quantiles", suggestion="use 'quantile'"))
+    return tuple(levels)
 
 
 def _capacities(spec: ScenarioSpec, trace: Trace) -> Floats:
-    default = spec.links.get("defaults", LinkSpec()).capacity_mbps
-    own = (spec.links.get(link, LinkSpec()).capacity_mbps for link in trace.links)
-    chosen = (default if capacity is None else capacity for capacity in own)
-    return np.array([np.inf if capacity is None else capacity for capacity in chosen])
+    stated = (link.capacity_mbps for link in link_specs(spec, trace.links))
+    return np.array([np.inf if capacity is None else capacity for capacity in stated])
 
 
 def _lanes(scenario: Scenario) -> list[Lane]:
-    return [
-        Lane(
-            choice.name,
-            choice.make(),
-            [str(member.source.path) for member in choice.members],
-            scenario.span.intervals,
+    terms = Terms.of(link_specs(scenario.spec, scenario.trace.links))
+    spec = scenario.spec.fallback
+    lanes = []
+    for choice in scenario.policies:
+        orders = Provisioning(terms, scenario.trace.links, scenario.spec.seed)
+        spare = scenario.fallback
+        fallback = (
+            None
+            if spec is None or spare is None
+            else Fallback(spare.name, spare.make(), spec.after, spec.time_limit)
         )
-        for choice in scenario.policies
-    ]
+        files = [str(member.source.path) for member in choice.members]
+        lanes.append(
+            Lane(
+                choice.name,
+                choice.make(),
+                files,
+                scenario.span.intervals,
+                None if terms.trivial else orders,
+                fallback,
+            )
+        )
+    return lanes
 
 
 def _history(scenario: Scenario) -> History:
     trace, end = scenario.trace, scenario.span.history
     kpis = {name: values[:end] for name, values in trace.kpis.items()}
-    return History(trace.links, trace.tick_s, MappingProxyType(kpis), scenario.spec.sla.target)
+
+    def bound(model: str, start: int) -> Forecasts:
+        return scenario.forecaster(model).bind(kpis, start, start, end)
+
+    # Several policies ask the same: a sweep of one policy's margin, for example.
+    @cache
+    def past(model: str, samples: int) -> Floats:
+        start = end - samples
+        if model == PERSISTENCE:
+            return forward_filled(kpis["internet"])[start - 1 : end - 1]
+        forecasts = bound(model, start)
+        return np.stack([forecasts.at(sample) for sample in range(start, end)])
+
+    @cache
+    def past_quantiles(model: str, samples: int) -> Quantiles:
+        levels, start = _levels(scenario, model), end - samples
+        forecasts = bound(model, start)
+        return np.stack([forecasts.quantiles_at(i) for i in range(start, end)]), levels
+
+    return History(
+        trace.links,
+        trace.tick_s,
+        MappingProxyType(kpis),
+        scenario.spec.sla.target,
+        past,
+        past_quantiles,
+        cache(lambda: _season(kpis["internet"])),
+    )
+
+
+def _season(demand: Floats) -> NDArray[np.int64]:
+    """Return the samples in each link's shortest season, 0 for none, [links]."""
+    changes = np.diff(forward_filled(demand), axis=0)
+    scale = np.abs(changes).mean(axis=0)
+    scaled = np.divide(changes, scale, out=np.zeros_like(changes), where=scale > 0)
+    # Jumps say nothing of what repeats.
+    season: NDArray[np.int64] = periods(np.clip(scaled, -6, 6))[0]
+    return season

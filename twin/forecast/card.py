@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -10,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from twin.demand.trace import KPIS
 from twin.errors import InputError, Problem, did_you_mean
+from twin.scenario.check import problems_of
 
 FORMAT: Final = 1
+MEDIAN: Final = 0.5
 
 
 class _Strict(BaseModel):
@@ -23,18 +28,31 @@ class Normalisation(_Strict):
 
     With d the differences from sample to sample of a KPI, s the mean of |d| over the history of
     the link and m the mean of |d| over the window: scale = (1 - local) s + local m. With r the
-    last value of the window, to which for `internet` a linear forecast of the next difference
-    is added (Yule-Walker on the history, see :mod:`twin.forecast.windows`):
+    last value of the window, to which for `internet` a forecast of the next difference is added:
     input = clip((value - r) / scale), forecast = r + scale x output.
     """
 
-    reference: Literal["last", "linear"] = "linear"
+    reference: Literal["none", "last", "seasonal"] = "seasonal"
+    """What the network improves on: the last value, alone or with a linear forecast of the next
+    difference from past ones and from seasons (see :mod:`twin.forecast.reference`). With "none"
+    the graph reads and answers plain values."""
+    channels: tuple[Literal["season", "second_season", "level"], ...] = ()
+    """What the graph reads beside the features: the usual course of a season around the window
+    and ahead of it, and the traffic over its mean."""
     local: Annotated[float, Field(ge=0, le=1)] = 0.5
     clip: Annotated[float, Field(gt=0)] = 20.0
     outlier: Annotated[float, Field(gt=0)] = 6.0
     """Differences are limited to this many s before anything linear sees them."""
     ridge: Annotated[float, Field(gt=0)] = 0.01
     """Added to the diagonal of the autocovariance of d / s."""
+
+    @model_validator(mode="after")
+    def _channels_have_a_season(self) -> Normalisation:
+        if len(set(self.channels)) != len(self.channels):
+            raise ValueError("'channels' names one twice")
+        if self.reference != "seasonal" and {*self.channels} - {"level"}:
+            raise ValueError("'channels' of a season need the reference 'seasonal'")
+        return self
 
 
 class Scores(_Strict):
@@ -43,17 +61,8 @@ class Scores(_Strict):
     model: float
     persistence: float
     linear: float
+    """Of the linear forecast of the reference, which is the last value where it has none."""
     windows: int
-
-
-class Versions(_Strict):
-    """What the model was trained and exported with."""
-
-    keras: str
-    tensorflow: str
-    tf2onnx: str
-    onnx: str
-    python: str
 
 
 class Card(_Strict):
@@ -66,6 +75,8 @@ class Card(_Strict):
     features: Annotated[tuple[str, ...], Field(min_length=1)]
     horizon: Literal[1] = 1
     normalisation: Normalisation
+    quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    """Levels that the graph answers for, ascending, the median among them; none: a point."""
     parameters: int
     lstm_nodes: int
     opset: int
@@ -75,7 +86,8 @@ class Card(_Strict):
     seed: int
     epochs: int
     validation: Scores
-    versions: Versions
+    versions: dict[str, str]
+    """What the model was trained and exported with."""
 
     @model_validator(mode="after")
     def _features_are_kpis(self) -> Card:
@@ -83,10 +95,25 @@ class Card(_Strict):
             raise ValueError(f"the first of 'features' must be '{KPIS[0]}'")
         for name in self.features:
             if name not in KPIS:
-                raise ValueError(f"'{name}' in 'features' is no KPI; {did_you_mean(name, KPIS)}")
+                hint = did_you_mean(name, KPIS)
+                raise ValueError(
+                    f"'{name}' in 'features' is no KPI" + (f"; {hint}" if hint else "")
+                )
         if len(set(self.features)) != len(self.features):
             raise ValueError("'features' names a KPI twice")
         return self
+
+    @model_validator(mode="after")
+    def _quantiles_ascend_around_the_median(self) -> Card:
+        ascending = all(low < high for low, high in pairwise(self.quantiles))
+        if self.quantiles and not (ascending and MEDIAN in self.quantiles):
+            raise ValueError(f"'quantiles' must ascend and have {MEDIAN} among them")
+        return self
+
+    @property
+    def depth(self) -> int:
+        """Values per sample of a window: features, then channels."""
+        return len(self.features) + len(self.normalisation.channels)
 
 
 def card_path(model: Path) -> Path:
@@ -113,16 +140,29 @@ def read_card(model: Path) -> Card:
 
 def _parse(model: Path, path: Path) -> Card:
     _bytes(model, "the model", "'twin list models' shows what is there")
-    text = _bytes(path, f"the card of {model.name}", "a model needs its card beside it")
+    remedy = "restore it, or train the model again"
+    data = _bytes(path, f"the card of {model.name}", "a model needs its card beside it")
     try:
-        return Card.model_validate_json(text)
+        return Card.model_validate(_json(data, path, remedy))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        what = f"the card of {model.name} cannot be used: {first['msg']}"
+        found = problems_of(error, known={(): list(Card.model_fields)})
         raise InputError(
-            Problem(what, where=where, file=path, suggestion="restore it, or train the model again")
+            replace(problem, file=path, suggestion=remedy) for problem in found
         ) from None
+
+
+def _json(data: bytes, path: Path, remedy: str) -> object:
+    if not data:
+        raise InputError(Problem("is empty", file=path, suggestion=remedy))
+    try:
+        return json.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line, what = data.count(b"\n", 0, error.start) + 1, "is not text in UTF-8"
+    except json.JSONDecodeError as error:
+        line, what = error.lineno, f"is not JSON: {error.msg[:1].lower() + error.msg[1:]}"
+    except RecursionError:
+        line, what = 1, "is nested too deeply"
+    raise InputError(Problem(what, file=path, line=line, suggestion=remedy))
 
 
 def _bytes(path: Path, what: str, suggestion: str) -> bytes:

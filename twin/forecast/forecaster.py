@@ -12,13 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.errors import InputError, Problem, one_of
-from twin.forecast.card import Card, read_card
-from twin.forecast.windows import Windows
+from twin.forecast.card import MEDIAN, Card, read_card
+from twin.forecast.windows import Block, Windows
 
 CHUNK: Final = 32
 """Windows in a call of ONNX Runtime, where it is fastest on a CPU core."""
 _BLOCK: Final = 4_096
 """Windows made at a time, which bounds the memory."""
+_TRIALS: Final = 9
+"""Times in the history at which a network is tried on a link before it is trusted."""
+_TRIED: Final = 32
+"""Samples of a trial."""
+_LOOKED_BACK: Final = 2_304
+"""How far before the end of the history the first trial is, if it is as long as that."""
 
 
 def open_session(path: Path, threads: int | None = None) -> Any:
@@ -49,13 +55,17 @@ def _usable_cores() -> int:
 
 
 def evaluate(session: Any, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the output of the graph for each of `inputs` [windows, window, features]."""
+    """Return the answers of the graph for `inputs` [windows, window, features and channels].
+
+    Shaped [windows] where it answers with one value, else [windows, values].
+    """
     name = session.get_inputs()[0].name
-    outputs = np.empty(len(inputs))
-    for first in range(0, len(inputs), CHUNK):
-        chunk = slice(first, first + CHUNK)
-        outputs[chunk] = session.run(None, {name: inputs[chunk]})[0].reshape(-1)
-    return outputs
+    answers = [
+        session.run(None, {name: inputs[first : first + CHUNK]})[0]
+        for first in range(0, len(inputs), CHUNK)
+    ]
+    joined = np.concatenate(answers, dtype=np.float64) if answers else np.empty((0, 1))
+    return joined.reshape(-1) if joined.shape[-1] == 1 else joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +85,15 @@ class Forecaster:
         """
         card = read_card(path)
         session = open_session(path, threads)
-        wanted = [card.window, len(card.features)]
+        wanted = [card.window, card.depth]
         for node in session.get_inputs():
             if len(session.get_inputs()) != 1 or list(node.shape[1:]) != wanted:
                 what = f"takes windows of shape {node.shape[1:]}, its card says {wanted}"
                 raise InputError(Problem(what, file=path, suggestion="train it again"))
+        count, answers = max(len(card.quantiles), 1), session.get_outputs()[0].shape[-1]
+        if answers != count:
+            what = f"answers with {answers} values, its card says {count}"
+            raise InputError(Problem(what, file=path, suggestion="train it again"))
         return cls(path, card, session)
 
     def require(self, kpis: Collection[str]) -> None:
@@ -101,35 +115,92 @@ class Forecaster:
         the window, ValueError for samples before the first whole window.
         """
         self.require(observed)
-        window = self.card.window
+        card = self.card
+        window = card.window
         if history < window:
             what = f"needs a history of at least {window} samples, the trace has {history}"
             raise InputError(Problem(what, file=self.path))
         if not window <= start <= stop:
             raise ValueError(f"samples [{start}, {stop}) do not follow a window of {window}")
-        how = self.card.normalisation
-        windows = Windows.fit(observed, self.card.features, window, how, history)
-        return Forecasts(self.session, windows, start, stop)
+        first = max(window, min(history, start) - _LOOKED_BACK)
+        windows = Windows.fit(observed, card.features, window, card.normalisation, history, first)
+        outputs = _Outputs(self.session, card.quantiles)
+        trusted = np.ones(windows.change.shape[1])
+        if card.normalisation.reference != "none":
+            trusted = outputs.tried(windows, first, min(history, start))
+        return Forecasts(outputs, windows, trusted, start, stop)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """What a graph answers for windows: one value, or one for each of `quantiles`."""
+
+    session: Any
+    quantiles: tuple[float, ...]
+
+    @property
+    def point(self) -> int:
+        """Which value is the forecast."""
+        return self.quantiles.index(MEDIAN) if self.quantiles else 0
+
+    def of(self, block: Block) -> NDArray[np.float64]:
+        """Return the answers for all windows of `block`, [samples, links, values]."""
+        flat = block.inputs.reshape(-1, *block.inputs.shape[2:])
+        count = max(len(self.quantiles), 1)
+        return evaluate(self.session, flat).reshape(*block.reference.shape, count)
+
+    def tried(self, windows: Windows, first: int, stop: int) -> NDArray[np.float64]:
+        """Return 1 for each link that the graph has forecast better than its reference, or 0.
+
+        Tried on a few stretches of [first, stop), so that a link unlike all that the network
+        was trained on is forecast by what is fitted to the link alone.
+        """
+        errors = np.zeros((2, windows.change.shape[1]))
+        for start in np.linspace(first, max(stop - _TRIED, first), _TRIALS).astype(int).tolist():
+            block = windows.block(start, min(start + _TRIED, stop))
+            answers = self.of(block)[..., self.point]
+            now = windows.values[0][start : start + len(answers)]
+            apart = now - block.reference
+            errors[0] += np.abs(apart).sum(axis=0)
+            errors[1] += np.abs(apart - block.scale * answers).sum(axis=0)
+        return np.asarray(errors[1] < errors[0], dtype=np.float64)
 
 
 class Forecasts:
     """The forecasts of `internet` for consecutive samples, evaluated a block ahead.
 
     What a forecast is made from does not depend on decisions, so the windows of a whole block
-    of samples are made and run together; each still sees nothing but its own past.
+    of samples are made and run together; each still sees nothing but its own past. A link that
+    the network is not trusted with gets the reference, and the quantiles around that.
     """
 
-    def __init__(self, session: Any, windows: Windows, start: int, stop: int) -> None:
-        self._session, self._windows = session, windows
+    def __init__(
+        self,
+        outputs: _Outputs,
+        windows: Windows,
+        trusted: NDArray[np.float64],
+        start: int,
+        stop: int,
+    ) -> None:
+        self._outputs, self._windows, self._trusted = outputs, windows, trusted
         self._start, self._stop = start, stop
         self._samples = max(1, _BLOCK // max(1, windows.scale.shape[1]))
-        self._first, self._block = start, np.empty((0, 0))
+        self._first, self._block = start, np.empty((0, 0, 0))
 
     def at(self, sample: int) -> NDArray[np.float64]:
         """Return the forecast of interval `sample`, made from what precedes it, [links].
 
-        At least 0; NaN for a link of which nothing was known yet. Raises IndexError outside of
-        the samples that the forecasts were bound for.
+        At least 0; NaN for a link of which nothing was known yet. The median, of a model of
+        quantiles. Raises IndexError outside of the samples that the forecasts were bound for.
+        """
+        return self.quantiles_at(sample)[:, self._outputs.point]
+
+    def quantiles_at(self, sample: int) -> NDArray[np.float64]:
+        """Return the quantiles of the card for interval `sample`, [links, quantiles].
+
+        Each at least 0 and at least the one before it; NaN for a link of which nothing was known
+        yet. A model without quantiles has one column, its forecast. Raises IndexError as at()
+        does.
         """
         if not self._start <= sample < self._stop:
             raise IndexError(f"sample {sample} is not in [{self._start}, {self._stop})")
@@ -141,10 +212,12 @@ class Forecasts:
         return forecast
 
     def _evaluated(self, first: int, last: int) -> NDArray[np.float64]:
-        """Return the forecasts of [first, last), [samples, links], read-only."""
+        """Return the forecasts of [first, last), [samples, links, quantiles], read-only."""
         block = self._windows.block(first, last)
-        outputs = evaluate(self._session, block.inputs.reshape(-1, *block.inputs.shape[2:]))
-        forecasts = block.reference + block.scale * outputs.reshape(block.reference.shape)
+        answers = self._outputs.of(block)
+        point = answers[..., self._outputs.point, None]
+        answers -= (1 - self._trusted[:, None]) * point
+        forecasts = block.reference[..., None] + block.scale[..., None] * answers
         np.maximum(forecasts, 0, out=forecasts)
         forecasts[np.arange(first, last)[:, None] <= self._windows.known_from] = np.nan
         forecasts.setflags(write=False)

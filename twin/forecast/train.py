@@ -7,54 +7,24 @@ import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
-from numpy.typing import NDArray
 
-from twin.demand.synthetic import generate
 from twin.demand.trace import KPIS, Trace
-from twin.demand.varied import varied
 from twin.errors import InputError, Problem, RunError
-from twin.forecast.card import Card, Normalisation, Scores, card_path
+from twin.forecast import samples
+from twin.forecast.card import MEDIAN, Card, Scores, card_path
 from twin.forecast.forecaster import evaluate, open_session
-from twin.forecast.windows import Windows
+from twin.forecast.samples import Samples
 
-Floats = NDArray[np.float64]
-
-VARIED_LINKS: Final = 560
-VARIED_WINDOWS: Final = 220
-GENERATED_FACILITIES: Final = 12
-GENERATED_WINDOWS: Final = 1_500
-TRACE_WINDOWS: Final = 150_000
-GENERATED_SEEDS: Final = 1_000_000
-"""Added to the seed, so that no trace that a scenario generates was trained on."""
-
-_VALIDATION = 0.2
-_FITTED = 0.5
-_WORST_TARGET = 8.0
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Windows with what the network should answer."""
-
-    inputs: NDArray[np.float32]
-    """[windows, window, features]"""
-    targets: NDArray[np.float32]
-    """[windows]: (next value - reference) / scale, limited."""
-    weights: NDArray[np.float32]
-    """[windows]: scale over the link's, so that a loss counts in the link's unit."""
-    persistence: Floats
-    """[windows]: absolute error of the last value, in the link's unit."""
-    linear: Floats
-    """[windows]: absolute error of the reference, in the link's unit."""
-    answers: Floats
-    """[windows]: the answer without an error, not limited."""
+_EXTRA: Final = {"tensorflow", "keras", "tf2onnx", "onnx", "sklearn"}
+_WORST: Final = 3.0
+"""Times the error of persistence, or of an answer of 0, that a run may have."""
 
 
 def train(
@@ -64,6 +34,7 @@ def train(
     trace: Trace | None = None,
     train_share: float = 0.8,
     seed: int = 1,
+    seeds: int = 1,
     epochs: int | None = None,
     features: Sequence[str] | None = None,
     report: Callable[[str], None] = print,
@@ -71,27 +42,44 @@ def train(
     """Train by `recipe`, write `out` (NAME.onnx) and its card beside it, return the card.
 
     Trains on generated traces, or on the first `train_share` of `trace` only. `features`
-    defaults to all KPIs where the trace has them, else to `internet`. Raises InputError where
-    the recipe cannot be loaded or the trace is too short, RunError for a run that diverged.
+    defaults to all KPIs where the trace has them, else to `internet`. A recipe with a `refit` is
+    judged by the validation windows first, then fitted again with them. With `seeds` above 1 the
+    same is trained from so many seeds, `seed` being the first; what they score is reported, and
+    the first that did not diverge is written. A run that was broken off goes on where it was:
+    until it is done, its state is in NAME.checkpoint beside `out`.
+
+    Raises InputError where the recipe cannot be loaded or the trace is too short, RunError where
+    every run diverged.
     """
+    if seeds < 1:
+        raise InputError(f"seeds must be at least 1, got {seeds}")
     _prepare(out)
     module = load_recipe(recipe)
     features = _features(trace, features)
-    training, validation, origin = _data(module, trace, train_share, seed, features)
+    source: samples.Source = getattr(module, "SOURCE", "unlike links")
+    training, validation, origin = samples.make(
+        trace, train_share, seed, features, module.WINDOW, module.NORMALISATION, source
+    )
     report(f"training {out.stem} on {origin}")
-    model, run = module.fit(training, validation, seed, epochs or module.EPOCHS, report)
-    about = {
+    about: dict[str, Any] = {
         "name": out.stem,
         "recipe": recipe.name,
         "window": module.WINDOW,
         "features": tuple(features),
         "normalisation": module.NORMALISATION,
         "trained_on": origin,
-        "seed": seed,
-        "epochs": run,
+        "quantiles": getattr(module, "QUANTILES", ()),
         "versions": module.VERSIONS,
     }
-    card = _write(module, model, out, validation, about)
+    state = out.with_suffix(".checkpoint")
+    fit = _Fit(module, training, validation, epochs or module.EPOCHS, state, report)
+    model, run, which = fit.all(range(seed, seed + seeds))
+    scores = None
+    if hasattr(module, "refit"):
+        scores = _scores(_points(module.predict(model, validation.inputs), module), validation)
+        report("fitting again, with the validation windows")
+        model = module.refit(model, samples.joined([training, validation]), which, run, report)
+    card = _write(module, model, out, validation, about | {"seed": which, "epochs": run}, scores)
     score = card.validation
     report(
         f"{out.name}: validation error {score.model:.4f}, of a linear model {score.linear:.4f}, "
@@ -100,20 +88,97 @@ def train(
     return card
 
 
-def _data(
-    module: ModuleType, trace: Trace | None, share: float, seed: int, features: Sequence[str]
-) -> tuple[Samples, Samples, str]:
-    """Return windows for training and for validation, and a text that says where from."""
-    how: Normalisation = module.NORMALISATION
-    sources, origin = _sources(trace, share, seed, features)
-    rng = np.random.default_rng(np.random.SeedSequence(seed))
-    parts = [
-        _split(kpis, features, module.WINDOW, how, per_link, rng) for kpis, per_link in sources
-    ]
-    training, validation = (_joined([part[i] for part in parts]) for i in range(2))
-    if not len(training.inputs) or not len(validation.inputs):
-        raise InputError(f"the history is too short, or too flat, to train on: {origin}")
-    return training, validation, origin
+class _Fit:
+    """Runs of a recipe on the same windows."""
+
+    def __init__(
+        self,
+        module: ModuleType,
+        training: Samples,
+        validation: Samples,
+        epochs: int,
+        checkpoint: Path,
+        report: Callable[[str], None],
+    ) -> None:
+        self._module, self._report = module, report
+        self._data, self._epochs, self._checkpoint = (training, validation), epochs, checkpoint
+
+    def all(self, seeds: range) -> tuple[Any, int, int]:
+        """Return the first model that did not diverge, the epochs it took, and its seed."""
+        if len(seeds) == 1:
+            return *self._one(seeds[0]), seeds[0]
+        done: list[tuple[Any, int, int]] = []
+        found: list[float] = []
+        for seed in seeds:
+            try:
+                model, run = self._one(seed)
+                found.append(self._score(model))
+                done.append((model, run, seed))
+            except RunError as error:
+                self._report(f"seed {seed}: {error}")
+        if not done:
+            raise RunError(f"the training diverged from each of {len(seeds)} seeds")
+        self._report(
+            f"{len(found)} of {len(seeds)} seeds: validation error {np.mean(found):.4f} "
+            f"of persistence's on average, {min(found):.4f} to {max(found):.4f}, "
+            f"standard deviation {np.std(found):.4f}"
+        )
+        return done[0]
+
+    def _one(self, seed: int) -> tuple[Any, int]:
+        """Return the model of one run and its epochs."""
+        state = _Checkpoint(self._checkpoint, _fingerprint(self._module, self._data, seed))
+        model, run = self._module.fit(*self._data, seed, self._epochs, self._report, state)
+        state.remove()
+        return model, int(run)
+
+    def _score(self, model: Any) -> float:
+        """Return the error in the validation windows over persistence's.
+
+        Raises RunError for a model that diverged.
+        """
+        _, validation = self._data
+        answers = _points(self._module.predict(model, validation.inputs), self._module)
+        scores = _scores(answers, validation)
+        return scores.model / scores.persistence
+
+
+class _Checkpoint:
+    """Where the state of a run is kept while it lasts: arrays, valid for that run only."""
+
+    def __init__(self, path: Path, run: str) -> None:
+        self._path, self._run = path, run
+
+    def load(self) -> list[Any] | None:
+        """Return the arrays that were saved last by the same run, if there are any."""
+        try:
+            with np.load(self._path, allow_pickle=False) as kept:
+                if str(kept["run"]) != self._run:
+                    return None
+                return [kept[f"array_{i}"] for i in range(len(kept.files) - 1)]
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            return None
+
+    def save(self, arrays: Sequence[Any]) -> None:
+        """Keep `arrays` instead of those saved before."""
+        new = self._path.with_name(f".{self._path.name}")
+        with new.open("wb") as file:
+            named = {f"array_{i}": array for i, array in enumerate(arrays)}
+            np.savez(file, allow_pickle=False, run=np.array(self._run), **named)
+        new.replace(self._path)
+
+    def remove(self) -> None:
+        """Forget the run."""
+        self._path.unlink(missing_ok=True)
+
+
+def _fingerprint(module: ModuleType, data: tuple[Samples, Samples], seed: int) -> str:
+    """Return what a run is known by: its recipe, windows and seed."""
+    digest = hashlib.sha256(f"{getattr(module, '__name__', '')} {seed}".encode())
+    for part in data:
+        digest.update(np.ascontiguousarray(part.inputs).tobytes())
+        digest.update(part.targets.tobytes())
+    return digest.hexdigest()
 
 
 def _prepare(out: Path) -> None:
@@ -148,7 +213,7 @@ def load_recipe(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except ModuleNotFoundError as error:
         del sys.modules[name]
-        if error.name not in {"tensorflow", "keras", "tf2onnx", "onnx"}:
+        if error.name not in _EXTRA:
             raise
         raise InputError(
             "training needs TensorFlow; install it with: pip install 'twin[train]'"
@@ -166,118 +231,29 @@ def _features(trace: Trace | None, wanted: Sequence[str] | None) -> tuple[str, .
     return tuple(name for name in KPIS if name in {*wanted, KPIS[0]})
 
 
-Sources = list[tuple[Mapping[str, Floats], int]]
-
-
-def _sources(
-    trace: Trace | None, share: float, seed: int, features: Sequence[str]
-) -> tuple[Sources, str]:
-    """Return KPIs with the windows to take per link of each, and a text that names them."""
-    if trace is None:
-        seed += GENERATED_SEEDS
-        unlike, alike = varied(seed, VARIED_LINKS), generate(seed, GENERATED_FACILITIES)
-        digest = hashlib.sha256()
-        for values in (*unlike.values(), *alike.values()):
-            digest.update(values.tobytes())
-        origin = (
-            f"generated traces: {VARIED_LINKS} varied links of {len(unlike[KPIS[0]])} samples, "
-            f"{GENERATED_FACILITIES} facilities of {len(alike[KPIS[0]])} samples, seed {seed}, "
-            f"sha256 {digest.hexdigest()}"
-        )
-        return [(unlike, VARIED_WINDOWS), (alike, GENERATED_WINDOWS)], origin
-    history = int(share * trace.samples)
-    kpis = {name: trace.kpis[name][:history] for name in features}
-    origin = (
-        f"{trace.origin or 'a trace'}: samples 0 to {history} of {trace.samples}, "
-        f"{len(trace.links)} links, sha256 {trace.digest or 'unknown'}"
-    )
-    return [(kpis, max(TRACE_WINDOWS // len(trace.links), 1))], origin
-
-
-def _split(
-    kpis: Mapping[str, Floats],
-    features: Sequence[str],
-    window: int,
-    how: Normalisation,
-    per_link: int,
-    rng: np.random.Generator,
-) -> tuple[Samples, Samples]:
-    """Return windows for training and, from a later part of each link, for validation.
-
-    What is fitted per link is fitted on the first half only: a network that knew it from its
-    own windows would trust it more than it will deserve.
-    """
-    samples = len(kpis[features[0]])
-    cut = int((1 - _VALIDATION) * samples)
-    fitted = max(int(_FITTED * samples), min(window, samples))
-    windows = Windows.fit(kpis, features, window, how, fitted)
-    present = ~np.isnan(kpis[features[0]])
-    return (
-        _samples(windows, present, window, cut, per_link, rng),
-        _samples(windows, present, cut + window, samples, max(per_link // 4, 1), rng),
-    )
-
-
-def _samples(
-    windows: Windows,
-    present: NDArray[np.bool_],
-    start: int,
-    stop: int,
-    per_link: int,
-    rng: np.random.Generator,
-) -> Samples:
-    """Return at most `per_link` windows a link (on average) that end before [start, stop)."""
-    links, kept = present.shape[1], []
-    for first in range(start, stop, 256):
-        last = min(first + 256, stop)
-        share = min(per_link / (stop - start), 1.0)
-        chosen = present[first:last] & (windows.scale[0] > 0)
-        chosen &= np.arange(first, last)[:, None] > windows.known_from
-        chosen &= rng.uniform(size=(last - first, links)) < share
-        block = windows.block(first, last)
-        scale, reference = block.scale[chosen], block.reference[chosen]
-        unit = np.broadcast_to(windows.scale[0], chosen.shape)[chosen]
-        value = windows.values[0][first:last][chosen]
-        answer = (value - reference) / scale
-        before = windows.values[0][first - 1 : last - 1][chosen]
-        kept.append(
-            Samples(
-                block.inputs[chosen],
-                np.clip(answer, -_WORST_TARGET, _WORST_TARGET).astype(np.float32),
-                np.clip(scale / unit, 0, 5).astype(np.float32),
-                np.abs(value - before) / unit,
-                np.abs(value - reference) / unit,
-                answer,
-            )
-        )
-    return _joined(kept)
-
-
-def _joined(parts: Sequence[Samples]) -> Samples:
-    """Return all samples as one."""
-    if not parts:
-        none = np.empty(0)
-        few = np.empty(0, dtype=np.float32)
-        return Samples(few.reshape(0, 1, 1), few, few, none, none, none)
-    names = ("inputs", "targets", "weights", "persistence", "linear", "answers")
-    return Samples(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
-
 def _write(
-    module: ModuleType, model: Any, out: Path, validation: Samples, about: dict[str, Any]
+    module: ModuleType,
+    model: Any,
+    out: Path,
+    validation: Samples,
+    about: dict[str, Any],
+    scores: Scores | None,
 ) -> Card:
-    """Export, check and describe the model; write both files, or none."""
+    """Export, check and describe the model; write both files, or none.
+
+    `scores` are those of a model that did not know the validation windows, where this one does.
+    """
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
         new = Path(folder) / out.name
         graph = module.export(model, new)
-        scores = _checked(module, model, new, validation)
+        own = _checked(module, model, new, validation)
         data = new.read_bytes()
         card = Card(
             **about,
             **graph,
             sha256=hashlib.sha256(data).hexdigest(),
             size_bytes=len(data),
-            validation=scores,
+            validation=scores or own,
         )
         card_path(new).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
         new.replace(out)
@@ -286,14 +262,33 @@ def _write(
 
 
 def _checked(module: ModuleType, model: Any, path: Path, validation: Samples) -> Scores:
-    """Return the scores of the file at `path`. Raises RunError where it must not be used."""
+    """Return what the file at `path` scores.
+
+    Raises RunError where it must not be used, or does not answer as `model` does.
+    """
     answers = evaluate(open_session(path), validation.inputs)
+    scores = _scores(_points(answers, module), validation)
+    some = slice(0, 4096)
+    own = np.asarray(module.predict(model, validation.inputs[some])).reshape(answers[some].shape)
+    apart = float(np.abs(own - answers[some]).max())
+    plain = module.NORMALISATION.reference == "none"
+    unit = max(1.0, float(np.abs(answers[some]).max())) if plain else 1.0
+    if not apart < 1e-5 * unit:
+        raise RunError(f"the exported graph differs from the network by {apart:.2g}")
+    return scores
+
+
+def _points(answers: Any, module: ModuleType) -> Any:
+    """Return the point forecasts among `answers`, [windows]."""
+    quantiles = getattr(module, "QUANTILES", ())
+    place = quantiles.index(MEDIAN) if quantiles else 0
+    return np.asarray(answers, dtype=np.float64).reshape(-1, max(len(quantiles), 1))[:, place]
+
+
+def _scores(answers: Any, validation: Samples) -> Scores:
+    """Return what point forecasts [windows] are worth. Raises RunError where they diverged."""
     if not np.isfinite(answers).all():
         raise RunError("the training diverged: the network answers with NaN")
-    some = slice(0, 4096)
-    apart = float(np.abs(module.predict(model, validation.inputs[some]) - answers[some]).max())
-    if not apart < 1e-5:
-        raise RunError(f"the exported graph differs from the network by {apart:.2g}")
     weights = np.asarray(validation.weights, dtype=np.float64)
     error = np.abs(answers - validation.answers) * weights
     scores = Scores(
@@ -302,7 +297,8 @@ def _checked(module: ModuleType, model: Any, path: Path, validation: Samples) ->
         linear=round(float(validation.linear.mean()), 6),
         windows=len(answers),
     )
-    if scores.model > 3 * scores.persistence:
+    nothing = float((np.abs(validation.answers) * weights).mean())
+    if scores.model > _WORST * max(scores.persistence, nothing):
         raise RunError(
             f"the training diverged: validation error {scores.model:.3g}, "
             f"of persistence {scores.persistence:.3g}"

@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from twin.forecast.card import Normalisation
+from twin.forecast.reference import AHEAD, next_changes, usual_changes
 
 Floats = NDArray[np.float64]
 
-_LINKS_AT_ONCE: Final = 64
-_FITTED_SAMPLES: Final = 8_064
-"""The fit reads at most this much of the end of the history: four weeks of 5 minutes."""
+_SCALED_SAMPLES: Final = 8_064
+"""Scales are those of at most this much of the end of the history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +39,20 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Makes windows of KPIs, with a scale and linear weights per link fitted on the history."""
+    """Makes windows of KPIs, with a scale and a linear forecast per link fitted on the history."""
 
     values: tuple[Floats, ...]
     """Per feature [samples, links], gaps filled with the last known value."""
+    channels: tuple[tuple[Floats, Floats], ...]
+    """Per channel what its windows hold, and what they are relative to, both [samples, links]."""
     known_from: NDArray[np.int64]
     """[links]: the first sample at which the first feature is known."""
     window: int
     how: Normalisation
     scale: Floats
     """[features, links]: mean absolute difference of the history."""
-    weights: Floats
-    """[features, window - 1, links]: of the scaled differences, the latest first."""
+    change: Floats
+    """[samples, links]: forecast of the change to a sample, from the samples before it."""
 
     @classmethod
     def fit(
@@ -61,39 +62,62 @@ class Windows:
         window: int,
         how: Normalisation,
         history: int,
+        since: int | None = None,
     ) -> Windows:
-        """Fit on the first `history` samples of `kpis`, each [samples, links]; NaN is a gap."""
+        """Fit on the first `history` samples of `kpis`, each [samples, links]; NaN is a gap.
+
+        Windows are wanted from sample `since` (default: `history`) on. What they are made by is
+        fitted on samples before them, but for scales and the length of seasons.
+        """
         raw = [np.asarray(kpis[name], dtype=np.float64) for name in features]
         known = ~np.isnan(raw[0])
         known_from = np.where(known.any(axis=0), known.argmax(axis=0), len(known))
         values = tuple(forward_filled(column) for column in raw)
-        links = values[0].shape[1]
-        scale = np.empty((len(values), links))
-        weights = np.zeros((len(values), window - 1, links))
-        for first in range(0, links, _LINKS_AT_ONCE):
-            some = slice(first, min(first + _LINKS_AT_ONCE, links))
-            changes = _changes([column[:history, some] for column in values])
-            scale[:, some] = np.abs(changes).mean(axis=-1)
-            if how.reference == "linear":
-                weights[:, :, some] = _linear_weights(changes, scale[:, some], window - 1, how)
-        return cls(values, known_from, window, how, scale, weights)
+        scale = np.stack([_mean_change(column[:history]) for column in values])
+        change = np.zeros(values[0].shape)
+        usual = np.empty((0, *change.shape))
+        if how.reference == "seasonal":
+            steps = (np.diff(column, axis=0, prepend=column[:1]) for column in values)
+            changes = np.stack([_limited(*each, how) for each in zip(steps, scale, strict=True)])
+            usual = usual_changes(changes[0], history)
+            start = history if since is None else since
+            change = scale[0] * next_changes(changes, usual, known, how, history, start)
+        channels = tuple(
+            _channel(name, values[0], scale[0] * usual, history) for name in how.channels
+        )
+        return cls(values, channels, known_from, window, how, scale, change)
 
     def block(self, start: int, stop: int) -> Block:
         """Return the windows that end before each sample of [start, stop); start >= window."""
         before = slice(start - self.window, stop - 1)
-        shape = (stop - start, self.scale.shape[1], self.window, len(self.values))
-        inputs = np.empty(shape, dtype=np.float32)
-        reference = scale = np.empty(0)
+        samples, links = stop - start, self.scale.shape[1]
+        depth = len(self.values) + len(self.channels)
+        inputs = np.empty((samples, links, self.window, depth), dtype=np.float32)
+        reference, scale = np.zeros((samples, links)), np.ones((samples, links))
         for feature in reversed(range(len(self.values))):
             values = self.values[feature][before]
-            scale = self._block_scale(values, feature)
-            reference = values[self.window - 1 :]
-            if feature == 0 and self.how.reference == "linear":
-                reference = reference + self.scale[0] * self._next_change(before)
-            views = sliding_window_view(values, self.window, axis=0)
-            scaled = _over(views - reference[..., None], scale[..., None])
-            inputs[..., feature] = np.clip(scaled, -self.how.clip, self.how.clip)
+            if self.how.reference != "none":
+                scale = self._block_scale(values, feature)
+                reference = values[self.window - 1 :]
+                if feature == 0:
+                    reference = reference + self.change[start:stop]
+            self._fill(inputs[..., feature], values, reference, scale)
+        for place, (values, origin) in enumerate(self.channels, start=len(self.values)):
+            unit = scale if self.how.channels[place - len(self.values)] != "level" else 1.0
+            self._fill(inputs[..., place], values[before], origin[start - 1 : stop - 1], unit)
         return Block(inputs, reference, scale)
+
+    def _fill(
+        self, inputs: NDArray[np.float32], values: Floats, origin: Floats, scale: Floats | float
+    ) -> None:
+        """Write windows of (values - origin) / scale into `inputs` [samples, links, window]."""
+        scale = np.asarray(scale)
+        unit = np.divide(1.0, scale, out=np.zeros(scale.shape), where=scale > 0)
+        clip = np.inf if self.how.reference == "none" else self.how.clip
+        for place in range(self.window):
+            scaled = values[place : place + len(inputs)] - origin
+            scaled *= unit
+            inputs[:, :, place] = np.clip(scaled, -clip, clip, out=scaled)
 
     def _block_scale(self, values: Floats, feature: int) -> Floats:
         """Return the scale of each window, [samples, links]; 0 where nothing ever changed."""
@@ -105,17 +129,6 @@ class Windows:
         scale = (1 - self.how.local) * self.scale[feature] + self.how.local * (total / count)
         # Below this, differences of the values are rounding errors.
         return np.asarray(np.maximum(scale, 1e-9 * np.abs(values[self.window - 1 :])))
-
-    def _next_change(self, before: slice) -> Floats:
-        """Return the linear forecast of the next difference over `scale`, [samples, links]."""
-        count = self.window - 1
-        total = np.zeros((before.stop - before.start - count, self.scale.shape[1]))
-        for feature, column in enumerate(self.values):
-            changes = _limited(np.diff(column[before], axis=0), self.scale[feature], self.how)
-            for lag in range(count):
-                latest = count - 1 - lag
-                total += self.weights[feature, lag] * changes[latest : latest + len(total)]
-        return total
 
 
 def forward_filled(values: Floats) -> Floats:
@@ -133,43 +146,30 @@ def forward_filled(values: Floats) -> Floats:
     return np.nan_to_num(filled, nan=0.0)
 
 
-def _changes(values: Sequence[Floats]) -> Floats:
-    """Return the differences, [features, links, samples]; the last axis lies contiguously."""
-    recent = [np.ascontiguousarray(column[-_FITTED_SAMPLES:].T) for column in values]
-    return np.diff(np.stack(recent), axis=-1)
+def _mean_change(values: Floats) -> Floats:
+    """Return the mean absolute difference of `values` [samples, links] of each link.
+
+    A sum along contiguous samples, which is the same for a link whatever others there are.
+    """
+    recent = np.ascontiguousarray(values[-_SCALED_SAMPLES:].T)
+    return np.asarray(np.abs(np.diff(recent, axis=-1)).mean(axis=-1))
 
 
-def _over(changes: Floats, scale: Floats) -> Floats:
-    """Return changes / scale (broadcast); 0 where the scale is 0."""
-    return np.divide(changes, scale, out=np.zeros_like(changes), where=scale > 0)
+def _channel(name: str, values: Floats, usual: Floats, history: int) -> tuple[Floats, Floats]:
+    """Return what the windows of a channel hold and are relative to, both [samples, links].
+
+    A season's windows reach AHEAD samples beyond what was seen: the level that is usual then,
+    relative to that of the last sample seen. `level` is the traffic over its mean.
+    """
+    if name == "level":
+        mean = np.ascontiguousarray(values[:history].T).mean(axis=-1)
+        level = np.divide(values, mean, out=np.zeros(values.shape), where=mean > 0)
+        return level, np.ones(values.shape)
+    level = np.cumsum(usual[("season", "second_season").index(name)], axis=0)
+    return level, np.concatenate([np.zeros((AHEAD, level.shape[1])), level[:-AHEAD]])
 
 
 def _limited(changes: Floats, scale: Floats, how: Normalisation) -> Floats:
-    """Return changes over scale (broadcast), limited."""
-    return np.clip(_over(changes, scale), -how.outlier, how.outlier)
-
-
-def _linear_weights(changes: Floats, scale: Floats, lags: int, how: Normalisation) -> Floats:
-    """Return the weights [features, lags, links] that best forecast the first feature's change.
-
-    Yule-Walker: the autocovariances of the scaled changes [features, links, samples], all
-    divided by the same count, so that they are those of some stationary process.
-    """
-    scaled = _limited(changes, scale[..., None], how)
-    features, links, samples = scaled.shape
-    lagged = np.zeros((lags + 1, features, features, links))
-    for lag in range(min(lags + 1, samples)):
-        for now in range(features):
-            for then in range(features):
-                later, earlier = scaled[now, :, lag:], scaled[then, :, : samples - lag]
-                lagged[lag, now, then] = np.einsum("ls,ls->l", later, earlier) / samples
-    matrix = np.empty((links, features, lags, features, lags))
-    for row in range(lags):
-        for column in range(lags):
-            block = lagged[column - row] if column >= row else lagged[row - column].swapaxes(0, 1)
-            matrix[:, :, row, :, column] = block.transpose(2, 0, 1)
-    size = features * lags
-    square = matrix.reshape(links, size, size) + how.ridge * np.eye(size)
-    target = lagged[1:, 0].transpose(2, 1, 0).reshape(links, size, 1)
-    solved = np.linalg.solve(square, target).reshape(links, features, lags)
-    return np.ascontiguousarray(solved.transpose(1, 2, 0))
+    """Return changes over scale (broadcast), limited; 0 where the scale is 0."""
+    scaled = np.divide(changes, scale, out=np.zeros_like(changes), where=scale > 0)
+    return np.clip(scaled, -how.outlier, how.outlier)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, get_origin, get_type_hints
@@ -11,7 +11,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Strict, create_model
 
+from twin.demand.trace import KPIS
+
 Floats = NDArray[np.float64]
+
+Quantiles = tuple[Floats, tuple[float, ...]]
+"""Values, the last axis by level, and the levels."""
+
+PERSISTENCE = "persistence"
+"""The forecaster that needs no model: what was last known, stays."""
+
+
+def variant(model: str, kpis: Collection[str]) -> str:
+    """Return the variant of a shipped model for a trace with `kpis`.
+
+    Those trained on all four KPIs have a twin called ``NAME_traffic`` that needs `internet` alone.
+    """
+    return model if set(KPIS) <= set(kpis) else f"{model}_traffic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +40,29 @@ class History:
     """KPI name: [samples, links]; `internet` and `downstream` in Mbit/s; NaN where missing."""
     sla_target: float
     """Largest share of violated intervals that the scenario asks for."""
+    _past: Callable[[str, int], Floats]
+    _past_quantiles: Callable[[str, int], Quantiles]
+    _season: Callable[[], NDArray[np.int64]]
+
+    def forecasts(self, model: str, samples: int) -> Floats:
+        """Return what a model would have forecast for the last `samples` of the history.
+
+        Mbit/s, [samples, links], fitted on nothing but what comes before them. `model` is as in
+        :meth:`Observation.forecast`.
+        """
+        return self._past(model, samples)
+
+    def quantiles(self, model: str, samples: int) -> Quantiles:
+        """Return the quantiles that a model would have forecast, as :meth:`forecasts` does.
+
+        Mbit/s, [samples, links, quantiles], and their levels.
+        """
+        return self._past_quantiles(model, samples)
+
+    @property
+    def season(self) -> NDArray[np.int64]:
+        """Samples after which each link's demand repeats, found in the history; 0 for none."""
+        return self._season()
 
     @property
     def demand_mbps(self) -> Floats:
@@ -42,6 +81,8 @@ class Stream:
     """Last known demand before a sample, Mbit/s, [links]."""
     forecast: Callable[[str, int], Floats]
     """A model's forecast of the demand in a sample from those before it, Mbit/s, [links]."""
+    quantiles: Callable[[str, int], Quantiles]
+    """The same for its quantiles, [links, quantiles], and their levels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +127,30 @@ class Observation:
         """The latest demand that was not missing, Mbit/s, [links]."""
         return self._stream.last_known(self._closed)
 
+    @property
+    def coming_mbps(self) -> Floats:
+        """The demand of the coming interval itself, Mbit/s, [links], for a bound alone.
+
+        A policy that looks at it says so with `bound = True`, and is kept out of rankings.
+        """
+        row: Floats = self._stream.kpis["internet"][self._closed]
+        return row
+
     def forecast(self, model: str) -> Floats:
         """Return the forecast of a model, by name or file, for the coming interval.
 
-        Mbit/s, [links]. Raises InputError where there is no such model or the trace lacks a
-        KPI that it needs.
+        Mbit/s, [links]. The model ``persistence`` is the last known demand. Raises InputError
+        where there is no such model or the trace lacks a KPI that it needs.
         """
         return self._stream.forecast(model, self._closed)
+
+    def quantiles(self, model: str) -> Quantiles:
+        """Return a model's quantiles for the coming interval, and their levels.
+
+        Mbit/s, [links, quantiles]. Raises InputError as :meth:`forecast` does, and for a model
+        that forecasts no quantiles.
+        """
+        return self._stream.quantiles(model, self._closed)
 
 
 class Policy:
@@ -101,6 +159,9 @@ class Policy:
     Annotated class attributes with defaults are its parameters: they become keys of the
     scenario, checked like any other, and attributes of the instance.
     """
+
+    bound: ClassVar[bool] = False
+    """Whether it sees the future: a bound to measure policies by, not one of them."""
 
     def __init__(self, **parameters: Any) -> None:
         checked = self.parameters().model_validate(parameters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,10 @@ def manifest(
             ]
             for choice in scenario.policies
         },
+        "bounds": [
+            c.name for c in scenario.policies if any(m.source.policy.bound for m in c.members)
+        ],
+        "replay_starts": _replay_starts(scenario),
         "models": {
             name: _source(model.path, model.card.sha256, "models")
             for name, model in scenario.models.items()
@@ -49,6 +54,13 @@ def manifest(
         "wall_time_s": round(wall_time_s, 3),
         "files": list(files),
     }
+
+
+def _replay_starts(scenario: Scenario) -> str | None:
+    trace = scenario.trace
+    if trace.starts is None:
+        return None
+    return (trace.starts + scenario.span.first * timedelta(seconds=trace.tick_s)).isoformat()
 
 
 def _source(path: Path, digest: str, kind: content.Kind) -> dict[str, Any]:

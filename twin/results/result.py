@@ -8,15 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
 
-from twin.account.summary import summarise
+from twin.account.summary import Terms, summarise
 from twin.engine.recording import Recording
 from twin.load import Scenario
 from twin.results.folder import MANIFEST, check_free, staged
 from twin.results.intervals import interval_batches, interval_schema, interval_table
 from twin.results.manifest import manifest
-from twin.scenario.spec import SYNTHETIC_KEYS
+from twin.scenario.spec import SYNTHETIC_KEYS, link_specs
 from twin.units import format_duration
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ class Result:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """A row for each policy and link, and one for each policy with link `all`."""
-        return summarise(self.recording)
+        spec = self.scenario.spec
+        specs = link_specs(spec, self.recording.links)
+        change_cost = np.array([link.change_cost for link in specs])
+        return summarise(self.recording, Terms(spec.sla.target, spec.prices, change_cost))
 
     @cached_property
     def intervals(self) -> pd.DataFrame:
@@ -54,9 +58,11 @@ class Result:
         import pandas as pd
 
         rows = [
-            (e.time_s, e.kind, e.name, e.phase, ";".join(e.links)) for e in self.recording.events
+            (e.time_s, e.kind, e.name, e.phase, ";".join(e.links), e.detail)
+            for e in self.recording.events
         ]
-        return pd.DataFrame(rows, columns=["time_s", "kind", "name", "phase", "links"])
+        columns = ["time_s", "kind", "name", "phase", "links", "detail"]
+        return pd.DataFrame(rows, columns=columns)
 
     def save(self, folder: str | Path, *, force: bool = False, figures: bool = True) -> Path:
         """Write the run to `folder`: all of its files, or none where something goes wrong.
@@ -75,8 +81,10 @@ class Result:
             self._write_intervals(stage / "intervals.parquet")
             if figures:
                 from twin.report.figures import draw
+                from twin.report.page import page
 
                 draw(self, stage / "figures")
+                (stage / "report.html").write_text(page(self), encoding="utf-8", newline="\n")
             digest = hashlib.sha256(resolved.encode()).hexdigest()
             files = sorted(str(f.relative_to(stage)) for f in stage.rglob("*") if f.is_file())
             facts = manifest(self.scenario, digest, files, self.wall_time_s)
@@ -91,6 +99,11 @@ class Result:
             data["demand"] = {k: v for k, v in data["demand"].items() if k not in SYNTHETIC_KEYS}
             path = self.scenario.folder / data["demand"]["path"]
             data["demand"]["path"] = str(path.resolve())
+        # Keys that a link does not state are those of `defaults`, and stay unstated.
+        data["links"] = {
+            name: link.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+            for name, link in self.scenario.spec.links.items()
+        }
         data["policies"] = [self._resolved_policy(i) for i in range(len(self.scenario.policies))]
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
 

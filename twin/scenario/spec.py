@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -11,12 +12,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     field_validator,
     model_validator,
 )
 
 from twin.errors import show
-from twin.units import DAY_S, Duration, Share, seconds
+from twin.units import DAY_S, Duration, Share, format_duration, seconds
 
 SYNTHETIC_KEYS = ("facilities", "length")
 """Keys of the demand that only the synthetic source has."""
@@ -105,10 +107,60 @@ class DemandSpec(Strict):
         return self
 
 
+class Spread(Strict):
+    """A time that varies evenly between two."""
+
+    low: Duration
+    high: Duration
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Spread:
+        if self.high < self.low:
+            raise ValueError("'high' is less than 'low'")
+        return self
+
+
+def _lead(value: Any) -> Any:
+    # A text is a fixed time; anything else has to be a block.
+    return value if isinstance(value, dict | Spread) else {"low": value, "high": value}
+
+
+def _fixed(value: Spread) -> Any:
+    low, high = format_duration(value.low), format_duration(value.high)
+    return low if value.low == value.high else {"low": low, "high": high}
+
+
+Amount = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
+
+
 class LinkSpec(Strict):
-    """What is known of a link."""
+    """What is known of a link: its ceiling, and how its allocation can be changed."""
 
     capacity_mbps: Capacity | None = Field(None, description="physical ceiling; absent: unlimited")
+    min: Amount = Field(0.0, description="least allocation, Mbit/s")
+    max: Annotated[Number, Field(gt=0)] | None = Field(None, description="greatest, Mbit/s")
+    step: Annotated[Amount, Field(gt=0)] | None = Field(
+        None, description="allocations are whole numbers of it, Mbit/s: a port, a LAG member"
+    )
+    lead_time: Annotated[Spread, BeforeValidator(_lead), PlainSerializer(_fixed)] = Field(
+        Spread(low=seconds("0s"), high=seconds("0s")),
+        description="time from an order to its effect; fixed, or {low: ..., high: ...}",
+    )
+    cooldown: Duration = Field(seconds("0s"), description="least time between two orders")
+    hysteresis_up: Share = Field(0.0, description="a smaller rise is not ordered")
+    hysteresis_down: Share = Field(0.0, description="a smaller fall is not ordered")
+    change_cost: Amount = Field(0.0, description="cost of an order")
+
+    @model_validator(mode="after")
+    def _min_below_max(self) -> LinkSpec:
+        if self.max is not None and self.max < self.min:
+            raise ValueError("'max' is less than 'min'")
+        return self
+
+    def over(self, defaults: LinkSpec) -> LinkSpec:
+        """Return this link with `defaults` for the keys that it does not state."""
+        stated = {name: getattr(self, name) for name in self.model_fields_set}
+        return defaults.model_copy(update=stated)
 
 
 class ReplaySpec(Strict):
@@ -118,6 +170,26 @@ class ReplaySpec(Strict):
     duration: Duration | None = Field(None, description="absent: to the end of the trace")
 
     _takes_time = field_validator("duration")(_longer_than_nothing)
+
+
+class PricesSpec(Strict):
+    """What things cost, in one currency."""
+
+    capacity: Amount = Field(0.0, description="per Mbit/s allocated and hour")
+    violated_minute: Amount = Field(0.0, description="per minute with unmet demand, each link")
+    unmet_gbit: Amount = Field(0.0, description="per Gbit of unmet demand")
+
+
+class FallbackSpec(Strict):
+    """What decides where a policy fails."""
+
+    use: str
+    after: Annotated[Integer, Field(ge=1)] = Field(
+        1, description="failures after which it decides for the rest of the replay"
+    )
+    time_limit: Duration | None = Field(
+        None, description="a slower answer is a failure; makes results depend on the machine"
+    )
 
 
 class SlaSpec(Strict):
@@ -261,6 +333,8 @@ class ScenarioSpec(Strict):
     replay: ReplaySpec = ReplaySpec()
     policies: tuple[Annotated[PolicySpec, BeforeValidator(_policy)], ...]
     sla: SlaSpec = SlaSpec()
+    prices: PricesSpec | None = None
+    fallback: FallbackSpec | None = None
     events: tuple[AnyEvent, ...] = ()
 
     @field_validator("policies")
@@ -278,12 +352,20 @@ class ScenarioSpec(Strict):
         return value
 
 
+def link_specs(spec: ScenarioSpec, links: Sequence[str]) -> list[LinkSpec]:
+    """Return what the scenario says of each link, its defaults filled in."""
+    defaults = spec.links.get("defaults", LinkSpec())
+    return [spec.links.get(link, LinkSpec()).over(defaults) for link in links]
+
+
 BLOCKS: dict[tuple[int | str, ...], list[str]] = {
     (): list(ScenarioSpec.model_fields),
     ("demand",): list(DemandSpec.model_fields),
     ("links", "*"): list(LinkSpec.model_fields),
     ("replay",): list(ReplaySpec.model_fields),
     ("sla",): list(SlaSpec.model_fields),
+    ("prices",): list(PricesSpec.model_fields),
+    ("fallback",): list(FallbackSpec.model_fields),
     **{("events", "*", kind): list(spec.model_fields) for kind, spec in EVENT_SPECS.items()},
 }
 """The keys of every block, by its place; ``*`` stands for any entry."""

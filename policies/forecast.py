@@ -1,0 +1,25 @@
+"""Any forecast, allocated as it is."""
+
+import numpy as np
+
+from twin import History, Margin, Observation, Policy, variant
+
+
+class Forecast(Policy):
+    """Point forecast of any model, plus a margin.
+
+    `model` is the name or file of a model, or `persistence`; by default `ridge`, or its variant
+    for traffic alone where the trace has no more.
+    """
+
+    model: str = "auto"
+    margin: Margin = 0.0
+
+    def models(self, kpis: tuple[str, ...]) -> tuple[str, ...]:
+        return (variant("ridge", kpis) if self.model == "auto" else self.model,)
+
+    def fit(self, history: History) -> None:
+        (self._model,) = self.models(tuple(history.kpis))
+
+    def allocate(self, observation: Observation) -> np.ndarray:
+        return observation.forecast(self._model) * (1 + self.margin)

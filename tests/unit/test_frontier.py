@@ -1,0 +1,156 @@
+"""The frontier: every policy at every value of its knob, and who is dominated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Maker, policy_file
+
+from twin import InputError, Scenario, content
+from twin.cli.frontier import frontier_scenario
+from twin.cli.main import call
+from twin.frontier.knobs import turned
+from twin.frontier.sweep import Frontier, sweep
+from twin.load import Member
+from twin.policy.load import load
+
+RNG = np.random.default_rng(3)
+DEMAND = 100 * np.exp(np.cumsum(0.02 * RNG.standard_normal((600, 2)), axis=0))
+
+
+def swept(path: Path, points: int = 5) -> Frontier:
+    return sweep(Scenario.load(path), points)
+
+
+KNOBS = {
+    "static_percentile": "q", "rolling_max": "margin", "last_value": "margin", "bilstm": "margin",
+    "seasonal_max": "margin", "percentile_decay": "margin", "conformal": "target",
+    "quantile": "target", "blend": "target", "cost_aware": "shortfall_price", "oracle": "margin",
+    "forecast": "margin", "static_p95": "", "static_mean2sigma": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KNOBS)
+def test_every_shipped_policy_has_the_knob_that_one_expects(name: str) -> None:
+    found, settings = turned(Member(load(content.shipped("policies")[name]), {}), 6)
+    assert found == KNOBS[name]
+    assert len(settings) >= 6 or not found
+
+
+def test_what_the_scenario_states_is_one_of_the_settings(make: Maker) -> None:
+    points = swept(make(DEMAND, [{"use": "rolling_max", "margin": 0.123}])).points
+    values = points["value"][points["policy"] == "rolling_max"].tolist()
+    assert 0.123 in values
+    assert values == sorted(values)
+
+
+def test_a_users_policy_turns_its_target_margin_q_or_percentile(
+    make: Maker, tmp_path: Path
+) -> None:
+    body = "return observation.last_known_mbps * (1 + self.percentile / 100)"
+    path = policy_file(tmp_path, "mine", body)
+    declared = '"""A test\'s own."""\n\n    percentile: float = 80.0'
+    path.write_text(path.read_text().replace('"""A test\'s own."""', declared))
+    points = swept(make(DEMAND, ["mine"])).points
+    assert set(points["knob"][points["policy"] == "mine"]) == {"percentile"}
+
+
+def test_turning_the_knob_trades_violations_for_over_provisioning(make: Maker) -> None:
+    points = swept(make(DEMAND, ["last_value"]), 7).points
+    rows = points[points["policy"] == "last_value"]
+    assert rows["sla_violation_rate"].is_monotonic_decreasing
+    assert rows["over_provisioning_pct"].is_monotonic_increasing
+
+
+def test_a_policy_without_a_knob_and_a_schedule_are_one_point_each(make: Maker) -> None:
+    schedule = [{"from": "0h", "use": "static_p95"}, {"from": "1h", "use": "last_value"}]
+    points = swept(make(DEMAND, ["static_p95", {"name": "s", "schedule": schedule}])).points
+    assert points["policy"].tolist()[:2] == ["static_p95", "s"]
+    assert points["value"].isna()[:2].all()
+
+
+def test_the_oracle_joins_as_the_bound_and_dominates_nobody(make: Maker) -> None:
+    frontier = swept(make(DEMAND, ["last_value"]))
+    oracle = frontier.points[frontier.points["policy"] == "oracle"]
+    assert oracle["bound"].all()
+    assert oracle["sla_violation_rate"].eq(0).all()
+    assert not frontier.points["dominated"].any()
+    assert frontier.dominated_by("last_value") == []
+
+
+def test_it_joins_once(make: Maker) -> None:
+    frontier = swept(make(DEMAND, ["last_value", {"name": "bound", "use": "oracle"}]))
+    assert frontier.policies == ["last_value", "bound"]
+
+
+def test_a_policy_that_is_always_worse_is_dominated(make: Maker) -> None:
+    worse = {"name": "worse", "use": "rolling_max", "window": "4h"}
+    better = {"name": "better", "use": "conformal", "model": "persistence"}
+    frontier = swept(make(DEMAND, [worse, better, "last_value"]), 9)
+    assert "last_value" in frontier.dominated_by("worse")
+    assert frontier.dominated_by("better") == []
+
+
+def test_policies_that_are_equal_do_not_dominate_each_other(make: Maker) -> None:
+    twins = [{"name": name, "use": "last_value"} for name in ("a", "b")]
+    frontier = swept(make(DEMAND, twins))
+    assert frontier.dominated_by("a") == frontier.dominated_by("b") == []
+
+
+def test_a_hair_less_waste_does_not_dominate(make: Maker) -> None:
+    close = [{"name": n, "use": "static_percentile", "q": q} for n, q in (("a", 99), ("b", 99.1))]
+    frontier = swept(make(np.full(60, 3.0) + 1e-4 * np.arange(60), close), 2)
+    assert frontier.dominated_by("a") == frontier.dominated_by("b") == []
+
+
+def test_the_cheapest_setting_keeps_the_target(make: Maker) -> None:
+    frontier = swept(make(DEMAND, ["last_value", "static_mean2sigma"]), 9)
+    best = frontier.cheapest("last_value")
+    assert best is not None
+    rows = frontier.points[frontier.points["policy"] == "last_value"]
+    kept = rows[rows["sla_violation_rate"] <= 0.01]
+    assert best["over_provisioning_pct"] == kept["over_provisioning_pct"].min()
+
+
+def test_the_command_prints_a_table_and_writes_a_folder(
+    make: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    path = str(make(DEMAND, ["last_value", "static_p95"]))
+    frontier_scenario(path, None, 4, ["sla.target=5%"], out, force=False)
+    printed = capsys.readouterr().out
+    assert "SLA target 5 % of intervals" in printed
+    assert "(the bound)" in printed
+    table = pd.read_csv(out / "frontier.csv")
+    assert table.columns.tolist() == [
+        "policy", "knob", "value", "sla_violation_rate", "over_provisioning_pct",
+        "sla_violation_minutes", "unmet_mbit", "bound", "dominated",
+    ]  # fmt: skip
+    assert (out / "figures" / "frontier.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(InputError, match="is not empty"):
+        frontier_scenario(path, None, 4, [], out, force=False)
+
+
+def test_the_same_numbers_draw_the_same_picture(make: Maker, tmp_path: Path) -> None:
+    path = str(make(DEMAND, ["last_value"]))
+    for name in ("a", "b"):
+        frontier_scenario(path, None, 3, [], tmp_path / name, force=False)
+    a, b = ((tmp_path / name / "figures" / "frontier.png").read_bytes() for name in "ab")
+    assert a == b
+
+
+def test_a_demand_of_nothing_is_drawn_too(make: Maker, tmp_path: Path) -> None:
+    path = str(make(np.zeros(60), ["last_value"]))
+    frontier_scenario(path, None, 3, [], tmp_path / "out", force=False)
+    assert (tmp_path / "out" / "figures" / "frontier.png").is_file()
+
+
+def test_the_command_line_takes_policies_and_points(make: Maker, tmp_path: Path) -> None:
+    asked = ["frontier", str(make(DEMAND)), "--policies", "last_value, rolling_max"]
+    assert call([*asked, "--points", "3", "--out", str(tmp_path / "out")]) == 0
+    table = pd.read_csv(tmp_path / "out" / "frontier.csv")
+    assert set(table["policy"]) == {"last_value", "rolling_max", "oracle"}
+    assert call([*asked, "--out", str(tmp_path / "out")]) == 2

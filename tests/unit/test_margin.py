@@ -1,0 +1,122 @@
+"""The adaptive margin: what it promises, whatever the errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import Maker, row
+from numpy.typing import NDArray
+
+import twin
+from twin import AdaptiveMargin
+
+Floats = NDArray[np.float64]
+
+
+def _follow(
+    demand: Floats, target: float = 0.01, season: int = 0, warm: int = 2_000
+) -> tuple[Floats, Floats]:
+    """Return allocations over persistence after `warm` samples, and the demand they met."""
+    forecast = np.vstack([demand[:1], demand[:-1]])
+    seasons = np.full(demand.shape[1], season)
+    margin = AdaptiveMargin(target, demand[:warm], forecast[:warm], seasons)
+    rows = []
+    for sample in range(warm, len(demand)):
+        rows.append(margin.allocate(forecast[sample]))
+        margin.learn(demand[sample])
+    return np.array(rows), demand[warm:]
+
+
+@pytest.mark.parametrize("target", [0.05, 0.01, 0.002])
+@pytest.mark.parametrize("noise", ["normal", "standard_t", "laplace"])
+def test_the_share_of_short_intervals_is_the_target(noise: str, target: float) -> None:
+    rng = np.random.default_rng(1)
+    draw = rng.standard_t(3, (12_000, 8)) if noise == "standard_t" else getattr(rng, noise)(
+        0, 1, (12_000, 8)
+    )  # fmt: skip
+    allocated, demand = _follow(1_000 + 10 * draw, target)
+    assert (demand > allocated).mean() == pytest.approx(target, rel=0.25)
+
+
+def test_on_gaussian_noise_the_margin_is_the_quantile_of_theory() -> None:
+    # Differences of white noise: persistence errs with a deviation of 10 times root 2.
+    demand = 1_000 + 10 * np.random.default_rng(2).normal(0, 1, (20_000, 8))
+    allocated, met = _follow(demand)
+    forecast = np.vstack([demand[1_999:2_000], met[:-1]])
+    assert (allocated - forecast).mean() == pytest.approx(2.326 * 10 * np.sqrt(2), rel=0.1)
+
+
+def test_it_follows_noise_that_grows_and_shrinks_with_the_season() -> None:
+    rng = np.random.default_rng(3)
+    scale = 10 + 9 * np.sin(np.arange(16_000) * 2 * np.pi / 288)[:, None]
+    demand = 1_000 + scale * rng.normal(0, 1, (16_000, 4))
+    plain, _ = _follow(demand)
+    seasonal, met = _follow(demand, season=288)
+    assert (met > seasonal).mean() == pytest.approx(0.01, rel=0.25)
+    assert np.maximum(seasonal - met, 0).mean() < 0.97 * np.maximum(plain - met, 0).mean()
+
+
+def test_a_link_that_sleeps_and_wakes_keeps_its_margin() -> None:
+    rng = np.random.default_rng(4)
+    awake = (np.arange(12_000) % 288 > 96)[:, None]
+    demand = awake * (100 + 5 * rng.normal(0, 1, (12_000, 4)))
+    allocated, met = _follow(demand, season=288)
+    assert np.isfinite(allocated).all()
+    assert (met > allocated).mean() < 0.015
+    # Asleep, it is not over-provisioned by more than a fraction of its level.
+    assert allocated[met == 0].mean() < 30
+
+
+def test_one_jump_does_not_blow_the_margin_up() -> None:
+    rng = np.random.default_rng(5)
+    demand = 100 + rng.normal(0, 1, (6_000, 1))
+    demand[4_000:] *= 10
+    demand[4_000:] += rng.normal(0, 9, (2_000, 1))
+    allocated, met = _follow(demand)
+    after = (allocated - met)[2_100:]
+    assert 0 < after.mean() < 100
+
+
+def test_missing_samples_teach_nothing() -> None:
+    demand = 100 + np.random.default_rng(6).normal(0, 1, (3_000, 2))
+    gaps = demand.copy()
+    gaps[2_500:2_600, 0] = np.nan
+    margin = AdaptiveMargin(0.01, demand[:2_000], demand[:2_000] * 0 + 100, np.zeros(2, int))
+    for sample in range(2_000, 3_000):
+        allocated = margin.allocate(np.full(2, 100.0))
+        assert np.isfinite(allocated).all()
+        margin.learn(gaps[sample])
+
+
+def test_units_do_not_matter() -> None:
+    demand = np.abs(np.random.default_rng(7).normal(100, 5, (3_000, 3)))
+    first, _ = _follow(demand, season=288)
+    other, _ = _follow(demand * 1e9, season=288)
+    np.testing.assert_allclose(other, first * 1e9, rtol=1e-9)
+
+
+def test_a_constant_link_needs_no_margin() -> None:
+    allocated, met = _follow(np.full((3_000, 1), 50.0))
+    np.testing.assert_array_equal(allocated, met)
+
+
+def test_conformal_keeps_the_sla_with_a_fraction_of_the_waste(make: Maker) -> None:
+    summary = twin.run("baseline", policies=["conformal", "rolling_max", "static_p95"]).summary
+    found = row(summary, "conformal")
+    assert 0.007 < found["sla_violation_rate"] < 0.013
+    assert (
+        found["over_provisioning_pct"] < 0.3 * row(summary, "rolling_max")["over_provisioning_pct"]
+    )
+    links = summary[(summary["policy"] == "conformal") & (summary["link"] != "all")]
+    assert (links["sla_violation_rate"] < 0.015).all()
+
+
+def test_conformal_takes_a_target_of_its_own(make: Maker) -> None:
+    demand = 1_000 + 10 * np.random.default_rng(8).normal(0, 1, (8_000, 2))
+    policies = [
+        {"use": "conformal", "model": "persistence"},
+        {"name": "tenth", "use": "conformal", "model": "persistence", "target": "10%"},
+    ]
+    summary = twin.run(make(demand, policies, sla={"target": "2%"})).summary
+    assert row(summary, "conformal")["sla_violation_rate"] == pytest.approx(0.02, rel=0.25)
+    assert row(summary, "tenth")["sla_violation_rate"] == pytest.approx(0.1, rel=0.1)

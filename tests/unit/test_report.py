@@ -1,0 +1,377 @@
+"""The report: what it says, that it needs nothing else, that it stays small."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import policy_file
+
+import twin
+from twin.cli.report import report_run
+from twin.errors import InputError
+from twin.report.page import Report, page, render
+from twin.report.page.gather import CAUSES, gather, hours
+from twin.report.page.paths import HEIGHT, bars, edges, line
+from twin.report.page.spans import Span, spans
+from twin.report.verdict import Standing, Terms, recommended, verdict
+
+VOID = {"meta", "link", "br", "img", "input", "wbr"}
+NAMES = ['a<b>&"c', "plain"]
+SURGE = {
+    "name": "derby", "kind": "surge", "links": [NAMES[0]], "start": "4h 2min", "duration": "1h",
+    "factor": 3,
+}  # fmt: skip
+FAILURE = {
+    "name": "cut", "kind": "link_failure", "links": ["plain"], "start": "9h", "duration": "2h"
+}  # fmt: skip
+
+
+class Reader(HTMLParser):
+    """Checks that elements close in order, and collects what could be fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.words: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        for key, value in attrs:
+            if key == "id":
+                self.ids.append(value or "")
+            if key in {"src", "href", "action", "data", "srcset", "xlink:href", "poster"}:
+                self.addresses.append(value or "")
+            assert not key.startswith("on"), "handlers belong in the script"
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not {"script", "style"} & set(self.open):
+            self.words.append(data)
+
+
+def read(text: str) -> Reader:
+    reader = Reader()
+    reader.feed(text)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+@pytest.fixture
+def result(make: Callable[..., Path]) -> twin.Result:
+    hours = np.arange(576) / 12
+    demand = 300 + 150 * np.sin(hours * np.pi / 12)[:, None] * [1, 0.5]
+    policies = ["static_mean2sigma", "static_p95", "last_value"]
+    return twin.run(make(demand, policies, links=NAMES, events=[SURGE, FAILURE]))
+
+
+def test_page_is_whole_and_needs_nothing_else(result: twin.Result) -> None:
+    text = page(result)
+    reader = read(text)
+    assert len(reader.ids) == len(set(reader.ids))
+    assert reader.seen.count("h1") == 1
+    assert all(address == "data:," for address in reader.addresses)
+    assert not re.search(r"https?:|url\(|@import|fetch\(|XMLHttp|import\(", text)
+    titles = "Verdict", "Policies compared", "Over time", "Events", "Links", "What was run"
+    assert set(titles) <= set(reader.words)
+
+
+def test_what_users_wrote_is_escaped(result: twin.Result) -> None:
+    text = page(result)
+    assert NAMES[0] not in text
+    assert NAMES[0] in read(text).words
+
+
+def test_a_folder_gives_the_same_page_as_the_result(result: twin.Result, tmp_path: Path) -> None:
+    folder = result.save(tmp_path / "out", figures=False)
+    assert render(Report.read(folder)) == page(result)
+
+
+def test_report_writes_the_page_and_lists_it(result: twin.Result, tmp_path: Path) -> None:
+    folder = result.save(tmp_path / "out", figures=False)
+    report_run(folder)
+    before = (folder / "report.html").read_bytes()
+    assert "report.html" in json.loads((folder / "manifest.json").read_text())["files"]
+    report_run(folder)
+    assert (folder / "report.html").read_bytes() == before
+    assert not list(folder.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "says"),
+    [
+        ("manifest.json", None, "is not the folder of a run"),
+        ("manifest.json", b"[]", "manifest.json: cannot be read"),
+        ("manifest.json", b"{", "manifest.json: cannot be read"),
+        ("scenario.yaml", b"name: other\n", "scenario.yaml: cannot be read: its digest"),
+        ("summary.csv", None, "summary.csv: is missing"),
+        ("summary.csv", b"", "summary.csv: cannot be read"),
+        ("summary.csv", b"policy,link\n", "summary.csv: cannot be read: has no column"),
+        ("summary.csv", b"policy,link,sla_violation_rate\n", "summary.csv: cannot be read"),
+        ("events.csv", b"\xff\xfe", "events.csv: cannot be read"),
+        ("intervals.parquet", b"PAR1", "intervals.parquet: cannot be read"),
+    ],
+)
+def test_damaged_folders_are_refused_in_one_line(
+    result: twin.Result, tmp_path: Path, file: str, damage: bytes | None, says: str
+) -> None:
+    folder = result.save(tmp_path / "out", figures=False)
+    (folder / "report.html").write_text("as before")
+    (folder / file).unlink() if damage is None else (folder / file).write_bytes(damage)
+    with pytest.raises(InputError) as error:
+        report_run(folder)
+    (problem,) = error.value.problems
+    assert says in str(problem)
+    assert (folder / "report.html").read_text() == "as before"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda table: table[:-1], "has other rows than the summary"),
+        (lambda table: table.assign(efficiency=7.0), "holds values of static_mean2sigma that"),
+        (lambda table: table.drop(columns="unmet_mbps"), "cannot be read"),
+    ],
+)
+def test_other_intervals_are_refused(
+    result: twin.Result,
+    tmp_path: Path,
+    spoil: Callable[[pd.DataFrame], pd.DataFrame],
+    says: str,
+) -> None:
+    folder = result.save(tmp_path / "out", figures=False)
+    spoil(result.intervals).to_parquet(folder / "intervals.parquet", index=False)
+    with pytest.raises(InputError, match=says):
+        report_run(folder)
+    assert not (folder / "report.html").exists()
+
+
+def test_bounds_are_shown_and_not_ranked(make: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir()
+    body = "return observation.coming_mbps"
+    seer = policy_file(tmp_path / "policies", "seer", body)
+    text = seer.read_text().replace("    def allocate", "    bound = True\n\n    def allocate")
+    seer.write_text(text)
+    demand = np.random.default_rng(1).uniform(50, 100, 400)
+    report = Report.of(twin.run(make(demand, ["seer", "static_p95"])))
+    assert report.bounds == {"seer"}
+    assert report.ranked == ("static_p95",)
+    reader = read(render(report))
+    assert "bound, not ranked" in reader.words
+    assert not re.search("seer (keeps|comes)", " ".join(reader.words))
+    alone = dataclasses.replace(report, bounds=frozenset({"seer", "static_p95"}))
+    assert "Only bounds were run" in render(alone)
+
+
+def test_a_folder_knows_bounds_and_times(result: twin.Result, tmp_path: Path) -> None:
+    folder = result.save(tmp_path / "out", figures=False)
+    facts = json.loads((folder / "manifest.json").read_text())
+    facts |= {"bounds": ["last_value"], "replay_starts": "2024-03-01T22:30:00"}
+    (folder / "manifest.json").write_text(json.dumps(facts))
+    report = Report.read(folder)
+    assert report.ranked == ("static_mean2sigma", "static_p95")
+    assert hours(report)[[0, 5, 6, 18]].tolist() == [22, 22, 23, 0]
+    assert "columns are the hour of the day" in render(report)
+    assert "no hour of the day is known" in page(result)
+
+
+def test_failures_and_what_stood_in_are_told(make: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir()
+    policy_file(tmp_path / "policies", "weak", "raise RuntimeError('<boom> & bust')")
+    path = make(np.arange(200.0) + 5, ["weak", "static_p95"], fallback={"use": "last_value"})
+    reader = read(page(twin.run(path)))
+    said = " ".join(reader.words)
+    assert "weak failed: the fallback decided 100 of its 100 intervals." in said
+    assert "<boom> & bust" in said
+
+
+def test_causes_add_up_to_the_violated_minutes(result: twin.Result) -> None:
+    report = Report.of(result)
+    gathered = gather(report, spans(report), [])
+    for name, row in report.pooled.iterrows():
+        minutes = gathered.tallies[str(name)].minutes
+        assert tuple(minutes) == CAUSES
+        assert sum(minutes.values()) == pytest.approx(row["sla_violation_minutes"])
+        assert minutes["unservable"] >= 120
+        assert gathered.tallies[str(name)].in_events[1] == 120
+        rate = gathered.tallies[str(name)].by_hour.sum() / gathered.known_by_hour.sum()
+        assert rate == pytest.approx(row["sla_violation_rate"])
+
+
+# The verdict
+
+
+def standing(name: str, waste: float, rates: tuple[float, ...], **others: object) -> Standing:
+    made = Standing(
+        name=name,
+        within=sum(rate <= 0.01 for rate in rates),
+        within_servable=sum(rate <= 0.01 for rate in rates),
+        links=len(rates),
+        worst_link=f"link-{int(np.argmax(rates)) + 1}",
+        worst_rate=max(rates),
+        minutes=1000 * sum(rates),
+        waste_pct=waste,
+        allocated=100 + waste,
+        causes=dict.fromkeys(CAUSES, 0.0) | {"ordinary": 1000 * sum(rates)},
+    )
+    return dataclasses.replace(made, **others)  # type: ignore[arg-type]
+
+
+TERMS = Terms(target=0.01, intervals=2_000, tick_s=300, hopeless={})
+
+
+def test_verdict_names_the_keeper_with_the_least_waste() -> None:
+    made = [
+        standing("p95", 60, (0.05, 0.0), static=True),
+        standing("wide", 20, (0.0, 0.001)),
+        standing("tight", 4, (0.008, 0.009)),
+        standing("near", 1, (0.0, 0.02)),
+        standing("greedy", 1, (0.4, 0.5)),
+    ]
+    first, *rest = verdict(made, TERMS)
+    assert first.startswith("tight keeps the SLA (unserved demand in at most 1 % of the 5min")
+    assert "all 2 links with the least waste" in first
+    assert "wastes 4 % of demand" in first
+    assert any("160 Mbit/s (1.5 times as much) and 50 violated minutes with p95" in s for s in rest)
+    assert any(s.startswith("near would need only 101 Mbit/s") for s in rest)
+    assert not any("strict" in s for s in rest)
+
+
+def test_verdict_when_one_alone_keeps_it() -> None:
+    made = [standing("p95", 60, (0.0,), static=True), standing("point", 1, (0.03,))]
+    first, *rest = verdict(made, TERMS)
+    assert first.startswith("Only p95 keeps the SLA")
+    assert "on its only link" in first
+    assert rest == [
+        "point would need only 101 Mbit/s, but keeps the SLA on 0 of 1 links, with link-1 short "
+        "in 3 % of intervals."
+    ]
+
+
+def test_verdict_when_none_keeps_it_says_why() -> None:
+    causes = {"unservable": 0.0, "onset": 12.0, "event": 0.0, "ordinary": 28.0}
+    made = [
+        standing("near", 5, (0.03, 0.01), causes=causes),
+        standing("far", 1, (0.5, 0.5)),
+    ]
+    first, second, third = verdict(made, TERMS)
+    assert first.startswith("No policy keeps the SLA")
+    assert second.startswith("near comes closest: 1 of 2 links within it, the worst, link-1, short")
+    assert "12 fell in the first two intervals of an event" in third
+    assert "28 fell outside of events" in third
+
+
+def test_verdict_when_no_allocation_could_have_kept_it() -> None:
+    made = [
+        standing("wide", 50, (0.2, 0.0), within_servable=2),
+        standing("tight", 5, (0.2, 0.005), within_servable=2),
+        standing("point", 1, (0.5, 0.5)),
+    ]
+    first, second, *_ = verdict(made, dataclasses.replace(TERMS, hopeless={"link-1": 0.2}))
+    assert "none could: link-1 had less capacity than demand, link-1 in 20 %" in first
+    assert second.startswith("Apart from what no allocation could have served, tight keeps it")
+
+
+def test_verdict_says_where_one_interval_breaks_the_sla() -> None:
+    strict = Terms(target=0.0001, intervals=2_000, tick_s=300, hopeless={})
+    *_, last = verdict([standing("wide", 20, (0.0,))], strict)
+    assert last == (
+        "The SLA is strict: a link has 2,000 intervals here, so a single violated one already "
+        "breaks 0.01 %."
+    )
+
+
+def test_verdict_without_waste_or_policies() -> None:
+    assert recommended([]) is None
+    idle = standing("idle", float("nan"), (0.0,), allocated=0.0)
+    other = standing("static", float("nan"), (0.0,), allocated=0.0, static=True)
+    said = " ".join(verdict([idle, other], TERMS))
+    assert "nan" not in said
+
+
+# The paths
+
+
+def points(path: str) -> np.ndarray:
+    """Return the corners of a path."""
+    x = y = 0
+    found = []
+    for step, a, b in re.findall(r"([Mmhv])(-?\d+)(?: (-?\d+))?", path):
+        if step == "M":
+            x, y = int(a), int(b)
+        elif step == "m":
+            x, y = x + int(a), y + int(b)
+        elif step == "h":
+            x += int(a)
+        else:
+            y += int(a)
+        found.append((x, y))
+    return np.array(found)
+
+
+def test_a_line_keeps_every_lowest_and_highest_value() -> None:
+    values = np.random.default_rng(3).gamma(2, 20, 1000)
+    values[300:320] = np.nan
+    at = np.append(np.arange(0, 1000, 10), 1000)
+    corners = points(line(values, at, 400.0))
+    assert corners[-1, 0] == 2000
+    for start, end in pairwise(at.tolist()):
+        part = values[start:end]
+        inside = corners[(corners[:, 0] > 2 * start) & (corners[:, 0] < 2 * end)][:, 1]
+        if np.isnan(part).all():
+            assert len(inside) == 0
+        else:
+            expected = [HEIGHT * (1 - v / 400) for v in (np.nanmax(part), np.nanmin(part))]
+            assert [inside.min(), inside.max()] == pytest.approx(expected, abs=0.5)
+
+
+def test_a_level_line_is_short() -> None:
+    assert line(np.full(9, 5.0), np.arange(10), 10.0) == "M0 2500h18"
+    assert line(np.full(9, np.nan), np.arange(10), 10.0) == ""
+    steps = np.repeat([2.0, 4.0], 3)
+    assert line(steps, np.arange(7), 10.0) == "M0 4000h6v-1000h6"
+
+
+def test_no_violation_is_too_small_to_be_seen() -> None:
+    unmet = np.zeros(100)
+    unmet[[7, 50]] = 1e-9, 40.0
+    path = bars(unmet, np.append(np.arange(0, 100, 10), 100), 40.0)
+    assert path == "M0 100v-25h20v25zM100 100v-100h20v100z"
+
+
+def test_long_replays_keep_events_interval_by_interval() -> None:
+    report = SimpleNamespace(intervals=100_000, tick_s=300)
+    span = Span("surge", "", ("link-1",), 3_000_000.0, 3_030_000.0, {})
+    at = edges(report, [span], 100)  # type: ignore[arg-type]
+    assert (np.diff(at[(at >= 10_000) & (at <= 10_100)]) == 1).all()
+    assert len(at) < 1_400
+    assert at[0] == 0
+    assert at[-1] == 100_000
+    assert (np.diff(at) > 0).all()
+
+
+def test_size_is_bounded(make: Callable[..., Path]) -> None:
+    demand = np.random.default_rng(2).uniform(10, 1000, (8_000, 30))
+    policies = [{"name": f"m{i}", "use": "rolling_max", "margin": i / 50} for i in range(6)]
+    text = page(twin.run(make(demand, policies, train=0.3)))
+    assert len(text.encode()) < 3_000_000
+    words = " ".join(read(text).words)
+    assert "8 of 30 links" in words
+    assert "of the 5 others" in words

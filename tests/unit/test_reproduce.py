@@ -1,0 +1,243 @@
+"""The paper's tables and figures, on the default trace and on a small made dataset."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from twin import InputError, content
+from twin.cli.reproduce import reproduce_paper
+from twin.reproduction import measure as measuring
+from twin.reproduction.cost import Cost, model_cost
+from twin.reproduction.document import Heading, Table, Text, html, markdown
+from twin.reproduction.graph import multiply_adds
+from twin.reproduction.measure import measure
+from twin.reproduction.published import PUBLISHED
+from twin.reproduction.reproduce import save, tabulate
+
+KINDS = {"internet": 1, "sessions": 11, "vpn": 31, "downstream": 41}
+FILES = sorted(
+    [f"figure-{n}.{kind}" for n in range(1, 7) for kind in ("csv", "png")]
+    + ["comparison.csv", "methods.csv", "table-1.csv", "table-2.csv"]
+    + ["reproduction.html", "reproduction.md"]
+)
+
+
+@pytest.fixture(scope="module")
+def default(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reproduction on the default trace."""
+    out = tmp_path_factory.mktemp("reproduction") / "out"
+    reproduce_paper(None, out, force=False)
+    return out
+
+
+@pytest.fixture
+def free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Costs that need no other process."""
+    cost = Cost(1.0, 50.0, 60.0, 0.5, 80.0, None)
+    monkeypatch.setattr(measuring, "model_cost", lambda *_: cost)
+    monkeypatch.setattr(measuring, "policy_cost", lambda *_: cost)
+
+
+def dataset(folder: Path, samples: int = 1200, kinds: tuple[str, ...] = tuple(KINDS)) -> Path:
+    """Write a small folder in the layout of the public dataset."""
+    rng = np.random.default_rng(0)
+    (folder / "data_series").mkdir(parents=True)
+    wave = 300 + 200 * np.sin(np.arange(samples) * 2 * np.pi / 288)
+    for kind in kinds:
+        for k in range(2):
+            values = wave * rng.uniform(0.9, 1.1, samples) * (1 + k)
+            lines = "".join(f"{300 * i} {value}\n" for i, value in enumerate(values))
+            (folder / "data_series" / f"s{KINDS[kind] + k}.txt").write_text(lines)
+    info = [f"s{KINDS[kind] + k} {kind}\n" for kind in kinds for k in range(2)]
+    (folder / "data_series_info.txt").write_text("".join(info))
+    return folder
+
+
+def test_the_baselines_rows_are_within_3_percent_of_the_published_ones(default: Path) -> None:
+    table = pd.read_csv(default / "comparison.csv")
+    # The greatest efficiency is that of a single interval, and the sizes cannot be right.
+    baselines = table[
+        table["method"].str.startswith("Baseline")
+        & (table["artefact"] != "Table II")
+        & (table["quantity"] != "efficiency, maximum")
+    ]
+    assert len(baselines) == 14
+    assert baselines["relative_difference"].abs().max() < 0.03
+
+
+def test_every_file_is_there_and_says_which_data_it_is_from(default: Path) -> None:
+    assert sorted(file.name for file in default.iterdir()) == FILES
+    said = "generated trace (seed 1, link-1)"
+    for file in default.glob("*.csv"):
+        assert pd.read_csv(file)["data"].str.startswith(said).all()
+    for name in ("reproduction.md", "reproduction.html"):
+        assert said in (default / name).read_text()
+
+
+def test_every_published_number_is_beside_a_measured_one(default: Path) -> None:
+    table = pd.read_csv(default / "comparison.csv")
+    assert len(table) == len(PUBLISHED)
+    expected = table["measured"] / table["published"] - 1
+    assert table["relative_difference"].to_numpy() == pytest.approx(expected.to_numpy())
+
+
+def test_what_is_allocated_as_a_forecast_errs_as_the_evaluation_says(
+    free: None, tmp_path: Path
+) -> None:
+    found = measure(dataset(tmp_path / "data"))
+    scores = found.evaluation.pooled.set_index("model")["mae"]
+    for name in scores.index:
+        policy = {"persistence": "last_value"}.get(str(name), str(name))
+        assert found.summary.loc[policy, "mae"] == pytest.approx(scores[name])
+
+
+def test_it_says_plainly_where_the_method_loses(default: Path) -> None:
+    report = (default / "reproduction.md").read_text()
+    assert "The published forecast very likely does lose" in report
+    assert "the AI-enabled DT is last of the three" in report
+    assert "The published sizes of the baselines cannot be theirs" in report
+    radar = pd.read_csv(default / "figure-4.csv").set_index(["axis", "method"])["normalised"]
+    assert radar["SLA compliance"].filter(like="AI").iloc[0] == 0
+    assert radar.groupby("axis").max().eq(1).all()
+
+
+def test_what_stands_in_for_the_papers_model_is_called_by_its_name(default: Path) -> None:
+    table = pd.read_csv(default / "comparison.csv")
+    ai = set(table.loc[table["method"].str.startswith("AI"), ["method", "policy"]].itertuples())
+    (name,) = {(row.method, row.policy) for row in ai}
+    shipped = "paper" in content.shipped("models")
+    assert name == (("AI-enabled DT", "paper") if shipped else ("AI-enabled DT (bilstm)", "bilstm"))
+    assert ("In its place stands `bilstm`" in (default / "reproduction.md").read_text()) != shipped
+
+
+def test_the_page_needs_nothing_from_elsewhere(default: Path) -> None:
+    page = (default / "reproduction.html").read_text()
+    assert page.count('src="data:image/png;base64,') == 6
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert "http" not in re.sub(r"base64,[^\"]+", "", page)
+
+
+def test_it_runs_on_a_folder_in_the_public_layout_and_says_so(
+    free: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    reproduce_paper(dataset(tmp_path / "data"), out, force=False)
+    assert "Data: public dataset (folder data, link s1)" in capsys.readouterr().out
+    assert "public dataset (folder data, link s1)" in (out / "reproduction.html").read_text()
+    assert "generated trace (" not in (out / "reproduction.md").read_text()
+    # The first series of each kind, and none of the second link.
+    series = pd.read_csv(out / "figure-1.csv")
+    first = np.loadtxt(tmp_path / "data" / "data_series" / "s31.txt")[:, 1]
+    assert series["vpn"].to_numpy() == pytest.approx(first, rel=1e-5)
+    assert "seasonal_week is left out" in (out / "reproduction.md").read_text()
+
+
+def test_a_folder_with_traffic_alone_is_forecast_by_the_model_for_that(
+    free: None, tmp_path: Path
+) -> None:
+    found = measure(dataset(tmp_path / "data", kinds=("internet",)))
+    assert found.ai == "bilstm_traffic"
+    assert any("bilstm is left out" in note for note in found.notes)
+
+
+def test_two_runs_give_the_same_files(free: None, tmp_path: Path) -> None:
+    data = dataset(tmp_path / "data")
+    for name in ("a", "b"):
+        reproduce_paper(data, tmp_path / name, force=False)
+    for name in FILES:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_a_folder_that_is_no_dataset_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    for name, message in {
+        "missing": "--data: there is no such folder; 'twin data fetch' makes one",
+        "file": "--data: is not a folder; 'twin data fetch' makes one",
+        "empty": "--data: .* holds no 'data_series_info.txt'",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            reproduce_paper(tmp_path / name, tmp_path / "out", force=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_written_after_an_error(
+    free: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> str:
+        raise OSError("no space left")
+
+    found = measure(dataset(tmp_path / "data"))
+    monkeypatch.setattr("twin.reproduction.reproduce.html", fail)
+    with pytest.raises(OSError, match="no space left"):
+        save(found, tabulate(found), tmp_path / "out")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["data"]
+
+
+def test_a_folder_that_holds_something_is_refused_without_force(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").touch()
+    with pytest.raises(InputError, match="is not empty; choose another folder, or add --force"):
+        reproduce_paper(None, tmp_path / "out", force=False)
+
+
+def field(number: int, value: int | bytes) -> bytes:
+    """Encode a field of a protocol buffer; numbers up to 127."""
+    if isinstance(value, int):
+        return bytes([number << 3, value])
+    length = len(value)
+    size = bytes([length]) if length < 128 else bytes([length % 128 + 128, length // 128])
+    return bytes([number << 3 | 2]) + size + value
+
+
+def onnx(weights: dict[str, tuple[int, ...]], nodes: list[tuple[str, str]]) -> bytes:
+    """Encode a graph as ONNX does: nodes by operator and inputs, tensors by name and shape."""
+    graph = b""
+    for operator, inputs in nodes:
+        fields = [field(1, name.encode()) for name in inputs.split()]
+        graph += field(1, b"".join(fields) + field(4, operator.encode()))
+    for name, shape in weights.items():
+        graph += field(5, b"".join(field(1, n) for n in shape) + field(8, name.encode()))
+    return field(1, 8) + field(7, graph)
+
+
+def test_multiply_adds_are_those_of_the_layers(tmp_path: Path) -> None:
+    weights = {"W": (2, 12, 4), "R": (2, 12, 3), "D": (6, 5), "bias": (5,)}
+    nodes = [("LSTM", "x W R"), ("MatMul", "h D"), ("Add", "m bias")]
+    file = tmp_path / "net.onnx"
+    file.write_bytes(onnx(weights, nodes))
+    assert multiply_adds(file, 10) == 10 * (2 * 12 * 4 + 2 * 12 * 3) + 6 * 5
+    file.write_bytes(onnx(weights, [*nodes, ("TreeEnsembleRegressor", "y")]))
+    assert multiply_adds(file, 10) is None
+
+
+def test_what_a_model_costs_is_measured_in_a_process_of_its_own() -> None:
+    from twin.forecast.card import read_card
+
+    file = content.shipped("models")["bilstm_traffic"]
+    cost = model_cost(file, read_card(file))
+    assert cost.size_mb == pytest.approx(file.stat().st_size / 2**20)
+    assert 20 < cost.peak_mb < cost.peak_1000_mb < 1000
+    assert 0 < cost.tick_ms < cost.tick_1000_ms
+
+
+def test_a_report_is_the_same_in_both_its_forms(tmp_path: Path) -> None:
+    blocks = [
+        Heading("A < B", 1),
+        Text("**Bold** and `code`, *so*", warning=True),
+        Table(["name", "value"], [["a|b", "1"]]),
+    ]
+    assert markdown(blocks) == (
+        "# A < B\n\n> **Bold** and `code`, *so*\n\n"
+        "| name | value |\n| :--- | ---: |\n| a\\|b | 1 |\n"
+    )
+    page = html(blocks, tmp_path)
+    assert "<title>A &lt; B</title>" in page
+    text = '<p class="warning"><strong>Bold</strong> and <code>code</code>, <em>so</em></p>'
+    assert text in page
+    assert '<td class="l">a|b</td><td>1</td>' in page

@@ -1,0 +1,165 @@
+"""Seasons are found in the history, never assumed, and forecasts know no more than the past."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from twin.demand.synthetic import generate
+from twin.demand.varied import varied
+from twin.forecast.card import Normalisation
+from twin.forecast.reference import AHEAD
+from twin.forecast.season import periods, profiles
+from twin.forecast.windows import Windows, forward_filled
+
+BACKBONE = Path(__file__).parents[3] / "shared" / "data" / "uk_backbone_5min.csv.gz"
+
+Floats = NDArray[np.float64]
+
+
+def changes(values: Floats) -> Floats:
+    steps = np.diff(values, axis=0, prepend=values[:1])
+    scale = np.abs(steps).mean(axis=0)
+    return np.clip(np.divide(steps, scale, out=np.zeros_like(steps), where=scale > 0), -6, 6)
+
+
+def seasonal(period: float, samples: int, weekend: int = 0, seed: int = 0) -> Floats:
+    """A season with noise, [samples, 1]; with `weekend`, each so many-th is half as high."""
+    rng, time = np.random.default_rng(seed), np.arange(samples) / period
+    wave = 2 + np.sin(2 * np.pi * time) + 0.4 * np.sin(4 * np.pi * time + 1)
+    low = (time.astype(int) % weekend == weekend - 1) if weekend else np.zeros(samples, bool)
+    values = 100 * wave * np.where(low, 0.5, 1) * (1 + 0.01 * rng.standard_normal(samples))
+    return np.asarray(values[:, None])
+
+
+def ratio(values: Floats, history: int) -> float:
+    """The error of the reference over that of the last value, after the history."""
+    windows = Windows.fit({"internet": values}, ["internet"], 10, Normalisation(), history)
+    last, now = windows.values[0][history - 1 : -1], windows.values[0][history:]
+    known = ~np.isnan(values[history:])
+    error = np.abs(last + windows.change[history:] - now)[known].mean()
+    return float(error / np.abs(last - now)[known].mean())
+
+
+# Which seasons there are
+
+
+@pytest.mark.parametrize("period", [24, 96, 131, 288, 300])
+def test_a_season_of_any_length_is_found(period: int) -> None:
+    assert periods(changes(seasonal(period, 8 * period)))[0, 0] == period
+
+
+@pytest.mark.parametrize("period", [96, 200])
+def test_a_week_is_found_beside_the_day(period: int) -> None:
+    found = periods(changes(seasonal(period, 28 * period, weekend=7)))
+    assert found[:, 0].tolist() == [period, 7 * period]
+
+
+@pytest.mark.parametrize("kind", ["noise", "walk", "constant", "short", "one season"])
+def test_where_there_is_no_season_none_is_found(kind: str) -> None:
+    noise = np.random.default_rng(1).standard_normal((4000, 4))
+    values = {
+        "noise": noise,
+        "walk": noise.cumsum(axis=0),
+        "constant": np.ones((4000, 4)),
+        "short": noise[:10],
+        "one season": seasonal(288, 400),
+    }[kind]
+    assert not periods(changes(values)).any()
+
+
+def test_a_default_facility_has_a_day() -> None:
+    demand = forward_filled(generate(11, 2, 4000)["internet"])
+    assert np.abs(periods(changes(demand))[0] - 288).max() <= 1
+
+
+# What a season says
+
+
+def test_a_profile_is_what_changed_at_that_phase_before() -> None:
+    cycle = np.arange(50.0)
+    steps = np.tile(cycle, 6)[:, None]
+    usual = profiles(steps, np.array([50]), AHEAD)
+    assert (usual[: 50 - AHEAD] == 0).all()
+    np.testing.assert_allclose(usual[50 - AHEAD :, 0], np.tile(cycle, 7)[50 : 350 - 50 + AHEAD])
+
+
+def test_recent_occurrences_count_for_more() -> None:
+    steps = np.repeat([0.0, 0, 0, 0, 8], 50)[:, None]
+    usual = profiles(np.concatenate([steps, steps[:50]]), np.array([50]), AHEAD)
+    assert usual[250 - AHEAD, 0] == 2
+
+
+def test_a_profile_does_not_know_what_follows() -> None:
+    steps = np.random.default_rng(2).standard_normal((400, 2))
+    before = profiles(steps, np.array([50, 70]), AHEAD)
+    steps[300:] = 9
+    after = profiles(steps, np.array([50, 70]), AHEAD)
+    np.testing.assert_array_equal(before[:300], after[:300])
+    assert not np.array_equal(before, after)
+
+
+# What the reference makes of it
+
+
+@pytest.mark.parametrize("period", [96, 131, 288])
+def test_a_season_makes_the_reference_better(period: int) -> None:
+    assert ratio(seasonal(period, 12 * period, seed=3), 10 * period) < 0.8
+
+
+def test_a_link_that_jumps_is_not_forecast_worse_than_by_its_last_value() -> None:
+    rng = np.random.default_rng(5)
+    steps = (rng.uniform(size=(6000, 1)) < 0.02) * rng.normal(0, 100, (6000, 1))
+    level = np.abs(steps.cumsum(axis=0)) + 50
+    day = seasonal(288, 6000)
+    walk = 1000 * np.exp(np.cumsum(0.01 * rng.standard_t(2.2, (6000, 1)), axis=0))
+    shifted = day * np.exp(steps / 200).cumprod(axis=0)
+    broken = np.concatenate([day[:4800], day[4800:][::-1]])
+    asleep = day * (np.arange(6000)[:, None] // 150 % 3 > 0)
+    for values in (level, walk, shifted, broken, asleep):
+        assert ratio(values, 4800) <= 1.02
+
+
+@pytest.mark.parametrize("history", [10, 11, 30, 100, 287, 600])
+def test_a_short_history_is_not_forecast_worse_than_by_its_last_value(history: int) -> None:
+    demand = generate(2, 1, history + 600)["internet"]
+    assert ratio(demand, history) <= 1.02
+
+
+def test_a_long_gap_does_no_harm() -> None:
+    demand = generate(4, 1, 5000)["internet"].copy()
+    demand[3000:3400] = demand[4200:4500] = np.nan
+    assert ratio(demand, 4000) < 0.85
+
+
+def test_unlike_links_gain_on_average_and_lose_nowhere_much() -> None:
+    demand = varied(7, 40)["internet"]
+    ratios = np.array([ratio(demand[:, i : i + 1], 1920) for i in range(40) if demand[:, i].any()])
+    assert ratios.mean() < 0.9
+    assert ratios.max() < 1.05
+
+
+@pytest.mark.skipif(not BACKBONE.exists(), reason=f"{BACKBONE.name} is not there")
+@pytest.mark.parametrize("per_day", [288, 200])
+def test_on_real_traffic_the_reference_finds_day_and_week(per_day: int) -> None:
+    demand = np.loadtxt(BACKBONE, delimiter=",", skiprows=1)[:, 1]
+    total = np.concatenate([[0], demand.cumsum()])
+    edges = np.arange(0, len(total) - 1, 288 / per_day)
+    resampled = np.diff(np.interp(edges, np.arange(len(total)), total))[:, None]
+    history = int(0.8 * len(resampled))
+    found = periods(changes(resampled[:history]))
+    assert found[:, 0].tolist() == [per_day, 7 * per_day]
+    assert ratio(resampled, history) <= 0.9
+
+
+def test_forecasts_know_nothing_of_what_follows_them_across_fits() -> None:
+    demand = generate(6, 2, 3000)["internet"]
+    kpis = {"internet": demand}
+    before = Windows.fit(kpis, ["internet"], 10, Normalisation(), 2000).change
+    kpis = {"internet": np.concatenate([demand[:2700], 1e5 * np.ones((300, 2))])}
+    after = Windows.fit(kpis, ["internet"], 10, Normalisation(), 2000).change
+    np.testing.assert_array_equal(before[2000:2701], after[2000:2701])
+    assert not np.array_equal(before, after)

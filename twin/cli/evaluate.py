@@ -1,0 +1,86 @@
+"""`twin evaluate`: from a scenario's trace to a table of forecasters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from twin.account.summary import ALL
+from twin.evaluation.evaluate import Evaluation, evaluate
+from twin.evaluation.write import save
+from twin.load import Asked, Scenario
+from twin.results.folder import check_free
+from twin.results.table import show_rows
+from twin.units import format_duration
+
+_SHOWN = (
+    ("model", "model", "{}"),
+    ("MAE\nMbit/s", "mae", "{:.3f}"),
+    ("RMSE\nMbit/s", "rmse", "{:.3f}"),
+    ("MAE over\npersistence's", "mase", "{:.4f}"),
+    ("95 %\nfrom", "mase_low", "{:.4f}"),
+    ("\nto", "mase_high", "{:.4f}"),
+    ("bias\nMbit/s", "bias", "{:+.3f}"),
+    ("samples", "n", "{:d}"),
+)
+
+
+def evaluate_scenario(
+    scenario: str,
+    models: str | None,
+    overrides: Sequence[str],
+    out: Path | None,
+    *,
+    force: bool,
+) -> None:
+    """Evaluate forecasters on a scenario's trace, print their table and write the folder.
+
+    `models` is a list with commas; None stands for every shipped model.
+    """
+    picks = None if models is None else [name.strip() for name in models.split(",")]
+    checked = Scenario.load(scenario, Asked(tuple(overrides)))
+    folder = out or Path("out") / f"evaluation-{checked.spec.name}"
+    # Before the work rather than after it.
+    check_free(folder, force=force)
+    evaluation = evaluate(checked, picks and [name for name in picks if name])
+    # Before anything is printed: whoever closes the pipe keeps the tables.
+    save(evaluation, folder, force=force)
+    print_scores(evaluation)
+    files = sorted(str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file())
+    typer.echo(f"\nWritten to {folder}/: {', '.join(files)}")
+
+
+def print_scores(evaluation: Evaluation) -> None:
+    """Print what was evaluated, and a row for each model over all links."""
+    scenario = evaluation.scenario
+    tick_s, span, links = scenario.trace.tick_s, scenario.span, len(scenario.trace.links)
+    typer.echo(
+        f"{scenario.spec.name}: {links} link{'s' * (links != 1)}, {span.intervals} samples of "
+        f"{format_duration(tick_s)} forecast one step ahead after "
+        f"{format_duration(span.history * tick_s)} of history"
+    )
+    typer.echo(f"Demand: {scenario.trace.origin}")
+    if scenario.spec.events:
+        typer.echo("Note: events are not applied: it is the trace that is evaluated")
+    for note in evaluation.notes:
+        typer.echo(f"Note: {note}")
+    rows = [
+        [text.format(row[column]).replace("nan", "-") for _, column, text in _SHOWN]
+        for row in evaluation.pooled.to_dict("records")
+    ]
+    show_rows([header for header, _, _ in _SHOWN], rows)
+    for row in _pooled_quantiles(evaluation):
+        typer.echo(row)
+
+
+def _pooled_quantiles(evaluation: Evaluation) -> list[str]:
+    if evaluation.quantiles.empty:
+        return []
+    pooled = evaluation.quantiles[evaluation.quantiles["link"] == ALL]
+    return [
+        f"{row['model']}: {row['coverage']:.2%} of samples at or below the "
+        f"{row['quantile']:.1%} quantile, pinball loss {row['pinball']:.4f} Mbit/s"
+        for row in pooled.to_dict("records")
+    ]

@@ -1,0 +1,52 @@
+"""`twin reproduce`: the paper's tables and figures, published beside measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import typer
+
+from twin.cli.progress import progress
+from twin.reproduction.findings import findings
+from twin.reproduction.measure import measure
+from twin.reproduction.reproduce import save, tabulate
+from twin.reproduction.story import Tables
+from twin.reproduction.words import own, percent
+from twin.results.folder import check_free
+from twin.results.table import show_rows
+
+
+def reproduce_paper(
+    data: Path | None, out: Path | None, *, force: bool, retrain: bool = False
+) -> None:
+    """Measure on the public dataset's folder `data`, else on the default trace; print and write."""
+    folder = out or Path("out") / "reproduction"
+    # Before the work rather than after it.
+    check_free(folder, force=force)
+    with TemporaryDirectory() as scratch, progress("reproduction") as show:
+        measured = measure(data, show, Path(scratch) if retrain else None)
+        tables = tabulate(measured)
+        # Before anything is printed: whoever closes the pipe keeps the report.
+        save(measured, tables, folder, force=force)
+    typer.echo(f"Data: {measured.data}")
+    print_comparison(tables)
+    for finding in findings(measured, tables.methods):
+        typer.echo(finding.replace("**", "").replace("`", ""))
+    files = sorted(file.name for file in folder.iterdir() if file.is_file())
+    typer.echo(f"\nWritten to {folder}/: {', '.join(files)}")
+
+
+def print_comparison(tables: Tables) -> None:
+    """Print every published number beside the measured one."""
+    rows = [
+        [
+            f"{row['artefact']}: {row['quantity']}",
+            row["method"],
+            row["published_as"],
+            own(row),
+            percent(row["relative_difference"]),
+        ]
+        for row in tables.comparison.to_dict("records")
+    ]
+    show_rows(["quantity", "method", "published", "measured", "relative\ndifference"], rows)

@@ -1,0 +1,145 @@
+"""Provisioning as it is: from what a policy asks for to what is in force.
+
+A request is kept within `min` and `max` and rounded up to whole steps; it becomes an order where
+it differs enough from the last one (hysteresis) and that one is old enough (cooldown); an order
+takes effect after its lead time. The first decision is in force at once.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.scenario.spec import LinkSpec
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+LEAD_STREAM: Final = 0x1EAD
+"""Random stream of lead times, beside the scenario's seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for each link, [links]: Mbit/s, seconds and shares."""
+
+    lowest: Floats
+    highest: Floats
+    step: Floats
+    """0: any value."""
+    lead_low: Floats
+    lead_high: Floats
+    """A lead time is drawn between the two."""
+    cooldown: Floats
+    up: Floats
+    down: Floats
+    change_cost: Floats
+
+    @classmethod
+    def of(cls, links: Sequence[LinkSpec]) -> Terms:
+        """Return the terms of `links`, in their order."""
+        columns = {
+            "lowest": [link.min for link in links],
+            "highest": [np.inf if link.max is None else link.max for link in links],
+            "step": [link.step or 0.0 for link in links],
+            "lead_low": [link.lead_time.low for link in links],
+            "lead_high": [link.lead_time.high for link in links],
+            "cooldown": [link.cooldown for link in links],
+            "up": [link.hysteresis_up for link in links],
+            "down": [link.hysteresis_down for link in links],
+            "change_cost": [link.change_cost for link in links],
+        }
+        return cls(**{name: np.array(values, dtype=float) for name, values in columns.items()})
+
+    @property
+    def trivial(self) -> bool:
+        """Whether everything asked for is in force at once."""
+        free = self.lowest.max() == 0 and np.isinf(self.highest).all()
+        at_once = self.lead_high.max() == self.cooldown.max() == 0
+        return bool(free and at_once and self.step.max() == self.up.max() == self.down.max() == 0)
+
+    def rounded(self, requested: Floats) -> Floats:
+        """Return the requests within limits and in whole steps, rounded up where they can be."""
+        target = np.clip(requested, self.lowest, self.highest)
+        stepped = self.step > 0
+        size = np.where(stepped, self.step, 1.0)
+        # A request of a whole number of steps stays that, whatever its last digit.
+        up = np.ceil(target / size * (1 - 1e-12)) * size
+        fits = np.where(np.isinf(self.highest), np.inf, np.floor(self.highest / size) * size)
+        return np.where(stepped, np.minimum(up, fits), target)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A change that takes effect later on some links."""
+
+    at: float
+    """Seconds from the start of the replay."""
+    number: int
+    links: NDArray[np.int64]
+    values: Floats
+
+
+class Provisioning:
+    """The orders of one policy, and what is in force, Mbit/s, [links]."""
+
+    def __init__(self, terms: Terms, links: Sequence[str], seed: int) -> None:
+        self._terms = terms
+        # Lead times belong to a link and the tick of its order: every policy meets the same.
+        streams = [[seed, LEAD_STREAM, zlib.crc32(link.encode())] for link in links]
+        self._random = [np.random.default_rng(np.random.SeedSequence(s)) for s in streams]
+        self._varied = bool((terms.lead_high > terms.lead_low).any())
+        self.in_force: Floats = np.empty(0)
+        self.changes = np.zeros(len(links), dtype=np.int64)
+        """Orders after the first, [links]."""
+        self._ordered: Floats = np.empty(0)
+        self._ordered_at = np.full(len(links), -np.inf)
+        self._applied = np.zeros(len(links), dtype=np.int64)
+        self._number = 0
+
+    def request(self, requested: Floats, now: float) -> Iterator[Order]:
+        """Take the request of this tick; yield the orders that take effect later."""
+        leads = self._leads()
+        target = self._terms.rounded(requested)
+        if not self._number:
+            self._number = 1
+            self._ordered = self.in_force = target
+            return
+        orders = self._wanted(target) & (now - self._ordered_at >= self._terms.cooldown)
+        if not orders.any():
+            return
+        self._number += 1
+        self.changes += orders
+        self._ordered = np.where(orders, target, self._ordered)
+        self._ordered_at = np.where(orders, now, self._ordered_at)
+        at_once = orders & (leads == 0)
+        self.in_force = np.where(at_once, target, self.in_force)
+        self._applied[at_once] = self._number
+        for lead in np.unique(leads[orders & (leads > 0)]):
+            links = np.flatnonzero(orders & (leads == lead))
+            yield Order(now + float(lead), self._number, links, target[links])
+
+    def apply(self, order: Order) -> None:
+        """Let an order take effect, unless a later one has."""
+        links = order.links[self._applied[order.links] < order.number]
+        values = order.values[np.isin(order.links, links)]
+        self.in_force = self.in_force.copy()
+        self.in_force[links] = values
+        self._applied[links] = order.number
+
+    def _wanted(self, target: Floats) -> Bools:
+        up = target > self._ordered * (1 + self._terms.up)
+        return up | (target < self._ordered * (1 - self._terms.down))
+
+    def _leads(self) -> Floats:
+        low, high = self._terms.lead_low, self._terms.lead_high
+        if not self._varied:
+            return low
+        drawn = np.array([stream.uniform() for stream in self._random])
+        # Whole seconds: a lead time is no more exact than that.
+        return np.round(low + drawn * (high - low))

@@ -1,0 +1,1 @@
+"""How well forecasters forecast a trace, one step ahead at every tick."""

@@ -1,0 +1,196 @@
+"""Samples: the windows that a network is trained on, and those that its training is judged by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.demand.synthetic import generate
+from twin.demand.trace import KPIS, Trace
+from twin.demand.varied import varied
+from twin.errors import InputError
+from twin.forecast.card import Normalisation
+from twin.forecast.windows import Windows
+
+Floats = NDArray[np.float64]
+
+VARIED_LINKS: Final = 560
+VARIED_WINDOWS: Final = 220
+GENERATED_FACILITIES: Final = 12
+GENERATED_WINDOWS: Final = 1_500
+TRACE_WINDOWS: Final = 150_000
+GENERATED_SEEDS: Final = 1_000_000
+"""Added to the seed, so that no trace that a scenario generates was trained on."""
+
+Source = Literal["unlike links", "default facility"]
+"""What is trained on without a trace: all kinds of links, or the history of the default trace."""
+
+_VALIDATION = 0.2
+_SCALED = 0.5
+_FITTED = 0.25
+_WORST_TARGET = 8.0
+_MOST_WEIGHT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Windows with what the network should answer."""
+
+    inputs: NDArray[np.float32]
+    """[windows, window, features and channels]"""
+    targets: NDArray[np.float32]
+    """[windows]: (next value - reference) / scale, limited unless the scale is 1."""
+    weights: NDArray[np.float32]
+    """[windows]: scale over the link's, limited: a loss counts in the link's unit."""
+    persistence: Floats
+    """[windows]: absolute error of the last value over scale, weighted."""
+    linear: Floats
+    """[windows]: absolute error of the linear forecast over scale, weighted."""
+    answers: Floats
+    """[windows]: the answer without an error, not limited."""
+
+
+class _Part(NamedTuple):
+    """KPIs, each [samples, links], and the windows to take of each link on average."""
+
+    kpis: Mapping[str, Floats]
+    per_link: int
+
+
+def make(
+    trace: Trace | None,
+    share: float,
+    seed: int,
+    features: Sequence[str],
+    window: int,
+    how: Normalisation,
+    source: Source = "unlike links",
+) -> tuple[Samples, Samples, str]:
+    """Return windows for training and for validation, and a text that says where from.
+
+    They come from the first `share` of `trace`, or without one from `source`. Raises InputError
+    where there are none.
+    """
+    if trace is None and source == "default facility":
+        trace, seed = _default_facility(), 0
+    parts, origin = _generated(seed) if trace is None else _history(trace, share, features)
+    rng = np.random.default_rng(np.random.SeedSequence(seed))
+    split = [_split(part, features, window, how, rng) for part in parts]
+    training, validation = (joined([each[i] for each in split]) for i in range(2))
+    if not len(training.inputs) or not len(validation.inputs):
+        raise InputError(f"the history is too short, or too flat, to train on: {origin}")
+    return training, validation, origin
+
+
+def _default_facility() -> Trace:
+    """Return the first facility of the default trace, which the paper's figures are of."""
+    kpis = generate(1, 1)
+    return Trace(("facility-1",), kpis, 300, origin="generated trace, seed 1", digest=_digest(kpis))
+
+
+def _generated(seed: int) -> tuple[list[_Part], str]:
+    seed += GENERATED_SEEDS
+    unlike, alike = varied(seed, VARIED_LINKS), generate(seed, GENERATED_FACILITIES)
+    origin = (
+        f"generated traces: {VARIED_LINKS} varied links of {len(unlike[KPIS[0]])} samples, "
+        f"{GENERATED_FACILITIES} facilities of {len(alike[KPIS[0]])} samples, seed {seed}, "
+        f"sha256 {_digest(unlike, alike)}"
+    )
+    return [_Part(unlike, VARIED_WINDOWS), _Part(alike, GENERATED_WINDOWS)], origin
+
+
+def _history(trace: Trace, share: float, features: Sequence[str]) -> tuple[list[_Part], str]:
+    history = int(share * trace.samples)
+    kpis = {name: trace.kpis[name][:history] for name in features}
+    origin = (
+        f"{trace.origin or 'a trace'}: samples 0 to {history} of {trace.samples}, "
+        f"{len(trace.links)} links, sha256 {trace.digest or 'unknown'}"
+    )
+    return [_Part(kpis, max(TRACE_WINDOWS // len(trace.links), 1))], origin
+
+
+def _digest(*traces: Mapping[str, Floats]) -> str:
+    digest = hashlib.sha256()
+    for kpis in traces:
+        for values in kpis.values():
+            digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def _split(
+    part: _Part, features: Sequence[str], window: int, how: Normalisation, rng: np.random.Generator
+) -> tuple[Samples, Samples]:
+    """Return windows for training and, from a later part of each link, for validation.
+
+    Linear forecasts are of samples that they were not fitted on: a network that knew them from
+    its own windows would trust them more than they will deserve.
+    """
+    present = ~np.isnan(part.kpis[features[0]])
+    samples = len(present)
+    cut = int((1 - _VALIDATION) * samples)
+    start = window if how.reference in ("none", "last") else max(int(_FITTED * samples), window)
+    scaled = max(int(_SCALED * samples), min(window, samples))
+    windows = Windows.fit(part.kpis, features, window, how, scaled, since=start)
+    later = max(part.per_link // 4, 1)
+    return (
+        _samples(windows, present, start, cut, part.per_link, rng),
+        _samples(windows, present, cut + window, samples, later, rng),
+    )
+
+
+def _samples(
+    windows: Windows,
+    present: NDArray[np.bool_],
+    start: int,
+    stop: int,
+    per_link: int,
+    rng: np.random.Generator,
+) -> Samples:
+    """Return at most `per_link` windows a link (on average) that end before [start, stop)."""
+    links, kept = present.shape[1], []
+    for first in range(start, stop, 256):
+        last = min(first + 256, stop)
+        share = min(per_link / (stop - start), 1.0)
+        chosen = present[first:last] & (windows.scale[0] > 0)
+        chosen &= np.arange(first, last)[:, None] > windows.known_from
+        chosen &= rng.uniform(size=(last - first, links)) < share
+        block = windows.block(first, last)
+        scale, reference = block.scale[chosen], block.reference[chosen]
+        unit = np.broadcast_to(windows.scale[0], chosen.shape)[chosen]
+        value = windows.values[0][first:last][chosen]
+        answer = (value - reference) / scale
+        worst = np.inf if windows.how.reference == "none" else _WORST_TARGET
+        before = windows.values[0][first - 1 : last - 1][chosen]
+        linear = before + windows.change[first:last][chosen]
+        weight = np.clip(scale / unit, 0, _MOST_WEIGHT)
+        kept.append(
+            Samples(
+                block.inputs[chosen],
+                np.clip(answer, -worst, worst).astype(np.float32),
+                weight.astype(np.float32),
+                np.abs(value - before) / scale * weight,
+                np.abs(value - linear) / scale * weight,
+                answer,
+            )
+        )
+    return joined(kept)
+
+
+def joined(parts: Sequence[Samples]) -> Samples:
+    """Return all samples as one."""
+    if not parts:
+        none = np.empty(0)
+        few = np.empty(0, dtype=np.float32)
+        return Samples(few.reshape(0, 1, 1), few, few, none, none, none)
+    return Samples(*(np.concatenate([_column(part, i) for part in parts]) for i in range(6)))
+
+
+def _column(samples: Samples, place: int) -> NDArray[Any]:
+    name = tuple(Samples.__dataclass_fields__)[place]
+    column: NDArray[Any] = getattr(samples, name)
+    return column

@@ -1,0 +1,1 @@
+"""The frontier: what each policy's knob buys, violations against over-provisioning."""

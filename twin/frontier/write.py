@@ -1,0 +1,22 @@
+"""What a frontier leaves behind: a table and a picture, or nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twin.frontier.figure import draw
+from twin.frontier.sweep import Frontier
+from twin.results.folder import check_free, staged
+
+
+def save(frontier: Frontier, folder: Path, *, force: bool = False) -> Path:
+    """Write `frontier.csv` and `figures/frontier.png` to `folder`: both, or none after an error.
+
+    Raises InputError where the folder holds anything and `force` is false.
+    """
+    check_free(folder, force=force)
+    with staged(folder) as stage:
+        frontier.points.to_csv(stage / "frontier.csv", index=False, lineterminator="\n")
+        (stage / "figures").mkdir()
+        draw(frontier, stage / "figures" / "frontier.png")
+    return folder

@@ -1,0 +1,58 @@
+"""Each policy's standing against the SLA, from the summary and the walk over the intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from twin.report.page.gather import Gathered
+from twin.report.page.source import Report
+from twin.report.verdict import Standing, Terms
+
+_STATIC = ("static_mean2sigma", "static_p95")
+"""The paper's baselines."""
+
+
+def standings(report: Report, gathered: Gathered) -> list[Standing]:
+    """Return how each policy did that is no bound, in the scenario's order."""
+    rows, uses = report.pooled.to_dict("index"), _uses(report.scenario)
+    found = []
+    for policy in report.ranked:
+        links = report.by_link[report.by_link["policy"] == policy]
+        # A link without a known interval has violated none.
+        rates = links["sla_violation_rate"].fillna(0.0).to_numpy()
+        worst, row = int(rates.argmax()), rows[policy]
+        tally = gathered.tallies[policy]
+        forced = tally.unservable / np.maximum(gathered.known_by_hour.sum(axis=1), 1)
+        found.append(
+            Standing(
+                name=policy,
+                within=int((rates <= report.target).sum()),
+                within_servable=int((rates - forced <= report.target + 1e-12).sum()),
+                links=len(rates),
+                worst_link=str(links["link"].iloc[worst]),
+                worst_rate=float(rates[worst]),
+                minutes=float(row["sla_violation_minutes"]),
+                waste_pct=float(row["over_provisioning_pct"]),
+                allocated=float(row["allocated_mean_mbps"]),
+                causes=tally.minutes,
+                static=uses.get(policy) in _STATIC,
+            )
+        )
+    return found
+
+
+def terms(report: Report, gathered: Gathered) -> Terms:
+    """Return what the SLA asks for, and where the capacity alone forbids it."""
+    known = gathered.known_by_hour.sum(axis=1)
+    shares = {
+        link: float(short / count)
+        for link, short, count in zip(report.links, gathered.unservable, known, strict=True)
+        if count and short / count > report.target
+    }
+    return Terms(report.target, report.intervals, report.tick_s, shares)
+
+
+def _uses(scenario: dict[str, Any]) -> dict[str, str]:
+    return {entry["name"]: str(entry.get("use", "")) for entry in scenario["policies"]}
