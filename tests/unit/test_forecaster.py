@@ -171,7 +171,7 @@ def test_a_forecast_does_not_depend_on_the_number_of_threads(kpis: Kpis) -> None
     np.testing.assert_array_equal(forecasts(one, kpis, 600, 650), forecasts(two, kpis, 600, 650))
 
 
-def test_blocks_are_run_in_calls_of_exactly_32_windows() -> None:
+def test_blocks_are_run_in_calls_of_exactly_64_windows() -> None:
     class Session:
         sizes: ClassVar[list[int]] = []
 
@@ -183,9 +183,9 @@ def test_blocks_are_run_in_calls_of_exactly_32_windows() -> None:
             self.sizes.append(len(feed["window"]))
             return [feed["window"][:, -1, :1]]
 
-    inputs = np.arange(70, dtype=np.float32).reshape(70, 1, 1)
-    np.testing.assert_array_equal(evaluate(Session(), inputs), np.arange(70))
-    assert Session.sizes == [32, 32, 6]
+    inputs = np.arange(140, dtype=np.float32).reshape(140, 1, 1)
+    np.testing.assert_array_equal(evaluate(Session(), inputs), np.arange(140))
+    assert Session.sizes == [64, 64, 12]
 
 
 def test_samples_out_of_what_was_bound_are_refused(forecaster: Forecaster, kpis: Kpis) -> None:

@@ -15,7 +15,7 @@ from twin.errors import InputError, Problem, one_of
 from twin.forecast.card import MEDIAN, Card, read_card
 from twin.forecast.windows import Block, Windows
 
-CHUNK: Final = 32
+CHUNK: Final = 64
 """Windows in a call of ONNX Runtime, where it is fastest on a CPU core."""
 _BLOCK: Final = 4_096
 """Windows made at a time, which bounds the memory."""
@@ -143,11 +143,19 @@ class _Outputs:
         """Which value is the forecast."""
         return self.quantiles.index(MEDIAN) if self.quantiles else 0
 
-    def of(self, block: Block) -> NDArray[np.float64]:
-        """Return the answers for all windows of `block`, [samples, links, values]."""
-        flat = block.inputs.reshape(-1, *block.inputs.shape[2:])
-        count = max(len(self.quantiles), 1)
-        return evaluate(self.session, flat).reshape(*block.reference.shape, count)
+    def of(self, block: Block, links: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the answers for the windows of `block`, [samples, links, values].
+
+        Only those of the links marked are run; for the others the answer is 0.
+        """
+        answers = np.zeros((*block.reference.shape, max(len(self.quantiles), 1)))
+        if links.any():
+            inputs = block.inputs if links.all() else block.inputs[:, links]
+            flat = inputs.reshape(-1, *inputs.shape[2:])
+            answers[:, links] = evaluate(self.session, flat).reshape(
+                len(inputs), -1, answers.shape[-1]
+            )
+        return answers
 
     def tried(self, windows: Windows, first: int, stop: int) -> NDArray[np.float64]:
         """Return 1 for each link that the graph has forecast better than its reference, or 0.
@@ -156,9 +164,10 @@ class _Outputs:
         was trained on is forecast by what is fitted to the link alone.
         """
         errors = np.zeros((2, windows.change.shape[1]))
+        every = np.ones(errors.shape[1], dtype=np.bool_)
         for start in np.linspace(first, max(stop - _TRIED, first), _TRIALS).astype(int).tolist():
             block = windows.block(start, min(start + _TRIED, stop))
-            answers = self.of(block)[..., self.point]
+            answers = self.of(block, every)[..., self.point]
             now = windows.values[0][start : start + len(answers)]
             apart = now - block.reference
             errors[0] += np.abs(apart).sum(axis=0)
@@ -214,7 +223,9 @@ class Forecasts:
     def _evaluated(self, first: int, last: int) -> NDArray[np.float64]:
         """Return the forecasts of [first, last), [samples, links, quantiles], read-only."""
         block = self._windows.block(first, last)
-        answers = self._outputs.of(block)
+        # Quantiles are wanted around the reference too; a point that is not used is not made.
+        needed = (self._trusted > 0) | bool(self._outputs.quantiles)
+        answers = self._outputs.of(block, needed)
         point = answers[..., self._outputs.point, None]
         answers -= (1 - self._trusted[:, None]) * point
         forecasts = block.reference[..., None] + block.scale[..., None] * answers
