@@ -21,19 +21,9 @@ class Conformal(Policy):
 
     def fit(self, history: History) -> None:
         (self._model,) = self.models(tuple(history.kpis))
-        # Two weeks of 5 minutes settle the margin; forecasts of them are fitted on what is before.
-        samples = min(4_032, len(history.demand_mbps) // 2)
         target = history.sla_target if self.target is None else self.target
-        forecasts = history.forecasts(self._model, samples)
-        demand = history.demand_mbps[-samples:]
-        self._margin = AdaptiveMargin(target, demand, forecasts, history.season)
-        self._fitted = len(history.demand_mbps)
-        self._allocated = False
+        self._margin = AdaptiveMargin.warmed(history, self._model, target)
 
     def allocate(self, observation: Observation) -> np.ndarray:
-        if self._allocated:
-            self._margin.learn(observation.demand_mbps[-1])
-        else:
-            self._margin.skip(len(observation.demand_mbps) - self._fitted)
-            self._allocated = True
+        self._margin.observe(observation.demand_mbps)
         return self._margin.allocate(observation.forecast(self._model))

@@ -15,8 +15,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.policy.base import History
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+WARM_UP: Final = 4_032
+"""Samples of the history that settle a margin: two weeks of 5 minutes."""
 
 _RECENT_HALF_LIFE: Final = 10
 """Samples in which the recent error is half forgotten."""
@@ -51,6 +56,8 @@ class AdaptiveMargin:
         longest = max(int(season.max(initial=0)), 1)
         self._usual = np.full((longest, len(season)), np.nan)
         self._sample = 0
+        self._seen = 0
+        self._waits = False
         error = np.abs(demand - forecasts)
         known = np.where(np.isnan(error).all(axis=0), 0.0, 1.0)
         self._long = np.where(known > 0, _mean(error), 0.0)
@@ -66,6 +73,27 @@ class AdaptiveMargin:
             scores[i, usable] = excess[usable] / self._scale[usable]
             self._learn_scale(demand[i])
         self._scales = np.maximum(_quantile(scores[first:], 1 - target), _FEWEST_SCALES)
+
+    @classmethod
+    def warmed(cls, history: History, model: str, target: float) -> AdaptiveMargin:
+        """Return a margin over the forecasts of `model`, settled on the end of the history."""
+        samples = min(WARM_UP, len(history.demand_mbps) // 2)
+        demand = history.demand_mbps[-samples:]
+        margin = cls(target, demand, history.forecasts(model, samples), history.season)
+        margin._seen = len(history.demand_mbps)
+        return margin
+
+    def observe(self, demand: Floats) -> None:
+        """Take all that is known at a tick, Mbit/s, [samples, links], before allocating for it.
+
+        Learns from the last interval, or, at the first tick, passes over what nothing was
+        allocated for.
+        """
+        if self._waits:
+            self.learn(demand[-1])
+        else:
+            self.skip(len(demand) - self._seen)
+        self._waits = True
 
     def allocate(self, forecast: Floats) -> Floats:
         """Return the allocation over a forecast for the coming interval, Mbit/s, [links]."""
