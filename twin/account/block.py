@@ -46,7 +46,7 @@ def blocks(recording: Recording, lane: LaneRecord) -> Iterator[Block]:
     splits = _Splits(recording, lane)
     for first in range(0, len(recording.links), LINKS):
         part = slice(first, first + LINKS)
-        demand = _rows(recording.demand, part)
+        demand = recording.demand_by_link[part]
         requested = _rows(lane.requested, part)
         same = lane.allocated is lane.requested
         allocated = requested if same else _rows(lane.allocated, part)

@@ -203,12 +203,17 @@ def _total(block: Block, recording: Recording, lane: LaneRecord, terms: Terms) -
 
 def _episodes(violated: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Return the runs of violated intervals of each row, and the intervals of the longest."""
-    count, longest = np.zeros(len(violated)), np.zeros(len(violated))
-    for row in np.flatnonzero(violated.any(axis=1)):
-        edges = np.flatnonzero(np.diff(violated[row], prepend=False, append=False))
-        lengths = edges[1::2] - edges[::2]
-        count[row], longest[row] = len(lengths), lengths.max()
-    return count, longest
+    padded = np.zeros((len(violated), violated.shape[1] + 2), dtype=np.bool_)
+    padded[:, 1:-1] = violated
+    # Beginnings and ends alternate along each row, and no run goes on into the next row.
+    edges = np.flatnonzero(padded[:, 1:] != padded[:, :-1])
+    first, last = edges[::2], edges[1::2]
+    row = first // (violated.shape[1] + 1)
+    longest = np.zeros(len(violated))
+    if len(row):
+        begins = np.flatnonzero(np.diff(row, prepend=-1))
+        longest[row[begins]] = np.maximum.reduceat(last - first, begins)
+    return np.bincount(row, minlength=len(violated)).astype(np.float64), longest
 
 
 def _billed(served: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ class LaneRecord:
     """Intervals that the fallback decided."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Recording:
     """One demand, and every policy's allocations over it."""
 
@@ -65,6 +66,16 @@ class Recording:
     lanes: tuple[LaneRecord, ...]
     splits: dict[int, Split]
     events: tuple[LoggedEvent, ...]
+
+    @cached_property
+    def demand_by_link(self) -> Floats:
+        """The demand once more, [links, intervals]: every policy's account reads it so."""
+        by_link = np.empty(self.demand.shape[::-1])
+        for first in range(0, len(by_link), 8):
+            # A cache line of each row at a time.
+            by_link[first : first + 8] = self.demand[:, first : first + 8].T
+        by_link.setflags(write=False)
+        return by_link
 
     @property
     def intervals(self) -> int:
