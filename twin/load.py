@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from pydantic import ValidationError
 
 from twin import content
+from twin.checks import Span, link_problems, span_of, span_problems, whole_ticks
 from twin.demand.read import read as read_trace
 from twin.demand.trace import Trace
 from twin.errors import InputError, Loc, Problem, did_you_mean, one_of
@@ -76,18 +76,6 @@ class PolicyChoice:
         if not self.scheduled:
             return self.members[0].make()
         return Schedule([(member.first, member.make()) for member in self.members])
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """How the grid of the trace is cut, in samples."""
-
-    history: int
-    """Samples on which policies may fit: the first of the trace."""
-    first: int
-    """First replayed sample; those from the history to here are only shown."""
-    intervals: int
-    """Number of replayed samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +237,10 @@ class _Assembly:
         assert trace is not None
         found = [choice for choice in choices if choice is not None]
         self._check_unique(found, places)
-        self._check_links(spec, trace)
-        span = self._span(spec, trace)
+        self._take(link_problems(spec, trace))
+        span = self._try(partial(span_of, spec, trace))
         if span is not None:
-            self._check_history(trace, span)
-            self._check_times(spec, span, trace)
+            self._take(span_problems(spec, trace, span))
             self._check_turns(found, places, spec, span)
         self._stop_on_problems()
         assert span is not None
@@ -268,11 +255,14 @@ class _Assembly:
         try:
             return call()
         except InputError as error:
-            self._problems += [self._source.place(problem) for problem in error.problems]
+            self._take(error.problems)
             return None
 
+    def _take(self, problems: Iterable[Problem]) -> None:
+        self._problems += [self._source.place(problem) for problem in problems]
+
     def _say(self, where: Loc, what: str, suggestion: str = "") -> None:
-        self._problems.append(self._source.place(Problem(what, where, suggestion=suggestion)))
+        self._take([Problem(what, where, suggestion=suggestion)])
 
     def _stop_on_problems(self) -> None:
         if self._problems:
@@ -306,14 +296,7 @@ class _Assembly:
         members = []
         for i, turn in enumerate(entry.schedule):
             place = (*where, "schedule", i)
-            first = _whole(turn.from_s, tick_s)
-            if first is None:
-                raise InputError(
-                    Problem(
-                        f"must be a multiple of the tick, {format_duration(tick_s)}",
-                        (*place, "from"),
-                    )
-                )
+            first = whole_ticks(turn.from_s, tick_s, (*place, "from"))
             members.append(self._member(place, turn.use, turn.parameters, first))
         return PolicyChoice(_name(entry), tuple(members), scheduled=True)
 
@@ -357,77 +340,6 @@ class _Assembly:
                 self._say(place, f"a second policy is called '{choice.name}'", "give it a 'name'")
             seen.add(choice.name)
 
-    def _check_links(self, spec: ScenarioSpec, trace: Trace) -> None:
-        for link in {"all", "defaults"} & set(trace.links):
-            self._say(("demand",), f"a link cannot be called '{link}'", "rename it in the trace")
-        for link in spec.links:
-            if link != "defaults" and link not in trace.links:
-                self._say(("links", link), *_no_link(link, trace))
-        names: set[str] = set()
-        for i, event in enumerate(spec.events):
-            for link in event.links if event.links != "all" else ():
-                if link not in trace.links:
-                    self._say(("events", i, "links"), *_no_link(link, trace))
-            if event.name is not None and event.name in names:
-                self._say(("events", i, "name"), f"a second event is called '{event.name}'")
-            names |= {event.name} if event.name else set()
-
-    def _span(self, spec: ScenarioSpec, trace: Trace) -> Span | None:
-        history = int(spec.demand.train * trace.samples)
-        available = trace.samples - history
-        if history < 1 or available < 1:
-            what = f"leaves {history} samples of history and {available} to replay"
-            self._say(("demand", "train"), what)
-            return None
-        start = self._ticks(("replay", "start"), spec.replay.start, spec.tick)
-        length = (
-            self._ticks(("replay", "duration"), spec.replay.duration, spec.tick)
-            if spec.replay.duration is not None
-            else available - (start or 0)
-        )
-        if start is None or length is None:
-            return None
-        end = format_duration(available * spec.tick)
-        trace_ends = f"after the history, but the trace ends {end} after it"
-        if start >= available:
-            what = f"the replay would start {format_duration(start * spec.tick)} {trace_ends}"
-            self._say(("replay", "start"), what)
-            return None
-        if start + length > available:
-            what = (
-                f"the replay would end {format_duration((start + length) * spec.tick)} {trace_ends}"
-            )
-            self._say(("replay", "duration"), what)
-            return None
-        return Span(history, history + start, length)
-
-    def _ticks(self, where: Loc, seconds: float, tick_s: float) -> int | None:
-        ticks = _whole(seconds, tick_s)
-        if ticks is None:
-            self._say(where, f"must be a multiple of the tick, {format_duration(tick_s)}")
-        return ticks
-
-    def _check_history(self, trace: Trace, span: Span) -> None:
-        known = np.isfinite(trace.demand_mbps[: span.history]).any(axis=0)
-        for link in np.asarray(trace.links)[~known]:
-            self._say(("demand",), f"link '{link}' has no sample in the history")
-
-    def _check_times(self, spec: ScenarioSpec, span: Span, trace: Trace) -> None:
-        end = span.intervals * spec.tick
-        changes: dict[tuple[str, float], int] = {}
-        for i, event in enumerate(spec.events):
-            if event.start >= end:
-                self._say(
-                    ("events", i, "start"),
-                    f"is after the end of the replay, {format_duration(end)}",
-                )
-            if event.kind == "capacity_change" and event.capacity_mbps is not None:
-                for link in trace.links if event.links == "all" else event.links:
-                    first = changes.setdefault((link, event.start), i)
-                    if first != i:
-                        what = f"sets the capacity of '{link}' at the same time as events.{first}"
-                        self._say(("events", i), what)
-
     def _check_turns(
         self,
         choices: Sequence[PolicyChoice],
@@ -445,14 +357,3 @@ class _Assembly:
 
 def _name(entry: PolicySpec) -> str:
     return entry.name or Path(entry.use or "").stem
-
-
-def _no_link(link: str, trace: Trace) -> tuple[str, str]:
-    if link == "all":
-        return "the trace has no link 'all'", "write 'links: all'"
-    shown = ", ".join(trace.links[:8]) + (", ..." if len(trace.links) > 8 else "")
-    return f"the trace has no link '{link}'", did_you_mean(link, trace.links) or f"links: {shown}"
-
-
-def _whole(seconds: float, tick_s: float) -> int | None:
-    return int(seconds // tick_s) if seconds % tick_s == 0 else None

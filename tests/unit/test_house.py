@@ -14,7 +14,8 @@ PACKAGE = ROOT / "twin"
 
 # In the order of a value's walk: a room imports from rooms before it, never from those after.
 ORDER = [
-    "errors", "units", "content", "scenario", "demand", "forecast", "policy", "load", "engine",
+    "errors", "units", "content", "scenario", "demand", "forecast", "policy", "checks", "load",
+    "engine",
     "account", "results", "report", "runner", "conformance", "frontier", "evaluation",
     "reproduction", "cli", "__main__",
 ]  # fmt: skip

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from twin.checks import Span
 from twin.conformance.worlds import REPLAYED, TICK_S, World
 from twin.demand.trace import KPIS, Trace
 from twin.engine.simulate import simulate
 from twin.forecast.forecaster import Forecaster
-from twin.load import Asked, Member, PolicyChoice, Scenario, Span
+from twin.load import Asked, Member, PolicyChoice, Scenario
 from twin.policy.base import History, Observation, Policy
 from twin.policy.load import PolicySource
 from twin.scenario.spec import ScenarioSpec

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.checks import Span
 from twin.demand.trace import TRAFFIC_KPIS, Trace
 from twin.engine.clock import Engine
 from twin.engine.lane import Fallback, Lane
@@ -20,7 +21,7 @@ from twin.errors import InputError, Problem
 from twin.forecast.forecaster import Forecasts
 from twin.forecast.season import periods
 from twin.forecast.windows import forward_filled
-from twin.load import Scenario, Span
+from twin.load import Scenario
 from twin.policy.base import PERSISTENCE, History, Quantiles, Stream
 from twin.scenario.spec import ScenarioSpec, SurgeSpec, link_specs
 
