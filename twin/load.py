@@ -19,12 +19,12 @@ from twin.errors import InputError, Loc, Problem, did_you_mean, one_of
 from twin.forecast.forecaster import Forecaster
 from twin.policy.base import PERSISTENCE, Policy
 from twin.policy.load import PolicySource
-from twin.policy.load import load as load_policy
 from twin.policy.schedule import Schedule
 from twin.scenario import source as yaml_source
 from twin.scenario.check import problems_of
 from twin.scenario.source import Source
 from twin.scenario.spec import BLOCKS, EVENT_SPECS, PolicySpec, ScenarioSpec
+from twin.shelf import Shelf
 from twin.units import format_duration
 
 T = TypeVar("T")
@@ -122,20 +122,38 @@ class Scenario:
         problem found.
         """
         asked = asked or Asked()
-        path = _path(scenario)
-        source = yaml_source.read(path)
-        source.data.setdefault("name", path.stem)
+        path, source = read_source(scenario)
         for override in asked.overrides:
             source.override(override)
         if asked.seed is not None:
             source.set("seed", asked.seed, "--seed")
-        return _Assembly(source, path).scenario(_parse(source), asked)
+        return cls.of(source, path, asked)
+
+    @classmethod
+    def of(cls, source: Source, path: Path, asked: Asked, shelf: Shelf | None = None) -> Scenario:
+        """Check the scenario that `source`, read from `path`, holds after all changes.
+
+        What it names is taken from `shelf`, or read. Raises InputError with every problem found.
+        """
+        return _Assembly(source, path, shelf or Shelf()).scenario(_parse(source), asked)
 
     def forecaster(self, model: str) -> Forecaster:
         """Return a model by name or path. Raises InputError where it cannot be used."""
         if model not in self.models:
-            self.models[model] = _load_model(model, self.folder, self.trace, self.span, ())
+            shelf = Shelf()
+            self.models[model] = _model(model, self.folder, self.trace, self.span, (), shelf)
         return self.models[model]
+
+
+def read_source(scenario: str | Path) -> tuple[Path, Source]:
+    """Return the file of a scenario, a path or the name of a shipped one, and what it holds.
+
+    Raises InputError.
+    """
+    path = _path(scenario)
+    source = yaml_source.read(path)
+    source.data.setdefault("name", path.stem)
+    return path, source
 
 
 def load_trace(demand: dict[str, Any], overrides: Sequence[str]) -> Trace:
@@ -195,8 +213,10 @@ def _in_order(problems: Iterable[Problem]) -> list[Problem]:
     return [*found[:MOST_PROBLEMS], rest]
 
 
-def _load_model(model: str, folder: Path, trace: Trace, span: Span, where: Loc) -> Forecaster:
-    forecaster = Forecaster.load(content.find("models", model, folder, where))
+def _model(
+    model: str, folder: Path, trace: Trace, span: Span, where: Loc, shelf: Shelf
+) -> Forecaster:
+    forecaster = shelf.model(content.find("models", model, folder, where))
     card = forecaster.card
     lacking = [name for name in card.features if name not in trace.kpis]
     if lacking:
@@ -213,9 +233,10 @@ def _load_model(model: str, folder: Path, trace: Trace, span: Span, where: Loc) 
 class _Assembly:
     """Puts a scenario together and collects the problems of everything that it names."""
 
-    def __init__(self, source: Source, path: Path) -> None:
+    def __init__(self, source: Source, path: Path, shelf: Shelf) -> None:
         self._source = source
         self._path = path
+        self._shelf = shelf
         self._folder = path.parent
         self._problems: list[Problem] = []
 
@@ -232,7 +253,8 @@ class _Assembly:
             member = self._try(spare)
             if member is not None:
                 fallback = PolicyChoice(member.source.name, (member,))
-        trace = self._try(partial(read_trace, spec.demand, self._folder, int(spec.tick), spec.seed))
+        read = self._shelf.trace
+        trace = self._try(partial(read, spec.demand, self._folder, int(spec.tick), spec.seed))
         self._stop_on_problems()
         assert trace is not None
         found = [choice for choice in choices if choice is not None]
@@ -306,7 +328,7 @@ class _Assembly:
         picked = where == PICKED
         folder = Path() if picked and content.is_path("policies", use) else self._folder
         place = where if picked or self._source.is_text(where) else (*where, "use")
-        source = load_policy(content.find("policies", use, folder, place))
+        source = self._shelf.policy(content.find("policies", use, folder, place))
         member = Member(source, parameters, first)
         member.make(where)
         return member
@@ -325,7 +347,7 @@ class _Assembly:
                         continue
                     named = [key for key, value in member.parameters.items() if value == model]
                     at = (*where, *named[:1])
-                    load = partial(_load_model, model, self._folder, trace, span, at)
+                    load = partial(_model, model, self._folder, trace, span, at, self._shelf)
                     forecaster = models.get(model) or self._try(load)
                     if forecaster is not None:
                         models[model] = forecaster

@@ -14,10 +14,9 @@ PACKAGE = ROOT / "twin"
 
 # In the order of a value's walk: a room imports from rooms before it, never from those after.
 ORDER = [
-    "errors", "units", "content", "scenario", "demand", "forecast", "policy", "checks", "load",
-    "engine",
-    "account", "results", "report", "runner", "conformance", "frontier", "evaluation",
-    "reproduction", "cli", "__main__",
+    "errors", "units", "content", "scenario", "demand", "forecast", "policy", "checks", "shelf",
+    "load", "engine", "account", "results", "report", "runner", "conformance", "frontier",
+    "evaluation", "reproduction", "batches", "cli", "__main__",
 ]  # fmt: skip
 
 # The results draw their figures when they are saved, and figures are drawn from results.
@@ -27,6 +26,7 @@ ONLY_IN = {
     "simpy": {"engine"},
     "onnxruntime": {"forecast"},
     "typer": {"cli"},
+    "distributed": {"batches"},
     "matplotlib": {"report", "frontier", "evaluation", "reproduction"},
     "pooch": {"demand"},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from pathlib import Path
@@ -96,7 +97,10 @@ class Source:
         label = f"--set:{key or text}"
         if not equals or not key:
             raise InputError(Problem(f"{label}: must be KEY=VALUE"))
-        value = _value(value_text, label)
+        self.assign(key, _value(value_text, label), label)
+
+    def assign(self, key: str, value: Any, label: str) -> None:
+        """Set the value at a dotted key; problems with it name `label` instead of a line."""
         loc: list[int | str] = []
         parent: Any = self.data
         *parents, last = key.split(".")
@@ -104,8 +108,14 @@ class Source:
             raise InputError(Problem(f"{label}: a key is empty"))
         for part in parents:
             parent = _step(parent, part, label, loc)
-        _assign(parent, last, value, label, loc)
+        _assign(parent, last, copy.deepcopy(value), label, loc)
         self._labels[tuple(loc)] = label
+
+    def copy(self) -> Source:
+        """Return the same values, which can be changed without changing these."""
+        other = Source(copy.deepcopy(self.data), self._lines, self.path)
+        other._labels = dict(self._labels)
+        return other
 
     def set(self, key: str, value: Any, label: str) -> None:
         """Replace a top-level key; problems with it name `label` instead of a line."""
