@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "run": "twin.runner",
+    "batch": "twin.batches.batch",
+    "Batch": "twin.batches.batch",
     "Result": "twin.results.result",
     "Scenario": "twin.load",
     "AdaptiveMargin": "twin.policy.margin",
@@ -34,6 +36,7 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
+    from twin.batches.batch import Batch, batch
     from twin.demand.trace import KPIS, Trace
     from twin.errors import InputError, RunError, TwinError
     from twin.load import Scenario
@@ -44,9 +47,9 @@ if TYPE_CHECKING:
     from twin.units import Duration, Margin, Percentile, Share, Window, seconds
 
 __all__ = [
-    "KPIS", "AdaptiveMargin", "Duration", "History", "InputError", "Margin", "Observation",
+    "KPIS", "AdaptiveMargin", "Batch", "Duration", "History", "InputError", "Margin", "Observation",
     "Percentile", "Policy", "Result", "RunError", "Scenario", "Share", "Trace", "TwinError",
-    "Window", "run", "seconds", "variant",
+    "Window", "batch", "run", "seconds", "variant",
 ]  # fmt: skip
 
 

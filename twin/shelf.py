@@ -12,8 +12,8 @@ from twin.policy.load import PolicySource
 from twin.policy.load import load as load_policy
 from twin.scenario.spec import DemandSpec
 
-TRACES = 4
-"""Traces kept at a time: a batch with many seeds makes one for each."""
+GENERATED = 4
+"""Generated traces kept at a time: a batch with many seeds makes one for each."""
 
 
 class Shelf:
@@ -25,20 +25,26 @@ class Shelf:
     def __init__(self, threads: int | None = None) -> None:
         """Keep models on `threads` cores each (default: all usable ones)."""
         self._threads = threads
-        self._traces: OrderedDict[tuple[str, Path, int, int], Trace] = OrderedDict()
+        self._read: dict[tuple[str, Path, int], Trace] = {}
+        self._generated: OrderedDict[tuple[str, int, int], Trace] = OrderedDict()
         self._models: dict[Path, Forecaster] = {}
         self._policies: dict[Path, PolicySource] = {}
 
     def trace(self, demand: DemandSpec, folder: Path, tick_s: int, seed: int) -> Trace:
         """Return the trace of a block `demand`, as :func:`twin.demand.read.read` does."""
-        read_by = demand.model_dump_json(exclude={"train"})
-        key = (read_by, folder, tick_s, seed if demand.source == "synthetic" else 0)
-        if key not in self._traces:
-            self._traces[key] = read_trace(demand, folder, tick_s, seed)
-            if len(self._traces) > TRACES:
-                self._traces.popitem(last=False)
-        self._traces.move_to_end(key)
-        return self._traces[key]
+        said = demand.model_dump_json(exclude={"train"})
+        if demand.source != "synthetic":
+            place = (said, folder, tick_s)
+            if place not in self._read:
+                self._read[place] = read_trace(demand, folder, tick_s, seed)
+            return self._read[place]
+        made_by = (said, tick_s, seed)
+        if made_by not in self._generated:
+            self._generated[made_by] = read_trace(demand, folder, tick_s, seed)
+            if len(self._generated) > GENERATED:
+                self._generated.popitem(last=False)
+        self._generated.move_to_end(made_by)
+        return self._generated[made_by]
 
     def model(self, path: Path) -> Forecaster:
         """Return the model at `path`. Raises InputError where it cannot be used."""

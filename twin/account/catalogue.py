@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class Metric(NamedTuple):
@@ -11,17 +11,24 @@ class Metric(NamedTuple):
     title: str
     unit: str
     meaning: str
+    better: Literal["lower", "higher", "neither"] = "lower"
 
 
 METRICS: dict[str, Metric] = {
-    "intervals": Metric("intervals", "", "intervals of the replay, missing ones included"),
-    "missing_intervals": Metric("missing", "", "intervals without a sample, left out of all else"),
+    "intervals": Metric(
+        "intervals", "", "intervals of the replay, missing ones included", "neither"
+    ),
+    "missing_intervals": Metric(
+        "missing", "", "intervals without a sample, left out of all else", "neither"
+    ),
     "mae": Metric("MAE", "Mbit/s", "mean absolute difference of request and demand"),
     "rmse": Metric("RMSE", "Mbit/s", "root of their mean squared difference"),
-    "efficiency_mean": Metric("efficiency, mean", "", "min(demand / allocation, 1)"),
-    "efficiency_median": Metric("efficiency, median", "", "min(demand / allocation, 1)"),
+    "efficiency_mean": Metric("efficiency, mean", "", "min(demand / allocation, 1)", "higher"),
+    "efficiency_median": Metric("efficiency, median", "", "min(demand / allocation, 1)", "higher"),
     "wastage_mean": Metric("wastage", "", "max((allocation - demand) / allocation, 0), mean"),
-    "utilization_mean": Metric("utilization", "", "demand / allocation, mean; may exceed 1"),
+    "utilization_mean": Metric(
+        "utilization", "", "demand / allocation, mean; may exceed 1", "neither"
+    ),
     "over_provisioning_mean_mbps": Metric(
         "over-provisioning", "Mbit/s", "max(allocation - demand, 0), mean"
     ),
@@ -29,7 +36,7 @@ METRICS: dict[str, Metric] = {
     "sla_violation_rate": Metric("violated", "share", "share of intervals with unmet demand"),
     "sla_violation_minutes": Metric("violated", "min", "time with unmet demand"),
     "unmet_mbit": Metric("unmet", "Mbit", "demand that was not served"),
-    "allocated_mean_mbps": Metric("allocated", "Mbit/s", "mean allocation"),
+    "allocated_mean_mbps": Metric("allocated", "Mbit/s", "mean allocation", "neither"),
     "infinite_utilization_intervals": Metric(
         "nothing allocated", "", "intervals with demand and no allocation, left out of utilization"
     ),
@@ -41,11 +48,12 @@ METRICS: dict[str, Metric] = {
         "error budget left",
         "%",
         "of the violated intervals that the SLA allows; below 0: overdrawn",
+        "higher",
     ),
     "burn_rate": Metric("burn rate", "", "violated share over the share that the SLA allows"),
     "allocation_changes": Metric("changes", "", "times that the allocation was changed"),
     "churn_mbps": Metric("churn", "Mbit/s", "sum of all changes of the allocation, up and down"),
-    "cost_efficiency": Metric("cost efficiency", "", "sum of demand / sum of allocation"),
+    "cost_efficiency": Metric("cost efficiency", "", "sum of demand / sum of allocation", "higher"),
     "p95_bill_mbps": Metric(
         "95th-percentile bill", "Mbit/s", "served traffic, the top 5 % of intervals dropped"
     ),

@@ -74,6 +74,41 @@ def run(
 
 
 @app.command()
+def batch(
+    sweep: Annotated[str, typer.Argument(help="A path.")],
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; default: one a core.")
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, such as tcp://...")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write; default out/NAME.")] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try runs again that failed before.")
+    ] = False,
+    retries: Annotated[
+        int | None, typer.Option(min=0, help="Tries again of a run whose worker died; default 3.")
+    ] = None,
+    status: Annotated[
+        bool, typer.Option("--status", help="Say how the batch stands; run nothing.")
+    ] = False,
+    show: Annotated[
+        str | None,
+        typer.Option(metavar="RUN_ID", help="Make one run again, with all its records."),
+    ] = None,
+) -> None:
+    """Run a sweep; the same command again resumes it."""
+    from twin.cli.batch import run_batch, show_run, show_status
+
+    if status:
+        show_status(sweep, out)
+    elif show is not None:
+        show_run(sweep, show, out)
+    else:
+        run_batch(sweep, workers, dask, out, retry_failed=retry_failed, retries=retries)
+
+
+@app.command()
 def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Scenarios to check.")],
 ) -> None:

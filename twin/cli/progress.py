@@ -4,41 +4,77 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
+
+from twin.units import format_duration
 
 _QUIET_S = 5.0
 """In a pipe nothing is said before this, and then a line each time it passes again."""
 
 
+class Show(Protocol):
+    """Takes the steps done, their number, and what else is to be said."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Show how far the work has come."""
+
+
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function that takes the steps done and their number."""
+def progress(what: str) -> Iterator[Show]:
+    """Give a function that shows how far the work has come."""
     if sys.stderr.isatty():
         with _bar(what) as show:
             yield show
     else:
-        yield _lines(what)
+        yield _Lines(what)
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+def _bar(what: str) -> Iterator[Show]:
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )  # fmt: skip
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    said = TextColumn("{task.fields[note]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    times = (TaskProgressColumn(show_speed=True), TimeRemainingColumn())
+    with Progress(*columns, *times, said, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, note="")
+
+        def show(done: int, total: int, note: str = "") -> None:
+            bar.update(task, completed=done, total=total, note=note)
+
+        yield show
 
 
-def _lines(what: str) -> Callable[[int, int], None]:
-    said = time.monotonic()
+class _Lines:
+    """A line now and then, with the rate since the first step that was seen."""
 
-    def show(done: int, total: int) -> None:
-        nonlocal said
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._began = self._said = time.monotonic()
+        self._first: int | None = None
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
         now = time.monotonic()
-        if now - said >= _QUIET_S:
-            said = now
-            print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
-
-    return show
+        if self._first is None:
+            self._first, self._began = done, now
+        if now - self._said < _QUIET_S:
+            return
+        self._said = now
+        parts = [f"{self._what}: {done} of {total}"]
+        if done > self._first and now > self._began:
+            rate = (done - self._first) / (now - self._began)
+            parts += [
+                f"{rate:.3g} a second",
+                f"{format_duration(round((total - done) / rate))} left",
+            ]
+        print(", ".join(parts + [note] * bool(note)), file=sys.stderr, flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, get_origin, get_type_hints
 
@@ -188,14 +189,20 @@ class Policy:
 
         Raises TypeError for a parameter without a default.
         """
-        fields: dict[str, Any] = {}
-        for name, hint in get_type_hints(cls, include_extras=True).items():
-            if name.startswith("_") or get_origin(hint) is ClassVar:
-                continue
-            if not hasattr(cls, name):
-                raise TypeError(f"parameter '{name}' needs a default")
-            # YAML knows lists alone, and strict checking takes no list for a tuple.
-            loose = Annotated[hint, Strict(False)] if get_origin(hint) is tuple else hint
-            fields[name] = (loose, getattr(cls, name))
-        config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
-        return create_model(cls.__name__, __config__=config, **fields)
+        # mypy takes the class for one of its instances, which need not be hashable.
+        return _parameters(cls)  # type: ignore[arg-type]
+
+
+@cache
+def _parameters(policy: type[Policy]) -> type[BaseModel]:
+    fields: dict[str, Any] = {}
+    for name, hint in get_type_hints(policy, include_extras=True).items():
+        if name.startswith("_") or get_origin(hint) is ClassVar:
+            continue
+        if not hasattr(policy, name):
+            raise TypeError(f"parameter '{name}' needs a default")
+        # YAML knows lists alone, and strict checking takes no list for a tuple.
+        loose = Annotated[hint, Strict(False)] if get_origin(hint) is tuple else hint
+        fields[name] = (loose, getattr(policy, name))
+    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+    return create_model(policy.__name__, __config__=config, **fields)

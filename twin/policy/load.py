@@ -26,8 +26,13 @@ class PolicySource:
 
     name: str
     path: Path
-    digest: str
+    code: bytes
     policy: type[Policy]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file's bytes."""
+        return hashlib.sha256(self.code).hexdigest()
 
     @property
     def summary(self) -> str:
@@ -66,15 +71,13 @@ class PolicySource:
         return InputError(Problem(f"{what}: {describe(error)}", file=self.path, line=line))
 
 
-def load(path: Path) -> PolicySource:
+def load(path: Path, code: bytes | None = None) -> PolicySource:
     """Return the one policy that the file at `path` defines.
 
+    `code` are the file's bytes where they have been read before, perhaps on another machine.
     Raises InputError where the file cannot be run or does not define exactly one policy.
     """
-    try:
-        code = path.read_bytes()
-    except OSError as error:
-        raise InputError(Problem(f"cannot be read: {error.strerror}", file=path)) from None
+    code = _bytes(path) if code is None else code
     digest = hashlib.sha256(code).hexdigest()
     # The same code in another folder is another policy: it may read files beside it.
     place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
@@ -91,7 +94,14 @@ def load(path: Path) -> PolicySource:
         what = f"a policy file defines one subclass of twin.Policy; this one defines: {names}"
         raise InputError(Problem(what, file=path))
     _check_parameters(found[0], path)
-    return PolicySource(path.stem, path, digest, found[0])
+    return PolicySource(path.stem, path, code, found[0])
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(Problem(f"cannot be read: {error.strerror}", file=path)) from None
 
 
 def _module(path: Path, code: bytes, name: str) -> ModuleType:

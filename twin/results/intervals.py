@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from twin.engine.recording import Recording
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+_ROWS_IN_GROUP = 1_000_000
 
 
 def interval_table(recording: Recording) -> pd.DataFrame:
@@ -32,6 +35,22 @@ def interval_batches(recording: Recording) -> Iterator[pa.Table]:
         for block in blocks(recording, lane):
             columns = _columns(lane.name, block, recording.tick_s)
             yield pa.table(columns, schema=schema)
+
+
+def write_intervals(recording: Recording, file: Path | BinaryIO) -> None:
+    """Write the table as Parquet, in memory that does not grow with it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(file, interval_schema(), compression="zstd") as writer:
+        waiting: list[pa.Table] = []
+        for table in interval_batches(recording):
+            waiting.append(table)
+            if sum(t.num_rows for t in waiting) >= _ROWS_IN_GROUP:
+                writer.write_table(pa.concat_tables(waiting))
+                waiting = []
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting))
 
 
 def interval_schema() -> pa.Schema:

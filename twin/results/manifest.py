@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -48,12 +49,18 @@ def manifest(
             name: _source(model.path, model.card.sha256, "models")
             for name, model in scenario.models.items()
         },
-        "versions": {"twin": twin.__version__, "python": platform.python_version()}
-        | {package: _version(package) for package in _PACKAGES},
+        "versions": versions(),
         "machine": platform.machine(),
         "wall_time_s": round(wall_time_s, 3),
         "files": list(files),
     }
+
+
+@cache
+def versions() -> dict[str, str | None]:
+    """Return the versions of all that decides a run's numbers."""
+    own = {"twin": twin.__version__, "python": platform.python_version()}
+    return own | {package: _version(package) for package in _PACKAGES}
 
 
 def _replay_starts(scenario: Scenario) -> str | None:

@@ -15,15 +15,13 @@ from twin.account.summary import Terms, summarise
 from twin.engine.recording import Recording
 from twin.load import Scenario
 from twin.results.folder import MANIFEST, check_free, staged
-from twin.results.intervals import interval_batches, interval_schema, interval_table
+from twin.results.intervals import interval_table, write_intervals
 from twin.results.manifest import manifest
 from twin.scenario.spec import SYNTHETIC_KEYS, link_specs
 from twin.units import format_duration
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_ROWS_IN_GROUP = 1_000_000
 
 
 class Result:
@@ -78,7 +76,7 @@ class Result:
             (stage / "scenario.yaml").write_text(resolved, encoding="utf-8")
             self.summary.to_csv(stage / "summary.csv", index=False, lineterminator="\n")
             self.events.to_csv(stage / "events.csv", index=False, lineterminator="\n")
-            self._write_intervals(stage / "intervals.parquet")
+            write_intervals(self.recording, stage / "intervals.parquet")
             if figures:
                 from twin.report.figures import draw
                 from twin.report.page import page
@@ -119,17 +117,3 @@ class Result:
             for member, resolved in turns
         ]
         return {"name": choice.name, "schedule": schedule}
-
-    def _write_intervals(self, path: Path) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        with pq.ParquetWriter(path, interval_schema(), compression="zstd") as writer:
-            waiting: list[pa.Table] = []
-            for table in interval_batches(self.recording):
-                waiting.append(table)
-                if sum(t.num_rows for t in waiting) >= _ROWS_IN_GROUP:
-                    writer.write_table(pa.concat_tables(waiting))
-                    waiting = []
-            if waiting:
-                writer.write_table(pa.concat_tables(waiting))

@@ -1,0 +1,1 @@
+"""Batches: many runs of one scenario, that finish, resume and compare."""

@@ -1,0 +1,190 @@
+"""One call from a sweep to its tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from twin.batches.comparisons import comparison_frame
+from twin.batches.execute import Crew, Execution, Progress, Run
+from twin.batches.executors import local
+from twin.batches.folder import COMPARISONS, INTERVALS, MANIFEST, RUNS, held, put, put_json, swept
+from twin.batches.journal import FILE as JOURNAL
+from twin.batches.journal import FileJournal, Journal, MemoryJournal
+from twin.batches.plan import Plan, plan
+from twin.batches.standing import manifest, standing
+from twin.batches.stopping import wanted
+from twin.batches.tables import run_frame, run_schema, run_tables
+from twin.errors import InputError, Problem
+from twin.units import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RETRIES = 3
+"""Times that a run is tried again after its worker died."""
+
+
+class Batch:
+    """What a batch has found. Tables are made when first asked for."""
+
+    def __init__(
+        self, plan: Plan, journal: Journal, folder: Path | None, progress: Progress
+    ) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.progress = progress
+        self._journal = journal
+
+    def __repr__(self) -> str:
+        done, failed = self.progress.done, self.progress.failed
+        return f"<Batch {self.plan.spec.name}: {counted(done, 'run')}, {failed} failed>"
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """A row for each run and policy: the varied keys, the seed, the metrics over all links."""
+        return run_frame(self.plan, self._journal)
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """The paired differences of each policy to the first, at each point and of each metric."""
+        return comparison_frame(self.plan, self._journal)
+
+
+def batch(
+    sweep: str | Path | dict[str, Any] | Plan,
+    *,
+    out: str | Path | None = None,
+    executor: Executor | None = None,
+    workers: int = 1,
+    chunks: int | None = None,
+    retry_failed: bool = False,
+    retries: int = RETRIES,
+    progress: Callable[[Progress], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Batch:
+    """Run all runs of a sweep that are not there yet, and return what all of them found.
+
+    `sweep` is a file, or a dict of what such a file holds. With `out` every finished run is kept
+    in that folder at once, and the same call goes on where it was left; without it nothing is
+    written. Work is done by `executor`, which stays the caller's (of processes or of a Dask client,
+    `client.get_executor(pure=False)`), with `chunks` handed to it at a time; without one by
+    `workers` processes, or here where that is 1. A worker that dies costs its chunk, which is tried
+    again `retries` times; `retry_failed` tries runs again that had failed before. `progress` is
+    called as runs finish, `say` with what is found in the folder.
+
+    Raises InputError for what cannot be used and RunError where the batch cannot go on. A run
+    that fails is a row.
+    """
+    planned = sweep if isinstance(sweep, Plan) else plan(sweep)
+    folder = None if out is None else Path(out)
+    if planned.spec.intervals and folder is None:
+        raise InputError(Problem("'intervals' needs a folder to be kept in", ("intervals",)))
+    with held(folder) if folder is not None else nullcontext():
+        work = _Work(planned, folder, say or (lambda _: None))
+        own = local(workers) if executor is None else executor
+        crew = Crew(own, chunks or (workers if executor is None else 2 * _cores()), retries)
+        stopped = True
+        try:
+            work.run(crew, progress or (lambda _: None), again=retry_failed)
+            stopped = False
+        finally:
+            for future in crew.pending:
+                future.cancel()
+            if executor is None:
+                own.shutdown(wait=not stopped, cancel_futures=True)
+        return work.finish("complete")
+
+
+class _Work:
+    """A batch from its folder as it was found to its tables."""
+
+    def __init__(self, plan: Plan, folder: Path | None, say: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._progress = Progress()
+        self._journal: Journal = MemoryJournal()
+        if folder is not None:
+            self._journal = journal = FileJournal(folder / JOURNAL)
+            for told in [*swept(folder), *journal.damaged, *standing(plan, journal, folder)]:
+                say(told)
+            self._put_manifest("running")
+
+    def run(self, crew: Crew, show: Callable[[Progress], None], *, again: bool) -> None:
+        """Run what is missing, round by round; `again` counts what failed as missing once."""
+        if self._plan.spec.intervals:
+            crew.keep_intervals = self._keep_intervals
+        try:
+            while missing := self._missing(again):
+                Execution(self._plan, self._journal, crew, self._progress, show).run(missing)
+                again = False
+        except KeyboardInterrupt:
+            self.finish("stopped")
+            raise
+
+    def finish(self, status: str) -> Batch:
+        """Write the tables, where there is a folder, and return what was found."""
+        found = Batch(self._plan, self._journal, self._folder, self._progress)
+        if self._folder is not None:
+            put(self._folder / RUNS, self._write_runs)
+            text = found.comparisons.to_csv(index=False, lineterminator="\n")
+            put(self._folder / COMPARISONS, lambda stream: stream.write(text.encode()))
+            self._put_manifest(status)
+        return found
+
+    def _missing(self, again: bool) -> list[Run]:
+        """Return the runs that are wanted and not there, and count those that are.
+
+        All points' first replications come first: those of one seed share what is generated.
+        """
+        progress, missing = self._progress, []
+        progress.total = progress.done = progress.failed = 0
+        counts = [wanted(self._plan, self._journal, point) for point in self._plan.points]
+        for replication in range(max(counts)):
+            for point, count in zip(self._plan.points, counts, strict=True):
+                if replication >= count:
+                    continue
+                progress.total += 1
+                status = self._status(self._plan.run_id(point, replication))
+                if status is None or (again and status == "failed"):
+                    missing.append((point, replication))
+                else:
+                    progress.done += 1
+                    progress.failed += status == "failed"
+        return missing
+
+    def _status(self, run_id: str) -> str | None:
+        status = self._journal.status(run_id)
+        kept = self._intervals_of(run_id)
+        lacks = status == "done" and kept is not None and not kept.is_file()
+        return None if lacks else status
+
+    def _intervals_of(self, run_id: str) -> Path | None:
+        if not self._plan.spec.intervals or self._folder is None:
+            return None
+        return self._folder / INTERVALS / f"{run_id}.parquet"
+
+    def _keep_intervals(self, run_id: str, table: bytes) -> None:
+        path = self._intervals_of(run_id)
+        if path is not None:
+            put(path, lambda stream: stream.write(table))
+
+    def _write_runs(self, stream: BinaryIO) -> None:
+        import pyarrow.parquet as pq
+
+        with pq.ParquetWriter(stream, run_schema(self._plan), compression="zstd") as writer:
+            for table in run_tables(self._plan, self._journal):
+                writer.write_table(table)
+
+    def _put_manifest(self, status: str) -> None:
+        if self._folder is not None:
+            put_json(self._folder / MANIFEST, manifest(self._plan, self._folder, status))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

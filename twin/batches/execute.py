@@ -1,0 +1,170 @@
+"""Runs what is missing: chunks go out to workers, and what comes back is kept at once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field
+from typing import Final
+
+from twin.batches.executors import lost
+from twin.batches.identity import seed_of
+from twin.batches.journal import Journal
+from twin.batches.plan import Plan, PlannedPoint
+from twin.batches.worker import (
+    Chunk,
+    OtherVersionsError,
+    Outcome,
+    ParcelMissingError,
+    Task,
+    run_chunk,
+)
+from twin.errors import RunError
+from twin.results.manifest import versions
+
+_CHUNK_S: Final = 0.5
+"""Work in a chunk: much more than its way to a worker takes, and not much to lose with one."""
+_LARGEST: Final = 50
+
+Run = tuple[PlannedPoint, int]
+"""A point and the number of a replication of it."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a batch has come."""
+
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+
+
+@dataclass(slots=True)
+class Crew:
+    """Who runs a batch, and how much is asked of them."""
+
+    executor: Executor
+    chunks: int
+    """Chunks that are out at a time."""
+    retries: int
+    """Times that a run is tried again after its worker died."""
+    keep_intervals: Callable[[str, bytes], None] | None = None
+    """Takes a run's id and its interval table, where they are wanted."""
+    pending: dict[Future[list[Outcome]], list[Run]] = field(default_factory=dict)
+
+
+class Execution:
+    """One batch at work."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Journal,
+        crew: Crew,
+        progress: Progress,
+        show: Callable[[Progress], None],
+    ) -> None:
+        self._plan = plan
+        self._journal = journal
+        self._crew = crew
+        self._show = show
+        self._progress = progress
+        self._digest, self._parcel = plan.parcel.sealed()
+        self._deaths: dict[str, int] = {}
+        self._again: deque[list[Run]] = deque()
+        self._seconds, self._timed = 0.0, 0
+
+    def run(self, runs: Iterable[Run]) -> None:
+        """Run all `runs`; each is in the journal once it is counted.
+
+        Raises RunError where the workers cannot work at all. What is done stays in the journal
+        whatever happens.
+        """
+        waiting = iter(runs)
+        pending = self._crew.pending
+        while True:
+            while len(pending) < self._crew.chunks:
+                chunk = self._next(waiting)
+                if not chunk:
+                    break
+                self._submit(chunk)
+            if not pending:
+                return
+            done, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._take(future, pending.pop(future))
+
+    def _next(self, waiting: Iterator[Run]) -> list[Run]:
+        if self._again:
+            return self._again.popleft()
+        chunk: list[Run] = []
+        for run in waiting:
+            chunk.append(run)
+            if len(chunk) >= self._chunk_size():
+                break
+        return chunk
+
+    def _chunk_size(self) -> int:
+        if not self._timed:
+            return 1
+        left = self._progress.total - self._progress.done
+        fair = left // (4 * self._crew.chunks)
+        each = self._seconds / self._timed
+        return max(1, min(int(_CHUNK_S / max(each, 1e-6)), fair, _LARGEST))
+
+    def _submit(self, runs: list[Run], parcel: bytes | None = None) -> None:
+        points = {point.number: point.packed for point, _ in runs}
+        tasks = tuple(
+            Task(self._plan.run_id(point, r), point.number, seed_of(self._plan.seed, r))
+            for point, r in runs
+        )
+        chunk = Chunk(points, tasks, self._crew.keep_intervals is not None)
+        submit = self._crew.executor.submit
+        future = submit(run_chunk, self._digest, chunk, versions(), parcel)
+        self._crew.pending[future] = runs
+
+    def _take(self, future: Future[list[Outcome]], runs: list[Run]) -> None:
+        try:
+            outcomes = future.result()
+        except ParcelMissingError:
+            self._submit(runs, self._parcel)
+            return
+        except OtherVersionsError as error:
+            raise RunError(f"{error}: install the same everywhere") from None
+        except BaseException as error:
+            if not lost(error):
+                raise
+            self._retry(runs)
+            return
+        self._keep(outcomes)
+
+    def _retry(self, runs: list[Run]) -> None:
+        """Try the runs of a worker that died again, each by itself: one of them may be why."""
+        given_up = []
+        for run in runs:
+            run_id = self._plan.run_id(*run)
+            self._deaths[run_id] = self._deaths.get(run_id, 0) + 1
+            if self._deaths[run_id] <= self._crew.retries:
+                self._again.append([run])
+                continue
+            error = f"its worker died {self._deaths[run_id]} times"
+            given_up.append(Outcome(run_id, None, error))
+        if given_up:
+            self._keep(given_up)
+
+    def _keep(self, outcomes: list[Outcome]) -> None:
+        if self._crew.keep_intervals is not None:
+            for outcome in outcomes:
+                if outcome.intervals is not None:
+                    self._crew.keep_intervals(outcome.run_id, outcome.intervals)
+        try:
+            self._journal.append(outcomes)
+        except OSError as error:
+            what = f"the journal cannot be written: {error.strerror}"
+            raise RunError(f"{what}; what it holds is kept, and the same command goes on") from None
+        self._seconds += sum(outcome.wall_s for outcome in outcomes)
+        self._timed += len(outcomes)
+        self._progress.done += len(outcomes)
+        self._progress.failed += sum(outcome.rows is None for outcome in outcomes)
+        self._show(self._progress)

@@ -1,0 +1,117 @@
+"""Where chunks are run: in this process, in worker processes, or on a Dask cluster.
+
+All are executors of the standard library's kind, so that a caller's own serves as well.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from twin.batches import worker
+from twin.errors import InputError, Problem, RunError
+
+
+class InProcess(Executor):
+    """Runs each call at once, here."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Return a future that is done."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
+        """Let go of what the calls kept in this process."""
+        worker.forget()
+
+
+class Workers(Executor):
+    """Worker processes that fail one by one.
+
+    A pool of the standard library breaks as a whole when one of its processes is killed. So each
+    worker is a pool of its own, which is replaced when it breaks.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._pools: list[ProcessPoolExecutor | None] = [None] * count
+        self._busy: list[Future[Any] | None] = [None] * count
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Give a call to a free worker; no more calls are submitted than there are workers."""
+        slot = next(i for i, call in enumerate(self._busy) if call is None or call.done())
+        try:
+            future = self._pool(slot).submit(fn, *args, **kwargs)
+        except BrokenExecutor:
+            self._pools[slot] = None
+            future = self._pool(slot).submit(fn, *args, **kwargs)
+        self._busy[slot] = future
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Stop all workers, at once where `wait` is false."""
+        for pool in self._pools:
+            if pool is None:
+                continue
+            if not wait:
+                for process in (pool._processes or {}).values():
+                    process.kill()
+            pool.shutdown(wait, cancel_futures=cancel_futures)
+
+    def _pool(self, slot: int) -> ProcessPoolExecutor:
+        pool = self._pools[slot]
+        if pool is None:
+            # A forked process would hold the locks, threads and files of this one.
+            spawn = multiprocessing.get_context("spawn")
+            pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=worker.start)
+            self._pools[slot] = pool
+        return pool
+
+
+def local(workers: int) -> Executor:
+    """Return an executor on this machine."""
+    return InProcess() if workers == 1 else Workers(workers)
+
+
+@contextmanager
+def dask(address: str) -> Iterator[tuple[Executor, int]]:
+    """Give an executor on the Dask scheduler at `address`, and the chunks it takes at a time.
+
+    Raises InputError where Dask is not installed or nothing answers there, and RunError where
+    the scheduler has no worker.
+    """
+    try:
+        import distributed
+    except ImportError:
+        remedy = "install 'twin[dask]'"
+        raise InputError(Problem("--dask: Dask is not installed", suggestion=remedy)) from None
+    connect: Any = distributed.Client
+    try:
+        client = connect(address, timeout="10s", set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        what = f"--dask: no scheduler answers at '{address}': {type(error).__name__}"
+        remedy = "start one with 'dask scheduler'"
+        raise InputError(Problem(what, suggestion=remedy)) from None
+    try:
+        threads = sum(client.nthreads().values())
+        if not threads:
+            raise RunError(f"the Dask scheduler at {address} has no workers")
+        # Pure calls would be answered from memory, which keeps what failed.
+        yield client.get_executor(pure=False), 2 * threads
+    finally:
+        client.close(timeout=5)
+
+
+def lost(error: BaseException) -> bool:
+    """Return whether a chunk failed because its worker died, rather than by itself."""
+    if isinstance(error, BrokenExecutor | CancelledError):
+        return True
+    # Dask's own exceptions, by name, since it may not be installed.
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"KilledWorker", "FutureCancelledError", "CommClosedError"})

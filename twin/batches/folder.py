@@ -1,0 +1,120 @@
+"""A batch's folder: whose it is, who works in it, and files that are whole or not there."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from twin.errors import InputError, Problem, RunError
+
+MANIFEST: Final = "batch.json"
+"""What the folder holds; it is written first, so that a folder with it is a batch's."""
+RUNS: Final = "runs.parquet"
+COMPARISONS: Final = "comparisons.csv"
+INTERVALS: Final = "intervals"
+"""Folder of the interval tables, one file for each run."""
+_LOCK: Final = ".lock"
+
+
+def check_batch(folder: Path) -> None:
+    """Raise InputError where `folder` holds no batch."""
+    if not (folder / MANIFEST).is_file():
+        what = "holds no batch" if folder.is_dir() else "no such folder"
+        raise InputError(Problem(what, file=folder, suggestion="'twin batch SWEEP' makes one"))
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the folder of a batch, made if need be, against any other batch.
+
+    The lock is the operating system's and dies with the process. Raises InputError where another
+    batch works in the folder, where it holds anything else, or cannot be written to.
+    """
+    try:
+        _check_ours(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / _LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                remedy = "wait for it, or choose another folder"
+                what = "--out: another batch is at work there"
+                raise InputError(Problem(what, file=folder, suggestion=remedy)) from None
+            yield
+    except PermissionError as error:
+        raise _unwritable(folder, error) from None
+    except OSError as error:
+        if error.filename is None or Path(error.filename).parent != folder:
+            raise
+        raise _unwritable(folder, error) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(Problem(f"--out: cannot be written: {error.strerror}", file=folder))
+
+
+def _check_ours(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(Problem("--out: is a file, not a folder", file=folder))
+    if not folder.is_dir() or (folder / MANIFEST).exists():
+        return
+    if any(path.name != _LOCK for path in folder.iterdir()):
+        what, remedy = "--out: holds something that is no batch", "choose another folder"
+        raise InputError(Problem(what, file=folder, suggestion=remedy))
+
+
+def swept(folder: Path) -> list[str]:
+    """Remove files that were being written when a batch died; return a sentence for each."""
+    told = []
+    for pattern in (f".{MANIFEST}-*", f".{RUNS}-*", f".{COMPARISONS}-*", f"{INTERVALS}/.*-*"):
+        for file in sorted(folder.glob(pattern)):
+            file.unlink(missing_ok=True)
+            told.append(f"{file}: was half written: removed")
+    return told
+
+
+def at_work(folder: Path) -> bool:
+    """Return whether a batch is at work in the folder."""
+    try:
+        with (folder / _LOCK).open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def put(file: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file whole or not at all. Raises RunError where there is no room for it."""
+    try:
+        file.parent.mkdir(exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+    except OSError as error:
+        raise RunError(f"{file}: cannot be written: {error.strerror}") from None
+    try:
+        with open(handle, "wb") as stream:  # noqa: PTH123
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        # The umask decides who may read it; mkstemp makes it private.
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod(0o666 & ~mask)
+        Path(name).replace(file)
+    except OSError as error:
+        raise RunError(f"{file}: cannot be written: {error.strerror}") from None
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def put_json(file: Path, facts: dict[str, Any]) -> None:
+    """Write facts as JSON, whole or not at all."""
+    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+    put(file, lambda stream: stream.write(text.encode()))

@@ -1,0 +1,139 @@
+"""What the runs of a batch share, in a form that travels to any process or machine.
+
+A scenario is packed without its trace, models and policies' code: in their place stand names, and
+what they name goes once into the parcel, which a worker unpacks once. Files travel as their
+content, so that a worker needs no file system in common with who sent it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import tempfile
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from twin.demand.trace import Trace
+from twin.forecast.card import card_path
+from twin.forecast.forecaster import Forecaster
+from twin.load import Scenario
+from twin.policy.load import PolicySource
+from twin.policy.load import load as load_policy
+from twin.shelf import Shelf
+
+Name = tuple[str, int]
+"""Kind and number of what was left out of a packed scenario."""
+
+THREADS: Final = 1
+"""Cores of a model in a worker: there are as many workers as cores."""
+
+
+class Parcel:
+    """The traces, models and policies that packed scenarios name; grows as they are packed."""
+
+    def __init__(self) -> None:
+        self._contents: dict[Name, Any] = {}
+        self._names: dict[int, tuple[Any, Name]] = {}
+
+    def pack(self, scenario: Scenario) -> bytes:
+        """Return the scenario without what it shares with others, which is added to the parcel."""
+        stream = io.BytesIO()
+        # A generated trace is another one for each seed, and is made where it is replayed.
+        generated = scenario.spec.demand.source == "synthetic"
+        _Packer(stream, self, scenario.trace if generated else None).dump(scenario)
+        return zlib.compress(stream.getvalue(), 1)
+
+    def name(self, value: Trace | Forecaster | PolicySource) -> Name:
+        """Return the name of something that is shared."""
+        if id(value) not in self._names:
+            kind, content = _content(value)
+            name = (kind, len(self._names))
+            self._contents[name] = content
+            # It is kept, so that no other thing gets its identity.
+            self._names[id(value)] = (value, name)
+        return self._names[id(value)][1]
+
+    def sealed(self) -> tuple[str, bytes]:
+        """Return the digest of the parcel and its bytes."""
+        data = pickle.dumps(self._contents, protocol=pickle.HIGHEST_PROTOCOL)
+        return hashlib.sha256(data).hexdigest(), data
+
+
+class Unpacked:
+    """A parcel on a worker: shared things made when first asked for, and once."""
+
+    def __init__(self, data: bytes) -> None:
+        self._contents: dict[Name, Any] = pickle.loads(data)
+        self._made: dict[Name, Any] = {}
+        # Models are read from files, which lie here as long as this does.
+        self._folder = tempfile.TemporaryDirectory(prefix="twin-models-")
+
+    def scenario(self, packed: bytes) -> Scenario:
+        """Return a packed scenario, whole again but for a generated trace."""
+        scenario: Scenario = _Unpacker(io.BytesIO(zlib.decompress(packed)), self.made).load()
+        return scenario
+
+    def made(self, name: Name | None) -> Any:
+        """Return what a name stands for; None for a generated trace."""
+        if name is None:
+            return None
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def _make(self, name: Name) -> Any:
+        kind, number = name
+        content = self._contents[name]
+        if kind == "trace":
+            return Trace(*content)
+        if kind == "policy":
+            return load_policy(*content)
+        file, model, card = content
+        path = Path(self._folder.name) / f"{number}.onnx"
+        path.write_bytes(model)
+        card_path(path).write_bytes(card)
+        return replace(Forecaster.load(path, THREADS), path=file)
+
+
+def seeded(scenario: Scenario, seed: int, shelf: Shelf) -> Scenario:
+    """Return an unpacked scenario under a seed, with the trace that this generates."""
+    spec = scenario.spec.model_copy(update={"seed": seed})
+    if spec.demand.source != "synthetic":
+        return replace(scenario, spec=spec)
+    trace = shelf.trace(spec.demand, scenario.folder, int(spec.tick), seed)
+    return replace(scenario, spec=spec, trace=trace)
+
+
+class _Packer(pickle.Pickler):
+    def __init__(self, stream: io.BytesIO, parcel: Parcel, left_out: Trace | None) -> None:
+        super().__init__(stream, protocol=pickle.HIGHEST_PROTOCOL)
+        self._parcel = parcel
+        self._left_out = left_out
+
+    def persistent_id(self, value: Any) -> tuple[Name | None] | None:
+        if not isinstance(value, Trace | Forecaster | PolicySource):
+            return None
+        return (None,) if value is self._left_out else (self._parcel.name(value),)
+
+
+class _Unpacker(pickle.Unpickler):
+    def __init__(self, stream: io.BytesIO, made: Callable[[Name | None], Any]) -> None:
+        super().__init__(stream)
+        self._made = made
+
+    def persistent_load(self, found: tuple[Name | None]) -> Any:
+        return self._made(found[0])
+
+
+def _content(value: Trace | Forecaster | PolicySource) -> tuple[str, Any]:
+    if isinstance(value, PolicySource):
+        return "policy", (value.path, value.code)
+    if isinstance(value, Forecaster):
+        card = card_path(value.path)
+        return "model", (value.path, value.path.read_bytes(), card.read_bytes())
+    fields = (value.links, dict(value.kpis), value.tick_s, value.starts, value.origin)
+    return "trace", (*fields, value.digest, value.repairs)

@@ -1,0 +1,277 @@
+"""The plan of a batch: every run, checked before the first one starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from twin import content
+from twin.batches.identity import point_digest, run_id, seed_of
+from twin.batches.parcel import Parcel
+from twin.batches.points import Point, points_of
+from twin.batches.spec import BLOCKS, MOST_RUNS, SweepSpec
+from twin.errors import InputError, Loc, Problem, dotted
+from twin.load import MOST_PROBLEMS, Asked, Scenario, read_source
+from twin.scenario import source as yaml_source
+from twin.scenario.check import problems_of
+from twin.scenario.source import Source
+from twin.shelf import Shelf
+from twin.units import counted
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPoint:
+    """One point of a sweep, checked."""
+
+    number: int
+    keys: Point
+    """The value of each varied key; keys that it leaves as they are are absent."""
+    digest: str
+    packed: bytes
+    """The scenario at this point, without its trace, models and policies' code."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All points of a sweep, and the runs that they stand for."""
+
+    spec: SweepSpec
+    scenario: Scenario
+    """The first point."""
+    points: tuple[PlannedPoint, ...]
+    parcel: Parcel
+    random: bool
+    """Whether a replication differs from the next."""
+
+    @property
+    def seed(self) -> int:
+        """The scenario's own seed."""
+        return self.scenario.spec.seed
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Names of the policies, in the scenario's order; differences are to the first."""
+        return tuple(choice.name for choice in self.scenario.policies)
+
+    def run_id(self, point: PlannedPoint, replication: int) -> str:
+        """Return the id of a run."""
+        return run_id(point.digest, seed_of(self.seed, replication))
+
+    def ids(self) -> Iterator[str]:
+        """Yield the ids of all runs that the sweep may hold, in the order of its tables."""
+        for point in self.points:
+            for replication in range(self.spec.replications):
+                yield self.run_id(point, replication)
+
+    @cached_property
+    def texts(self) -> frozenset[str]:
+        """Varied keys whose values are no numbers throughout: tables show them as text."""
+        return frozenset(
+            key
+            for key in self.spec.keys
+            if len({_kind(point.keys[key]) for point in self.points if key in point.keys}) > 1
+            or any(_kind(p.keys[key]) is str for p in self.points if key in p.keys)
+        )
+
+    @property
+    def size(self) -> int:
+        """Number of runs, the most there can be where replications end early."""
+        return len(self.points) * self.spec.replications
+
+    def told(self) -> str:
+        """Return in a sentence what the batch holds."""
+        most = "up to " if self.spec.until else ""
+        return (
+            f"{self.spec.name}: {counted(len(self.points), 'point')} x {most}"
+            f"{counted(self.spec.replications, 'replication')} = {most}{counted(self.size, 'run')} "
+            f"of {counted(len(self.policies), 'policy')}"
+        )
+
+
+def plan(sweep: str | Path | dict[str, Any]) -> Plan:
+    """Return the plan of a sweep, a file or what such a file would hold.
+
+    Everything is checked: every point's scenario, its trace, policies and models. Raises
+    InputError with every problem found.
+    """
+    source = _source(sweep)
+    spec = _parse(source)
+    return _Planner(source, spec).plan()
+
+
+def _source(sweep: str | Path | dict[str, Any]) -> Source:
+    if isinstance(sweep, dict):
+        return Source({"name": "batch", **sweep}, {}, None)
+    path = Path(sweep)
+    if not content.is_file(path):
+        what = "is a folder, not a sweep" if content.is_folder(path) else "no such file"
+        raise InputError(Problem(what, file=path))
+    source = yaml_source.read(path)
+    source.data.setdefault("name", path.stem)
+    return source
+
+
+def _parse(source: Source) -> SweepSpec:
+    try:
+        spec = SweepSpec.model_validate(source.data)
+    except ValidationError as error:
+        problems = problems_of(error, known=BLOCKS)
+        raise InputError([source.place(problem) for problem in problems]) from None
+    repeated = [
+        Problem(f"{value} is there twice", ("grid", key, i))
+        for key, values in spec.grid.items()
+        for i, value in enumerate(values)
+        if value in values[:i]
+    ]
+    if repeated:
+        raise InputError([source.place(problem) for problem in repeated])
+    return spec
+
+
+class _Planner:
+    """Changes the scenario into each point's, and collects what is wrong with any of them."""
+
+    def __init__(self, source: Source, spec: SweepSpec) -> None:
+        self._source = source
+        self._spec = spec
+        self._shelf = Shelf()
+        self._parcel = Parcel()
+        self._problems: dict[str, Problem] = {}
+
+    def plan(self) -> Plan:
+        path, base = self._scenario_source()
+        asked = Asked(policies=self._policies())
+        for key, value in self._spec.set.items():
+            base.assign(key, value, self._label(("set", key)))
+        drawn = points_of(self._spec)
+        self._check_size(len(drawn))
+        points: dict[str, PlannedPoint] = {}
+        first: Scenario | None = None
+        random = False
+        for values, places in drawn:
+            scenario = self._scenario(base, path, asked, values, places)
+            if scenario is None:
+                continue
+            first = first or scenario
+            random = random or _random(scenario)
+            digest = point_digest(scenario)
+            if digest in points:
+                self._say_same(points[digest], values, places)
+                continue
+            packed = self._parcel.pack(scenario)
+            points[digest] = PlannedPoint(len(points), values, digest, packed)
+        if self._problems:
+            raise InputError(self._problems.values())
+        assert first is not None
+        self._check_until(first)
+        return Plan(self._spec, first, tuple(points.values()), self._parcel, random)
+
+    def _scenario_source(self) -> tuple[Path, Source]:
+        named = self._spec.scenario
+        if content.is_path("scenarios", named) and self._source.path is not None:
+            named = os.path.relpath(self._source.path.parent / named)
+            named = named if content.is_path("scenarios", named) else f"./{named}"
+        try:
+            return read_source(named)
+        except InputError as error:
+            if any(problem.file is not None for problem in error.problems) and content.is_file(
+                Path(named)
+            ):
+                raise
+            raise InputError(
+                self._source.place(
+                    Problem(problem.what, ("scenario",), suggestion=problem.suggestion)
+                )
+                for problem in error.problems
+            ) from None
+
+    def _policies(self) -> tuple[str, ...] | None:
+        """Return the policies that are picked; a path is relative to the sweep's file."""
+        picks = self._spec.policies
+        if picks is None or self._source.path is None:
+            return picks
+        beside = self._source.path.parent
+        return tuple(
+            str((beside / pick).resolve()) if content.is_path("policies", pick) else pick
+            for pick in picks
+        )
+
+    def _scenario(
+        self, base: Source, path: Path, asked: Asked, values: Point, places: dict[str, Loc]
+    ) -> Scenario | None:
+        source = base.copy()
+        try:
+            for key, value in values.items():
+                source.assign(key, value, self._label(places[key]))
+            return Scenario.of(source, path, asked, self._shelf)
+        except InputError as error:
+            for problem in error.problems:
+                self._problems.setdefault(str(problem), problem)
+            if len(self._problems) >= MOST_PROBLEMS:
+                raise InputError(self._problems.values()) from None
+            return None
+
+    def _label(self, place: Loc) -> str:
+        return str(self._source.place(Problem("", place))).rstrip(": ") or dotted(place)
+
+    def _say_same(self, other: PlannedPoint, values: Point, places: dict[str, Loc]) -> None:
+        # What is drawn may well repeat; what is written should not.
+        if self._spec.random or self._spec.latin_hypercube:
+            return
+        what = f"{_shown(values)} and {_shown(other.keys)} are the same run"
+        problem = self._source.place(Problem(what, next(iter(places.values()))))
+        self._problems.setdefault(str(problem), problem)
+
+    def _check_size(self, points: int) -> None:
+        runs = points * self._spec.replications
+        if runs > MOST_RUNS:
+            what = f"{runs} runs are more than the {MOST_RUNS} that a batch may hold"
+            raise InputError(self._source.place(Problem(what, ("replications",))))
+
+    def _check_until(self, scenario: Scenario) -> None:
+        until = self._spec.until
+        if until is None:
+            return
+        names = [choice.name for choice in scenario.policies]
+        what = ""
+        where: Loc = ("until", "policy")
+        if until.policy is not None and until.policy not in names:
+            what = f"no policy '{until.policy}' in the scenario"
+        elif until.difference and until.policy == names[0]:
+            what = f"'{names[0]}' is what differences are to"
+        elif self._spec.replications <= until.block:
+            where = ("replications",)
+            what = f"must be more than the {until.block} of 'until.block', since it is the cap"
+        if what:
+            raise InputError(self._source.place(Problem(what, where)))
+
+
+def _random(scenario: Scenario) -> bool:
+    links = scenario.spec.links.values()
+    varied = any(link.lead_time.low < link.lead_time.high for link in links)
+    return varied or scenario.spec.demand.source == "synthetic"
+
+
+def _kind(value: Any) -> type:
+    if isinstance(value, bool):
+        return bool
+    return float if isinstance(value, int | float) else str
+
+
+def _shown(values: Point) -> str:
+    return ", ".join(f"{key}={value}" for key, value in values.items()) or "the scenario as it is"
+
+
+def pick(ids: Sequence[str], prefix: str) -> str:
+    """Return the id that begins with `prefix`. Raises InputError where none or several do."""
+    found = [each for each in ids if each.startswith(prefix)]
+    if len(found) == 1:
+        return found[0]
+    what = f"--show: no run '{prefix}'" if not found else f"--show: '{prefix}' begins several runs"
+    raise InputError(Problem(what, suggestion="the column run_id of runs.parquet has them"))

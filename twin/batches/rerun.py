@@ -1,0 +1,35 @@
+"""One run of a batch again, with all its records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from twin.batches.identity import seed_of
+from twin.batches.journal import FILE, FileJournal
+from twin.batches.parcel import Unpacked, seeded
+from twin.batches.plan import Plan
+from twin.batches.worker import pooled
+from twin.results.result import Result
+from twin.runner import run
+from twin.shelf import Shelf
+
+
+def rerun(plan: Plan, run_id: str) -> Result:
+    """Make a run of the plan again, as a worker made it. Raises RunError as it did."""
+    place = next(i for i, each in enumerate(plan.ids()) if each == run_id)
+    number, replication = divmod(place, plan.spec.replications)
+    _, parcel = plan.parcel.sealed()
+    scenario = Unpacked(parcel).scenario(plan.points[number].packed)
+    with threadpool_limits(1):
+        return run(seeded(scenario, seed_of(plan.seed, replication), Shelf()))
+
+
+def agrees(result: Result, run_id: str, folder: Path) -> bool:
+    """Return whether a result has the numbers that the batch in `folder` has of the run, if any."""
+    journal = FileJournal(folder / FILE)
+    if journal.status(run_id) is None:
+        return True
+    rows: list[list[float | int | None]] | None = journal.read(run_id)["rows"]
+    return rows == pooled(result)

@@ -1,0 +1,168 @@
+"""The sweep language: which runs a batch holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from twin.account.summary import COLUMNS
+from twin.errors import did_you_mean, show
+from twin.scenario.spec import Integer, Name, Number, Strict
+from twin.units import duration, share
+
+MOST_RUNS = 1_000_000
+"""Runs of a batch at the most."""
+
+METRICS = COLUMNS[2:]
+"""Columns of the summary that are measured."""
+
+Key = Annotated[str, Field(min_length=1)]
+Seed = Annotated[Integer, Field(ge=0, lt=2**63)]
+Count = Annotated[Integer, Field(ge=1, le=MOST_RUNS)]
+
+_OWN = {
+    "seed": "a replication has a seed of its own; write 'replications'",
+    "policies": "write 'policies' beside 'scenario'",
+}
+
+
+def _value(limit: Any) -> tuple[str, float]:
+    """Return the kind and the number of one end of a range: a number, a share or a duration."""
+    if isinstance(limit, bool) or not isinstance(limit, str | int | float):
+        raise ValueError(f"must be a number, a share or a duration, not {show(limit)}")
+    if not isinstance(limit, str):
+        return "number", float(limit)
+    if limit.rstrip().endswith("%"):
+        return "share", share(limit)
+    return "duration", duration(limit)
+
+
+class RangeSpec(Strict):
+    """What a key is drawn from: a range of numbers, shares or durations, or some values."""
+
+    low: Any = None
+    high: Any = None
+    scale: Literal["linear", "log"] = "linear"
+    whole: bool = Field(False, description="whole numbers alone, both ends included")
+    values: tuple[Any, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> RangeSpec:
+        if self.values is not None:
+            if self.low is not None or self.high is not None:
+                raise ValueError("needs either 'values' or 'low' and 'high'")
+            if not self.values:
+                raise ValueError("'values' is empty")
+            return self
+        if self.low is None or self.high is None:
+            raise ValueError("needs 'low' and 'high', or 'values'")
+        (kind, low), (other, high) = _value(self.low), _value(self.high)
+        if kind != other:
+            raise ValueError(f"'low' is a {kind} and 'high' a {other}")
+        if not low < high:
+            raise ValueError("'high' must be greater than 'low'")
+        if self.scale == "log" and low <= 0:
+            raise ValueError("'low' must be greater than 0 on a log scale")
+        if self.whole and (kind != "number" or low % 1 or high % 1):
+            raise ValueError("'whole' needs whole numbers as 'low' and 'high'")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """``number``, ``share`` or ``duration``."""
+        return _value(self.low)[0]
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The range as numbers; durations in seconds."""
+        return _value(self.low)[1], _value(self.high)[1]
+
+
+class SamplesSpec(Strict):
+    """Points that are drawn, over all keys at once."""
+
+    samples: Count
+    seed: Seed = 1
+    keys: Annotated[dict[Key, RangeSpec], Field(min_length=1)]
+
+
+class UntilSpec(Strict):
+    """When a point has had enough replications."""
+
+    metric: str
+    policy: str | None = Field(None, description="absent: every policy")
+    half_width: Annotated[Number, Field(gt=0)] = Field(
+        description="of the 95 % interval of the metric's mean over replications"
+    )
+    difference: bool = Field(
+        False, description="of the paired difference to the first policy, rather than the mean"
+    )
+    block: Annotated[Integer, Field(ge=2)] = Field(
+        5, description="replications before the first look, and between two"
+    )
+
+    @field_validator("metric")
+    @classmethod
+    def _is_measured(cls, value: str) -> str:
+        if value not in METRICS:
+            hint = did_you_mean(value, METRICS) or "see 'summary.csv'"
+            raise ValueError(f"no metric '{value}'; {hint}")
+        return value
+
+
+class SweepSpec(Strict):
+    """A whole sweep as written, with defaults filled in."""
+
+    name: Name
+    scenario: str
+    policies: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
+        None, description="as after --policies"
+    )
+    set: dict[Key, Any] = Field({}, description="keys of the scenario that all runs change")
+    replications: Count = Field(1, description="of each point; with 'until', at the most")
+    grid: dict[Key, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
+        {}, description="values of each key, all with all"
+    )
+    points: tuple[Annotated[dict[Key, Any], Field(min_length=1)], ...] | None = None
+    random: SamplesSpec | None = None
+    latin_hypercube: SamplesSpec | None = None
+    until: UntilSpec | None = None
+    intervals: bool = Field(False, description="keep every interval of every run")
+
+    @model_validator(mode="after")
+    def _one_list_beside_the_grid(self) -> SweepSpec:
+        said = [key for key in ("points", "random", "latin_hypercube") if getattr(self, key)]
+        if len(said) > 1:
+            raise ValueError(f"'{said[0]}' and '{said[1]}' exclude each other")
+        if self.points == ():
+            raise ValueError("'points' is empty")
+        for key in self.keys:
+            top = key.split(".")[0]
+            if top == "seed" or key == "policies":
+                raise ValueError(f"'{key}' cannot be varied; {_OWN[top]}")
+            if sum(key in block for block in self._blocks()) > 1:
+                raise ValueError(f"'{key}' is given twice")
+        return self
+
+    def _blocks(self) -> list[list[str]]:
+        drawn = self.random or self.latin_hypercube
+        listed = list(dict.fromkeys(key for point in self.points or () for key in point))
+        return [list(self.set), list(self.grid), listed, list(drawn.keys) if drawn else []]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of the scenario that differ between points, in the order they are written."""
+        _, *varied = self._blocks()
+        return tuple(key for block in varied for key in block)
+
+
+BLOCKS: dict[tuple[int | str, ...], list[str]] = {
+    (): list(SweepSpec.model_fields),
+    ("random",): list(SamplesSpec.model_fields),
+    ("latin_hypercube",): list(SamplesSpec.model_fields),
+    ("random", "keys", "*"): list(RangeSpec.model_fields),
+    ("latin_hypercube", "keys", "*"): list(RangeSpec.model_fields),
+    ("until",): list(UntilSpec.model_fields),
+}
+"""The keys of every block, by its place; ``*`` stands for any entry."""

@@ -1,0 +1,116 @@
+"""How a batch stands: what its folder holds against what its sweep asks for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from twin.batches.folder import COMPARISONS, MANIFEST, RUNS, at_work
+from twin.batches.journal import FILE as JOURNAL
+from twin.batches.journal import FileJournal, Journal
+from twin.batches.plan import Plan
+from twin.batches.stopping import wanted
+from twin.results.manifest import versions
+from twin.units import counted
+
+_ERRORS_SHOWN = 5
+
+
+def manifest(plan: Plan, folder: Path, status: str) -> dict[str, Any]:
+    """Return what the folder of a batch says of it, ready for JSON."""
+    spec = plan.spec
+    tables = {name: _digest(folder / name) for name in (RUNS, COMPARISONS)}
+    return {
+        "status": status,
+        "name": spec.name,
+        "sweep": spec.model_dump(mode="json", exclude_none=True),
+        "sweep_sha256": _sweep_digest(plan),
+        "scenario": str(plan.scenario.path.resolve()),
+        "demand": plan.scenario.trace.origin,
+        "sla_target": plan.scenario.spec.sla.target,
+        "links": len(plan.scenario.trace.links),
+        "seed": plan.seed,
+        "random": plan.random,
+        "keys": list(spec.keys),
+        "points": len(plan.points),
+        "policies": list(plan.policies),
+        "bounds": [
+            choice.name
+            for choice in plan.scenario.policies
+            if any(member.source.policy.bound for member in choice.members)
+        ],
+        "versions": versions(),
+        "sha256": tables if status != "running" else {},
+    }
+
+
+def standing(plan: Plan, journal: Journal, folder: Path) -> list[str]:
+    """Return what has to be said of a folder before the batch goes on, a sentence each."""
+    before = _read(folder / MANIFEST)
+    if before is None:
+        return []
+    asked = set(plan.ids())
+    there = [run_id for run_id in journal.ids() if run_id in asked]
+    failed = sum(journal.status(run_id) == "failed" for run_id in there)
+    strangers = sum(1 for run_id in journal.ids() if run_id not in asked)
+    told = []
+    if before.get("sweep_sha256") != _sweep_digest(plan):
+        told.append(
+            f"the sweep, or what it is made of, has changed: {len(asked) - len(there)} of its "
+            f"runs are new; {counted(strangers, 'finished run')} no longer "
+            f"belong{'s' * (strangers == 1)} to it, kept but left out of the tables"
+        )
+    for name, digest in before.get("sha256", {}).items():
+        if _digest(folder / name) != digest:
+            told.append(f"{folder / name}: was changed or damaged: made again from the journal")
+    if there:
+        again = "; --retry-failed tries those again" if failed else ""
+        told.append(f"{len(there)} of {len(asked)} runs are there, {failed} of them failed{again}")
+    return told
+
+
+def status(plan: Plan, folder: Path) -> list[str]:
+    """Return how a batch stands, line by line; nothing is changed."""
+    journal = FileJournal(folder / JOURNAL)
+    asked = [
+        plan.run_id(point, replication)
+        for point in plan.points
+        for replication in range(wanted(plan, journal, point))
+    ]
+    found = Counter(journal.status(run_id) for run_id in asked)
+    errors = Counter(
+        journal.read(run_id)["error"] for run_id in asked if journal.status(run_id) == "failed"
+    )
+    state = "at work" if at_work(folder) else "not at work"
+    lines = [
+        plan.told(),
+        f"{folder}: {state}: {found['done']} done, {found['failed']} failed, {found[None]} to go",
+        *journal.damaged,
+    ]
+    lines += [f"{counted(count, 'run')}: {e}" for e, count in errors.most_common(_ERRORS_SHOWN)]
+    return lines
+
+
+def _sweep_digest(plan: Plan) -> str:
+    points = " ".join(point.digest for point in plan.points)
+    told = f"{points} {plan.seed} {plan.spec.replications}"
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _digest(file: Path) -> str | None:
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,173 @@
+"""What runs in a worker: a chunk of runs, each from its packed scenario to its rows."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from twin.account.summary import ALL
+from twin.batches.parcel import Unpacked, seeded
+from twin.batches.spec import METRICS
+from twin.errors import TwinError, one_line
+from twin.results.intervals import write_intervals
+from twin.results.manifest import versions
+from twin.results.result import Result
+from twin.runner import run
+from twin.shelf import Shelf
+
+_POINTS = 64
+"""Points that a worker keeps unpacked."""
+_ONE_AT_A_TIME = threading.Lock()
+_KEPT: dict[str, _Desk] = {}
+"""The desk of the batch that this worker works for, by the digest of its parcel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One run: its id, the number of its point in the chunk, and its seed."""
+
+    run_id: str
+    point: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some runs that go to a worker together, with the points that they are of."""
+
+    points: dict[int, bytes]
+    """Packed scenarios by the number of their point."""
+    tasks: tuple[Task, ...]
+    intervals: bool = False
+    """Whether every interval is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a run."""
+
+    run_id: str
+    rows: list[list[float | int | None]] | None
+    """For each policy its metrics, in the order of METRICS; None for a run that failed."""
+    error: str = ""
+    """Where and why it failed, on one line."""
+    traceback: str = ""
+    wall_s: float = 0.0
+    worker: str = ""
+    intervals: bytes | None = None
+    """The interval table as a Parquet file, where it was wanted."""
+
+
+def forget() -> None:
+    """Let go of what was unpacked in this process."""
+    _KEPT.clear()
+
+
+class ParcelMissingError(Exception):
+    """The worker has not unpacked the parcel yet: the chunk has to come with it."""
+
+
+class OtherVersionsError(Exception):
+    """The worker has other versions of what decides a run's numbers."""
+
+
+def run_chunk(
+    digest: str, chunk: Chunk, wanted: dict[str, Any], parcel: bytes | None
+) -> list[Outcome]:
+    """Run a chunk of a batch, one run after the other, on one core.
+
+    `digest` is that of the parcel, which is `parcel` where this worker may not have it;
+    `wanted` are the versions that all runs have to be made with. Raises ParcelMissingError and
+    OtherVersionsError; whatever goes wrong in a run is in its outcome.
+    """
+    if versions() != wanted:
+        raise OtherVersionsError(_differences(wanted))
+    with _ONE_AT_A_TIME, threadpool_limits(1):
+        if digest not in _KEPT:
+            if parcel is None:
+                raise ParcelMissingError
+            _KEPT.clear()
+            _KEPT[digest] = _Desk(parcel)
+        return [_KEPT[digest].outcome(task, chunk) for task in chunk.tasks]
+
+
+def start() -> None:
+    """Prepare a process that does nothing but work: it dies with its parent, and not by Ctrl-C."""
+    import multiprocessing
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+class _Desk:
+    """What a worker has at hand for one batch."""
+
+    def __init__(self, parcel: bytes) -> None:
+        self._unpacked = Unpacked(parcel)
+        self._shelf = Shelf()
+        self.scenario = lru_cache(_POINTS)(self._unpacked.scenario)
+
+    def outcome(self, task: Task, chunk: Chunk) -> Outcome:
+        begin = time.perf_counter()
+        made: dict[str, Any]
+        try:
+            result = run(seeded(self.scenario(chunk.points[task.point]), task.seed, self._shelf))
+            made = {"rows": pooled(result)}
+            if chunk.intervals:
+                stream = io.BytesIO()
+                write_intervals(result.recording, stream)
+                made["intervals"] = stream.getvalue()
+        except Exception as error:  # a policy is anyone's code, and its failure is a result
+            made = {"rows": None, "error": _told(error), "traceback": traceback.format_exc()}
+        wall_s = round(time.perf_counter() - begin, 6)
+        return Outcome(task.run_id, wall_s=wall_s, worker=_here(), **made)
+
+
+def pooled(result: Result) -> list[list[float | int | None]]:
+    """Return the metrics over all links of each policy, with None where there is no number."""
+    pooled = result.summary[result.summary["link"] == ALL]
+    columns = [pooled[name].to_list() for name in METRICS]
+    return [[_plain(value) for value in row] for row in zip(*columns, strict=True)]
+
+
+def _plain(value: Any) -> float | int | None:
+    if isinstance(value, int | np.integer):
+        return int(value)
+    return None if value is None or np.isnan(value) else float(value)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, TwinError):
+        return one_line(str(error))
+    return one_line(f"{type(error).__name__}: {error}")
+
+
+def _here() -> str:
+    return f"{os.uname().nodename}:{os.getpid()}"
+
+
+def _differences(wanted: dict[str, Any]) -> str:
+    found = versions()
+    told = [
+        f"{name} {found.get(name)} rather than {version}"
+        for name, version in wanted.items()
+        if found.get(name) != version
+    ]
+    return f"the worker {_here()} has {', '.join(told)}"

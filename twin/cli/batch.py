@@ -1,0 +1,154 @@
+"""`twin batch`: from a sweep to its tables, and what there is to say on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from twin.batches.batch import RETRIES, Batch, batch
+from twin.batches.executors import dask
+from twin.batches.folder import COMPARISONS, RUNS, check_batch
+from twin.batches.journal import FILE as JOURNAL
+from twin.batches.plan import Plan, pick, plan
+from twin.batches.ranking import ranking
+from twin.batches.rerun import agrees, rerun
+from twin.batches.standing import status
+from twin.cli.progress import progress
+from twin.errors import InputError, Problem, RunError
+from twin.results.folder import MANIFEST, check_free, files_of
+from twin.results.table import print_table, show_rows
+
+_SHOWN = (
+    ("violated\n% intervals", "sla_violation_rate", 100.0, "{:.3f}"),
+    ("over-prov.\n% of demand", "over_provisioning_pct", 1.0, "{:.1f}"),
+    ("violated\nminutes", "sla_violation_minutes", 1.0, "{:.1f}"),
+    ("unmet\nGbit", "unmet_mbit", 1e-3, "{:.2f}"),
+)
+"""Header, metric, factor and format."""
+
+
+def run_batch(
+    sweep: str,
+    workers: int | None,
+    address: str | None,
+    out: Path | None,
+    *,
+    retry_failed: bool,
+    retries: int | None,
+) -> None:
+    """Run what is missing of a sweep, and print what all of it found."""
+    if address is not None and workers is not None:
+        what = "--workers: the workers of a Dask scheduler are its own"
+        raise InputError(Problem(what, suggestion="leave out one of --dask and --workers"))
+    planned = plan(sweep)
+    folder = _folder(planned, out)
+    typer.echo(planned.told(), err=True)
+    if not planned.random and planned.spec.replications > 1:
+        what = "nothing in the scenario is random: every replication gives the same numbers"
+        typer.echo(what, err=True)
+    options: dict[str, Any] = {
+        "retry_failed": retry_failed,
+        "retries": RETRIES if retries is None else retries,
+        "say": lambda told: typer.echo(told, err=True),
+    }
+    try:
+        with (
+            _terminated_as_interrupted(),
+            nullcontext() if address is None else dask(address) as cluster,
+            progress(planned.spec.name) as show,
+        ):
+            if cluster is not None:
+                options["executor"], options["chunks"] = cluster
+            found = batch(
+                planned,
+                out=folder,
+                workers=workers or len(os.sched_getaffinity(0)),
+                progress=lambda p: show(p.done, p.total, f"{p.failed} failed" * bool(p.failed)),
+                **options,
+            )
+    except KeyboardInterrupt:
+        typer.echo(
+            f"interrupted: what was finished is kept in {folder}/; the same command goes on",
+            err=True,
+        )
+        raise typer.Exit(130) from None
+    print_batch(found)
+    typer.echo(
+        f"\nWritten to {folder}/: {RUNS}, {COMPARISONS}; wall times and tracebacks: {JOURNAL}"
+    )
+    if found.progress.failed:
+        raise typer.Exit(1)
+
+
+def show_status(sweep: str, out: Path | None) -> None:
+    """Print how a batch stands."""
+    planned = plan(sweep)
+    folder = _folder(planned, out)
+    check_batch(folder)
+    for line in status(planned, folder):
+        typer.echo(line)
+
+
+def show_run(sweep: str, run_id: str, out: Path | None) -> None:
+    """Make one run of a sweep again and write all its records."""
+    planned = plan(sweep)
+    wanted = pick(list(planned.ids()), run_id)
+    folder = _folder(planned, out) / "shown" / wanted
+    check_free(folder, force=False)
+    result = rerun(planned, wanted)
+    result.save(folder)
+    print_table(result)
+    typer.echo(f"\nWritten to {folder}/: {', '.join([*files_of(folder), MANIFEST])}")
+    if not agrees(result, wanted, _folder(planned, out)):
+        raise RunError(f"run {wanted} came out with other numbers than the batch has of it")
+
+
+def print_batch(found: Batch) -> None:
+    """Print what each policy came to over the whole batch."""
+    runs = found.runs
+    tables = [(ranking(runs, metric), factor, form) for _, metric, factor, form in _SHOWN]
+    rows = []
+    for i, policy in enumerate(found.plan.policies):
+        cells = [_cell(table.iloc[i], factor, form) for table, factor, form in tables]
+        rows.append([policy, str(tables[0][0]["n"].iloc[i]), *cells])
+    show_rows(["policy", "replica-\ntions", *(header for header, *_ in _SHOWN)], rows)
+    if any("±" in cell for row in rows for cell in row):
+        typer.echo("Means over all points; ± half a 95 % interval over replications.")
+    failed = found.progress.failed
+    if failed:
+        typer.echo(
+            f"{failed} of {found.progress.total} runs failed: see the column error of {RUNS}"
+        )
+
+
+def _cell(row: Any, factor: float, form: str) -> str:
+    mean, width = form.format(row["mean"] * factor), form.format(row["half_width"] * factor)
+    return mean if row["half_width"] != row["half_width"] else f"{mean} ± {width}"
+
+
+def _folder(planned: Plan, out: Path | None) -> Path:
+    return out or Path("out") / planned.spec.name
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Take a request to end, as a cluster sends before its time is up, for Ctrl-C."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
