@@ -16,7 +16,7 @@ from twin.batches.identity import point_digest, run_id, seed_of
 from twin.batches.parcel import Parcel
 from twin.batches.points import Point, points_of
 from twin.batches.spec import BLOCKS, MOST_RUNS, SweepSpec
-from twin.errors import InputError, Loc, Problem, dotted
+from twin.errors import InputError, Loc, Problem, dotted, show
 from twin.load import MOST_PROBLEMS, Asked, Scenario, read_source
 from twin.scenario import source as yaml_source
 from twin.scenario.check import problems_of
@@ -123,15 +123,31 @@ def _parse(source: Source) -> SweepSpec:
     except ValidationError as error:
         problems = problems_of(error, known=BLOCKS)
         raise InputError([source.place(problem) for problem in problems]) from None
-    repeated = [
-        Problem(f"{value} is there twice", ("grid", key, i))
-        for key, values in spec.grid.items()
-        for i, value in enumerate(values)
-        if value in values[:i]
-    ]
-    if repeated:
-        raise InputError([source.place(problem) for problem in repeated])
+    if crossed := [source.place(problem) for problem in _crossed(spec)]:
+        raise InputError(crossed)
     return spec
+
+
+def _crossed(spec: SweepSpec) -> Iterator[Problem]:
+    """Yield what is wrong with keys of a sweep that are right by themselves."""
+    blocks = [key for key in ("points", "random", "latin_hypercube") if getattr(spec, key)]
+    for block in blocks[1:]:
+        yield Problem(f"excludes '{blocks[0]}'", (block,), suggestion="a grid can go with either")
+    seen: dict[str, Loc] = {}
+    for key, place in spec.places:
+        if key == "seed":
+            remedy = "write 'replications', which have seeds of their own"
+            yield Problem("cannot be varied", place, suggestion=remedy)
+        elif key == "policies":
+            remedy = "write 'policies' beside 'scenario'"
+            yield Problem("cannot be varied", place, suggestion=remedy)
+        elif key in seen:
+            yield Problem(f"is given in '{seen[key][0]}' as well", place)
+        seen[key] = place
+    for key, values in spec.grid.items():
+        for i, value in enumerate(values):
+            if value in values[:i]:
+                yield Problem(f"{show(value)} is there twice", ("grid", key, i))
 
 
 class _Planner:
@@ -211,11 +227,18 @@ class _Planner:
                 source.assign(key, value, self._label(places[key]))
             return Scenario.of(source, path, asked, self._shelf)
         except InputError as error:
-            for problem in error.problems:
+            for problem in map(self._own, error.problems):
                 self._problems.setdefault(str(problem), problem)
             if len(self._problems) >= MOST_PROBLEMS:
                 raise InputError(self._problems.values()) from None
             return None
+
+    def _own(self, problem: Problem) -> Problem:
+        """Return a problem with the policies that were picked as one of the sweep's file."""
+        what = problem.what.removeprefix("--policies: ")
+        if what == problem.what:
+            return problem
+        return self._source.place(Problem(what, ("policies",), suggestion=problem.suggestion))
 
     def _label(self, place: Loc) -> str:
         return str(self._source.place(Problem("", place))).rstrip(": ") or dotted(place)

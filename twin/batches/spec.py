@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from twin.account.summary import COLUMNS
-from twin.errors import did_you_mean, show
+from twin.errors import Loc, did_you_mean, show
 from twin.scenario.spec import Integer, Name, Number, Strict
 from twin.units import duration, share
 
@@ -20,11 +20,6 @@ METRICS = COLUMNS[2:]
 Key = Annotated[str, Field(min_length=1)]
 Seed = Annotated[Integer, Field(ge=0, lt=2**63)]
 Count = Annotated[Integer, Field(ge=1, le=MOST_RUNS)]
-
-_OWN = {
-    "seed": "a replication has a seed of its own; write 'replications'",
-    "policies": "write 'policies' beside 'scenario'",
-}
 
 
 def _value(limit: Any) -> tuple[str, float]:
@@ -124,37 +119,29 @@ class SweepSpec(Strict):
     grid: dict[Key, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
         {}, description="values of each key, all with all"
     )
-    points: tuple[Annotated[dict[Key, Any], Field(min_length=1)], ...] | None = None
+    points: tuple[Annotated[dict[Key, Any], Field(min_length=1)], ...] = ()
     random: SamplesSpec | None = None
     latin_hypercube: SamplesSpec | None = None
     until: UntilSpec | None = None
     intervals: bool = Field(False, description="keep every interval of every run")
 
-    @model_validator(mode="after")
-    def _one_list_beside_the_grid(self) -> SweepSpec:
-        said = [key for key in ("points", "random", "latin_hypercube") if getattr(self, key)]
-        if len(said) > 1:
-            raise ValueError(f"'{said[0]}' and '{said[1]}' exclude each other")
-        if self.points == ():
-            raise ValueError("'points' is empty")
-        for key in self.keys:
-            top = key.split(".")[0]
-            if top == "seed" or key == "policies":
-                raise ValueError(f"'{key}' cannot be varied; {_OWN[top]}")
-            if sum(key in block for block in self._blocks()) > 1:
-                raise ValueError(f"'{key}' is given twice")
-        return self
-
-    def _blocks(self) -> list[list[str]]:
-        drawn = self.random or self.latin_hypercube
-        listed = list(dict.fromkeys(key for point in self.points or () for key in point))
-        return [list(self.set), list(self.grid), listed, list(drawn.keys) if drawn else []]
+    @property
+    def places(self) -> list[tuple[str, Loc]]:
+        """Every key of the scenario that is given a value, and where."""
+        drawn = "random" if self.random else "latin_hypercube"
+        samples = self.random or self.latin_hypercube
+        listed = {key: ("points", i, key) for i, point in enumerate(self.points) for key in point}
+        return [
+            *((key, ("set", key)) for key in self.set),
+            *((key, ("grid", key)) for key in self.grid),
+            *listed.items(),
+            *((key, (drawn, "keys", key)) for key in (samples.keys if samples else ())),
+        ]
 
     @property
     def keys(self) -> tuple[str, ...]:
         """Keys of the scenario that differ between points, in the order they are written."""
-        _, *varied = self._blocks()
-        return tuple(key for block in varied for key in block)
+        return tuple(key for key, place in self.places if place[0] != "set")
 
 
 BLOCKS: dict[tuple[int | str, ...], list[str]] = {

@@ -110,28 +110,17 @@ def batch(
 
 @app.command()
 def validate(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Scenarios to check.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Scenarios or sweeps.")],
 ) -> None:
-    """Check scenarios, and all that they name, without running them."""
-    from twin.load import Scenario
-    from twin.units import counted
+    """Check scenarios and sweeps, and all that they name, without running them."""
+    from twin.cli.validate import valid
 
     problems: list[Problem] = []
     for file in files:
         try:
-            scenario = Scenario.load(file)
+            typer.echo(f"{file}: valid: {valid(file)}")
         except InputError as error:
             problems += error.problems
-        else:
-            span = scenario.span
-            parts = [
-                counted(len(scenario.trace.links), "link"),
-                f"{counted(span.history, 'sample')} of history",
-                f"{counted(span.intervals, 'interval')} to replay",
-                counted(len(scenario.policies), "policy"),
-                counted(len(scenario.spec.events), "event"),
-            ]
-            typer.echo(f"{file}: valid: {', '.join(parts)}")
     if problems:
         raise InputError(problems)
 

@@ -1,0 +1,29 @@
+"""`twin validate`: what a scenario or a sweep holds, checked without running it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twin import content
+from twin.load import Scenario
+from twin.scenario import source
+from twin.units import counted
+
+
+def valid(file: str) -> str:
+    """Return what a valid file holds, in a few words. Raises InputError for any other."""
+    path = Path(file)
+    if content.is_file(path) and "scenario" in source.read(path).data:
+        from twin.batches.plan import plan
+
+        return plan(path).told()
+    scenario = Scenario.load(file)
+    return ", ".join(
+        [
+            counted(len(scenario.trace.links), "link"),
+            f"{counted(scenario.span.history, 'sample')} of history",
+            f"{counted(scenario.span.intervals, 'interval')} to replay",
+            counted(len(scenario.policies), "policy"),
+            counted(len(scenario.spec.events), "event"),
+        ]
+    )
