@@ -13,6 +13,8 @@ import yaml
 
 from twin import Scenario
 
+pytest_plugins = ["sweeps"]
+
 ROOT = Path(__file__).resolve().parents[1]
 BACKBONE = ROOT.parent / "shared" / "data" / "uk_backbone_5min.csv.gz"
 
