@@ -9,10 +9,13 @@ import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from twin.batches import worker
 from twin.errors import InputError, Problem, RunError
+
+_PATIENCE_S: Final = 30
+"""How long a Dask scheduler without workers is waited for."""
 
 
 class InProcess(Executor):
@@ -99,9 +102,12 @@ def dask(address: str) -> Iterator[tuple[Executor, int]]:
         remedy = "start one with 'dask scheduler'"
         raise InputError(Problem(what, suggestion=remedy)) from None
     try:
+        try:
+            client.wait_for_workers(1, timeout=_PATIENCE_S)
+        except TimeoutError:
+            what = f"the Dask scheduler at {address} has no workers; start some with 'dask worker'"
+            raise RunError(what) from None
         threads = sum(client.nthreads().values())
-        if not threads:
-            raise RunError(f"the Dask scheduler at {address} has no workers")
         # Pure calls would be answered from memory, which keeps what failed.
         yield client.get_executor(pure=False), 2 * threads
     finally:

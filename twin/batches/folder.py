@@ -39,24 +39,17 @@ def held(folder: Path) -> Iterator[None]:
     try:
         _check_ours(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / _LOCK).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                remedy = "wait for it, or choose another folder"
-                what = "--out: another batch is at work there"
-                raise InputError(Problem(what, file=folder, suggestion=remedy)) from None
-            yield
-    except PermissionError as error:
-        raise _unwritable(folder, error) from None
+        lock = (folder / _LOCK).open("w")
     except OSError as error:
-        if error.filename is None or Path(error.filename).parent != folder:
-            raise
-        raise _unwritable(folder, error) from None
-
-
-def _unwritable(folder: Path, error: OSError) -> InputError:
-    return InputError(Problem(f"--out: cannot be written: {error.strerror}", file=folder))
+        what = f"--out: cannot be written: {error.strerror}"
+        raise InputError(Problem(what, file=folder)) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            what, remedy = "--out: another batch is at work there", "wait for it to end"
+            raise InputError(Problem(what, file=folder, suggestion=remedy)) from None
+        yield
 
 
 def _check_ours(folder: Path) -> None:

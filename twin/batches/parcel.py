@@ -69,8 +69,6 @@ class Unpacked:
     def __init__(self, data: bytes) -> None:
         self._contents: dict[Name, Any] = pickle.loads(data)
         self._made: dict[Name, Any] = {}
-        # Models are read from files, which lie here as long as this does.
-        self._folder = tempfile.TemporaryDirectory(prefix="twin-models-")
 
     def scenario(self, packed: bytes) -> Scenario:
         """Return a packed scenario, whole again but for a generated trace."""
@@ -86,17 +84,17 @@ class Unpacked:
         return self._made[name]
 
     def _make(self, name: Name) -> Any:
-        kind, number = name
-        content = self._contents[name]
+        kind, content = name[0], self._contents[name]
         if kind == "trace":
             return Trace(*content)
         if kind == "policy":
             return load_policy(*content)
         file, model, card = content
-        path = Path(self._folder.name) / f"{number}.onnx"
-        path.write_bytes(model)
-        card_path(path).write_bytes(card)
-        return replace(Forecaster.load(path, THREADS), path=file)
+        with tempfile.TemporaryDirectory(prefix="twin-model-") as folder:
+            path = Path(folder) / file.name
+            path.write_bytes(model)
+            card_path(path).write_bytes(card)
+            return replace(Forecaster.load(path, THREADS), path=file)
 
 
 def seeded(scenario: Scenario, seed: int, shelf: Shelf) -> Scenario:
@@ -131,7 +129,8 @@ class _Unpacker(pickle.Unpickler):
 
 def _content(value: Trace | Forecaster | PolicySource) -> tuple[str, Any]:
     if isinstance(value, PolicySource):
-        return "policy", (value.path, value.code)
+        # Messages name it, and are the same wherever the run is made.
+        return "policy", (value.path.resolve(), value.code)
     if isinstance(value, Forecaster):
         card = card_path(value.path)
         return "model", (value.path, value.path.read_bytes(), card.read_bytes())

@@ -191,7 +191,7 @@ class _Planner:
     def _scenario_source(self) -> tuple[Path, Source]:
         named = self._spec.scenario
         if content.is_path("scenarios", named) and self._source.path is not None:
-            named = os.path.relpath(self._source.path.parent / named)
+            named = os.path.normpath(self._source.path.parent / named)
             named = named if content.is_path("scenarios", named) else f"./{named}"
         try:
             return read_source(named)
