@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,13 +48,13 @@ class _Parent:
 
 
 @pytest.fixture
-def undisturbed(sweep: Sweep, tmp_path: Path, log: Path) -> Iterator[tuple[Path, Path]]:
+def undisturbed(sweep: Sweep, tmp_path: Path, log: Path) -> tuple[Path, Path]:
     """A sweep, and the folder of a batch of it that nothing happened to."""
     path = sweep(replications=RUNS // 2, policies=["static_p95", "logged"])
     twin.batch(path, out=tmp_path / "undisturbed")
     assert begun(log) == RUNS
     log.write_text("")
-    yield path, tmp_path / "undisturbed"
+    return path, tmp_path / "undisturbed"
 
 
 def _busy_worker(log: Path, parent: _Parent) -> int:

@@ -76,7 +76,7 @@ def batch(
     `client.get_executor(pure=False)`), with `chunks` handed to it at a time; without one by
     `workers` processes, or here where that is 1. A worker that dies costs its chunk, which is tried
     again `retries` times; `retry_failed` tries runs again that had failed before. `progress` is
-    called as runs finish, `say` with what is found in the folder.
+    called as runs finish, `say` with what the batch holds and what is found in the folder.
 
     Raises InputError for what cannot be used and RunError where the batch cannot go on. A run
     that fails is a row.
@@ -109,6 +109,9 @@ class _Work:
         self._folder = folder
         self._progress = Progress()
         self._journal: Journal = MemoryJournal()
+        say(plan.told())
+        if not plan.random and plan.spec.replications > 1:
+            say("nothing in the scenario is random: every replication gives the same numbers")
         if folder is not None:
             self._journal = journal = FileJournal(folder / JOURNAL)
             for told in [*swept(folder), *journal.damaged, *standing(plan, journal, folder)]:

@@ -97,8 +97,8 @@ def dask(address: str) -> Iterator[tuple[Executor, int]]:
     connect: Any = distributed.Client
     try:
         client = connect(address, timeout="10s", set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
-        what = f"--dask: no scheduler answers at '{address}': {type(error).__name__}"
+    except (OSError, ValueError, TimeoutError):
+        what = f"--dask: no scheduler answers at '{address}'"
         remedy = "start one with 'dask scheduler'"
         raise InputError(Problem(what, suggestion=remedy)) from None
     try:

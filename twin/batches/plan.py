@@ -16,7 +16,7 @@ from twin.batches.identity import point_digest, run_id, seed_of
 from twin.batches.parcel import Parcel
 from twin.batches.points import Point, points_of
 from twin.batches.spec import BLOCKS, MOST_RUNS, SweepSpec
-from twin.errors import InputError, Loc, Problem, dotted, show
+from twin.errors import InputError, Loc, Problem, did_you_mean, dotted, show
 from twin.load import MOST_PROBLEMS, Asked, Scenario, read_source
 from twin.scenario import source as yaml_source
 from twin.scenario.check import problems_of
@@ -114,6 +114,9 @@ def _source(sweep: str | Path | dict[str, Any]) -> Source:
         raise InputError(Problem(what, file=path))
     source = yaml_source.read(path)
     source.data.setdefault("name", path.stem)
+    if "scenario" not in source.data and "policies" in source.data:
+        remedy = "'twin run' takes scenarios; a sweep names one after 'scenario:'"
+        raise InputError(Problem("is a scenario, not a sweep", file=path, suggestion=remedy))
     return source
 
 
@@ -262,17 +265,18 @@ class _Planner:
         if until is None:
             return
         names = [choice.name for choice in scenario.policies]
-        what = ""
+        what = hint = ""
         where: Loc = ("until", "policy")
         if until.policy is not None and until.policy not in names:
             what = f"no policy '{until.policy}' in the scenario"
+            hint = did_you_mean(until.policy, names)
         elif until.difference and until.policy == names[0]:
             what = f"'{names[0]}' is what differences are to"
         elif self._spec.replications <= until.block:
             where = ("replications",)
             what = f"must be more than the {until.block} of 'until.block', since it is the cap"
         if what:
-            raise InputError(self._source.place(Problem(what, where)))
+            raise InputError(self._source.place(Problem(what, where, suggestion=hint)))
 
 
 def _random(scenario: Scenario) -> bool:

@@ -49,10 +49,6 @@ def run_batch(
         raise InputError(Problem(what, suggestion="leave out one of --dask and --workers"))
     planned = plan(sweep)
     folder = _folder(planned, out)
-    typer.echo(planned.told(), err=True)
-    if not planned.random and planned.spec.replications > 1:
-        what = "nothing in the scenario is random: every replication gives the same numbers"
-        typer.echo(what, err=True)
     options: dict[str, Any] = {
         "retry_failed": retry_failed,
         "retries": RETRIES if retries is None else retries,
