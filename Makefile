@@ -25,6 +25,7 @@ types: .venv/.dev
 
 bench: .venv/.dev
 	$(BIN)/python tests/bench/bench.py
+	$(BIN)/python tests/bench/batches.py
 
 # Builds the wheel and uses it in an environment of its own, outside the checkout.
 wheel: .venv/.dev

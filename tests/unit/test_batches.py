@@ -463,3 +463,17 @@ def test_a_sweep_may_be_a_dict() -> None:
     with pytest.raises(twin.InputError, match=r"grid\.sla\.target\.1: must be at most 1, not 2"):
         twin.batch(sweep | {"grid": {"sla.target": [0.1, 2]}})
     assert len(twin.batch(sweep).runs) == 1
+
+
+def test_the_schema_of_sweeps_takes_a_sweep_and_refuses_a_scenario(capsys) -> None:
+    import jsonschema
+
+    assert call(["schema", "--sweep"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    jsonschema.validate({"scenario": "surge", "grid": {"sla.target": ["1%", 0.1]}}, schema)
+    keys = {"sla.target": {"low": "1%", "high": "2%", "scale": "log"}}
+    drawn = {"samples": 9, "keys": keys}
+    until = {"metric": "mae", "half_width": 1.5}
+    jsonschema.validate({"scenario": "surge", "random": drawn, "until": until}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"policies": ["static_p95"]}, schema)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import platform
 import signal
 import threading
 import time
@@ -160,7 +161,7 @@ def _told(error: Exception) -> str:
 
 
 def _here() -> str:
-    return f"{os.uname().nodename}:{os.getpid()}"
+    return f"{platform.node()}:{os.getpid()}"
 
 
 def _differences(wanted: dict[str, Any]) -> str:

@@ -126,13 +126,17 @@ def validate(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of scenarios, for editors."""
+def schema(
+    sweep: Annotated[bool, typer.Option("--sweep", help="Of sweeps, not of scenarios.")] = False,
+) -> None:
+    """Print the JSON Schema of scenarios or sweeps, for editors."""
     import json
 
-    from twin.scenario.schema import schema as scenario_schema
+    from twin.batches.spec import SweepSpec
+    from twin.scenario.schema import schema as schema_of
+    from twin.scenario.spec import ScenarioSpec
 
-    typer.echo(json.dumps(scenario_schema(), indent=2))
+    typer.echo(json.dumps(schema_of(SweepSpec if sweep else ScenarioSpec), indent=2))
 
 
 @app.command("list")
