@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 from scipy import stats
-from sweeps import POLICY, Sweep, begun
+from sweeps import POLICY, ROOT, Sweep, begun, until
 
 import twin
 from twin.batches.folder import held
@@ -332,6 +335,76 @@ def test_a_folder_that_cannot_be_written_is_refused(
         assert begun(log) == 0
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+KILLER = """
+import os
+import signal
+
+import numpy as np
+from twin import Policy
+
+
+class Killer(Policy):
+    level: float = 1.0
+
+    def allocate(self, observation):
+        if self.level < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return np.full(len(observation.demand_mbps[0]), self.level)
+"""
+
+
+def test_a_run_that_kills_its_worker_is_given_up_and_costs_no_other(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    sweep()
+    (tmp_path / "killer.py").write_text(KILLER)
+    scenario = yaml.safe_load((tmp_path / "small.yaml").read_text())
+    scenario["policies"] = ["logged", {"use": "killer"}]
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(scenario))
+    path = sweep(grid={"policies.1.level": [1.0, -1.0, 2.0]}, replications=4)
+    found = twin.batch(path, out=tmp_path / "out", workers=2, retries=1)
+    failed = found.runs[found.runs["status"] == "failed"]
+    assert set(failed["policies.1.level"]) == {-1.0}
+    assert set(failed["error"]) == {"its worker died 2 times"}
+    assert (found.runs["status"] == "done").sum() == 16
+    assert found.progress.failed == 4
+
+
+def test_workers_that_only_die_stop_the_batch(sweep: Sweep, tmp_path: Path) -> None:
+    path = sweep(policies=["./killer.py"], replications=20)
+    (tmp_path / "killer.py").write_text(KILLER.replace("self.level < 0", "True"))
+    with pytest.raises(twin.RunError, match="every worker died before it finished anything"):
+        twin.batch(path, workers=2, retries=1)
+
+
+def test_an_interrupted_batch_keeps_what_is_done_and_goes_on(
+    sweep: Sweep, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, out = sweep(replications=30), tmp_path / "out"
+    monkeypatch.setenv("NAP", "0.05")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "twin", "batch", str(path), "--workers", "2", "--out", str(out)],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    journal = out / "journal.jsonl"
+    until(lambda: journal.exists() and len(journal.read_bytes()) > 2_000)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == (
+        f"interrupted: what was finished is kept in {out}/; the same command goes on"
+    )
+    kept = len(journal.read_text().splitlines())
+    assert 0 < kept < 60
+    assert pd.read_parquet(out / "runs.parquet")["run_id"].nunique() == kept
+    assert json.loads((out / "batch.json").read_text())["status"] == "stopped"
+    log.write_text("")
+    twin.batch(path, out=out)
+    assert begun(log) == 60 - kept
+    assert json.loads((out / "batch.json").read_text())["status"] == "complete"
 
 
 # What is said

@@ -166,8 +166,9 @@ class Execution:
         except OSError as error:
             what = f"the journal cannot be written: {error.strerror}"
             raise RunError(f"{what}; what it holds is kept, and the same command goes on") from None
-        self._seconds += sum(outcome.wall_s for outcome in outcomes)
-        self._timed += len(outcomes)
+        made = [outcome for outcome in outcomes if outcome.worker]
+        self._seconds += sum(outcome.wall_s for outcome in made)
+        self._timed += len(made)
         self._progress.done += len(outcomes)
         self._progress.failed += sum(outcome.rows is None for outcome in outcomes)
         self._show(self._progress)
