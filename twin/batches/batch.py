@@ -88,7 +88,7 @@ def batch(
     with held(folder) if folder is not None else nullcontext():
         work = _Work(planned, folder, say or (lambda _: None))
         own = local(workers) if executor is None else executor
-        crew = Crew(own, chunks or (workers if executor is None else 2 * _cores()), retries)
+        crew = Crew(own, workers if executor is None else chunks or 2 * _cores(), retries)
         stopped = True
         try:
             work.run(crew, progress or (lambda _: None), again=retry_failed)

@@ -143,7 +143,10 @@ class Execution:
         """Try the runs of a worker that died again, each by itself: one of them may be why."""
         self._lost += 1
         if not self._timed and self._lost > (self._crew.retries + 1) * self._crew.chunks:
-            raise RunError("every worker died before it finished anything")
+            raise RunError(
+                "every worker died before it finished anything; a script that starts workers does "
+                "so under `if __name__ == '__main__':`"
+            )
         given_up = []
         for run in runs:
             run_id = self._plan.run_id(*run)
