@@ -100,4 +100,6 @@ class _Splits:
         if capacity is not None:
             capacity[:, self.intervals] = self._capacity[:, part].T
         for name, values in self._metrics.items():
+            if name == "overload_s" and capacity is None:
+                continue
             getattr(metrics, name)[:, self.intervals] = values[:, part].T

@@ -10,10 +10,10 @@ from twin.report.page.gather import gather, links_to_draw
 from twin.report.page.markup import Html, paragraph, tag, text
 from twin.report.page.pictures import boxes, heat, radar
 from twin.report.page.series import MOST_LINKS, series
-from twin.report.page.source import Report
-from twin.report.page.spans import spans
 from twin.report.page.standing import standings, terms
 from twin.report.page.tables import comparison, links, ran
+from twin.report.source import Report
+from twin.report.spans import spans
 from twin.report.verdict import recommended, verdict
 from twin.units import counted, format_duration
 
@@ -48,7 +48,7 @@ def render(report: Report) -> str:
         series(report, gathered, happened, first),
         radar(report, gathered, [name for name in order if name in report.ranked]),
         boxes(report, gathered),
-        heat(report, gathered, order),
+        heat(report, order),
         events(report, gathered, happened, first),
         links(report, first),
         ran(report),

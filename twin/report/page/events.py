@@ -17,8 +17,8 @@ from twin.report.page.markup import (
     tag,
     text,
 )
-from twin.report.page.source import Report
-from twin.report.page.spans import Span
+from twin.report.source import Report
+from twin.report.spans import Span
 from twin.units import format_duration
 
 _MOST_ROWS = 40

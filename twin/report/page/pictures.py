@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from twin.report.page.gather import HOURS, Gathered
+from twin.account.hours import HOURS
+from twin.account.summary import ALL
+from twin.report.page.gather import Gathered
 from twin.report.page.markup import (
     Html,
     head,
@@ -20,7 +22,7 @@ from twin.report.page.markup import (
     tag,
     text,
 )
-from twin.report.page.source import Floats, Report
+from twin.report.source import Floats, Report
 
 _MOST_RADAR = 6
 _MOST_HEAT = 20
@@ -144,7 +146,7 @@ def _name(report: Report, index: int) -> Html:
     return tag("th", swatch(index), text(f" {name}"), bound, scope="row")
 
 
-def heat(report: Report, gathered: Gathered, order: Sequence[str]) -> Html:
+def heat(report: Report, order: Sequence[str]) -> Html:
     """Return violations by link and hour, a table for each policy, the first to be seen."""
     known = report.starts is not None
     hour = "hour of the day" if known else "hours since the start of the replay, modulo 24"
@@ -153,7 +155,7 @@ def heat(report: Report, gathered: Gathered, order: Sequence[str]) -> Html:
     label = tag("label", text("Policy "), tag("select", *options, id="heat-policy"))
     choose = tag("div", label, class_="controls", hidden=True)
     tables = [
-        tag("div", _heat(report, gathered, name, hour), class_="heat", hidden=i > 0)
+        tag("div", _heat(report, name, hour), class_="heat", hidden=i > 0)
         for i, name in enumerate(names)
     ]
     said = f"Violated intervals, % of those in that hour; columns are the {hour}."
@@ -162,8 +164,12 @@ def heat(report: Report, gathered: Gathered, order: Sequence[str]) -> Html:
     return section("hours", "When the SLA is violated", paragraph(said), choose, *tables)
 
 
-def _heat(report: Report, gathered: Gathered, name: str, hour: str) -> Html:
-    violated, known = gathered.tallies[name].by_hour, gathered.known_by_hour
+def _heat(report: Report, name: str, hour: str) -> Html:
+    own = report.hours[(report.hours["policy"] == name) & (report.hours["link"] != ALL)]
+    violated, known = (
+        own[column].to_numpy().astype(np.int64).reshape(-1, HOURS)
+        for column in ("violated_intervals", "intervals")
+    )
     order = np.argsort(-violated.sum(axis=1), kind="stable")
     shown, rest = order[:_MOST_HEAT], order[_MOST_HEAT:]
     rows = [_heat_row(report.links[i], violated[i], known[i]) for i in shown]

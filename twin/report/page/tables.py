@@ -19,7 +19,7 @@ from twin.report.page.markup import (
     text,
 )
 from twin.report.page.metrics import KEY, WITHIN, Metric, metric, present
-from twin.report.page.source import Report
+from twin.report.source import Report
 from twin.report.verdict import Standing
 
 if TYPE_CHECKING:

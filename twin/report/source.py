@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,12 @@ import yaml
 from numpy.typing import NDArray
 
 from twin.account.block import blocks
+from twin.account.hours import COUNTED, HOURS
 from twin.account.summary import ALL
 from twin.engine.recording import Recording
 from twin.errors import InputError, Problem, one_line
-from twin.load import Scenario
 from twin.results.folder import MANIFEST
-from twin.results.manifest import manifest
+from twin.results.manifest import bounds, manifest, replay_starts
 from twin.units import duration
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class Report:
 
     summary: pd.DataFrame
     events: pd.DataFrame
+    hours: pd.DataFrame
     manifest: dict[str, Any]
     scenario: dict[str, Any]
     """The scenario as resolved."""
@@ -83,6 +84,7 @@ class Report:
         return cls(
             summary=result.summary,
             events=result.events,
+            hours=result.hours,
             manifest=manifest(result.scenario, digest, (), result.wall_time_s),
             scenario=yaml.safe_load(text),
             scenario_text=text,
@@ -106,11 +108,16 @@ class Report:
             if hashlib.sha256(text.encode()).hexdigest() != digest:
                 raise ValueError("its digest is not the one in the manifest")
             scenario = yaml.safe_load(text)
-        summary = _table(folder / "summary.csv", ("policy", "link", "sla_violation_rate"))
+        needed = ("sla_violation_rate", "unavoidable_violation_minutes")
+        summary = _table(folder / "summary.csv", ("policy", "link", *needed))
         events = _table(folder / "events.csv", ("time_s", "kind", "name", "phase", "links"))
+        by_hour = _table(folder / "hours.csv", ("policy", "link", "hour", *COUNTED))
+        with _readable(folder / "hours.csv"):
+            if len(by_hour) != HOURS * len(summary):
+                raise ValueError("has other rows than the summary")
         file = folder / "intervals.parquet"
         pieces = partial(_stored, file, *_shape(summary))
-        return cls(summary, events, facts, scenario, text, sees, begins, pieces)
+        return cls(summary, events, by_hour, facts, scenario, text, sees, begins, pieces)
 
     @property
     def name(self) -> str:
@@ -156,22 +163,6 @@ class Report:
     def by_link(self) -> pd.DataFrame:
         """The summary without the rows that pool all links."""
         return self.summary[self.summary["link"] != ALL]
-
-
-def bounds(scenario: Scenario) -> list[str]:
-    """Return the policies of which a member sees the future."""
-    return [
-        choice.name
-        for choice in scenario.policies
-        if any(member.source.policy.bound for member in choice.members)
-    ]
-
-
-def replay_starts(scenario: Scenario) -> datetime | None:
-    """Return the time of the first replayed interval, where the trace has times."""
-    starts = scenario.trace.starts
-    step = timedelta(seconds=scenario.trace.tick_s)
-    return None if starts is None else starts + scenario.span.first * step
 
 
 def _shape(summary: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...], int]:
