@@ -212,7 +212,7 @@ def test_failures_and_what_stood_in_are_told(make: Callable[..., Path], tmp_path
     path = make(np.arange(200.0) + 5, ["weak", "static_p95"], fallback={"use": "last_value"})
     reader = read(page(twin.run(path)))
     said = " ".join(reader.words)
-    assert "weak failed: the fallback decided 100 of its 100 intervals." in said
+    assert "weak failed, first at 0s: last_value decided 100 of its 100 intervals" in said
     assert "<boom> & bust" in said
 
 

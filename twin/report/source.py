@@ -155,6 +155,11 @@ class Report:
         return float(self.scenario["sla"]["target"])
 
     @property
+    def fallback(self) -> str:
+        """The policy that decides where another fails; empty where none is stated."""
+        return str(self.scenario.get("fallback", {}).get("use", ""))
+
+    @property
     def pooled(self) -> pd.DataFrame:
         """The summary of all links together, by policy."""
         return self.summary[self.summary["link"] == ALL].set_index("policy")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from twin.report.failures import failures
 from twin.report.page.events import events
 from twin.report.page.gather import gather, links_to_draw
-from twin.report.page.markup import Html, paragraph, tag, text
+from twin.report.page.markup import Html, paragraph, some, tag, text
 from twin.report.page.pictures import boxes, heat, radar
 from twin.report.page.series import MOST_LINKS, series
 from twin.report.page.standing import standings, terms
@@ -58,13 +59,11 @@ def render(report: Report) -> str:
 
 def _stood_in(report: Report) -> list[str]:
     """Say which policies are not what they seem, as something else decided for them."""
-    if "fallback_intervals" not in report.pooled:
-        return []
-    counts = report.by_link.groupby("policy", sort=False)["fallback_intervals"].max()
     return [
-        f"{name} failed: the fallback decided {int(count):,} of its {report.intervals:,} intervals."
-        for name, count in counts.items()
-        if count
+        f"{one.policy} failed, first at {format_duration(one.first_s)}"
+        f"{f' on {some(one.links)}' if one.links else ''}: {report.fallback} decided "
+        f"{one.decided:,} of its {report.intervals:,} intervals (why: under Events)."
+        for one in failures(report)
     ]
 
 
