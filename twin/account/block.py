@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,9 @@ def blocks(recording: Recording, lane: LaneRecord) -> Iterator[Block]:
         metrics = measure(demand, allocated, capacity, float(recording.tick_s))
         if len(splits.intervals):
             allocated = np.broadcast_to(allocated, demand.shape).copy()
+            if capacity is None:
+                # A failure that is over before the tick leaves no interval of it undivided.
+                metrics = replace(metrics, overload_s=np.zeros(demand.shape))
             splits.put(part, allocated, capacity, metrics)
         yield Block(recording.links[part], demand, requested, allocated, capacity, metrics)
 
@@ -100,6 +103,4 @@ class _Splits:
         if capacity is not None:
             capacity[:, self.intervals] = self._capacity[:, part].T
         for name, values in self._metrics.items():
-            if name == "overload_s" and capacity is None:
-                continue
             getattr(metrics, name)[:, self.intervals] = values[:, part].T

@@ -42,7 +42,7 @@ class Metrics:
     violation_s: Floats
     """Seconds with unmet demand."""
     overload_s: Floats
-    """Seconds with demand above capacity; read-only where that is unlimited."""
+    """Seconds with demand above capacity; read-only zeros where that is unlimited."""
 
     def joined(self, seconds: Floats) -> Metrics:
         """Return the metrics of an interval from those of its pieces, [pieces, links].

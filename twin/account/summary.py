@@ -178,9 +178,6 @@ def _total(block: Block, recording: Recording, lane: LaneRecord, terms: Terms) -
     steps = np.abs(np.diff(block.allocated, axis=1))
     changes = np.count_nonzero(steps, axis=1) if lane.changes is None else lane.changes[links]
     episodes, longest = _episodes(metrics.violation_s > 0)
-    overload_s = np.zeros(len(block.links))
-    if block.capacity is not None:
-        overload_s = metrics.overload_s.sum(axis=1)
     error = np.abs(block.requested - block.demand)
     utilization = metrics.utilization.sum(axis=1)
     infinite = np.zeros(len(block.links))
@@ -210,7 +207,7 @@ def _total(block: Block, recording: Recording, lane: LaneRecord, terms: Terms) -
         change_cost=changes * terms.change_cost[links],
         bill=_billed(metrics.served),
         fallbacks=np.full(len(block.links), float(lane.fallbacks)),
-        overload_s=overload_s,
+        overload_s=metrics.overload_s.sum(axis=1),
     )
 
 
