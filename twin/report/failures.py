@@ -17,7 +17,7 @@ class Failed:
     first_s: float
     """Its first failure, seconds since the start of the replay."""
     links: tuple[str, ...]
-    """Where it failed first; empty for all links."""
+    """Where it failed first; empty for all links together."""
     log: tuple[tuple[float, str], ...]
     """Time and reason of every failure."""
 
@@ -34,14 +34,14 @@ def failures(report: Report) -> list[Failed]:
     found = []
     for name, rows in log.groupby("name", sort=False):
         entries = rows.to_dict("records")
-        links = str(entries[0]["links"])
+        links = tuple(filter(None, str(entries[0]["links"]).split(";")))
         reasons = tuple((float(row["time_s"]), _reason(str(row["detail"]))) for row in entries)
         found.append(
             Failed(
                 str(name),
                 int(decided[name]),
                 reasons[0][0],
-                tuple(links.split(";")) if links else (),
+                links if len(links) < len(report.links) or len(links) == 1 else (),
                 reasons,
             )
         )

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "page", "render"]
 
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+"""What a browser lets the page do: nothing that leaves the file."""
+
 
 def page(result: Result) -> str:
     """Return the report of a run in memory."""
@@ -94,6 +97,7 @@ def _document(title: str, body: list[Html]) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<link rel="icon" href="data:,">\n'
         f"<title>{text(title)}: report</title>\n<style>\n{style}</style>\n</head>\n"
         f"<body>\n{main}\n<script>\n{script}</script>\n</body>\n</html>\n"

@@ -12,6 +12,7 @@ from twin.account.summary import ALL
 from twin.report.page.gather import Gathered
 from twin.report.page.markup import (
     Html,
+    breakable,
     head,
     paragraph,
     section,
@@ -143,7 +144,7 @@ def _box(name: str, values: Sequence[float], index: int) -> Html:
 def _name(report: Report, index: int) -> Html:
     name = report.policies[index]
     bound = tag("small", text("bound")) if name in report.bounds else Html("")
-    return tag("th", swatch(index), text(f" {name}"), bound, scope="row")
+    return tag("th", swatch(index), text(" "), breakable(name), bound, scope="row")
 
 
 def heat(report: Report, order: Sequence[str]) -> Html:
@@ -188,4 +189,4 @@ def _heat_row(name: str, violated: np.ndarray, known: np.ndarray) -> list[Html]:
         level = sum(share > limit for limit in (0, 0.3, 1, 3, 10, 30))
         face = "" if not short else f"{share:.1f}" if share < 0.95 else f"{share:.0f}"
         cells.append(tag("td", text(face if count else "\N{EN DASH}"), class_=f"h{level}"))
-    return [tag("th", text(name), scope="row"), *cells]
+    return [tag("th", breakable(name), scope="row"), *cells]
