@@ -34,7 +34,8 @@ Floats = NDArray[np.float64]
 
 _COLUMNS = ("demand_mbps", "allocated_mbps", "capacity_mbps", "efficiency", "unmet_mbps")
 _ROWS_AT_ONCE = 200_000
-_WORDS = ("policy", "link", "kind", "name", "phase", "links", "detail")
+_FLAGS = ("bound", "dominated")
+_WORDS = ("policy", "link", "kind", "name", "phase", "links", "detail", "knob", *_FLAGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class Report:
     """Time at which the replay starts, where it is known."""
     pieces: Pieces
     """Every policy's account, policy by policy, some links at a time."""
+    frontier: pd.DataFrame | None = None
+    """What each policy's knob buys, where the folder holds it."""
 
     @classmethod
     def of(cls, result: Result) -> Report:
@@ -117,7 +120,8 @@ class Report:
                 raise ValueError("has other rows than the summary")
         file = folder / "intervals.parquet"
         pieces = partial(_stored, file, *_shape(summary))
-        return cls(summary, events, by_hour, facts, scenario, text, sees, begins, pieces)
+        turned = _frontier(folder / "frontier.csv")
+        return cls(summary, events, by_hour, facts, scenario, text, sees, begins, pieces, turned)
 
     @property
     def name(self) -> str:
@@ -223,6 +227,14 @@ def _sound(piece: Piece) -> Piece:
     if not (possible[known].all() and (piece.violation_s >= 0).all()):
         raise ValueError(f"holds values of {piece.policy} that no run has")
     return piece
+
+
+def _frontier(file: Path) -> pd.DataFrame | None:
+    if not file.is_file():
+        return None
+    needed = ("knob", "value", "sla_violation_rate", "over_provisioning_pct", *_FLAGS)
+    table = _table(file, needed)
+    return table.assign(**{name: table[name] == "True" for name in _FLAGS})
 
 
 def _table(file: Path, needed: tuple[str, ...]) -> pd.DataFrame:

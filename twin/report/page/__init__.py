@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from twin.report.failures import failures
 from twin.report.page.events import events
+from twin.report.page.frontier import frontier
 from twin.report.page.gather import gather, links_to_draw
 from twin.report.page.markup import Html, paragraph, some, tag, text
 from twin.report.page.pictures import boxes, heat, radar
@@ -51,6 +52,7 @@ def render(report: Report) -> str:
         comparison(report, ranked),
         series(report, gathered, happened, first),
         radar(report, gathered, [name for name in order if name in report.ranked]),
+        *frontier(report),
         boxes(report, gathered),
         heat(report, order),
         events(report, gathered, happened, first),
