@@ -37,8 +37,8 @@ class Block:
     metrics: Metrics
 
 
-def blocks(recording: Recording, lane: LaneRecord) -> Iterator[Block]:
-    """Yield the account of a lane, a few links at a time.
+def blocks(recording: Recording, lane: LaneRecord, link: str | None = None) -> Iterator[Block]:
+    """Yield the account of a lane, a few links at a time; only those beside `link`, if named.
 
     Where something changed inside an interval, its metrics are those of the pieces, averaged
     by time.
@@ -46,6 +46,8 @@ def blocks(recording: Recording, lane: LaneRecord) -> Iterator[Block]:
     splits = _Splits(recording, lane)
     for first in range(0, len(recording.links), LINKS):
         part = slice(first, first + LINKS)
+        if link is not None and link not in recording.links[part]:
+            continue
         demand = recording.demand_by_link[part]
         requested = _rows(lane.requested, part)
         same = lane.allocated is lane.requested

@@ -129,9 +129,9 @@ def _lane_table(
     efficiencies = np.empty(recording.demand.size)
     filled = 0
     totals, medians = [], []
-    surprised: list[Floats] = []
+    onset: list[Floats] = []
     for block in blocks(recording, lane):
-        surprised.append(onset_s(block, sum(len(s) for s in surprised), begun))
+        onset.append(onset_s(block, sum(len(seconds) for seconds in onset), begun))
         for part in _known_parts(block):
             values = part.metrics.efficiency
             efficiencies[filled : filled + values.size] = values.ravel()
@@ -141,9 +141,9 @@ def _lane_table(
     links = _Totals.joined(totals)
     everything = _median(efficiencies[None, :filled])
     median = np.concatenate([*medians, everything])
-    onset = np.concatenate(surprised)
+    surprised = np.concatenate(onset)
     table = _columns(_Totals.joined([links, links.pooled()]), median, recording.tick_s, terms)
-    return table | {"onset_violation_minutes": np.append(onset, onset.sum()) / 60}
+    return table | {"onset_violation_minutes": np.append(surprised, surprised.sum()) / 60}
 
 
 def _known_parts(block: Block) -> list[Block]:

@@ -125,18 +125,18 @@ class Lane:
         """Return the allocation, and whether it differs from the one before."""
         spare = self._fallback
         if spare is None:
-            return self._asked(self.policy, observation, self._at(observation))
-        place = f"{self._at(observation)}: fallback {spare.name}"
+            return self._asked(self.policy, observation)
         try:
             # It observes from the start, so that it is ready when it is needed.
-            stand_in, broken = self._asked(spare.policy, observation, place), None
+            stand_in, broken = (
+                self._asked(spare.policy, observation, f"fallback {spare.name}"),
+                None,
+            )
         except RunError as error:
             broken = error
         if self._failures < spare.after:
             try:
-                return self._asked(
-                    self.policy, observation, self._at(observation), spare.time_limit
-                )
+                return self._asked(self.policy, observation, limit=spare.time_limit)
             except RunError as error:
                 self._failures += 1
                 self._told.append(Told("failure", str(error), error.links))
@@ -154,24 +154,26 @@ class Lane:
         return not (same and bool((answer == self.latest).all()))
 
     def _asked(
-        self, policy: Policy, observation: Observation, place: str, limit: float | None = None
+        self, policy: Policy, observation: Observation, who: str = "", limit: float | None = None
     ) -> tuple[NDArray[Any], bool]:
         """Return the answer of a policy, and whether it differs from the allocation before.
 
-        Raises RunError, which begins with `place`, for an answer that is none, and for one that
-        took longer than `limit` seconds.
+        Raises RunError, which names `who` if it is not the policy itself, for an answer that is
+        none, and for one that took longer than `limit` seconds.
         """
         begin = time.perf_counter()
         try:
             answer = np.asarray(policy.allocate(observation))
         except (Exception, SystemExit) as error:
-            raise RunError(f"{place}: {self._describe(error)}") from error
+            raise RunError(f"{self._at(observation, who)}: {self._describe(error)}") from error
         if limit is not None and time.perf_counter() - begin > limit:
-            raise RunError(f"{place}: took longer than {format_duration(limit)}")
+            late = f"took longer than {format_duration(limit)}"
+            raise RunError(f"{self._at(observation, who)}: {late}")
         # What equals an answer that was checked need not be checked, nor stored again.
         new = self._is_new(answer)
-        if new:
-            _check(answer, observation, place)
+        wrong, where = _wrong(answer, observation.links) if new else ("", ())
+        if wrong:
+            raise RunError(f"{self._at(observation, who)}: {wrong}", where)
         return answer, new
 
     def _change(self, answer: Floats, interval: int) -> None:
@@ -182,9 +184,10 @@ class Lane:
         self.latest = answer
         self._decided = True
 
-    def _at(self, observation: Observation) -> str:
+    def _at(self, observation: Observation, who: str) -> str:
         since = format_duration(observation.interval * observation.tick_s)
-        return f"policy {self.name}: tick {observation.interval} ({since})"
+        place = f"policy {self.name}: tick {observation.interval} ({since})"
+        return f"{place}: {who}" if who else place
 
     def _describe(self, error: BaseException) -> str:
         told = str(error) if isinstance(error, InputError) else describe(error)
@@ -195,23 +198,19 @@ class Lane:
         return told
 
 
-def _check(answer: NDArray[Any], observation: Observation, place: str) -> None:
-    links = observation.links
+def _wrong(answer: NDArray[Any], links: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return why an answer is no allocation, empty where it is one, and on which links."""
     if answer.dtype.kind not in "fiub":
-        raise RunError(f"{place}: answered {_kind(answer)}, not one number for each link")
+        return f"answered {_kind(answer)}, not one number for each link", ()
     if answer.shape != (len(links),):
-        raise RunError(
-            f"{place}: answered an array of shape {answer.shape}, "
-            f"not ({len(links)},), one number for each link"
-        )
+        expected = f"not ({len(links)},), one number for each link"
+        return f"answered an array of shape {answer.shape}, {expected}", ()
     # One comparison each way also refuses NaN.
-    if not (answer.min() >= 0 and answer.max() < np.inf):
-        wrong = np.flatnonzero(~((answer >= 0) & (answer < np.inf)))
-        raise RunError(
-            f"{place}: asked for {answer[wrong[0]]} Mbit/s on link "
-            f"{links[wrong[0]]}; an allocation is a finite number, 0 or more",
-            tuple(links[link] for link in wrong),
-        )
+    if answer.min() >= 0 and answer.max() < np.inf:
+        return "", ()
+    where = np.flatnonzero(~((answer >= 0) & (answer < np.inf)))
+    asked = f"asked for {answer[where[0]]} Mbit/s on link {links[where[0]]}"
+    return f"{asked}; an allocation is a finite number, 0 or more", tuple(links[i] for i in where)
 
 
 def _kind(answer: NDArray[Any]) -> str:

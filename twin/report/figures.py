@@ -100,8 +100,8 @@ class _Row(NamedTuple):
 
 def _rows(report: Report, link: str, policies: Sequence[str]) -> list[_Row]:
     found = {}
-    for piece in report.pieces():
-        if link in piece.links and piece.policy in policies:
+    for piece in report.pieces(link):
+        if piece.policy in policies:
             i = piece.links.index(link)
             demand, allocated, unmet, violation_s = (
                 values[i].copy()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import yaml
@@ -56,7 +56,11 @@ class Piece:
     violation_s: Floats
 
 
-Pieces = Callable[[], Iterator[Piece]]
+class Pieces(Protocol):
+    """Every policy's account, policy by policy, some links at a time."""
+
+    def __call__(self, link: str | None = None) -> Iterator[Piece]:
+        """Yield all of it, or the pieces that hold `link`."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,6 @@ class Report:
     starts: datetime | None
     """Time at which the replay starts, where it is known."""
     pieces: Pieces
-    """Every policy's account, policy by policy, some links at a time."""
     frontier: pd.DataFrame | None = None
     """What each policy's knob buys, where the folder holds it."""
 
@@ -181,9 +184,9 @@ def _shape(summary: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...], int
     return policies, tuple(map(str, first["link"])), int(first["intervals"].iloc[0])
 
 
-def _recorded(recording: Recording) -> Iterator[Piece]:
+def _recorded(recording: Recording, link: str | None = None) -> Iterator[Piece]:
     for lane in recording.lanes:
-        for block in blocks(recording, lane):
+        for block in blocks(recording, lane, link):
             shape, metrics = block.demand.shape, block.metrics
             capacity = np.full(shape, np.inf) if block.capacity is None else block.capacity
             allocated = np.broadcast_to(block.allocated, shape)
@@ -194,7 +197,11 @@ def _recorded(recording: Recording) -> Iterator[Piece]:
 
 
 def _stored(
-    file: Path, policies: tuple[str, ...], links: tuple[str, ...], intervals: int
+    file: Path,
+    policies: tuple[str, ...],
+    links: tuple[str, ...],
+    intervals: int,
+    link: str | None = None,
 ) -> Iterator[Piece]:
     """Yield the rows of a file, which are in order of policy, link and interval."""
     with _readable(file):
@@ -206,7 +213,7 @@ def _stored(
             raise ValueError("has other rows than the summary")
         columns = [*_COLUMNS, "violation_s"]
         waiting = pa.Table.from_batches([], table.schema_arrow).select(columns)
-        lanes = iter([(policy, link) for policy in policies for link in links])
+        lanes = iter([(policy, name) for policy in policies for name in links])
         for batch in table.iter_batches(_ROWS_AT_ONCE, columns=columns):
             waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
             whole = len(waiting) // intervals
@@ -216,8 +223,9 @@ def _stored(
             ]
             waiting = waiting.slice(whole * intervals)
             for i in range(whole):
-                policy, link = next(lanes)
-                yield _sound(Piece(policy, (link,), *(array[i : i + 1] for array in arrays)))
+                policy, name = next(lanes)
+                if link in {None, name}:
+                    yield _sound(Piece(policy, (name,), *(array[i : i + 1] for array in arrays)))
 
 
 def _sound(piece: Piece) -> Piece:
