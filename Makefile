@@ -37,9 +37,9 @@ lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev -c requirements.lock -o requirements-dev.lock -q
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev --extra train -c requirements-dev.lock -o requirements-train.lock -q
 
-# Needs a Chromium; says so where there is none.
+# Part of the tests where a Chromium is found; this keeps the screenshots and PDFs to look at.
 report-in-browser: .venv/.dev
-	PYTHON=$(BIN)/python tests/report_in_browser.sh
+	REPORT_PICTURES=out/report-in-browser $(BIN)/python -m pytest tests/unit/test_report_in_browser.py -v -rs
 
 clean:
 	rm -rf .venv build dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis

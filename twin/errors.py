@@ -54,6 +54,11 @@ class InputError(TwinError):
 class RunError(TwinError):
     """A run could not be finished, for example because a policy raised: exit code 1."""
 
+    def __init__(self, message: str, links: tuple[str, ...] = ()) -> None:
+        """Take the links that it happened on, where it was only some."""
+        super().__init__(message)
+        self.links = links
+
 
 def dotted(where: str | Loc) -> str:
     """Return a place as text: ``events.0.factor``."""

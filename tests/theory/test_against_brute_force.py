@@ -109,6 +109,7 @@ def _account(
         "over_provisioning_mean_mbps": np.maximum(a - d, 0).mean(0),
         "sla_violation_rate": (interval(violated) > 0).mean(0),
         "sla_violation_minutes": violated.sum(0) / 60,
+        "unavoidable_violation_minutes": (d > np.where(up, nominal, 0)).sum(0) / 60,
         "unmet_mbit": (d - served).sum(0),
         "allocated_mean_mbps": a.mean(0),
     }

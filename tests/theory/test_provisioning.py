@@ -50,6 +50,18 @@ def test_a_lead_time_of_two_ticks_delays_by_two_intervals(make, tmp_path) -> Non
     assert found == [100, 100, 100, 100, 130, 130, 90, 90, 90, 200]
 
 
+def test_a_step_is_unserved_for_one_interval_and_the_lead_time(make) -> None:
+    # Seen after one interval, ordered then, in force two ticks later: three intervals short of 60.
+    demand = np.repeat([80.0, 140.0], [15, 5])
+    path = make(demand, ["last_value"])
+    path.write_text(path.read_text() + "links: {defaults: {lead_time: 10min}}\n")
+    found = row(twin.run(path).summary, "last_value")
+    assert found["sla_violation_minutes"] == 15
+    assert found["violation_episodes"] == 1
+    assert found["unmet_mbit"] == pytest.approx(3 * 60 * 300)
+    assert found["over_provisioning_mean_mbps"] == 0
+
+
 def test_a_lead_time_inside_an_interval_is_averaged_by_time(make, tmp_path) -> None:
     result = _run(make, tmp_path, lead_time="1min 40s")
     assert _allocated(result)[2] == pytest.approx(100 / 3 + 130 * 2 / 3)

@@ -39,7 +39,8 @@ def test_run_writes_to_out_name_by_default(make, tmp_path, monkeypatch, capsys) 
     monkeypatch.chdir(work)
     assert call(["run", str(path), "--no-report"]) == 0
     assert sorted(p.name for p in (work / "out" / "test").iterdir()) == [
-        "events.csv", "intervals.parquet", "manifest.json", "scenario.yaml", "summary.csv",
+        "events.csv", "hours.csv", "intervals.parquet", "manifest.json", "scenario.yaml",
+        "summary.csv",
     ]  # fmt: skip
     assert call(["run", str(path)]) == 2
     assert "holds another run" in capsys.readouterr().err

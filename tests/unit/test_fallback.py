@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +12,22 @@ from conftest import Maker, policy_file, row
 
 import twin
 from twin import RunError
+from twin.report.failures import failures
+from twin.report.page import render
+from twin.report.source import Report
+from twin.results.table import print_table
 
 FAILURES = {
-    "raises": "raise ValueError('no idea')",
-    "nan": "return np.full(1, np.nan)",
-    "negative": "return np.full(1, -1.0)",
-    "shape": "return np.ones(7)",
-    "exits": "raise SystemExit(0)",
-    "changes_its_input": "observation.demand_mbps[:] = 0",
-}
+    "raises": ("raise ValueError('no idea')", "ValueError: no idea"),
+    "nan": ("return np.full(1, np.nan)", "asked for nan Mbit/s on link link-1"),
+    "negative": ("return np.full(1, -1.0)", "asked for -1.0 Mbit/s on link link-1"),
+    "shape": ("return np.ones(7)", "answered an array of shape (7,), not (1,)"),
+    "exits": ("raise SystemExit(0)", "SystemExit: 0"),
+    "changes_its_input": (
+        "observation.demand_mbps[:] = 0", "ValueError: assignment destination is read-only"
+    ),
+    "slow": ("import time\n    time.sleep(0.3)", "took longer than 0.25s"),
+}  # fmt: skip
 
 
 def _run(make: Maker, tmp_path: Path, body: str, **fallback: object) -> twin.Result:
@@ -30,14 +39,66 @@ def _run(make: Maker, tmp_path: Path, body: str, **fallback: object) -> twin.Res
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_the_fallback_decides_where_a_policy_fails(make, tmp_path, failure: str) -> None:
-    body = f"if observation.interval in (3, 5):\n    {FAILURES[failure]}\nreturn np.full(1, 50.0)"
-    result = _run(make, tmp_path, body, after=3)
+    statement, reason = FAILURES[failure]
+    body = f"if observation.interval in (3, 5):\n    {statement}\nreturn np.full(1, 50.0)"
+    result = _run(make, tmp_path, body, after=3, time_limit="0.25s")
     assert result.intervals["requested_mbps"].tolist() == [50, 50, 50, 13, 50, 15, 50, 50, 50, 50]
     assert row(result.summary, "weak")["fallback_intervals"] == 2
     told = result.events[result.events["kind"] == "fallback"]
     assert told["time_s"].tolist() == [900, 900, 1500, 1500]
     assert told["phase"].tolist() == ["failure", "stand-in"] * 2
-    assert "policy weak: tick 3 (15min):" in told["detail"].iloc[0]
+    assert told["detail"].iloc[0].startswith(f"policy weak: tick 3 (15min): {reason}")
+    assert told["links"].iloc[0] == ("link-1" if "on link" in reason else "")
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_the_report_says_which_policy_failed_where_and_why(make, tmp_path, failure: str) -> None:
+    statement, reason = FAILURES[failure]
+    body = f"if observation.interval in (3, 5):\n    {statement}\nreturn np.full(1, 50.0)"
+    result = _run(make, tmp_path, body, after=3, time_limit="0.25s")
+    report = Report.read(result.save(tmp_path / "out", figures=False))
+    (failed,) = failures(report)
+    assert (failed.policy, failed.decided, failed.first_s) == ("weak", 2, 900)
+    assert failed.links == (("link-1",) if "on link" in reason else ())
+    assert [time for time, _ in failed.log] == [900, 1500]
+    assert failed.reason.startswith(reason)
+    words = html.unescape(re.sub("<[^>]*>", "", render(report)))
+    assert words.count(reason) >= 2
+    where = " on link-1" if failed.links else ""
+    assert (
+        f"weak failed, first at 15min{where}: last_value decided 2 of its 10 intervals (why: "
+        "under Events)." in words
+    )
+
+
+def test_the_terminal_says_which_policy_failed(make, tmp_path, capsys) -> None:
+    print_table(_run(make, tmp_path, "return None", after=9))
+    said = capsys.readouterr().out
+    assert "Failed: policy weak: tick 0 (0s): answered nothing, not one number for each" in said
+    assert "; the fallback decided 10 of its 10 intervals (events.csv has every failure)" in said
+
+
+@pytest.mark.parametrize("method", ["fit", "allocate"])
+def test_a_fallback_that_fails_itself_stops_the_run(make, tmp_path, method: str) -> None:
+    policy_file(tmp_path, "weak", "raise ValueError('no idea')")
+    text = policy_file(tmp_path, "spare", "return np.full(1, np.inf)").read_text()
+    if method == "fit":
+        text += "\n    def fit(self, history):\n        raise ValueError('nor I')\n"
+        (tmp_path / "spare.py").write_text(text)
+    says = {
+        "fit": r"policy weak: fallback spare: fit\(\): ValueError: nor I",
+        "allocate": r"policy weak: tick 0 \(0s\): fallback spare: asked for inf Mbit/s on link",
+    }
+    with pytest.raises(RunError, match=says[method]):
+        twin.run(make(np.arange(1.0, 21.0), ["weak"], fallback={"use": "spare"}))
+
+
+def test_a_fallback_that_fails_where_it_is_not_needed_does_no_harm(make, tmp_path) -> None:
+    policy_file(tmp_path, "spare", "raise ValueError('nor I')")
+    result = twin.run(
+        make(np.arange(1.0, 21.0), ["static_p95"], fallback={"use": "spare", "after": 1})
+    )
+    assert row(result.summary, "static_p95")["fallback_intervals"] == 0
 
 
 def test_after_so_many_failures_it_decides_for_good(make, tmp_path) -> None:

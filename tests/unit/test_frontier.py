@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +155,46 @@ def test_the_command_line_takes_policies_and_points(make: Maker, tmp_path: Path)
     table = pd.read_csv(tmp_path / "out" / "frontier.csv")
     assert set(table["policy"]) == {"last_value", "rolling_max", "oracle"}
     assert call([*asked, "--out", str(tmp_path / "out")]) == 2
+
+
+def test_a_run_holds_its_frontier_where_it_was_asked_for(make: Maker, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = ["run", str(make(DEMAND, ["last_value", "static_p95"])), "--out", str(out)]
+    assert call([*asked, "--frontier"]) == 0
+    text = (out / "report.html").read_text()
+    assert "What each policy&#x27;s knob buys" in text
+    assert "oracle, margin 0: 0 % violated" in text
+    points = pd.read_csv(out / "frontier.csv")
+    # The run's own setting is among those of the frontier.
+    own = pd.read_csv(out / "summary.csv").set_index(["policy", "link"]).loc[("last_value", "all")]
+    assert own["over_provisioning_pct"] in points["over_provisioning_pct"].tolist()
+    made = {"frontier.csv", "figures/frontier.png"}
+    assert made <= set(json.loads((out / "manifest.json").read_text())["files"])
+
+    (out / "report.html").unlink()
+    assert call(["report", str(out)]) == 0
+    assert (out / "report.html").read_text() == text
+
+    assert call([*asked, "--force"]) == 0
+    assert not any((out / name).exists() for name in made)
+    assert "knob buys" not in (out / "report.html").read_text()
+
+
+def test_a_damaged_frontier_is_told_in_one_line(
+    make: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert call(["run", str(make(DEMAND, ["static_p95"])), "--out", str(out), "--no-report"]) == 0
+    (out / "frontier.csv").write_text("policy,knob\n")
+    capsys.readouterr()
+    assert call(["report", str(out)]) == 2
+    assert capsys.readouterr().err == (
+        f"{out}/frontier.csv: cannot be read: has no column 'value'\n"
+    )
+
+
+def test_nothing_to_provision_has_a_frontier_too(make: Maker, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    path = make(np.zeros((60, 2)), ["last_value", "static_p95"], sla={"target": 0.0001})
+    assert call(["run", str(path), "--out", str(out), "--frontier"]) == 0
+    assert "nan" not in (out / "report.html").read_text().split("knob buys")[1].split("</svg>")[0]

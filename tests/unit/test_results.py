@@ -50,8 +50,8 @@ def test_files_hold_what_the_tables_hold(make: Maker, tmp_path: Path) -> None:
     np.testing.assert_array_equal(written[numbers], result.summary[numbers])
     names = {str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file()}
     assert names == {
-        "events.csv", "figures/allocation.png", "figures/metrics.png", "intervals.parquet",
-        "manifest.json", "report.html", "scenario.yaml", "summary.csv",
+        "events.csv", "figures/allocation.png", "figures/metrics.png", "hours.csv",
+        "intervals.parquet", "manifest.json", "report.html", "scenario.yaml", "summary.csv",
     }  # fmt: skip
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["status"] == "complete"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +37,8 @@ class Block:
     metrics: Metrics
 
 
-def blocks(recording: Recording, lane: LaneRecord) -> Iterator[Block]:
-    """Yield the account of a lane, a few links at a time.
+def blocks(recording: Recording, lane: LaneRecord, link: str | None = None) -> Iterator[Block]:
+    """Yield the account of a lane, a few links at a time; only those beside `link`, if named.
 
     Where something changed inside an interval, its metrics are those of the pieces, averaged
     by time.
@@ -46,6 +46,8 @@ def blocks(recording: Recording, lane: LaneRecord) -> Iterator[Block]:
     splits = _Splits(recording, lane)
     for first in range(0, len(recording.links), LINKS):
         part = slice(first, first + LINKS)
+        if link is not None and link not in recording.links[part]:
+            continue
         demand = recording.demand_by_link[part]
         requested = _rows(lane.requested, part)
         same = lane.allocated is lane.requested
@@ -54,6 +56,9 @@ def blocks(recording: Recording, lane: LaneRecord) -> Iterator[Block]:
         metrics = measure(demand, allocated, capacity, float(recording.tick_s))
         if len(splits.intervals):
             allocated = np.broadcast_to(allocated, demand.shape).copy()
+            if capacity is None:
+                # A failure that is over before the tick leaves no interval of it undivided.
+                metrics = replace(metrics, overload_s=np.zeros(demand.shape))
             splits.put(part, allocated, capacity, metrics)
         yield Block(recording.links[part], demand, requested, allocated, capacity, metrics)
 

@@ -59,4 +59,12 @@ METRICS: dict[str, Metric] = {
     ),
     "fallback_intervals": Metric("fallback", "", "intervals that the fallback decided"),
     "cost": Metric("cost", "currency", "capacity, penalties and changes at the stated prices"),
+    "unavoidable_violation_minutes": Metric(
+        "unavoidable", "min", "time with demand above capacity, violated whatever the allocation"
+    ),
+    "onset_violation_minutes": Metric(
+        "at the onset of events",
+        "min",
+        "other violated time from an event's start to the next tick, before any observation of it",
+    ),
 }

@@ -8,6 +8,7 @@ For an allocation a, a demand d and a capacity c:
 - over-provisioning = max(a - d, 0)
 - served = min(d, a, c), unmet = d - served
 - violated: the seconds with unmet > 0
+- overloaded: the seconds with d > c, violated whatever the allocation
 
 Each is measured on a span in which nothing changes; a ramp counts with its mean over that span.
 With a = 0: efficiency 1 and wastage 0; utilization 0 without demand, infinite with it.
@@ -21,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+_SECONDS = ("violation_s", "overload_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class Metrics:
     """Mbit/s"""
     violation_s: Floats
     """Seconds with unmet demand."""
+    overload_s: Floats
+    """Seconds with demand above capacity; read-only zeros where that is unlimited."""
 
     def joined(self, seconds: Floats) -> Metrics:
         """Return the metrics of an interval from those of its pieces, [pieces, links].
@@ -48,9 +53,10 @@ class Metrics:
         values = {
             name: average(getattr(self, name), seconds)
             for name in self.__slots__
-            if name != "violation_s"
+            if name not in _SECONDS
         }
-        return Metrics(**values, violation_s=self.violation_s.sum(axis=0))
+        sums = {name: getattr(self, name).sum(axis=0) for name in _SECONDS}
+        return Metrics(**values, **sums)
 
 
 def average(values: Floats, seconds: Floats) -> Floats:
@@ -67,7 +73,7 @@ def measure(
 
     `demand`, `allocated` and `capacity`, all in Mbit/s, are of shapes that broadcast; `capacity`
     is None where it is unlimited. A missing demand (NaN) makes every metric NaN but
-    `violation_s`, which is 0.
+    `violation_s` and `overload_s`, which are 0.
     """
     limit = allocated if capacity is None else np.minimum(allocated, capacity)
     served = np.minimum(demand, limit)
@@ -83,6 +89,7 @@ def measure(
         utilization = np.where(idle, 0.0, utilization)
         efficiency = np.where(known, 1.0, efficiency)
         wastage = np.where(known, 0.0, wastage)
+    none = np.broadcast_to(0.0, served.shape)
     return Metrics(
         efficiency,
         wastage,
@@ -91,4 +98,5 @@ def measure(
         served,
         demand - served,
         np.where(demand > limit, seconds, 0.0),
+        none if capacity is None else np.where(demand > capacity, seconds, 0.0),
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.account.block import Block, blocks
+from twin.account.onset import Onsets, onset_s, onsets
 from twin.engine.recording import LaneRecord, Recording
 from twin.scenario.spec import PricesSpec
 
@@ -51,6 +52,8 @@ COLUMNS = (
     "p95_bill_mbps",
     "fallback_intervals",
     "cost",
+    "unavoidable_violation_minutes",
+    "onset_violation_minutes",
 )
 """Columns of the summary, in order; :data:`twin.account.catalogue.METRICS` says what each is."""
 
@@ -94,6 +97,7 @@ class _Totals:
     bill: Floats
     """95th percentile of what was served; of the pool, the sum over links."""
     fallbacks: Floats
+    overload_s: Floats
 
     @classmethod
     def joined(cls, parts: Sequence[_Totals]) -> _Totals:
@@ -108,7 +112,8 @@ def summarise(recording: Recording, terms: Terms) -> pd.DataFrame:
     """Return the summary: columns :data:`COLUMNS`, rates as shares, Mbit/s and Mbit."""
     import pandas as pd
 
-    tables = [_lane_table(recording, lane, terms) for lane in recording.lanes]
+    begun = onsets(recording)
+    tables = [_lane_table(recording, lane, terms, begun) for lane in recording.lanes]
     table = {name: np.concatenate([t[name] for t in tables]) for name in COLUMNS[2:]}
     links = [*recording.links, ALL]
     labels = {
@@ -119,12 +124,14 @@ def summarise(recording: Recording, terms: Terms) -> pd.DataFrame:
 
 
 def _lane_table(
-    recording: Recording, lane: LaneRecord, terms: Terms
+    recording: Recording, lane: LaneRecord, terms: Terms, begun: Onsets
 ) -> dict[str, NDArray[np.generic]]:
     efficiencies = np.empty(recording.demand.size)
     filled = 0
     totals, medians = [], []
+    onset: list[Floats] = []
     for block in blocks(recording, lane):
+        onset.append(onset_s(block, sum(len(seconds) for seconds in onset), begun))
         for part in _known_parts(block):
             values = part.metrics.efficiency
             efficiencies[filled : filled + values.size] = values.ravel()
@@ -134,7 +141,9 @@ def _lane_table(
     links = _Totals.joined(totals)
     everything = _median(efficiencies[None, :filled])
     median = np.concatenate([*medians, everything])
-    return _columns(_Totals.joined([links, links.pooled()]), median, recording.tick_s, terms)
+    surprised = np.concatenate(onset)
+    table = _columns(_Totals.joined([links, links.pooled()]), median, recording.tick_s, terms)
+    return table | {"onset_violation_minutes": np.append(surprised, surprised.sum()) / 60}
 
 
 def _known_parts(block: Block) -> list[Block]:
@@ -198,6 +207,7 @@ def _total(block: Block, recording: Recording, lane: LaneRecord, terms: Terms) -
         change_cost=changes * terms.change_cost[links],
         bill=_billed(metrics.served),
         fallbacks=np.full(len(block.links), float(lane.fallbacks)),
+        overload_s=metrics.overload_s.sum(axis=1),
     )
 
 
@@ -271,6 +281,7 @@ def _columns(
             "p95_bill_mbps": totals.bill,
             "fallback_intervals": totals.fallbacks.astype(np.int64),
             "cost": _cost(totals, tick_s, terms),
+            "unavoidable_violation_minutes": totals.overload_s / 60,
         }
 
 

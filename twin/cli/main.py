@@ -65,12 +65,18 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Folder to write; default out/NAME.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a run in that folder.")] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Draw no figures.")] = False,
+    frontier: Annotated[
+        bool, typer.Option("--frontier", help="Turn each policy's knob too, for the report.")
+    ] = False,
 ) -> None:
     """Replay a scenario under each of its policies and compare them."""
     from twin.cli.run import run_scenario
 
     picks = None if policies is None else [name.strip() for name in policies.split(",")]
-    run_scenario(scenario, picks, set_ or [], seed, out, force=force, report=not no_report)
+    run_scenario(
+        scenario, picks, set_ or [], seed, out,
+        force=force, report=not no_report, frontier=frontier,
+    )  # fmt: skip
 
 
 @app.command()

@@ -1,47 +1,19 @@
-"""`twin report`: the page of a finished run, from its files alone."""
+"""`twin report`: the page and the pictures of a finished run, from its files alone."""
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from pathlib import Path
 
 import typer
 
-from twin.errors import InputError, Problem
-from twin.report.page import Report, render
-from twin.results.folder import MANIFEST
-
-PAGE = "report.html"
+from twin.report.source import Report
+from twin.report.write import write
+from twin.results.folder import added
 
 
 def report_run(folder: Path) -> None:
     """Write the report of the run in `folder`; on an error nothing there changes."""
-    text = render(Report.read(folder))
-    facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    listed = sorted({*facts.get("files", ()), PAGE})
-    try:
-        _put(folder / PAGE, text)
-        if listed != facts.get("files"):
-            # A run that replaces this one takes its files away, as the manifest lists them.
-            facts["files"] = listed
-            _put(folder / MANIFEST, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise InputError(Problem(f"cannot be written: {error.strerror}", file=folder)) from None
-    typer.echo(f"Written to {folder}/: {PAGE}")
-
-
-def _put(file: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    handle, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
-    try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as stream:  # noqa: PTH123
-            stream.write(text)
-        # The umask decides who may read it; mkstemp makes it private.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(file)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    report = Report.read(folder)
+    with added(folder) as stage:
+        made = write(report, stage)
+    typer.echo(f"Written to {folder}/: {', '.join(made)}")

@@ -8,8 +8,12 @@ from pathlib import Path
 import typer
 
 from twin.cli.progress import progress
+from twin.frontier.sweep import sweep
+from twin.frontier.write import write as write_frontier
 from twin.load import Asked, Scenario
-from twin.results.folder import MANIFEST, check_free, files_of
+from twin.report.source import Report
+from twin.report.write import write as write_report
+from twin.results.folder import MANIFEST, added, check_free, files_of
 from twin.results.table import print_table
 from twin.runner import run
 
@@ -23,8 +27,9 @@ def run_scenario(
     *,
     force: bool,
     report: bool,
+    frontier: bool = False,
 ) -> None:
-    """Run a scenario, print its table and write its folder."""
+    """Run a scenario, print its table and write its folder, with its frontier where asked."""
     picks = None if policies is None else tuple(policies)
     checked = Scenario.load(scenario, Asked(tuple(overrides), picks, seed))
     folder = out or Path("out") / checked.spec.name
@@ -34,5 +39,19 @@ def run_scenario(
         result = run(checked, progress=show)
     # Before anything is printed: whoever closes the pipe keeps the run.
     result.save(folder, force=force, figures=report)
+    if frontier:
+        _add_frontier(checked, folder, report=report)
     print_table(result)
     typer.echo(f"\nWritten to {folder}/: {', '.join([*files_of(folder), MANIFEST])}")
+
+
+def _add_frontier(scenario: Scenario, folder: Path, *, report: bool) -> None:
+    """Add what each policy's knob buys to the folder of a run, and to its report."""
+    with progress(f"frontier of {scenario.spec.name}") as show:
+        found = sweep(scenario, progress=show)
+    with added(folder) as stage:
+        write_frontier(found, stage)
+    if report:
+        read = Report.read(folder)
+        with added(folder) as stage:
+            write_report(read, stage)

@@ -145,8 +145,8 @@ class Engine:
         self._cut_at = self._env.now
         for lane in self._lanes:
             lane.decide(observation)
-            for phase, told in lane.told():
-                event = LoggedEvent(self._env.now, "fallback", lane.name, phase, (), told)
+            for phase, detail, where in lane.told():
+                event = LoggedEvent(self._env.now, "fallback", lane.name, phase, where, detail)
                 self._log.append(event)
             if lane.provisioning is not None:
                 for order in lane.provisioning.request(lane.latest, self._env.now):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,16 @@ class Fallback:
     """Failures after which it decides for good."""
     time_limit: float | None
     """Seconds that an answer may take."""
+
+
+class Told(NamedTuple):
+    """One thing to be told of a policy that failed."""
+
+    phase: str
+    """``failure`` or ``stand-in``."""
+    detail: str
+    links: tuple[str, ...] = ()
+    """Where it failed, if not everywhere."""
 
 
 class Lane:
@@ -57,7 +67,7 @@ class Lane:
         self._intervals = intervals
         self._fallback = fallback
         self._failures = 0
-        self._told: list[tuple[str, str]] = []
+        self._told: list[Told] = []
         self._decided = False
         self._rows: Floats | None = None
 
@@ -75,19 +85,24 @@ class Lane:
 
     def fit(self, history: History) -> None:
         """Let the policy learn. Raises RunError where it raises and nothing stands in for it."""
-        if self._fallback is not None:
-            self._fallback.policy.fit(history)
+        spare = self._fallback
+        if spare is not None:
+            try:
+                spare.policy.fit(history)
+            except (Exception, SystemExit) as error:
+                failure = f"fit(): {self._describe(error)}"
+                raise RunError(f"policy {self.name}: fallback {spare.name}: {failure}") from error
         try:
             self.policy.fit(history)
         except (Exception, SystemExit) as error:
-            failure = f"fit(): {self._describe(error)}"
-            if self._fallback is None:
-                raise RunError(f"policy {self.name}: {failure}") from error
-            self._failures = self._fallback.after
-            self._told.append(("failure", failure))
+            failure = f"policy {self.name}: fit(): {self._describe(error)}"
+            if spare is None:
+                raise RunError(failure) from error
+            self._failures = spare.after
+            self._told.append(Told("failure", failure))
 
-    def told(self) -> list[tuple[str, str]]:
-        """Return phase and detail of each failure and stand-in since it was asked last."""
+    def told(self) -> list[Told]:
+        """Return each failure and stand-in since it was asked last."""
         told, self._told = self._told, []
         return told
 
@@ -109,62 +124,57 @@ class Lane:
     def _answer(self, observation: Observation) -> tuple[NDArray[Any], bool]:
         """Return the allocation, and whether it differs from the one before."""
         spare = self._fallback
-        # It observes from the start, so that it is ready when it is needed.
-        stand_in = None if spare is None else np.asarray(spare.policy.allocate(observation))
-        if spare is None or self._failures < spare.after:
+        if spare is None:
+            return self._asked(self.policy, observation)
+        try:
+            # It observes from the start, so that it is ready when it is needed.
+            stand_in, broken = (
+                self._asked(spare.policy, observation, f"fallback {spare.name}"),
+                None,
+            )
+        except RunError as error:
+            broken = error
+        if self._failures < spare.after:
             try:
-                return self._asked(observation)
+                return self._asked(self.policy, observation, limit=spare.time_limit)
             except RunError as error:
-                if spare is None:
-                    raise
                 self._failures += 1
-                self._told.append(("failure", str(error)))
-        assert spare is not None
-        assert stand_in is not None
+                self._told.append(Told("failure", str(error), error.links))
+        if broken is not None:
+            raise broken
         self.fallbacks += 1
         if self._told:
             kept = "the rest of the replay" if self._failures >= spare.after else "this interval"
-            self._told.append(("stand-in", f"{spare.name} decides for {kept}"))
-        return stand_in, self._is_new(stand_in)
+            self._told.append(Told("stand-in", f"{spare.name} decides for {kept}"))
+        return stand_in
 
     def _is_new(self, answer: NDArray[Any]) -> bool:
         # The bare comparison: numpy.array_equal takes twice as long for a thousand links.
         same = self._decided and answer.shape == self.latest.shape
         return not (same and bool((answer == self.latest).all()))
 
-    def _asked(self, observation: Observation) -> tuple[NDArray[Any], bool]:
+    def _asked(
+        self, policy: Policy, observation: Observation, who: str = "", limit: float | None = None
+    ) -> tuple[NDArray[Any], bool]:
+        """Return the answer of a policy, and whether it differs from the allocation before.
+
+        Raises RunError, which names `who` if it is not the policy itself, for an answer that is
+        none, and for one that took longer than `limit` seconds.
+        """
         begin = time.perf_counter()
         try:
-            answer = np.asarray(self.policy.allocate(observation))
+            answer = np.asarray(policy.allocate(observation))
         except (Exception, SystemExit) as error:
-            raise RunError(f"{self._at(observation)}: {self._describe(error)}") from error
-        limit = None if self._fallback is None else self._fallback.time_limit
+            raise RunError(f"{self._at(observation, who)}: {self._describe(error)}") from error
         if limit is not None and time.perf_counter() - begin > limit:
-            raise RunError(f"{self._at(observation)}: took longer than {format_duration(limit)}")
+            late = f"took longer than {format_duration(limit)}"
+            raise RunError(f"{self._at(observation, who)}: {late}")
         # What equals an answer that was checked need not be checked, nor stored again.
         new = self._is_new(answer)
-        if new:
-            self._check(answer, observation)
+        wrong, where = _wrong(answer, observation.links) if new else ("", ())
+        if wrong:
+            raise RunError(f"{self._at(observation, who)}: {wrong}", where)
         return answer, new
-
-    def _check(self, answer: NDArray[Any], observation: Observation) -> None:
-        links = observation.links
-        if answer.dtype.kind not in "fiub":
-            raise RunError(
-                f"{self._at(observation)}: answered {_kind(answer)}, not one number for each link"
-            )
-        if answer.shape != (len(links),):
-            raise RunError(
-                f"{self._at(observation)}: answered an array of shape {answer.shape}, "
-                f"not ({len(links)},), one number for each link"
-            )
-        # One comparison each way also refuses NaN.
-        if not (answer.min() >= 0 and answer.max() < np.inf):
-            link = int(np.flatnonzero(~((answer >= 0) & (answer < np.inf)))[0])
-            raise RunError(
-                f"{self._at(observation)}: asked for {answer[link]} Mbit/s on link "
-                f"{links[link]}; an allocation is a finite number, 0 or more"
-            )
 
     def _change(self, answer: Floats, interval: int) -> None:
         """Keep an answer unlike the one before; a constant policy needs one row for all time."""
@@ -174,9 +184,10 @@ class Lane:
         self.latest = answer
         self._decided = True
 
-    def _at(self, observation: Observation) -> str:
+    def _at(self, observation: Observation, who: str) -> str:
         since = format_duration(observation.interval * observation.tick_s)
-        return f"policy {self.name}: tick {observation.interval} ({since})"
+        place = f"policy {self.name}: tick {observation.interval} ({since})"
+        return f"{place}: {who}" if who else place
 
     def _describe(self, error: BaseException) -> str:
         told = str(error) if isinstance(error, InputError) else describe(error)
@@ -185,6 +196,21 @@ class Lane:
             if line is not None:
                 return f"{told} ({file}:{line})"
         return told
+
+
+def _wrong(answer: NDArray[Any], links: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return why an answer is no allocation, empty where it is one, and on which links."""
+    if answer.dtype.kind not in "fiub":
+        return f"answered {_kind(answer)}, not one number for each link", ()
+    if answer.shape != (len(links),):
+        expected = f"not ({len(links)},), one number for each link"
+        return f"answered an array of shape {answer.shape}, {expected}", ()
+    # One comparison each way also refuses NaN.
+    if answer.min() >= 0 and answer.max() < np.inf:
+        return "", ()
+    where = np.flatnonzero(~((answer >= 0) & (answer < np.inf)))
+    asked = f"asked for {answer[where[0]]} Mbit/s on link {links[where[0]]}"
+    return f"{asked}; an allocation is a finite number, 0 or more", tuple(links[i] for i in where)
 
 
 def _kind(answer: NDArray[Any]) -> str:

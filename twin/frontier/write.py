@@ -16,7 +16,12 @@ def save(frontier: Frontier, folder: Path, *, force: bool = False) -> Path:
     """
     check_free(folder, force=force)
     with staged(folder) as stage:
-        frontier.points.to_csv(stage / "frontier.csv", index=False, lineterminator="\n")
-        (stage / "figures").mkdir()
-        draw(frontier, stage / "figures" / "frontier.png")
+        write(frontier, stage)
     return folder
+
+
+def write(frontier: Frontier, folder: Path) -> None:
+    """Write `frontier.csv` and `figures/frontier.png` to a folder."""
+    frontier.points.to_csv(folder / "frontier.csv", index=False, lineterminator="\n")
+    (folder / "figures").mkdir()
+    draw(frontier, folder / "figures" / "frontier.png")

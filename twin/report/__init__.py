@@ -1,1 +1,1 @@
-"""Pictures of a finished run."""
+"""The report of a finished run: pictures, and one page that needs nothing else."""

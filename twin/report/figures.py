@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.account.block import blocks
 from twin.account.summary import ALL
-from twin.engine.recording import LaneRecord, Recording
+from twin.report.source import Report
+from twin.report.spans import Span, spans
 from twin.units import format_duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from twin.results.result import Result
 
 Floats = NDArray[np.float64]
 
@@ -29,8 +28,11 @@ _EVENT = "#BBBBBB"
 _MOST_PANELS = 8
 
 
-def draw(result: Result, folder: Path) -> None:
-    """Write `allocation.png` and `metrics.png` to `folder`."""
+def draw(report: Report, folder: Path) -> list[str]:
+    """Write the pictures of a run to `folder`, and return their names.
+
+    Raises InputError where the files behind the report are damaged.
+    """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -44,41 +46,44 @@ def draw(result: Result, folder: Path) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     with rc_context(style):
-        for name, figure in (("allocation", _allocation(result)), ("metrics", _metrics(result))):
+        figures = {"allocation.png": _allocation(report), "metrics.png": _metrics(report)}
+        for name, figure in figures.items():
             FigureCanvasAgg(figure)
             # Without the date and version in it, the same run gives the same bytes.
-            figure.savefig(folder / f"{name}.png", dpi=130, metadata={"Software": None})
+            figure.savefig(folder / name, dpi=130, metadata={"Software": None})
+    return list(figures)
 
 
-def _allocation(result: Result) -> Figure:
+def _allocation(report: Report) -> Figure:
     """Return demand against each policy's allocation on one link: all of it, and six hours."""
     from matplotlib.figure import Figure
 
-    recording = result.recording
-    link = recording.links[_link_to_show(result)]
-    lanes = recording.lanes[:_MOST_PANELS]
-    rows = [_row(recording, lane, link) for lane in lanes]
-    figure = Figure(figsize=(12.5, 1.1 + 1.65 * len(lanes)), layout="constrained")
+    happened = spans(report)
+    link = _link_to_show(report, happened)
+    happened = [span for span in happened if link in span.links]
+    policies = report.policies[:_MOST_PANELS]
+    rows = _rows(report, link, policies)
+    figure = Figure(figsize=(12.5, 1.1 + 1.65 * len(policies)), layout="constrained")
     panels = figure.subplots(
-        len(lanes), 2, sharex="col", sharey="col", squeeze=False, width_ratios=(2.2, 1)
+        len(policies), 2, sharex="col", sharey="col", squeeze=False, width_ratios=(2.2, 1)
     )
-    hours = np.arange(recording.intervals + 1) * recording.tick_s / 3600
-    near = _six_hours(result, link)
-    for i, (lane, row) in enumerate(zip(lanes, rows, strict=True)):
+    hours = np.arange(report.intervals + 1) * report.tick_s / 3600
+    near = _six_hours(report, rows[0].demand, happened)
+    for i, (policy, row) in enumerate(zip(policies, rows, strict=True)):
         for panel, part in zip(panels[i], (slice(None), near), strict=True):
             _panel(panel, hours, row, part, _COLOURS[i % len(_COLOURS)])
-        share = _pooled(result, lane.name, "sla_violation_rate", link)
-        waste = _pooled(result, lane.name, "over_provisioning_pct", link)
-        title = f"{lane.name}: {share:.2%} of intervals violated, over-provisioning {waste:.1f} %"
+        share = _value(report, policy, "sla_violation_rate", link)
+        waste = _value(report, policy, "over_provisioning_pct", link)
+        title = f"{policy}: {share:.2%} of intervals violated, over-provisioning {waste:.1f} %"
         panels[i, 0].set_title(title, loc="left", fontsize=9)
-    _mark_events(panels, result, link)
+    _mark_events(panels, happened)
     _scale(panels, hours, rows, near)
     figure.supylabel("Mbit/s")
     handles, labels = panels[0, 1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper right", ncols=len(labels), frameon=False)
-    title = f"{result.scenario.spec.name}: demand and allocation on {link}"
-    if len(lanes) < len(recording.lanes):
-        title += f" (the first {len(lanes)} of {len(recording.lanes)} policies)"
+    title = f"{report.name}: demand and allocation on {link}"
+    if len(policies) < len(report.policies):
+        title += f" (the first {len(policies)} of {len(report.policies)} policies)"
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
@@ -93,31 +98,29 @@ class _Row(NamedTuple):
     violated: NDArray[np.bool_]
 
 
-def _row(recording: Recording, lane: LaneRecord, link: str) -> _Row:
-    block = next(block for block in blocks(recording, lane) if link in block.links)
-    at, shape = block.links.index(link), block.demand.shape
-    capacity = np.full(shape, np.inf) if block.capacity is None else block.capacity
-    return _Row(
-        block.demand[at],
-        np.broadcast_to(block.allocated, shape)[at],
-        block.metrics.served[at],
-        capacity[at],
-        block.metrics.violation_s[at] > 0,
-    )
+def _rows(report: Report, link: str, policies: Sequence[str]) -> list[_Row]:
+    found = {}
+    for piece in report.pieces(link):
+        if piece.policy in policies:
+            i = piece.links.index(link)
+            demand, allocated, unmet, violation_s = (
+                values[i].copy()
+                for values in (piece.demand, piece.allocated, piece.unmet, piece.violation_s)
+            )
+            found[piece.policy] = _Row(
+                demand, allocated, demand - unmet, piece.capacity[i].copy(), violation_s > 0
+            )
+    return [found[policy] for policy in policies]
 
 
-def _six_hours(result: Result, link: str) -> slice:
+def _six_hours(report: Report, demand: Floats, happened: Sequence[Span]) -> slice:
     """Return the intervals around the first event on the link, else around its highest demand."""
-    recording = result.recording
-    wide = min(recording.intervals, max(2, round(6 * 3600 / recording.tick_s)))
-    starts = [e.start for e in result.scenario.spec.events if e.links == "all" or link in e.links]
-    if starts:
-        first = int(min(starts) // recording.tick_s) - wide // 4
+    wide = min(report.intervals, max(2, round(6 * 3600 / report.tick_s)))
+    if happened:
+        first = int(happened[0].start // report.tick_s) - wide // 4
     else:
-        demand = recording.demand[:, recording.links.index(link)]
-        known = np.nan_to_num(demand, nan=-1)
-        first = int(known.argmax()) - wide // 2
-    first = min(max(first, 0), recording.intervals - wide)
+        first = int(np.nan_to_num(demand, nan=-1).argmax()) - wide // 2
+    first = min(max(first, 0), report.intervals - wide)
     return slice(first, first + wide)
 
 
@@ -166,41 +169,32 @@ def _scale(panels: Any, hours: Floats, rows: list[_Row], near: slice) -> None:
     panels[0, 1].set_xlim(hours[near.start], hours[near.stop])
 
 
-def _mark_events(panels: Any, result: Result, link: str) -> None:
-    recording = result.recording
-    end = recording.intervals * recording.tick_s
-    for event in result.scenario.spec.events:
-        if event.links != "all" and link not in event.links:
-            continue
-        until = end if event.duration is None else min(end, event.start + event.duration)
+def _mark_events(panels: Any, happened: Sequence[Span]) -> None:
+    for span in happened:
         for panel in panels.flat:
             panel.axvspan(
-                event.start / 3600, until / 3600, color=_EVENT, alpha=0.35, linewidth=0, zorder=0
+                span.start / 3600, span.end / 3600, color=_EVENT, alpha=0.35, linewidth=0, zorder=0
             )
-        place = (event.start / 3600, 0.98)
+        place = (span.start / 3600, 0.98)
         note = panels[0, 0].annotate(
-            event.name or event.kind,
-            place,
-            xycoords=("data", "axes fraction"),
-            va="top",
-            fontsize=8,
+            span.label, place, xycoords=("data", "axes fraction"), va="top", fontsize=8
         )
         note.set_in_layout(False)
 
 
-def _link_to_show(result: Result) -> int:
-    """Return the first link that an event touches, else the first."""
-    for event in result.scenario.spec.events:
-        if event.links != "all":
-            return result.recording.links.index(event.links[0])
-    return 0
+def _link_to_show(report: Report, happened: Sequence[Span]) -> str:
+    """Return the first link that an event of its own touches, else the first."""
+    for span in happened:
+        if len(span.links) < len(report.links):
+            return span.links[0]
+    return report.links[0]
 
 
-def _metrics(result: Result) -> Figure:
+def _metrics(report: Report) -> Figure:
     """Return bars of the paper's metrics, all links pooled."""
     from matplotlib.figure import Figure
 
-    names = [lane.name for lane in result.recording.lanes]
+    names = report.policies
     figure = Figure(figsize=(11, 1.2 + 2 * max(1.6, 0.28 * len(names))), layout="constrained")
     panels = figure.subplots(2, 3)
     shown = (
@@ -212,7 +206,7 @@ def _metrics(result: Result) -> Figure:
         ("violated intervals, %", "sla_violation_rate", 100, "{:.2f}"),
     )
     for panel, (title, column, scale, text) in zip(panels.flat, shown, strict=True):
-        values = [scale * _pooled(result, name, column, ALL) for name in names]
+        values = [scale * _value(report, name, column, ALL) for name in names]
         colours = [_COLOURS[i % len(_COLOURS)] for i in range(len(names))]
         bars = panel.barh(names, np.nan_to_num(values), color=colours)
         panel.bar_label(bars, [text.format(value) for value in values], padding=3, fontsize=8)
@@ -222,18 +216,17 @@ def _metrics(result: Result) -> Figure:
         panel.grid(visible=False, axis="y")
     for panel in panels[:, 1:].flat:
         panel.set_yticklabels([])
-    target = 100 * result.scenario.spec.sla.target
+    target = 100 * report.target
     panels[1, 2].axvline(target, color=_DEMAND, linewidth=0.8, linestyle="--")
     panels[1, 2].set_title(f"violated intervals, % (line: SLA, {target:g} %)", loc="left")
-    recording = result.recording
-    span = format_duration(recording.intervals * recording.tick_s)
+    span = format_duration(report.intervals * report.tick_s)
     figure.suptitle(
-        f"{result.scenario.spec.name}: {len(recording.links)} links over {span}",
+        f"{report.name}: {len(report.links)} links over {span}",
         x=0.01, ha="left", fontweight="bold",
     )  # fmt: skip
     return figure
 
 
-def _pooled(result: Result, policy: str, column: str, link: str) -> float:
-    table = result.summary
+def _value(report: Report, policy: str, column: str, link: str) -> float:
+    table = report.summary
     return float(table.loc[(table["policy"] == policy) & (table["link"] == link), column].iloc[0])

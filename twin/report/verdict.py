@@ -172,7 +172,7 @@ def _missed(best: Standing, terms: Terms) -> list[str]:
 _REASONS = {
     "unservable": "when demand was above the capacity that the link had left, "
     "which no allocation could have served",
-    "onset": "in the first two intervals of an event, before a policy could have seen it",
+    "onset": "between the start of an event and the next tick, before any observation of it",
     "event": "later in an event",
     "ordinary": "outside of events",
 }

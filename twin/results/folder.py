@@ -50,6 +50,31 @@ def staged(folder: Path) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
 
 
+@contextmanager
+def added(folder: Path) -> Iterator[Path]:
+    """Give a folder to write to, whose files join those of the run in `folder`.
+
+    The manifest lists them, so that a run that replaces this one takes them away. After an error
+    while writing `folder` is as before. Raises InputError where it cannot be written to.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix=".added-", dir=folder) as scratch:
+            stage = Path(scratch)
+            yield stage
+            files = sorted(str(f.relative_to(stage)) for f in stage.rglob("*") if f.is_file())
+            facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            listed = sorted({*facts.get("files", ()), *files})
+            if listed != facts.get("files"):
+                text = json.dumps(facts | {"files": listed}, indent=2, ensure_ascii=False)
+                (stage / MANIFEST).write_text(text + "\n", encoding="utf-8")
+                files.append(MANIFEST)
+            for name in files:
+                (folder / name).parent.mkdir(exist_ok=True)
+                (stage / name).replace(folder / name)
+    except OSError as error:
+        raise InputError(Problem(f"cannot be written: {error.strerror}", file=folder)) from None
+
+
 def files_of(folder: Path) -> list[str]:
     """Return the files of the run in `folder`, as its manifest lists them."""
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,7 +21,7 @@ def manifest(
     scenario: Scenario, scenario_digest: str, files: Sequence[str], wall_time_s: float
 ) -> dict[str, Any]:
     """Return the manifest of a finished run, ready for JSON; `files` are those beside it."""
-    trace, demand = scenario.trace, scenario.spec.demand
+    trace, demand, starts = scenario.trace, scenario.spec.demand, replay_starts(scenario)
     return {
         "status": "complete",
         "name": scenario.spec.name,
@@ -41,10 +41,8 @@ def manifest(
             ]
             for choice in scenario.policies
         },
-        "bounds": [
-            c.name for c in scenario.policies if any(m.source.policy.bound for m in c.members)
-        ],
-        "replay_starts": _replay_starts(scenario),
+        "bounds": bounds(scenario),
+        "replay_starts": None if starts is None else starts.isoformat(),
         "models": {
             name: _source(model.path, model.card.sha256, "models")
             for name, model in scenario.models.items()
@@ -63,11 +61,16 @@ def versions() -> dict[str, str | None]:
     return own | {package: _version(package) for package in _PACKAGES}
 
 
-def _replay_starts(scenario: Scenario) -> str | None:
-    trace = scenario.trace
-    if trace.starts is None:
-        return None
-    return (trace.starts + scenario.span.first * timedelta(seconds=trace.tick_s)).isoformat()
+def bounds(scenario: Scenario) -> list[str]:
+    """Return the policies of which a member sees the future."""
+    return [c.name for c in scenario.policies if any(m.source.policy.bound for m in c.members)]
+
+
+def replay_starts(scenario: Scenario) -> datetime | None:
+    """Return the time of the first replayed interval, where the trace has times."""
+    starts = scenario.trace.starts
+    step = timedelta(seconds=scenario.trace.tick_s)
+    return None if starts is None else starts + scenario.span.first * step
 
 
 def _source(path: Path, digest: str, kind: content.Kind) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from twin.account.hours import by_hour
 from twin.account.summary import Terms, summarise
 from twin.engine.recording import Recording
 from twin.load import Scenario
 from twin.results.folder import MANIFEST, check_free, staged
 from twin.results.intervals import interval_table, write_intervals
-from twin.results.manifest import manifest
+from twin.results.manifest import manifest, replay_starts
 from twin.scenario.spec import SYNTHETIC_KEYS, link_specs
 from twin.units import format_duration
 
@@ -62,6 +63,14 @@ class Result:
         columns = ["time_s", "kind", "name", "phase", "links", "detail"]
         return pd.DataFrame(rows, columns=columns)
 
+    @cached_property
+    def hours(self) -> pd.DataFrame:
+        """A row for each policy, link and hour of the day, as hours.csv.
+
+        Without a start time of the trace, hours are since the start of the replay, modulo 24.
+        """
+        return by_hour(self.recording, replay_starts(self.scenario))
+
     def save(self, folder: str | Path, *, force: bool = False, figures: bool = True) -> Path:
         """Write the run to `folder`: all of its files, or none where something goes wrong.
 
@@ -76,13 +85,13 @@ class Result:
             (stage / "scenario.yaml").write_text(resolved, encoding="utf-8")
             self.summary.to_csv(stage / "summary.csv", index=False, lineterminator="\n")
             self.events.to_csv(stage / "events.csv", index=False, lineterminator="\n")
+            self.hours.to_csv(stage / "hours.csv", index=False, lineterminator="\n")
             write_intervals(self.recording, stage / "intervals.parquet")
             if figures:
-                from twin.report.figures import draw
-                from twin.report.page import page
+                from twin.report.source import Report
+                from twin.report.write import write
 
-                draw(self, stage / "figures")
-                (stage / "report.html").write_text(page(self), encoding="utf-8", newline="\n")
+                write(Report.of(self), stage)
             digest = hashlib.sha256(resolved.encode()).hexdigest()
             files = sorted(str(f.relative_to(stage)) for f in stage.rglob("*") if f.is_file())
             facts = manifest(self.scenario, digest, files, self.wall_time_s)

@@ -65,6 +65,19 @@ def print_table(result: Result) -> None:
         for row in _pooled(result).to_dict("records")
     ]
     show_rows([header for header, _, _ in _SHOWN], rows, _DROPPED_FIRST)
+    for line in _failed(result):
+        out.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _failed(result: Result) -> list[str]:
+    """Return a line for each policy that failed, with its first failure."""
+    log = result.events[result.events["phase"] == "failure"].drop_duplicates("name")
+    rows = result.summary.groupby("policy")["fallback_intervals"].max()
+    return [
+        f"Failed: {failure}; the fallback decided {rows[name]} of its "
+        f"{result.recording.intervals} intervals (events.csv has every failure)"
+        for name, failure in zip(log["name"], log["detail"], strict=True)
+    ]
 
 
 def _pooled(result: Result) -> pd.DataFrame:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from twin.report.failures import failures
 from twin.report.page.events import events
+from twin.report.page.frontier import frontier
 from twin.report.page.gather import gather, links_to_draw
-from twin.report.page.markup import Html, paragraph, tag, text
+from twin.report.page.markup import Html, paragraph, some, tag, text
 from twin.report.page.pictures import boxes, heat, radar
 from twin.report.page.series import MOST_LINKS, series
-from twin.report.page.source import Report
-from twin.report.page.spans import spans
 from twin.report.page.standing import standings, terms
 from twin.report.page.tables import comparison, links, ran
+from twin.report.source import Report
+from twin.report.spans import spans
 from twin.report.verdict import recommended, verdict
 from twin.units import counted, format_duration
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from twin.results.result import Result
 
 __all__ = ["Report", "page", "render"]
+
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+"""What a browser lets the page do: nothing that leaves the file."""
 
 
 def page(result: Result) -> str:
@@ -47,8 +52,9 @@ def render(report: Report) -> str:
         comparison(report, ranked),
         series(report, gathered, happened, first),
         radar(report, gathered, [name for name in order if name in report.ranked]),
+        *frontier(report),
         boxes(report, gathered),
-        heat(report, gathered, order),
+        heat(report, order),
         events(report, gathered, happened, first),
         links(report, first),
         ran(report),
@@ -58,13 +64,11 @@ def render(report: Report) -> str:
 
 def _stood_in(report: Report) -> list[str]:
     """Say which policies are not what they seem, as something else decided for them."""
-    if "fallback_intervals" not in report.pooled:
-        return []
-    counts = report.by_link.groupby("policy", sort=False)["fallback_intervals"].max()
     return [
-        f"{name} failed: the fallback decided {int(count):,} of its {report.intervals:,} intervals."
-        for name, count in counts.items()
-        if count
+        f"{one.policy} failed, first at {format_duration(one.first_s)}"
+        f"{f' on {some(one.links)}' if one.links else ''}: {report.fallback} decided "
+        f"{one.decided:,} of its {report.intervals:,} intervals (why: under Events)."
+        for one in failures(report)
     ]
 
 
@@ -95,6 +99,7 @@ def _document(title: str, body: list[Html]) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<link rel="icon" href="data:,">\n'
         f"<title>{text(title)}: report</title>\n<style>\n{style}</style>\n</head>\n"
         f"<body>\n{main}\n<script>\n{script}</script>\n</body>\n</html>\n"

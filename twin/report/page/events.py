@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from twin.report.failures import Failed, failures
 from twin.report.page.gather import Gathered
 from twin.report.page.markup import (
     Html,
@@ -17,8 +18,8 @@ from twin.report.page.markup import (
     tag,
     text,
 )
-from twin.report.page.source import Report
-from twin.report.page.spans import Span
+from twin.report.source import Report
+from twin.report.spans import Span
 from twin.units import format_duration
 
 _MOST_ROWS = 40
@@ -33,33 +34,45 @@ def events(report: Report, gathered: Gathered, spans: Sequence[Span], first: str
         parts = [paragraph("None: the demand was replayed as it is.")]
     if len(shown) < len(spans):
         parts.append(paragraph(f"The first {len(shown)} of {len(spans):,} events."))
-    return section("events", "Events", *parts, *_failures(report))
+    return section("events", "Events", *parts, *_failures(report, failures(report)))
 
 
-def _failures(report: Report) -> list[Html]:
-    """Return what policies failed at, and what followed, where any did."""
-    log = report.events
-    failed = log[~log["phase"].isin(["start", "end"])]
-    if not len(failed):
+def _failures(report: Report, failed: Sequence[Failed]) -> list[Html]:
+    """Return which policies failed and why, and every failure, where any did."""
+    if not failed:
         return []
     rows = [
-        [
-            tag("th", text(row["name"]), scope="row"),
-            *(
-                tag("td", breakable(str(cell)), class_="l")
-                for cell in (
-                    format_duration(float(row["time_s"])), row["phase"], row.get("detail", "")
-                )
-            ),
-        ]
-        for row in failed.head(_MOST_ROWS).to_dict("records")
+        _words(
+            one.policy, f"{one.decided:,} of {report.intervals:,}", f"{len(one.log):,}",
+            format_duration(one.first_s), some(one.links) or "all", one.reason,
+        )
+        for one in failed
     ]  # fmt: skip
-    headers = [head("Policy"), head("At"), head("What"), head("Detail")]
-    said = f"{len(failed):,} entries of the log"
-    if len(rows) < len(failed):
-        said += f", the first {len(rows)} of them here"
-    title = tag("h3", text("Policies that failed, and what stood in for them"))
-    return [title, table(headers, rows, caption=said, class_="words")]
+    headers = [head("Policy"), head("Decided by the fallback", "intervals"), head("Failures"),
+               head("First at"), head("Links"), head("What it failed at first")]  # fmt: skip
+    caption = f"Policies that failed, and that {report.fallback} stood in for"
+    shown = table(headers, rows, caption=caption, class_="words")
+    return [tag("h3", text("Policies that failed")), shown, _log(failed)]
+
+
+def _log(failed: Sequence[Failed]) -> Html:
+    entries = [(time, one.policy, reason) for one in failed for time, reason in one.log]
+    rows = [
+        _words(policy, format_duration(time), reason)
+        for time, policy, reason in sorted(entries)[:_MOST_ROWS]
+    ]
+    said = f"Every failure: {len(entries):,}"
+    if len(rows) < len(entries):
+        said += f", the first {len(rows)} of them here, all in events.csv"
+    headers = [head("Policy"), head("At"), head("What it failed at")]
+    shown = table(headers, rows, caption=said, class_="words")
+    return tag("details", tag("summary", text(said)), shown)
+
+
+def _words(name: str, *cells: str) -> list[Html]:
+    """Return a row of texts under a name."""
+    inside = (tag("td", breakable(cell), class_="l") for cell in cells)
+    return [tag("th", breakable(name), scope="row"), *inside]
 
 
 def _timeline(report: Report, spans: Sequence[Span]) -> Html:

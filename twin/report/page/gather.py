@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.report.page.source import Floats, Piece, Report
-from twin.report.page.spans import Span
+from twin.report.source import Floats, Piece, Report
+from twin.report.spans import Span
 
-HOURS = 24
-CAUSES = ("unservable", "onset", "event", "ordinary")
-"""Why an interval was violated: no capacity; an event's first two intervals; later; none."""
+if TYPE_CHECKING:
+    import pandas as pd
 
 _BINS = 2_000
-_ONSET = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +31,16 @@ class Row:
 class Tally:
     """What is kept of one policy."""
 
-    by_hour: NDArray[np.int64]
-    """Violated intervals, [links, 24]."""
     efficiencies: NDArray[np.int64]
     """Intervals by efficiency, in equal bins from 0 to 1."""
-    minutes: dict[str, float]
-    """Violated minutes by cause."""
     unservable: NDArray[np.int64]
     """Violated intervals that no allocation could have served, [links]."""
     in_events: list[float]
     """Violated minutes in each event, on its links."""
+    outside: float = 0.0
+    """Violated minutes in intervals without an event on the link."""
+    unservable_outside: float = 0.0
+    """Those of them that no allocation could have served."""
     demand: float = 0.0
     allocated: float = 0.0
     rows: dict[str, Row] = field(default_factory=dict)
@@ -53,6 +52,18 @@ class Tally:
         if not total[-1]:
             return float("nan")
         return float(np.searchsorted(total, share * total[-1])) / _BINS
+
+    def causes(self, row: pd.Series[Any]) -> dict[str, float]:
+        """Return the violated minutes by cause; `row` is the summary's over all links.
+
+        No capacity (`unservable`); the first interval of an event (`onset`); later in one
+        (`event`); none of these (`ordinary`).
+        """
+        unservable, onset = row["unavoidable_violation_minutes"], row["onset_violation_minutes"]
+        ordinary = self.outside - self.unservable_outside
+        event = row["sla_violation_minutes"] - unservable - onset - ordinary
+        minutes = {"unservable": unservable, "onset": onset, "event": event, "ordinary": ordinary}
+        return {cause: float(value) for cause, value in minutes.items()}
 
     @property
     def cost_efficiency(self) -> float:
@@ -73,8 +84,6 @@ class Gathered:
     """What a page shows of the intervals."""
 
     tallies: dict[str, Tally]
-    known_by_hour: NDArray[np.int64]
-    """Known intervals, [links, 24]."""
     unservable: NDArray[np.int64]
     """Intervals whose mean demand is above the capacity, [links]."""
     drawn: dict[str, Drawn]
@@ -103,26 +112,22 @@ class _Walk:
         for i, span in enumerate(spans):
             for link in span.links if len(span.links) < links else ():
                 self._on.setdefault(link, []).append(i)
-        self._hours = np.eye(HOURS)[hours(report)]
-        none = np.zeros((links, HOURS), dtype=np.int64)
         tallies = {
             policy: Tally(
-                none.copy(), np.zeros(_BINS + 1, dtype=np.int64), dict.fromkeys(CAUSES, 0.0),
-                np.zeros(links, dtype=np.int64), [0.0] * len(spans),
+                np.zeros(_BINS + 1, dtype=np.int64), np.zeros(links, dtype=np.int64),
+                [0.0] * len(spans),
             )
             for policy in report.policies
         }  # fmt: skip
         self._first = report.policies[0]
-        self.gathered = Gathered(tallies, none.copy(), np.zeros(links, dtype=np.int64), {})
+        self.gathered = Gathered(tallies, np.zeros(links, dtype=np.int64), {})
 
     def add(self, piece: Piece, part: slice) -> None:
         """Add a piece, whose links are at `part` among all links."""
         tally, known = self.gathered.tallies[piece.policy], ~np.isnan(piece.demand)
         short = piece.demand > piece.capacity
         if piece.policy == self._first:
-            self.gathered.known_by_hour[part] = (known @ self._hours).astype(np.int64)
             self.gathered.unservable[part] = short.sum(axis=1)
-        tally.by_hour[part] = ((piece.violation_s > 0) @ self._hours).astype(np.int64)
         bins = np.rint(piece.efficiency[known] * _BINS).astype(np.int64)
         tally.efficiencies += np.bincount(bins, minlength=_BINS + 1)
         tally.demand += float(piece.demand[known].sum())
@@ -132,33 +137,23 @@ class _Walk:
         near[:, 1:] |= short[:, :-1]
         near[:, :-1] |= short[:, 1:]
         tally.unservable[part] = (near & (piece.violation_s > 0)).sum(axis=1)
-        self._causes(piece, tally, near)
+        self._events(piece, tally, short)
         for i, link in enumerate(piece.links):
             if link in self._shown:
                 self.gathered.drawn[link] = Drawn(piece.demand[i].copy(), piece.capacity[i].copy())
                 tally.rows[link] = Row(piece.allocated[i].copy(), piece.unmet[i].copy())
 
-    def _causes(self, piece: Piece, tally: Tally, near: NDArray[np.bool_]) -> None:
-        left = piece.violation_s / 60
-        onset, event, everywhere = np.zeros_like(near), np.zeros_like(near), np.ones_like(near)
+    def _events(self, piece: Piece, tally: Tally, short: NDArray[np.bool_]) -> None:
+        minutes, inside = piece.violation_s / 60, np.zeros_like(short)
         on = [(slice(0, None), i) for i in self._everywhere]
         for row, link in enumerate(piece.links):
             on += [(slice(row, row + 1), i) for i in self._on.get(link, ())]
         for rows, i in on:
             during = self._during[i]
-            tally.in_events[i] += float(left[rows, during].sum())
-            event[rows, during] = True
-            onset[rows, during.start : min(during.start + _ONSET, during.stop)] = True
-        for cause, where in zip(CAUSES, (near, onset, event, everywhere), strict=True):
-            tally.minutes[cause] += float(left.sum(where=where))
-            left = np.where(where, 0.0, left)
-
-
-def hours(report: Report) -> NDArray[np.int64]:
-    """Return the hour of the day of each interval, else hours since the start modulo 24."""
-    begin = report.starts
-    first = 0 if begin is None else begin.hour * 3600 + begin.minute * 60 + begin.second
-    return (first + np.arange(report.intervals) * report.tick_s) // 3600 % HOURS
+            tally.in_events[i] += float(minutes[rows, during].sum())
+            inside[rows, during] = True
+        tally.outside += float(minutes.sum(where=~inside))
+        tally.unservable_outside += float(minutes.sum(where=short & ~inside))
 
 
 def links_to_draw(report: Report, spans: Sequence[Span], most: int) -> list[str]:

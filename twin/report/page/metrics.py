@@ -46,6 +46,8 @@ class Metric:
 _SHOWN: Final = {
     "sla_violation_rate": Shown("low", 2, 100, "% of intervals"),
     "sla_violation_minutes": Shown("low", 0),
+    "unavoidable_violation_minutes": Shown("", 0),
+    "onset_violation_minutes": Shown("low", 0),
     "violation_episodes": Shown("low", 0),
     "violation_longest_minutes": Shown("low", 0),
     "violation_mean_minutes": Shown("", 1),

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.report.page.source import Floats, Report
-from twin.report.page.spans import Span
+from twin.report.source import Floats, Report
+from twin.report.spans import Span
 
 HEIGHT = 5_000
 """Units of the vertical axis."""

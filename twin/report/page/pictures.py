@@ -7,9 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from twin.report.page.gather import HOURS, Gathered
+from twin.account.hours import HOURS
+from twin.account.summary import ALL
+from twin.report.page.gather import Gathered
 from twin.report.page.markup import (
     Html,
+    breakable,
     head,
     paragraph,
     section,
@@ -20,7 +23,7 @@ from twin.report.page.markup import (
     tag,
     text,
 )
-from twin.report.page.source import Floats, Report
+from twin.report.source import Floats, Report
 
 _MOST_RADAR = 6
 _MOST_HEAT = 20
@@ -141,10 +144,10 @@ def _box(name: str, values: Sequence[float], index: int) -> Html:
 def _name(report: Report, index: int) -> Html:
     name = report.policies[index]
     bound = tag("small", text("bound")) if name in report.bounds else Html("")
-    return tag("th", swatch(index), text(f" {name}"), bound, scope="row")
+    return tag("th", swatch(index), text(" "), breakable(name), bound, scope="row")
 
 
-def heat(report: Report, gathered: Gathered, order: Sequence[str]) -> Html:
+def heat(report: Report, order: Sequence[str]) -> Html:
     """Return violations by link and hour, a table for each policy, the first to be seen."""
     known = report.starts is not None
     hour = "hour of the day" if known else "hours since the start of the replay, modulo 24"
@@ -153,7 +156,7 @@ def heat(report: Report, gathered: Gathered, order: Sequence[str]) -> Html:
     label = tag("label", text("Policy "), tag("select", *options, id="heat-policy"))
     choose = tag("div", label, class_="controls", hidden=True)
     tables = [
-        tag("div", _heat(report, gathered, name, hour), class_="heat", hidden=i > 0)
+        tag("div", _heat(report, name, hour), class_="heat", hidden=i > 0)
         for i, name in enumerate(names)
     ]
     said = f"Violated intervals, % of those in that hour; columns are the {hour}."
@@ -162,8 +165,12 @@ def heat(report: Report, gathered: Gathered, order: Sequence[str]) -> Html:
     return section("hours", "When the SLA is violated", paragraph(said), choose, *tables)
 
 
-def _heat(report: Report, gathered: Gathered, name: str, hour: str) -> Html:
-    violated, known = gathered.tallies[name].by_hour, gathered.known_by_hour
+def _heat(report: Report, name: str, hour: str) -> Html:
+    own = report.hours[(report.hours["policy"] == name) & (report.hours["link"] != ALL)]
+    violated, known = (
+        own[column].to_numpy().astype(np.int64).reshape(-1, HOURS)
+        for column in ("violated_intervals", "intervals")
+    )
     order = np.argsort(-violated.sum(axis=1), kind="stable")
     shown, rest = order[:_MOST_HEAT], order[_MOST_HEAT:]
     rows = [_heat_row(report.links[i], violated[i], known[i]) for i in shown]
@@ -182,4 +189,4 @@ def _heat_row(name: str, violated: np.ndarray, known: np.ndarray) -> list[Html]:
         level = sum(share > limit for limit in (0, 0.3, 1, 3, 10, 30))
         face = "" if not short else f"{share:.1f}" if share < 0.95 else f"{share:.0f}"
         cells.append(tag("td", text(face if count else "\N{EN DASH}"), class_=f"h{level}"))
-    return [tag("th", text(name), scope="row"), *cells]
+    return [tag("th", breakable(name), scope="row"), *cells]

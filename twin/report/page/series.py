@@ -14,8 +14,8 @@ from twin.report.page.gather import Drawn, Gathered, Row
 from twin.report.page.markup import Html, paragraph, section, some, stroke, swatch, tag, text
 from twin.report.page.metrics import metric
 from twin.report.page.paths import HEIGHT, LANE, Ints, bars, edges, line
-from twin.report.page.source import Report
-from twin.report.page.spans import Span
+from twin.report.source import Report
+from twin.report.spans import Span
 from twin.units import format_duration
 
 MOST_LINKS = 8

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twin.report.page.gather import Gathered
-from twin.report.page.source import Report
+from twin.report.source import Report
 from twin.report.verdict import Standing, Terms
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _STATIC = ("static_mean2sigma", "static_p95")
 """The paper's baselines."""
@@ -16,15 +20,16 @@ _STATIC = ("static_mean2sigma", "static_p95")
 
 def standings(report: Report, gathered: Gathered) -> list[Standing]:
     """Return how each policy did that is no bound, in the scenario's order."""
-    rows, uses = report.pooled.to_dict("index"), _uses(report.scenario)
+    pooled = {str(name): row for name, row in report.pooled.iterrows()}
+    uses = _uses(report.scenario)
     found = []
     for policy in report.ranked:
         links = report.by_link[report.by_link["policy"] == policy]
         # A link without a known interval has violated none.
         rates = links["sla_violation_rate"].fillna(0.0).to_numpy()
-        worst, row = int(rates.argmax()), rows[policy]
+        worst, row = int(rates.argmax()), pooled[policy]
         tally = gathered.tallies[policy]
-        forced = tally.unservable / np.maximum(gathered.known_by_hour.sum(axis=1), 1)
+        forced = tally.unservable / np.maximum(_known(links), 1)
         found.append(
             Standing(
                 name=policy,
@@ -36,7 +41,7 @@ def standings(report: Report, gathered: Gathered) -> list[Standing]:
                 minutes=float(row["sla_violation_minutes"]),
                 waste_pct=float(row["over_provisioning_pct"]),
                 allocated=float(row["allocated_mean_mbps"]),
-                causes=tally.minutes,
+                causes=tally.causes(row),
                 static=uses.get(policy) in _STATIC,
             )
         )
@@ -45,13 +50,19 @@ def standings(report: Report, gathered: Gathered) -> list[Standing]:
 
 def terms(report: Report, gathered: Gathered) -> Terms:
     """Return what the SLA asks for, and where the capacity alone forbids it."""
-    known = gathered.known_by_hour.sum(axis=1)
+    known = _known(report.by_link[report.by_link["policy"] == report.policies[0]])
     shares = {
         link: float(short / count)
         for link, short, count in zip(report.links, gathered.unservable, known, strict=True)
         if count and short / count > report.target
     }
     return Terms(report.target, report.intervals, report.tick_s, shares)
+
+
+def _known(links: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the intervals of each link whose demand is known."""
+    known: NDArray[np.float64] = (links["intervals"] - links["missing_intervals"]).to_numpy()
+    return known
 
 
 def _uses(scenario: dict[str, Any]) -> dict[str, str]:

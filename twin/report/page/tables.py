@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from twin.account.dominance import dominated
 from twin.report.page.markup import (
     Html,
     breakable,
@@ -19,7 +20,7 @@ from twin.report.page.markup import (
     text,
 )
 from twin.report.page.metrics import KEY, WITHIN, Metric, metric, present
-from twin.report.page.source import Report
+from twin.report.source import Report
 from twin.report.verdict import Standing
 
 if TYPE_CHECKING:
@@ -36,7 +37,21 @@ def comparison(report: Report, standings: Sequence[Standing]) -> Html:
         "All links together. The best value of each column is marked \N{BLACK STAR}; bounds, which "
         "see the future, are shown and never ranked.",
     )
-    return section("comparison", "Policies compared", said, _key(report, standings), _all(report))
+    parts = [said, _key(report, standings), _dominated(report), _all(report)]
+    return section("comparison", "Policies compared", *parts)
+
+
+def _dominated(report: Report) -> Html:
+    """Say which policies another one makes superfluous."""
+    by = dominated(report.pooled.loc[list(report.ranked)])
+    told = [f"{name} by {some(others, 2)}" for name, others in by.items() if others]
+    if not told:
+        return paragraph("No policy has both fewer violated minutes and less over-provisioning "
+                         "than another.")  # fmt: skip
+    return paragraph(
+        f"Dominated, with no fewer violated minutes and no less over-provisioning than another "
+        f"policy and more of one of them: {'; '.join(told)}."
+    )
 
 
 def _order(report: Report) -> list[int]:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
 from twin.account.block import blocks
+from twin.account.hours import COUNTED, HOURS
 from twin.account.summary import ALL
 from twin.engine.recording import Recording
 from twin.errors import InputError, Problem, one_line
-from twin.load import Scenario
 from twin.results.folder import MANIFEST
-from twin.results.manifest import manifest
+from twin.results.manifest import bounds, manifest, replay_starts
 from twin.units import duration
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ Floats = NDArray[np.float64]
 
 _COLUMNS = ("demand_mbps", "allocated_mbps", "capacity_mbps", "efficiency", "unmet_mbps")
 _ROWS_AT_ONCE = 200_000
-_WORDS = ("policy", "link", "kind", "name", "phase", "links", "detail")
+_FLAGS = ("bound", "dominated")
+_WORDS = ("policy", "link", "kind", "name", "phase", "links", "detail", "knob", *_FLAGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,11 @@ class Piece:
     violation_s: Floats
 
 
-Pieces = Callable[[], Iterator[Piece]]
+class Pieces(Protocol):
+    """Every policy's account, policy by policy, some links at a time."""
+
+    def __call__(self, link: str | None = None) -> Iterator[Piece]:
+        """Yield all of it, or the pieces that hold `link`."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class Report:
 
     summary: pd.DataFrame
     events: pd.DataFrame
+    hours: pd.DataFrame
     manifest: dict[str, Any]
     scenario: dict[str, Any]
     """The scenario as resolved."""
@@ -73,7 +79,8 @@ class Report:
     starts: datetime | None
     """Time at which the replay starts, where it is known."""
     pieces: Pieces
-    """Every policy's account, policy by policy, some links at a time."""
+    frontier: pd.DataFrame | None = None
+    """What each policy's knob buys, where the folder holds it."""
 
     @classmethod
     def of(cls, result: Result) -> Report:
@@ -83,6 +90,7 @@ class Report:
         return cls(
             summary=result.summary,
             events=result.events,
+            hours=result.hours,
             manifest=manifest(result.scenario, digest, (), result.wall_time_s),
             scenario=yaml.safe_load(text),
             scenario_text=text,
@@ -106,11 +114,17 @@ class Report:
             if hashlib.sha256(text.encode()).hexdigest() != digest:
                 raise ValueError("its digest is not the one in the manifest")
             scenario = yaml.safe_load(text)
-        summary = _table(folder / "summary.csv", ("policy", "link", "sla_violation_rate"))
+        needed = ("sla_violation_rate", "unavoidable_violation_minutes")
+        summary = _table(folder / "summary.csv", ("policy", "link", *needed))
         events = _table(folder / "events.csv", ("time_s", "kind", "name", "phase", "links"))
+        by_hour = _table(folder / "hours.csv", ("policy", "link", "hour", *COUNTED))
+        with _readable(folder / "hours.csv"):
+            if len(by_hour) != HOURS * len(summary):
+                raise ValueError("has other rows than the summary")
         file = folder / "intervals.parquet"
         pieces = partial(_stored, file, *_shape(summary))
-        return cls(summary, events, facts, scenario, text, sees, begins, pieces)
+        turned = _frontier(folder / "frontier.csv")
+        return cls(summary, events, by_hour, facts, scenario, text, sees, begins, pieces, turned)
 
     @property
     def name(self) -> str:
@@ -148,6 +162,11 @@ class Report:
         return float(self.scenario["sla"]["target"])
 
     @property
+    def fallback(self) -> str:
+        """The policy that decides where another fails; empty where none is stated."""
+        return str(self.scenario.get("fallback", {}).get("use", ""))
+
+    @property
     def pooled(self) -> pd.DataFrame:
         """The summary of all links together, by policy."""
         return self.summary[self.summary["link"] == ALL].set_index("policy")
@@ -158,22 +177,6 @@ class Report:
         return self.summary[self.summary["link"] != ALL]
 
 
-def bounds(scenario: Scenario) -> list[str]:
-    """Return the policies of which a member sees the future."""
-    return [
-        choice.name
-        for choice in scenario.policies
-        if any(member.source.policy.bound for member in choice.members)
-    ]
-
-
-def replay_starts(scenario: Scenario) -> datetime | None:
-    """Return the time of the first replayed interval, where the trace has times."""
-    starts = scenario.trace.starts
-    step = timedelta(seconds=scenario.trace.tick_s)
-    return None if starts is None else starts + scenario.span.first * step
-
-
 def _shape(summary: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...], int]:
     """Return the policies, the links, and the intervals of each."""
     policies = tuple(str(name) for name in summary["policy"].unique())
@@ -181,9 +184,9 @@ def _shape(summary: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...], int
     return policies, tuple(map(str, first["link"])), int(first["intervals"].iloc[0])
 
 
-def _recorded(recording: Recording) -> Iterator[Piece]:
+def _recorded(recording: Recording, link: str | None = None) -> Iterator[Piece]:
     for lane in recording.lanes:
-        for block in blocks(recording, lane):
+        for block in blocks(recording, lane, link):
             shape, metrics = block.demand.shape, block.metrics
             capacity = np.full(shape, np.inf) if block.capacity is None else block.capacity
             allocated = np.broadcast_to(block.allocated, shape)
@@ -194,7 +197,11 @@ def _recorded(recording: Recording) -> Iterator[Piece]:
 
 
 def _stored(
-    file: Path, policies: tuple[str, ...], links: tuple[str, ...], intervals: int
+    file: Path,
+    policies: tuple[str, ...],
+    links: tuple[str, ...],
+    intervals: int,
+    link: str | None = None,
 ) -> Iterator[Piece]:
     """Yield the rows of a file, which are in order of policy, link and interval."""
     with _readable(file):
@@ -206,7 +213,7 @@ def _stored(
             raise ValueError("has other rows than the summary")
         columns = [*_COLUMNS, "violation_s"]
         waiting = pa.Table.from_batches([], table.schema_arrow).select(columns)
-        lanes = iter([(policy, link) for policy in policies for link in links])
+        lanes = iter([(policy, name) for policy in policies for name in links])
         for batch in table.iter_batches(_ROWS_AT_ONCE, columns=columns):
             waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
             whole = len(waiting) // intervals
@@ -216,8 +223,9 @@ def _stored(
             ]
             waiting = waiting.slice(whole * intervals)
             for i in range(whole):
-                policy, link = next(lanes)
-                yield _sound(Piece(policy, (link,), *(array[i : i + 1] for array in arrays)))
+                policy, name = next(lanes)
+                if link in {None, name}:
+                    yield _sound(Piece(policy, (name,), *(array[i : i + 1] for array in arrays)))
 
 
 def _sound(piece: Piece) -> Piece:
@@ -227,6 +235,14 @@ def _sound(piece: Piece) -> Piece:
     if not (possible[known].all() and (piece.violation_s >= 0).all()):
         raise ValueError(f"holds values of {piece.policy} that no run has")
     return piece
+
+
+def _frontier(file: Path) -> pd.DataFrame | None:
+    if not file.is_file():
+        return None
+    needed = ("knob", "value", "sla_violation_rate", "over_provisioning_pct", *_FLAGS)
+    table = _table(file, needed)
+    return table.assign(**{name: table[name] == "True" for name in _FLAGS})
 
 
 def _table(file: Path, needed: tuple[str, ...]) -> pd.DataFrame:

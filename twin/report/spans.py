@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from twin.report.page.source import Report
+from twin.report.source import Report
 from twin.units import duration
 
 _OWN = ("kind", "name", "links", "start", "duration")

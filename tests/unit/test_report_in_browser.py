@@ -1,0 +1,155 @@
+"""The report in a browser: silent, self-contained, at work on a phone, and on paper.
+
+Runs where a Chromium is found (or named by CHROMIUM). REPORT_PICTURES names a folder that keeps
+screenshots and PDFs, to look at.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import policy_file
+
+import twin
+from twin.report.page import page
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium here (apt-get install chromium)"
+)
+
+Browse = Callable[..., tuple[str, list[str]]]
+
+PHONE, PHONE_HEIGHT = 390, 9000
+
+USE = """
+<script>
+// What a reader does: sort, go to an event, zoom, hide a policy, look at another link.
+const all = (selector) => [...document.querySelectorAll(selector)];
+all("table.sortable thead button").forEach((button) => button.click());
+all(".controls button").forEach((button) => button.click());
+document.querySelector("[data-zoom=in]").click();
+all("figure:not([hidden]) [data-policy]")[0].click();
+const select = document.getElementById("link");
+select.value = String(select.options.length - 1);
+select.dispatchEvent(new Event("change"));
+const [left, , width] = document.querySelector("figure:not([hidden]) .plot")
+  .getAttribute("viewBox").split(" ").map(Number);
+const whole = Number(document.querySelector("figure.series").dataset.wide);
+parent.postMessage([
+  `zoomed=${width < whole && left >= 0}`,
+  `sorted=${all("th[aria-sort]").length === 1}`,
+  `labels=${all("figure:not([hidden]) .xs span").length > 1}`,
+  `hidden=${document.querySelector(".plot .p0")?.style.display === "none"}`,
+  `fits=${document.documentElement.scrollWidth <= innerWidth}`,
+  `fetched=${performance.getEntriesByType("resource").length}`,
+].join(" "), "*");
+</script>
+"""
+FRAME = """<!doctype html><body style="margin:0"><script>
+addEventListener("message", (event) => { document.body.dataset.said = event.data; });
+</script><iframe src="%s" style="border:0;width:%dpx;height:%dpx"></iframe>
+"""
+
+
+@pytest.fixture
+def browse(tmp_path: Path) -> Browse:
+    """Open a file without a network; return what is printed, and the lines of the console."""
+
+    def call(file: Path, *options: str) -> tuple[str, list[str]]:
+        assert CHROMIUM is not None
+        done = subprocess.run(
+            [
+                CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+                "--hide-scrollbars", "--disable-background-networking", "--disable-sync",
+                "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND",
+                "--allow-file-access-from-files", "--virtual-time-budget=5000",
+                "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}",
+                *options, file.as_uri(),
+            ],
+            capture_output=True, text=True, check=True, timeout=120,
+        )  # fmt: skip
+        return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what a person would look at."""
+    named = os.environ.get("REPORT_PICTURES")
+    folder = Path(named).resolve() if named else tmp_path_factory.mktemp("pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _crowded(make: Callable[..., Path], tmp_path: Path) -> str:
+    """Return a report with long names, many links, a bound, a failure and a policy that fails."""
+    long = "a_policy_whose_name_is_longer_than_any_column_should_be"
+    policy_file(tmp_path, "weak", "return np.full(12, np.nan)")
+    links = [f"facility-{i + 1}.north-west.example.core-router-{i % 3}" for i in range(12)]
+    wave = 300 + 150 * np.sin(np.arange(1152) * np.pi / 144)[:, None]
+    demand = wave * np.random.default_rng(1).lognormal(0, 0.1, (1152, 12))
+    margins = [{"name": f"rolling-{m}", "use": "rolling_max", "margin": m} for m in (0, 0.1, 0.3)]
+    policies = [
+        {"name": long, "use": "rolling_max"}, "static_mean2sigma", "static_p95", "weak",
+        "last_value", "oracle", *margins,
+    ]  # fmt: skip
+    events = [
+        {"kind": "surge", "name": "a-derby-with-a-name-of-some-length", "links": links[:2],
+         "start": "8h", "duration": "2h", "factor": 2.5, "ramp": "10min"},
+        {"kind": "link_failure", "links": [links[4]], "start": "20h 2min", "duration": "45min"},
+    ]  # fmt: skip
+    path = make(demand, policies, links=links, events=events, fallback={"use": "last_value"})
+    return page(twin.run(path))
+
+
+@pytest.mark.parametrize("name", ["link_failure", "crowded"])
+def test_a_report_works_on_a_desk_on_a_phone_and_on_paper(
+    name: str, make: Callable[..., Path], tmp_path: Path, pictures: Path, browse: Browse
+) -> None:
+    text = _crowded(make, tmp_path) if name == "crowded" else page(twin.run(name))
+    report = tmp_path / "page.html"
+    report.write_text(text, encoding="utf-8")
+
+    shot = pictures / f"{name}.png"
+    _, console = browse(report, "--window-size=1280,6000", f"--screenshot={shot}")
+    assert console == []
+    assert shot.stat().st_size > 50_000
+
+    (tmp_path / "used.html").write_text(text.replace("</body>", f"{USE}</body>"))
+    frame = tmp_path / "phone.html"
+    frame.write_text(FRAME % ("used.html", PHONE, PHONE_HEIGHT))
+    dom, console = browse(frame, "--dump-dom")
+    assert console == []
+    said = re.search('data-said="([^"]*)"', dom)
+    assert said is not None
+    assert said[1] == "zoomed=true sorted=true labels=true hidden=true fits=true fetched=0"
+
+    frame.write_text(FRAME % ("page.html", PHONE, PHONE_HEIGHT))
+    browse(
+        frame, f"--window-size={PHONE},{PHONE_HEIGHT}",
+        f"--screenshot={pictures / f'{name}-phone.png'}",
+    )  # fmt: skip
+
+    paper = pictures / f"{name}.pdf"
+    _, console = browse(report, "--no-pdf-header-footer", f"--print-to-pdf={paper}")
+    assert console == []
+    assert paper.read_bytes().startswith(b"%PDF")
+
+
+def test_a_page_that_asks_the_network_is_noticed(tmp_path: Path, browse: Browse) -> None:
+    text = page(twin.run("surge", policies=["static_p95"]))
+    report = tmp_path / "page.html"
+    report.write_text(text.replace("</body>", '<img src="https://example.org/x.png"></body>'))
+    _, console = browse(report, "--dump-dom")
+    assert any("Content Security Policy" in line for line in console)

@@ -1,0 +1,79 @@
+"""Violations by hour of the day: when each policy fails on each link."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.account.block import Block, blocks
+from twin.account.summary import ALL
+from twin.engine.recording import Recording
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+HOURS = 24
+COUNTED = ("intervals", "violated_intervals", "violation_minutes", "unmet_mbit")
+"""What is counted of each hour; `intervals` without missing ones."""
+
+
+def by_hour(recording: Recording, starts: datetime | None) -> pd.DataFrame:
+    """Return a row for each policy, link and hour of 24, with all links pooled as the last link.
+
+    Columns are `policy, link, hour` and :data:`COUNTED`. The hour is that in which an interval
+    begins: of the day where `starts`, the time of the first interval, is known, else since the
+    start of the replay, modulo 24.
+    """
+    import pandas as pd
+
+    hour = hours(recording.intervals, recording.tick_s, starts)
+    runs = np.flatnonzero(np.diff(hour, prepend=-1))
+    counts = []
+    for lane in recording.lanes:
+        account = blocks(recording, lane)
+        links = np.concatenate(
+            [_counts(block, recording.tick_s, runs, hour[runs]) for block in account]
+        )
+        counts += [links, links.sum(axis=0, keepdims=True)]
+    names = [*recording.links, ALL]
+    table = pd.DataFrame(
+        {
+            "policy": np.repeat([lane.name for lane in recording.lanes], len(names) * HOURS),
+            "link": np.tile(np.repeat(names, HOURS), len(recording.lanes)),
+            "hour": np.tile(np.arange(HOURS), len(names) * len(recording.lanes)),
+        }
+    )
+    table[list(COUNTED)] = np.concatenate(counts).reshape(-1, len(COUNTED))
+    return table.astype(dict.fromkeys(COUNTED[:2], np.int64))
+
+
+def hours(intervals: int, tick_s: int, starts: datetime | None) -> Ints:
+    """Return the hour of the day in which each interval begins, else hours since the start."""
+    first = 0 if starts is None else starts.hour * 3600 + starts.minute * 60 + starts.second
+    return (first + np.arange(intervals) * tick_s) // 3600 % HOURS
+
+
+def _counts(block: Block, tick_s: int, runs: Ints, hour: Ints) -> Floats:
+    """Return what is counted, [links, hours, columns].
+
+    `runs` are the first intervals of stretches within one hour, which is `hour`.
+    """
+    metrics = block.metrics
+    known = ~np.isnan(block.demand)
+    values = (
+        known,
+        metrics.violation_s > 0,
+        metrics.violation_s / 60,
+        np.where(known, metrics.unmet, 0.0) * tick_s,
+    )
+    summed = np.zeros((HOURS, len(block.links), len(COUNTED)))
+    for column, value in enumerate(values):
+        stretches = np.add.reduceat(value, runs, axis=1, dtype=np.float64)
+        np.add.at(summed[:, :, column], hour, stretches.T)
+    return summed.transpose(1, 0, 2)

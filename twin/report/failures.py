@@ -1,0 +1,54 @@
+"""Policies that failed, and what stood in for them, from the log of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twin.report.source import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What became of one policy."""
+
+    policy: str
+    decided: int
+    """Intervals that the fallback decided."""
+    first_s: float
+    """Its first failure, seconds since the start of the replay."""
+    links: tuple[str, ...]
+    """Where it failed first; empty for all links together."""
+    log: tuple[tuple[float, str], ...]
+    """Time and reason of every failure."""
+
+    @property
+    def reason(self) -> str:
+        """What it failed at first."""
+        return self.log[0][1]
+
+
+def failures(report: Report) -> list[Failed]:
+    """Return the policies that failed, in the order of their first failure."""
+    log = report.events[report.events["phase"] == "failure"]
+    decided = report.by_link.groupby("policy", sort=False)["fallback_intervals"].max()
+    found = []
+    for name, rows in log.groupby("name", sort=False):
+        entries = rows.to_dict("records")
+        links = tuple(filter(None, str(entries[0]["links"]).split(";")))
+        reasons = tuple((float(row["time_s"]), _reason(str(row["detail"]))) for row in entries)
+        found.append(
+            Failed(
+                str(name),
+                int(decided[name]),
+                reasons[0][0],
+                links if len(links) < len(report.links) or len(links) == 1 else (),
+                reasons,
+            )
+        )
+    return found
+
+
+def _reason(detail: str) -> str:
+    """Return what is said of a failure, without the policy and the tick that precede it."""
+    place, _, rest = detail.partition("): ")
+    return rest if rest and ": tick " in place else detail.partition(": ")[2] or detail

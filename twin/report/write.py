@@ -1,0 +1,22 @@
+"""What a report leaves behind: pictures and a page, from a run in memory or its files alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twin.report.figures import draw
+from twin.report.page import render
+from twin.report.source import Report
+
+PAGE = "report.html"
+
+
+def write(report: Report, folder: Path) -> list[str]:
+    """Write the pictures and the page of a report to `folder`, and return their names.
+
+    Raises InputError where the files behind the report are damaged.
+    """
+    text = render(report)
+    figures = draw(report, folder / "figures")
+    (folder / PAGE).write_text(text, encoding="utf-8", newline="\n")
+    return [*(f"figures/{name}" for name in figures), PAGE]
