@@ -75,7 +75,8 @@ def next_changes(
     answer = np.zeros(changes.shape[1:])
     for link in range(0, changes.shape[2], _LINKS_AT_ONCE):
         links = slice(link, link + _LINKS_AT_ONCE)
-        series = [column[some, links].T for column in (*changes, *usual)]
+        # Each link's samples lie together: its sums are then the same alone and among others.
+        series = [np.ascontiguousarray(column[some, links].T) for column in (*changes, *usual)]
         lags = [_LAGS] * len(changes) + [_PHASES] * len(usual)
         answer[some, links] = _followed(series, lags, known[some, links].T, how.ridge, fits).T
     return answer
