@@ -1,4 +1,4 @@
-"""`twin report`: the page of a finished run, from its files alone."""
+"""`twin report`: the page of a finished run or batch, from its files alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from twin.batches.folder import MANIFEST as BATCH
 from twin.errors import InputError, Problem
 from twin.report.page import Report, render
 from twin.results.folder import MANIFEST
@@ -17,7 +18,10 @@ PAGE = "report.html"
 
 
 def report_run(folder: Path) -> None:
-    """Write the report of the run in `folder`; on an error nothing there changes."""
+    """Write the report of the run or batch in `folder`; on an error nothing there changes."""
+    if (folder / BATCH).is_file():
+        report_batch(folder)
+        return
     text = render(Report.read(folder))
     facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     listed = sorted({*facts.get("files", ()), PAGE})
@@ -30,6 +34,14 @@ def report_run(folder: Path) -> None:
     except OSError as error:
         raise InputError(Problem(f"cannot be written: {error.strerror}", file=folder)) from None
     typer.echo(f"Written to {folder}/: {PAGE}")
+
+
+def report_batch(folder: Path) -> None:
+    """Write the report of the batch in `folder`."""
+    from twin.batches import report
+
+    report.write(folder)
+    typer.echo(f"Written to {folder}/: {report.PAGE}")
 
 
 def _put(file: Path, text: str) -> None:

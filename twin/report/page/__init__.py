@@ -20,7 +20,7 @@ from twin.units import counted, format_duration
 if TYPE_CHECKING:
     from twin.results.result import Result
 
-__all__ = ["Report", "page", "render"]
+__all__ = ["Report", "document", "page", "render"]
 
 
 def page(result: Result) -> str:
@@ -53,7 +53,7 @@ def render(report: Report) -> str:
         links(report, first),
         ran(report),
     ]
-    return _document(report.name, body)
+    return document(report.name, body)
 
 
 def _stood_in(report: Report) -> list[str]:
@@ -87,9 +87,10 @@ def _verdict(sentences: list[str]) -> Html:
     return tag("section", title, *parts, class_="verdict", aria_labelledby="verdict-title")
 
 
-def _document(title: str, body: list[Html]) -> str:
+def document(title: str, body: list[Html], style: str = "") -> str:
+    """Return a whole page; `style` is added to the style that all pages have."""
     here = files(__name__)
-    style = (here / "page.css").read_text(encoding="utf-8")
+    style = (here / "page.css").read_text(encoding="utf-8") + style
     script = (here / "page.js").read_text(encoding="utf-8")
     main = tag("main", *body)
     return (

@@ -1,0 +1,138 @@
+"""The verdict of a batch, in sentences that need no statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twin.batches.report.source import BURN, OVER, RATE, Found
+from twin.batches.report.standing import Standing, surely_kept, told_apart
+from twin.batches.report.words import interval
+from twin.report.page.metrics import metric
+from twin.units import counted
+
+_FEW = 5
+"""Replications below which Student's interval says little."""
+
+
+def verdict(found: Found, ranked: Sequence[Standing]) -> list[str]:
+    """Return the verdict: who keeps the SLA with least over-provisioning, and how sure that is."""
+    if not len(found.runs):
+        return ["No run of this batch has ended yet: there is nothing to compare."]
+    if not len(found.points):
+        return [f"All {counted(len(found.failed), 'run')} failed: there is nothing to compare."]
+    best = next((standing for standing in ranked if standing.rank == 1), None)
+    if best is None:
+        return ["Only bounds were run, which see the future: there is no policy to recommend."]
+    others = [s for s in ranked if s.rank is not None and s.index != best.index]
+    said = [_first(found, best, others), _against(found, best), _second(found, best, others)]
+    return [sentence for sentence in (*said, _sure(found, best)) if sentence]
+
+
+def held(found: Found) -> list[str]:
+    """Return what the batch holds, and what has to be known to trust it."""
+    runs, failed = len(found.heads) + len(found.failed), len(found.failed)
+    planned = found.facts["points"]
+    most = found.facts["sweep"].get("replications", 1)
+    upto = "up to " if found.facts["sweep"].get("until") else ""
+    said = [
+        f"{counted(runs, 'run')} of {counted(len(found.policies), 'policy')}: "
+        f"{counted(planned, 'point')} with {upto}{counted(most, 'replication')}; "
+        f"{failed or 'none'} failed."
+    ]
+    if found.facts["status"] != "complete":
+        said.append(f"The batch has not finished: this is what it had of {planned * most:,} runs.")
+    if len(found.points) and found.most_replications < 2:
+        said.append(
+            "Every point has a single replication: there are no intervals, and how much of a "
+            "difference is chance cannot be said."
+        )
+    elif not found.facts.get("random", True):
+        said.append("Nothing in the scenario is random: its replications are all the same.")
+    elif 2 <= found.most_replications < _FEW:
+        said.append(
+            f"With fewer than {_FEW} replications intervals are very wide; more would tell."
+        )
+    return said
+
+
+def _first(found: Found, best: Standing, others: Sequence[Standing]) -> str:
+    points = found.finished_points
+    keepers = 1 + sum(s.points == points for s in others)
+    if best.points == points:
+        where = "" if points == 1 else f" at {'both' if points == 2 else 'all'} {points:,} points"
+        least = " with the least over-provisioning" if keepers > 1 else ""
+        only = "Only " * (keepers == 1 and len(others) > 0)
+        head = f"{only}{best.name} keeps the SLA ({_sla(found)}){where}{least}"
+    elif best.points:
+        head = (
+            f"No policy keeps the SLA ({_sla(found)}) at all {points:,} points; {best.name} does "
+            f"at most of them, {best.points:,}"
+        )
+        if sum(s.points == best.points for s in others):
+            head = head.replace("at most of them,", "with the least over-provisioning at")
+    else:
+        times = f"it is short {best.burn:.3g} times as often as that allows"
+        head = f"No policy keeps the SLA ({_sla(found)}) at any point; {best.name} comes closest"
+        return f"{head}: {times}, and it holds {_held(found, best)}."
+    return f"{head}: it holds {_held(found, best)}."
+
+
+def _held(found: Found, best: Standing) -> str:
+    over, rate = found.mean(OVER), found.mean(RATE)
+    told = [
+        interval(metric(name), mean.mean[best.index], mean.half_width[best.index])
+        for name, mean in ((OVER, over), (RATE, rate))
+    ]
+    return f"{told[0]} % of demand too much and is short in {told[1]} % of intervals"
+
+
+def _sla(found: Found) -> str:
+    if any(key.split(".")[0] == "sla" for key in found.keys):
+        return "its target differs between points; all links together"
+    target = 100 * float(found.facts.get("sla_target", 0))
+    return f"unserved demand in at most {target:.3g} % of intervals, all links together"
+
+
+def _against(found: Found, best: Standing) -> str:
+    """Compare the best with the first policy, to which differences are."""
+    if best.index == 0:
+        return ""
+    parts = []
+    for name, what in ((OVER, "over-provisioning"), (RATE, "share of violated intervals")):
+        apart = found.apart(name)
+        mean, width = apart.mean[best.index], apart.half_width[best.index]
+        sure = told_apart(found, name, best.index, 0)
+        chance = ", which may be chance" if sure is False else ""
+        size = interval(metric(name), abs(mean), width)
+        parts.append(f"its {what} is {size} points {'higher' if mean > 0 else 'lower'}{chance}")
+    return f"Against {found.policies[0]}, on the same demand, {' and '.join(parts)}."
+
+
+def _second(found: Found, best: Standing, others: Sequence[Standing]) -> str:
+    """Say how sure it is that the best is before the next."""
+    if not others:
+        return ""
+    near = others[0]
+    if near.points < best.points:
+        points = counted(near.points, "point")
+        return f"{near.name}, which comes next, keeps it at {points if near.points else 'none'}."
+    over = told_apart(found, OVER, near.index, best.index)
+    by = f"That {near.name} comes only second rests on over-provisioning"
+    if best.points == 0:
+        over = told_apart(found, BURN, near.index, best.index)
+        by = f"That {near.name} comes only second rests on how far it misses the SLA"
+    if over is None:
+        return ""
+    if over:
+        return f"{by}; the difference is larger than chance explains."
+    return f"{by}; the difference may be chance: its 95 % interval includes 0."
+
+
+def _sure(found: Found, best: Standing) -> str:
+    sure = surely_kept(found, best.index)
+    if sure is None or not best.points or len(sure) >= best.points:
+        return ""
+    return (
+        f"With {100 - 5} % confidence it is within the SLA at {len(sure):,} of these "
+        f"{counted(best.points, 'point')}; at the others more replications would have to tell."
+    )
