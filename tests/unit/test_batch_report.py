@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from twin.batches.estimate import estimate
 from twin.batches.ranking import ranking
 from twin.batches.report import Found, render
 from twin.batches.report.effects import at_levels, factors
+from twin.batches.report.figures import drawn
 from twin.batches.report.standing import standings, surely_kept
 from twin.batches.report.verdict import held, verdict
 from twin.batches.spec import METRICS
@@ -302,6 +304,17 @@ def test_batches_of_odd_shapes_have_a_whole_page(batch: Callable[[], Found], tol
     assert told in words(batch())
 
 
+def test_a_batch_without_any_demand_has_a_page_and_pictures() -> None:
+    def silent(runs: pd.DataFrame) -> None:
+        runs["over_provisioning_pct"] = np.nan
+        runs["sla_violation_rate"] = runs["burn_rate"] = 0.0
+
+    batch = found(change=silent)
+    assert "holds \N{EN DASH} % of demand" in words(batch)
+    for draw in drawn(batch).values():
+        assert draw_bytes(draw)
+
+
 def test_a_batch_without_a_finished_run_has_a_page() -> None:
     runs = table(GRID, 1).iloc[:0]
     batch = Found(facts(table(GRID, 1), GRID, status="running"), runs)
@@ -344,6 +357,24 @@ SWEEP = {
 }  # fmt: skip
 
 
+def draw_bytes(draw: Callable[[BinaryIO], None]) -> bytes:
+    stream = io.BytesIO()
+    draw(stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("count", [0, 1, 30])
+def test_odd_batches_have_their_pictures(count: int) -> None:
+    batch = (
+        found({}, 1, [f"policy_{i}" for i in range(count)])
+        if count
+        else found(change=fail(*range(24)))
+    )
+    made = drawn(batch)
+    assert list(made) == (["policies.png"] if count else [])
+    assert all(draw_bytes(draw).startswith(b"\x89PNG") for draw in made.values())
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = tmp_path_factory.mktemp("batch")
@@ -356,9 +387,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_command_writes_the_page_of_a_batch(folder: Path, capsys: Any) -> None:
     assert call(["report", str(folder)]) == 0
-    assert capsys.readouterr().out == f"Written to {folder}/: report.html\n"
+    assert capsys.readouterr().out == f"Written to {folder}/: report.html, figures\n"
     page = (folder / "report.html").read_text()
     read(page)
+    assert {file.name for file in (folder / "figures").iterdir()} == {"policies.png", "factors.png"}
     ids = pd.read_parquet(folder / "runs.parquet")["run_id"].unique()
     assert set(re.findall(r"--show (\w+)", page)) <= set(ids)
 
@@ -371,6 +403,8 @@ def test_two_calls_give_the_same_bytes_wherever_the_folder_lies(
     other.mkdir()
     for name in ("batch.json", "runs.parquet"):
         (other / name).write_bytes((folder / name).read_bytes())
+    pictures = [draw_bytes(draw) for _ in range(2) for draw in drawn(Found.read(folder)).values()]
+    assert pictures[:2] == pictures[2:]
     report_run(other)
     assert (other / "report.html").read_text() == first
     assert str(folder) not in first

@@ -41,7 +41,7 @@ def report_batch(folder: Path) -> None:
     from twin.batches import report
 
     report.write(folder)
-    typer.echo(f"Written to {folder}/: {report.PAGE}")
+    typer.echo(f"Written to {folder}/: {report.PAGE}, {report.FIGURES}")
 
 
 def _put(file: Path, text: str) -> None:

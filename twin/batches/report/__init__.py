@@ -9,6 +9,7 @@ from pathlib import Path
 from twin.batches.folder import put
 from twin.batches.report.effects import factors as effects
 from twin.batches.report.factors import factors, heat
+from twin.batches.report.figures import drawn
 from twin.batches.report.source import Found
 from twin.batches.report.standing import standings
 from twin.batches.report.tables import failed, ran, ranking, worst
@@ -17,17 +18,21 @@ from twin.report.page import document
 from twin.report.page.markup import Html, paragraph, tag, text
 from twin.units import counted
 
-__all__ = ["PAGE", "Found", "render", "write"]
+__all__ = ["FIGURES", "PAGE", "Found", "render", "write"]
 
 PAGE = "report.html"
+FIGURES = "figures"
 
 
 def write(folder: Path) -> None:
-    """Write the report of the batch in `folder`, from its files alone.
+    """Write the figures and the report of the batch in `folder`, from its files alone.
 
     Raises InputError where they are missing or damaged, and RunError where nothing can be written.
     """
-    page = render(Found.read(folder))
+    found = Found.read(folder)
+    page = render(found)
+    for name, draw in drawn(found).items():
+        put(folder / FIGURES / name, draw)
     put(folder / PAGE, lambda stream: stream.write(page.encode()))
 
 

@@ -14,7 +14,8 @@ from twin.report.page.markup import Html, stroke, tag, text
 _WIDE, _HIGH = 400, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42, 12, 10, 34
 _MOST_DOTS = 250
-_LABEL = 12
+_ROW = 58
+"""Letters in a row of labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class _Axis:
         highest = max(means.max(initial=0.0, where=np.isfinite(means)), 1e-9)
         reach = min(tops.max(initial=0.0, where=np.isfinite(tops)), 1.6 * highest)
         self.top = 1.05 * max(reach, highest)
-        ends = sorted(float(np.nanmax(line.means, initial=0)) for line in lines)
-        self.root = ends[0] < highest / 6
+        ends = [line.means.max(initial=0.0, where=np.isfinite(line.means)) for line in lines]
+        self.root = min(ends) < highest / 6
 
     def y(self, value: float) -> float:
         share = min(max(value, 0.0) / self.top, 1.0)
@@ -79,11 +80,12 @@ def _x(share: float) -> float:
 
 def _labels(marks: Sequence[tuple[float, str]]) -> list[Html]:
     found = []
-    crowded = sum(len(label[:_LABEL]) + 2 for _, label in marks) > 58
+    room = max(3, 2 * _ROW // max(len(marks), 1) - 2)
+    crowded = sum(len(label[:room]) + 2 for _, label in marks) > _ROW
     for i, (share, label) in enumerate(marks):
         # Where they are many, every second one is a line lower.
         y = _HIGH - (4 if crowded and i % 2 else 18)
-        short = label if len(label) <= _LABEL else f"{label[: _LABEL - 1]}\N{HORIZONTAL ELLIPSIS}"
+        short = label if len(label) <= room else f"{label[: room - 1]}\N{HORIZONTAL ELLIPSIS}"
         side = "end" if share > 0.9 and len(short) > 6 else "middle"
         found.append(tag("text", text(short), x=_x(share), y=y, text_anchor=side))
     return found

@@ -106,7 +106,7 @@ def _factor(found: Found, factor: Factor, ranked: Sequence[Standing]) -> Html:
 
 def _chart(found: Found, factor: Factor, name: str, ranked: Sequence[Standing]) -> Html:
     shown = metric(name)
-    means = at_levels(found, factor, name)[:_LEVELS_SHOWN]
+    means = at_levels(found, factor, name)[:MOST_VALUES]
     scale = shown.shown.scale
     places = _places(factor)
     points = found.at_points(name) * scale

@@ -8,6 +8,7 @@ import numpy as np
 
 from twin.batches.estimate import Ints
 from twin.batches.report.source import BURN, OVER, RATE, Found
+from twin.batches.statistics import CONFIDENCE
 
 _HAIR = 1e-12
 
@@ -36,8 +37,8 @@ class Standing:
 def standings(found: Found) -> list[Standing]:
     """Return all policies, best first, bounds last; none where no run ended well.
 
-    First is who keeps the SLA at most points; then who uses least of its allowance, as far as it
-    uses more than all of it nowhere but there; then who provisions least too much.
+    First is who keeps the SLA at most points, then who provisions least too much; among those that
+    keep it nowhere, who comes closest.
     """
     if not len(found.points):
         return []
@@ -71,14 +72,15 @@ def surely_kept(found: Found, policy: int) -> Ints | None:
     """Return the points at which the 95 % interval is within the SLA, None without intervals."""
     from scipy.special import stdtrit
 
-    values = found.values(BURN)[:, policy]
-    count = np.bincount(found.points)
-    if count.min() < 2:
+    if found.most_replications < 2:
         return None
-    mean = found.kept[:, policy]
+    values, mean = found.values(BURN)[:, policy], found.kept[:, policy]
+    count = np.bincount(found.points)
     spread = np.bincount(found.points, (values - mean[found.points]) ** 2)
-    width = stdtrit(count - 1.0, 0.975) * np.sqrt(spread / (count - 1) / count)
-    sure: Ints = np.flatnonzero(mean + width <= 1 + _HAIR)
+    several = count > 1
+    free = np.where(several, count - 1, 1)
+    width = stdtrit(free, (1 + CONFIDENCE) / 2) * np.sqrt(spread / free / count)
+    sure: Ints = np.flatnonzero(several & (mean + width <= 1 + _HAIR))
     return sure
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from twin.batches.estimate import Floats
 from twin.batches.report.source import BURN, OVER, RATE, Found
 from twin.batches.report.standing import Standing
 from twin.batches.report.words import face, interval, signed
@@ -119,7 +120,8 @@ def _differences(found: Found, ranked: Sequence[Standing]) -> Html:
             chance = bool(not np.isnan(width) and abs(mean) <= width)
             told = signed(shown, mean, width) + " (may be 0)" * chance
             cells.append(tag("td", text(told), data_value=f"{mean:.9g}"))
-            cells.append(tag("td", text(f"{100 * wins[s.index]:.0f}"), data_value=wins[s.index]))
+            won = wins[s.index]
+            cells.append(tag("td", text(_share(won)), data_value=f"{won:.4g}"))
         rows.append([policy_head(s), *cells])
     said = (
         "Every run replays all policies on the same demand and events, so that differences are "
@@ -130,11 +132,18 @@ def _differences(found: Found, ranked: Sequence[Standing]) -> Html:
     return Html(title + paragraph(said, class_="note") + shown_table)
 
 
-def _wins(found: Found, name: str) -> Any:
+def _share(value: float) -> str:
+    return "\N{EN DASH}" if np.isnan(value) else f"{100 * value:.0f}"
+
+
+def _wins(found: Found, name: str) -> Floats:
     """Return the share of runs in which each policy has less of a metric than the first."""
     values = found.values(name)
+    better = (1 + np.sign(values[:, :1] - values)) / 2
+    known = np.isfinite(better)
     with np.errstate(invalid="ignore"):
-        return np.nanmean((1 + np.sign(values[:, :1] - values)) / 2, axis=0)
+        share: Floats = np.where(known, better, 0).sum(axis=0) / known.sum(axis=0)
+    return share
 
 
 def _every(found: Found, ranked: Sequence[Standing]) -> Html:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from twin.batches.report.source import BURN, OVER, RATE, Found
 from twin.batches.report.standing import Standing, surely_kept, told_apart
-from twin.batches.report.words import interval
+from twin.batches.report.words import interval, many
 from twin.report.page.metrics import metric
-from twin.units import counted
 
 _FEW = 5
 """Replications below which Student's interval says little."""
@@ -19,7 +18,7 @@ def verdict(found: Found, ranked: Sequence[Standing]) -> list[str]:
     if not len(found.runs):
         return ["No run of this batch has ended yet: there is nothing to compare."]
     if not len(found.points):
-        return [f"All {counted(len(found.failed), 'run')} failed: there is nothing to compare."]
+        return [f"All {many(len(found.failed), 'run')} failed: there is nothing to compare."]
     best = next((standing for standing in ranked if standing.rank == 1), None)
     if best is None:
         return ["Only bounds were run, which see the future: there is no policy to recommend."]
@@ -35,12 +34,14 @@ def held(found: Found) -> list[str]:
     most = found.facts["sweep"].get("replications", 1)
     upto = "up to " if found.facts["sweep"].get("until") else ""
     said = [
-        f"{counted(runs, 'run')} of {counted(len(found.policies), 'policy')}: "
-        f"{counted(planned, 'point')} with {upto}{counted(most, 'replication')}; "
-        f"{failed or 'none'} failed."
+        f"{many(runs, 'run')} of {many(len(found.policies), 'policy')}: "
+        f"{many(planned, 'point')} with {upto}{many(most, 'replication')}; "
+        f"{f'{failed:,}' if failed else 'none'} failed."
     ]
     if found.facts["status"] != "complete":
-        said.append(f"The batch has not finished: this is what it had of {planned * most:,} runs.")
+        said.append(
+            f"The batch has not finished: this is what it had of {upto}{planned * most:,} runs."
+        )
     if len(found.points) and found.most_replications < 2:
         said.append(
             "Every point has a single replication: there are no intervals, and how much of a "
@@ -57,24 +58,23 @@ def held(found: Found) -> list[str]:
 
 def _first(found: Found, best: Standing, others: Sequence[Standing]) -> str:
     points = found.finished_points
-    keepers = 1 + sum(s.points == points for s in others)
+    alike = sum(s.points == best.points for s in others)
+    least = " with the least over-provisioning" if alike else ""
     if best.points == points:
-        where = "" if points == 1 else f" at {'both' if points == 2 else 'all'} {points:,} points"
-        least = " with the least over-provisioning" if keepers > 1 else ""
-        only = "Only " * (keepers == 1 and len(others) > 0)
-        head = f"{only}{best.name} keeps the SLA ({_sla(found)}){where}{least}"
+        only = "Only " if others and not alike else ""
+        where = "" if points == 1 else f" at {'both' if points == 2 else f'all {points:,}'} points"
+        said = f"{only}{best.name} keeps the SLA ({_sla(found)}){where}{least}"
     elif best.points:
-        head = (
-            f"No policy keeps the SLA ({_sla(found)}) at all {points:,} points; {best.name} does "
-            f"at most of them, {best.points:,}"
+        said = (
+            f"No policy keeps the SLA ({_sla(found)}) at all {points:,} points; {best.name} keeps "
+            f"it at most of them, {best.points:,},{least}".rstrip(",")
         )
-        if sum(s.points == best.points for s in others):
-            head = head.replace("at most of them,", "with the least over-provisioning at")
     else:
-        times = f"it is short {best.burn:.3g} times as often as that allows"
-        head = f"No policy keeps the SLA ({_sla(found)}) at any point; {best.name} comes closest"
-        return f"{head}: {times}, and it holds {_held(found, best)}."
-    return f"{head}: it holds {_held(found, best)}."
+        said = (
+            f"No policy keeps the SLA ({_sla(found)}){' at any point' * (points > 1)}; {best.name} "
+            f"comes closest, violating {best.burn:.3g} times as much as that allows"
+        )
+    return f"{said}: it holds {_held(found, best)}."
 
 
 def _held(found: Found, best: Standing) -> str:
@@ -114,7 +114,7 @@ def _second(found: Found, best: Standing, others: Sequence[Standing]) -> str:
         return ""
     near = others[0]
     if near.points < best.points:
-        points = counted(near.points, "point")
+        points = many(near.points, "point")
         return f"{near.name}, which comes next, keeps it at {points if near.points else 'none'}."
     over = told_apart(found, OVER, near.index, best.index)
     by = f"That {near.name} comes only second rests on over-provisioning"
@@ -134,5 +134,5 @@ def _sure(found: Found, best: Standing) -> str:
         return ""
     return (
         f"With {100 - 5} % confidence it is within the SLA at {len(sure):,} of these "
-        f"{counted(best.points, 'point')}; at the others more replications would have to tell."
+        f"{many(best.points, 'point')}; at the others more replications would have to tell."
     )

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from twin.report.page.metrics import Metric
-from twin.units import duration, format_duration, share
+from twin.units import counted, duration, format_duration, share
 
 _MOST = 60
 
@@ -22,6 +22,11 @@ def signed(shown: Metric, mean: float, width: float) -> str:
     """Return a difference with its sign and its interval."""
     plus = "+" if mean > 0 else ""
     return plus + interval(shown, mean, width)
+
+
+def many(count: int, word: str) -> str:
+    """Return ``1 run`` or ``10,000 runs``."""
+    return counted(count, word).replace(str(count), f"{count:,}", 1)
 
 
 def number(value: Any) -> float:
