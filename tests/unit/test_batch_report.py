@@ -268,7 +268,8 @@ def test_the_worst_runs_come_with_the_command_that_shows_them() -> None:
     page = render(batch)
     caption = "Most violated under any ranked policy"
     section = page[page.index(f"<caption>{caption}") :].split("</table>")[0]
-    assert re.findall(r"--show (\w+)", section) == worst.tolist()
+    assert re.findall(r"<code>(\w+)</code>", section) == worst.tolist()
+    assert "twin batch SWEEP --show RUN_ID" in page
 
 
 def test_failed_runs_are_counted_by_message_and_left_out() -> None:
@@ -392,7 +393,7 @@ def test_the_command_writes_the_page_of_a_batch(folder: Path, capsys: Any) -> No
     read(page)
     assert {file.name for file in (folder / "figures").iterdir()} == {"policies.png", "factors.png"}
     ids = pd.read_parquet(folder / "runs.parquet")["run_id"].unique()
-    assert set(re.findall(r"--show (\w+)", page)) <= set(ids)
+    assert set(re.findall(r"<code>(\w{16})</code>", page)) <= set(ids)
 
 
 def test_two_calls_give_the_same_bytes_wherever_the_folder_lies(

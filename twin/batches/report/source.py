@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ class Found:
     """The batch's own account of itself, as in `batch.json`."""
     runs: pd.DataFrame
     """The table of runs, a row for each run and policy."""
+    _values: dict[str, Floats] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def read(cls, folder: Path) -> Found:
@@ -133,9 +134,11 @@ class Found:
 
     def values(self, metric: str) -> Floats:
         """Return a metric, [runs, policies]; NaN where it has no number."""
-        done = self.runs.loc[(self.runs["status"] == "done").to_numpy(), metric]
-        values: Floats = done.to_numpy(dtype=np.float64, na_value=np.nan)
-        return values.reshape(-1, len(self.policies))
+        if metric not in self._values:
+            done = self.runs.loc[(self.runs["status"] == "done").to_numpy(), metric]
+            values = done.to_numpy(dtype=np.float64, na_value=np.nan)
+            self._values[metric] = values.reshape(-1, len(self.policies))
+        return self._values[metric]
 
     def mean(self, metric: str) -> Estimate:
         """Return the mean of a metric over all points, for each policy."""

@@ -167,10 +167,10 @@ def worst(found: Found, ranked: Sequence[Standing]) -> Html:
     if not own:
         return section("worst", "Worst runs", paragraph("No run ended well."))
     said = paragraph(
-        "To see one with every interval and a report of its own, make it again with the command at "
-        "its end; SWEEP is the file that made this batch, and the batch's folder follows --out "
-        "where it is not the usual one."
+        "To see one with every interval and a report of its own, make it again, with the file of "
+        "the sweep and the beginning of the run's id, and with --out where the batch has:"
     )
+    command = tag("pre", tag("code", text("twin batch SWEEP --show RUN_ID")))
     tables = [
         _worst(found, own, name, "any ranked policy")
         for name in (RATE, "unmet_mbit")
@@ -178,7 +178,7 @@ def worst(found: Found, ranked: Sequence[Standing]) -> Html:
     ]
     if len(own) > 1:
         tables.append(_worst(found, own[:1], RATE, own[0].name))
-    return section("worst", "Worst runs", said, *tables)
+    return section("worst", "Worst runs", said, command, *tables)
 
 
 def _worst(found: Found, own: Sequence[Standing], name: str, whose: str) -> Html:
@@ -193,8 +193,7 @@ def _worst(found: Found, own: Sequence[Standing], name: str, whose: str) -> Html
         return paragraph(f"{title}: none in any run.")
     all_values = {m.column: found.values(m.column) for m in shown}
     headers = [head("Run"), head("Policy", class_="l"), *(head(m.name, m.unit) for m in shown),
-               *(head(key, class_="l") for key in found.keys), head("Replication"), head("Seed"),
-               head("Command", class_="l")]  # fmt: skip
+               *(head(key, class_="l") for key in found.keys), head("Replication"), head("Seed")]  # fmt: skip
     rows = []
     for run in order:
         facts = found.heads.iloc[run]
@@ -203,13 +202,8 @@ def _worst(found: Found, own: Sequence[Standing], name: str, whose: str) -> Html
         cells += [tag("td", text(m.text(all_values[m.column][run, policy]))) for m in shown]
         cells += [tag("td", breakable(face(facts[key])), class_="l") for key in found.keys]
         cells += [tag("td", text(facts[column])) for column in ("replication", "seed")]
-        command = tag("code", text(f"twin batch SWEEP --show {facts['run_id']}"))
-        rows.append([_run(facts["run_id"]), *cells, tag("td", command)])
+        rows.append([tag("th", tag("code", text(facts["run_id"])), scope="row"), *cells])
     return table(headers, rows, caption=title)
-
-
-def _run(run_id: Any) -> Html:
-    return tag("th", tag("code", text(run_id)), scope="row")
 
 
 def failed(found: Found) -> Html:
