@@ -289,6 +289,7 @@ def test_failed_runs_are_counted_by_message_and_left_out() -> None:
     [
         (lambda: found({}, 1), "There are no factors to compare".lower()),
         (lambda: found({}, 5), "adaptive keeps the SLA"),
+        (lambda: found({}, 1, change=fail(0)), "The only run failed: there is nothing"),
         (lambda: found(change=fail(*range(24))), "All 24 runs failed: there is nothing to compare"),
         (lambda: found(policies=["alone"]), "There is only one policy"),
         (lambda: found(policies=[f"policy_{i}" for i in range(30)]), "The first 6 of 30 policies"),

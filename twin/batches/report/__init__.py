@@ -10,9 +10,10 @@ from twin.batches.folder import put
 from twin.batches.report.effects import factors as effects
 from twin.batches.report.factors import factors, heat
 from twin.batches.report.figures import drawn
+from twin.batches.report.ranking import ranking
+from twin.batches.report.runs import failed, ran, worst
 from twin.batches.report.source import Found
 from twin.batches.report.standing import standings
-from twin.batches.report.tables import failed, ran, ranking, worst
 from twin.batches.report.verdict import held, verdict
 from twin.report.page import document
 from twin.report.page.markup import Html, paragraph, tag, text

@@ -10,9 +10,9 @@ import numpy as np
 from twin.batches.estimate import Floats
 from twin.batches.report.charts import Line, chart
 from twin.batches.report.effects import EFFECTS, MOST_VALUES, Factor, at_levels
+from twin.batches.report.ranking import MAIN, policy_head
 from twin.batches.report.source import OVER, RATE, Found
 from twin.batches.report.standing import Standing
-from twin.batches.report.tables import MAIN, policy_head
 from twin.batches.report.words import interval, written
 from twin.report.page.markup import (
     Html,

@@ -18,7 +18,9 @@ def verdict(found: Found, ranked: Sequence[Standing]) -> list[str]:
     if not len(found.runs):
         return ["No run of this batch has ended yet: there is nothing to compare."]
     if not len(found.points):
-        return [f"All {many(len(found.failed), 'run')} failed: there is nothing to compare."]
+        failed = len(found.failed)
+        which = "The only run" if failed == 1 else f"All {failed:,} runs"
+        return [f"{which} failed: there is nothing to compare."]
     best = next((standing for standing in ranked if standing.rank == 1), None)
     if best is None:
         return ["Only bounds were run, which see the future: there is no policy to recommend."]
@@ -114,16 +116,15 @@ def _second(found: Found, best: Standing, others: Sequence[Standing]) -> str:
         return ""
     near = others[0]
     if near.points < best.points:
-        points = many(near.points, "point")
-        return f"{near.name}, which comes next, keeps it at {points if near.points else 'none'}."
-    over = told_apart(found, OVER, near.index, best.index)
-    by = f"That {near.name} comes only second rests on over-provisioning"
-    if best.points == 0:
-        over = told_apart(found, BURN, near.index, best.index)
-        by = f"That {near.name} comes only second rests on how far it misses the SLA"
-    if over is None:
+        points = many(near.points, "point") if near.points else "none"
+        over = metric(OVER).text(near.over)
+        return f"{near.name}, which comes next, keeps it at {points} and holds {over} % too much."
+    name, what = (OVER, "over-provisioning") if best.points else (BURN, "how far they miss the SLA")
+    apart = told_apart(found, name, near.index, best.index)
+    by = f"That {near.name} comes only second rests on {what}"
+    if apart is None:
         return ""
-    if over:
+    if apart:
         return f"{by}; the difference is larger than chance explains."
     return f"{by}; the difference may be chance: its 95 % interval includes 0."
 
@@ -133,6 +134,6 @@ def _sure(found: Found, best: Standing) -> str:
     if sure is None or not best.points or len(sure) >= best.points:
         return ""
     return (
-        f"With {100 - 5} % confidence it is within the SLA at {len(sure):,} of these "
+        f"With 95 % confidence it is within the SLA at {len(sure):,} of these "
         f"{many(best.points, 'point')}; at the others more replications would have to tell."
     )
