@@ -16,6 +16,8 @@ EFFECTS = (RATE, OVER)
 """The metrics by which factors are ordered."""
 MOST_VALUES = 12
 """Values up to which each stands for itself; numbers that have more are taken in classes."""
+LEVELS_SHOWN = 24
+"""Values of a text whose means are worth a table."""
 _MOST_CLASSES = 6
 _POINTS_IN_CLASS = 5
 
@@ -62,11 +64,11 @@ def factors(found: Found) -> list[Factor]:
 
 
 def at_levels(found: Found, factor: Factor, metric: str) -> list[Estimate]:
-    """Return the mean of a metric at each level, over the points that are there."""
+    """Return the mean of a metric at each of the first levels, over the points that are there."""
     levels, values = factor.levels[found.points], found.values(metric)
     return [
         estimate(values[mask], found.points[mask], found.replications[mask])
-        for mask in (levels == i for i in range(len(factor.labels)))
+        for mask in (levels == i for i in range(min(len(factor.labels), LEVELS_SHOWN)))
     ]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from twin.batches.estimate import Floats
 from twin.batches.report.charts import Line, chart
-from twin.batches.report.effects import EFFECTS, MOST_VALUES, Factor, at_levels
+from twin.batches.report.effects import EFFECTS, LEVELS_SHOWN, MOST_VALUES, Factor, at_levels
 from twin.batches.report.ranking import MAIN, policy_head
 from twin.batches.report.source import OVER, RATE, Found
 from twin.batches.report.standing import Standing
@@ -30,7 +30,6 @@ from twin.report.page.metrics import metric
 _MOST_LINES = 6
 _MOST_ROWS = 12
 _MOST_FACTORS = 12
-_LEVELS_SHOWN = 2 * MOST_VALUES
 
 
 def factors(found: Found, made: Sequence[Factor], ranked: Sequence[Standing]) -> Html:
@@ -147,8 +146,8 @@ def _marks(factor: Factor) -> list[tuple[float, str]]:
 
 def _table(found: Found, factor: Factor, ranked: Sequence[Standing]) -> Html:
     metrics = [metric(name) for name in MAIN if name in found.metrics]
-    levels = range(min(len(factor.labels), _LEVELS_SHOWN))
     means = {m.column: at_levels(found, factor, m.column) for m in metrics}
+    levels = range(min(len(factor.labels), LEVELS_SHOWN))
     points = np.bincount(factor.levels, minlength=len(factor.labels))
     headers = [head("Policy"), head(factor.key), head("Points"),
                *(head(m.name, m.unit) for m in metrics)]  # fmt: skip
