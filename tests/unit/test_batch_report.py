@@ -284,6 +284,29 @@ def test_failed_runs_are_counted_by_message_and_left_out() -> None:
     assert "24 runs of 3 policies: 6 points with 4 replications; 3 failed." in held(batch)
 
 
+def test_a_policy_that_made_runs_fail_comes_after_all_others() -> None:
+    error = "policy adaptive: tick 3 (15min): ValueError: too much (/home/me/adaptive.py:7)"
+    batch = found(change=fail(*range(5), error=error))
+    ranked = standings(batch)
+    assert [(s.name, s.broke) for s in ranked] == [
+        ("static_p95", 0), ("lean", 0), ("adaptive", 5)
+    ]  # fmt: skip
+    said = words(batch)
+    assert "1 of the 6 points have no run that ended well: not counted" in said
+    assert "(adaptive.py:7)" in said
+    assert "/home" not in said
+
+
+def test_failures_that_differ_in_numbers_alone_are_one_kind() -> None:
+    def change(runs: pd.DataFrame) -> None:
+        for i in range(4):
+            fail(i, error=f"policy lean: tick {i} ({5 * i}min): ValueError: {i}.5")(runs)
+
+    page = render(found(change=change))
+    section = page[page.index('<section id="failed"') :].split("</section>")[0]
+    assert re.findall(r'<th scope="row">(\d+)</th>', section) == ["4"]
+
+
 @pytest.mark.parametrize(
     ("batch", "told"),
     [

@@ -44,6 +44,11 @@ def ranking(found: Found, ranked: Sequence[Standing]) -> Html:
         "points, then who provisions least too much. A point is within the SLA where the mean over "
         "its replications is, all links together."
     ]
+    if any(s.broke for s in ranked):
+        said.append(
+            "Policies that made runs fail come last, since where they failed their numbers are "
+            "missing; such a run counts for no policy."
+        )
     if found.most_replications > 1:
         said.append(
             "\N{PLUS-MINUS SIGN} is half of a 95 % interval over replications: with other seeds, "
@@ -64,7 +69,8 @@ def _ranks(found: Found, ranked: Sequence[Standing]) -> Html:
     points, runs = found.finished_points, len(found.points)
     headers = [
         head("Policy"), head("Rank"), head("Points within SLA", f"of {points:,}"),
-        head("Runs within SLA", f"of {runs:,}"), *(head(m.name, m.unit) for m in metrics),
+        head("Runs within SLA", f"of {runs:,}"), head("Made fail", "runs"),
+        *(head(m.name, m.unit) for m in metrics),
     ]  # fmt: skip
     rows = []
     for s in ranked:
@@ -74,6 +80,7 @@ def _ranks(found: Found, ranked: Sequence[Standing]) -> Html:
             tag("td", text(rank), data_value=s.rank),
             tag("td", text(f"{s.points:,}"), data_value=s.points),
             tag("td", text(f"{s.runs:,}"), data_value=s.runs),
+            tag("td", text(f"{s.broke:,}"), data_value=s.broke),
         ]
         for m in metrics:
             mean, width = means[m.column].mean[s.index], means[m.column].half_width[s.index]

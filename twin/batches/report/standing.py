@@ -26,6 +26,8 @@ class Standing:
     """Points at which its mean over replications is within the SLA."""
     runs: int
     """Runs that are within the SLA."""
+    broke: int
+    """Runs that failed because of it."""
     burn: float
     """Mean share of the SLA's allowance that it uses."""
     over: float
@@ -38,7 +40,8 @@ def standings(found: Found) -> list[Standing]:
     """Return all policies, best first, bounds last; none where no run ended well.
 
     First is who keeps the SLA at most points, then who provisions least too much; among those that
-    keep it nowhere, who comes closest.
+    keep it nowhere, who comes closest. Policies that made runs fail come after all others, since
+    where they failed their numbers are missing.
     """
     if not len(found.points):
         return []
@@ -47,8 +50,10 @@ def standings(found: Found) -> list[Standing]:
     burn, over = found.mean(BURN).mean, found.mean(OVER).mean
     lost = np.where(points == 0, burn, 0.0)
 
+    broke = [_broke(found, name) for name in found.policies]
+
     def place(i: int) -> tuple[float, ...]:
-        return (-points[i], _last(lost[i]), _last(over[i]), _last(burn[i]), i)
+        return (broke[i] > 0, -points[i], _last(lost[i]), _last(over[i]), _last(burn[i]), i)
 
     order = sorted(found.ranked, key=place)
     bounds = [i for i, name in enumerate(found.policies) if name in found.bounds]
@@ -60,6 +65,7 @@ def standings(found: Found) -> list[Standing]:
             rank=None if i in bounds else at + 1,
             points=int(points[i]),
             runs=int(runs[i]),
+            broke=broke[i],
             burn=float(burn[i]),
             over=float(over[i]),
             beside=0 < at < len(order) and _beside(found, i, order[at - 1]),
@@ -89,6 +95,10 @@ def told_apart(found: Found, metric: str, one: int, other: int) -> bool | None:
     apart = found.apart(metric, other)
     mean, width = float(apart.mean[one]), float(apart.half_width[one])
     return None if np.isnan(width) else abs(mean) > width
+
+
+def _broke(found: Found, policy: str) -> int:
+    return sum(str(error).startswith(f"policy {policy}:") for error in found.failed["error"])
 
 
 def _beside(found: Found, one: int, other: int) -> bool:

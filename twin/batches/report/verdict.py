@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from twin.batches.report.source import BURN, OVER, RATE, Found
 from twin.batches.report.standing import Standing, surely_kept, told_apart
 from twin.batches.report.words import interval, many
+from twin.report.page.markup import some
 from twin.report.page.metrics import metric
 
 _FEW = 5
@@ -25,8 +26,11 @@ def verdict(found: Found, ranked: Sequence[Standing]) -> list[str]:
     if best is None:
         return ["Only bounds were run, which see the future: there is no policy to recommend."]
     others = [s for s in ranked if s.rank is not None and s.index != best.index]
-    said = [_first(found, best, others), _against(found, best), _second(found, best, others)]
-    return [sentence for sentence in (*said, _sure(found, best)) if sentence]
+    said = [
+        _first(found, best, others), _broken(best, others), _against(found, best),
+        _second(found, best, others), _sure(found, best),
+    ]  # fmt: skip
+    return [sentence for sentence in said if sentence]
 
 
 def held(found: Found) -> list[str]:
@@ -40,6 +44,9 @@ def held(found: Found) -> list[str]:
         f"{many(planned, 'point')} with {upto}{many(most, 'replication')}; "
         f"{f'{failed:,}' if failed else 'none'} failed."
     ]
+    if failed and 0 < found.finished_points < planned:
+        lost = planned - found.finished_points
+        said.append(f"{lost:,} of the {planned:,} points have no run that ended well: not counted.")
     if found.facts["status"] != "complete":
         said.append(
             f"The batch has not finished: this is what it had of {upto}{planned * most:,} runs."
@@ -59,24 +66,33 @@ def held(found: Found) -> list[str]:
 
 
 def _first(found: Found, best: Standing, others: Sequence[Standing]) -> str:
-    points = found.finished_points
-    alike = sum(s.points == best.points for s in others)
-    least = " with the least over-provisioning" if alike else ""
+    points, sla = found.finished_points, f"the SLA ({_sla(found)})"
+    alike = sum(s.points == best.points for s in others if s.broke <= best.broke)
+    least = "with the least over-provisioning" if alike else ""
+    ended = " with a finished run" if points < found.facts["points"] else ""
     if best.points == points:
         only = "Only " if others and not alike else ""
-        where = "" if points == 1 else f" at {'both' if points == 2 else f'all {points:,}'} points"
-        said = f"{only}{best.name} keeps the SLA ({_sla(found)}){where}{least}"
+        every = "both" if points == 2 else f"all {points:,}"
+        where = "" if points == 1 else f"at {every} points"
+        parts = [f"{only}{best.name} keeps {sla}", f"{where}{ended}".strip(), least]
     elif best.points:
-        said = (
-            f"No policy keeps the SLA ({_sla(found)}) at all {points:,} points; {best.name} keeps "
-            f"it at most of them, {best.points:,},{least}".rstrip(",")
-        )
+        parts = [
+            f"No policy keeps {sla} at all {points:,} points{ended};",
+            f"{best.name} keeps it at most of them, {best.points:,}{', ' * bool(least)}{least}",
+        ]
     else:
-        said = (
-            f"No policy keeps the SLA ({_sla(found)}){' at any point' * (points > 1)}; {best.name} "
-            f"comes closest, violating {best.burn:.3g} times as much as that allows"
-        )
-    return f"{said}: it holds {_held(found, best)}."
+        parts = [
+            f"No policy keeps {sla}{' at any point' * (points > 1)};",
+            f"{best.name} comes closest, violating {best.burn:.3g} times as much as that allows",
+        ]
+    return f"{' '.join(part for part in parts if part)}: it holds {_held(found, best)}."
+
+
+def _broken(best: Standing, others: Sequence[Standing]) -> str:
+    if best.broke:
+        return f"But {many(best.broke, 'run')} failed because of it, and are not counted."
+    told = [f"{s.name} made {many(s.broke, 'run')} fail" for s in others if s.broke]
+    return f"{some(told)}, and comes after all that made none." if told else ""
 
 
 def _held(found: Found, best: Standing) -> str:
@@ -100,13 +116,15 @@ def _against(found: Found, best: Standing) -> str:
     if best.index == 0:
         return ""
     parts = []
-    for name, what in ((OVER, "over-provisioning"), (RATE, "share of violated intervals")):
+    for name, what in (
+        (OVER, f"the over-provisioning of {best.name}"), (RATE, "its share of violated intervals"),
+    ):  # fmt: skip
         apart = found.apart(name)
         mean, width = apart.mean[best.index], apart.half_width[best.index]
         sure = told_apart(found, name, best.index, 0)
         chance = ", which may be chance" if sure is False else ""
         size = interval(metric(name), abs(mean), width)
-        parts.append(f"its {what} is {size} points {'higher' if mean > 0 else 'lower'}{chance}")
+        parts.append(f"{what} is {size} points {'higher' if mean > 0 else 'lower'}{chance}")
     return f"Against {found.policies[0]}, on the same demand, {' and '.join(parts)}."
 
 
@@ -115,6 +133,8 @@ def _second(found: Found, best: Standing, others: Sequence[Standing]) -> str:
     if not others:
         return ""
     near = others[0]
+    if near.broke and not best.broke:
+        return ""
     if near.points < best.points:
         points = many(near.points, "point") if near.points else "none"
         over = metric(OVER).text(near.over)
