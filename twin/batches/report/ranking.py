@@ -67,20 +67,19 @@ def _ranks(found: Found, ranked: Sequence[Standing]) -> Html:
     metrics = [metric(name) for name in MAIN if name in found.metrics]
     means = {m.column: found.mean(m.column) for m in metrics}
     points, runs = found.finished_points, len(found.points)
-    headers = [
-        head("Policy"), head("Rank"), head("Points within SLA", f"of {points:,}"),
-        head("Runs within SLA", f"of {runs:,}"), head("Made fail", "runs"),
-        *(head(m.name, m.unit) for m in metrics),
-    ]  # fmt: skip
+    counts = [head("Points within SLA", f"of {points:,}"), head("Runs within SLA", f"of {runs:,}")]
+    broke = any(s.broke for s in ranked)
+    if broke:
+        counts.append(head("Made fail", "runs"))
+    headers = [head("Policy"), head("Rank"), *counts, *(head(m.name, m.unit) for m in metrics)]
     rows = []
     for s in ranked:
         mark = "\N{ALMOST EQUAL TO} " * s.beside
         rank = "\N{EN DASH}" if s.rank is None else f"{mark}{s.rank}"
+        kept = (s.points, s.runs, *([s.broke] if broke else []))
         cells = [
             tag("td", text(rank), data_value=s.rank),
-            tag("td", text(f"{s.points:,}"), data_value=s.points),
-            tag("td", text(f"{s.runs:,}"), data_value=s.runs),
-            tag("td", text(f"{s.broke:,}"), data_value=s.broke),
+            *(tag("td", text(f"{count:,}"), data_value=count) for count in kept),
         ]
         for m in metrics:
             mean, width = means[m.column].mean[s.index], means[m.column].half_width[s.index]

@@ -69,20 +69,22 @@ def _first(found: Found, best: Standing, others: Sequence[Standing]) -> str:
     points, sla = found.finished_points, f"the SLA ({_sla(found)})"
     alike = sum(s.points == best.points for s in others if s.broke <= best.broke)
     least = "with the least over-provisioning" if alike else ""
+    full = any(s.points > best.points for s in others)
+    none = "No policy that made no run fail" if full else "No policy"
     ended = " with a finished run" if points < found.facts["points"] else ""
     if best.points == points:
-        only = "Only " if others and not alike else ""
+        only = "Only " if others and all(s.points < points for s in others) else ""
         every = "both" if points == 2 else f"all {points:,}"
         where = "" if points == 1 else f"at {every} points"
         parts = [f"{only}{best.name} keeps {sla}", f"{where}{ended}".strip(), least]
     elif best.points:
         parts = [
-            f"No policy keeps {sla} at all {points:,} points{ended};",
+            f"{none} keeps {sla} at all {points:,} points{ended};",
             f"{best.name} keeps it at most of them, {best.points:,}{', ' * bool(least)}{least}",
         ]
     else:
         parts = [
-            f"No policy keeps {sla}{' at any point' * (points > 1)};",
+            f"{none} keeps {sla}{' at any point' * (points > 1)};",
             f"{best.name} comes closest, violating {best.burn:.3g} times as much as that allows",
         ]
     return f"{' '.join(part for part in parts if part)}: it holds {_held(found, best)}."
@@ -154,6 +156,6 @@ def _sure(found: Found, best: Standing) -> str:
     if sure is None or not best.points or len(sure) >= best.points:
         return ""
     return (
-        f"With 95 % confidence it is within the SLA at {len(sure):,} of these "
+        f"With 95 % confidence {best.name} is within the SLA at {len(sure):,} of these "
         f"{many(best.points, 'point')}; at the others more replications would have to tell."
     )
