@@ -12,6 +12,7 @@ import yaml
 from conftest import ROOT
 
 import twin
+from twin.batches.plan import plan
 from twin.cli.main import call
 
 TEXT = (ROOT / "README.md").read_text()
@@ -37,7 +38,7 @@ def test_its_longer_scenario_runs(tmp_path: Path) -> None:
 
 
 def test_its_own_trace_and_its_policy_run(tmp_path: Path) -> None:
-    _, _, own = _blocks("yaml")
+    _, _, own, _ = _blocks("yaml")
     (tmp_path / "mine.yaml").write_text(own)
     times = pd.date_range("2026-03-01", periods=6 * 1440, freq="min")
     rate = 1e9 * (2 + np.sin(np.arange(len(times)) / 229))
@@ -45,6 +46,14 @@ def test_its_own_trace_and_its_policy_run(tmp_path: Path) -> None:
     (tmp_path / "rolling_mean.py").write_text(_blocks("python")[0])
     summary = twin.run(tmp_path / "mine.yaml", policies=["bilstm", "rolling_mean"]).summary
     assert summary.set_index(["policy", "link"]).loc[("bilstm", "all"), "mae"] < 10
+
+
+def test_its_sweep_and_that_of_the_docs_are_whole(tmp_path: Path) -> None:
+    shown = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "batches.md").read_text(), re.DOTALL)
+    for i, text in enumerate([_blocks("yaml")[3], *shown]):
+        (tmp_path / f"sweep-{i}.yaml").write_text(text)
+    assert plan(tmp_path / "sweep-0.yaml").size == 60
+    assert plan(tmp_path / "sweep-1.yaml").size == 3 * 2 * 12 * 30
 
 
 def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

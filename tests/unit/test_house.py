@@ -27,7 +27,7 @@ ONLY_IN = {
     "onnxruntime": {"forecast"},
     "typer": {"cli"},
     "distributed": {"batches"},
-    "matplotlib": {"report", "frontier", "evaluation", "reproduction"},
+    "matplotlib": {"report", "frontier", "evaluation", "reproduction", "batches"},
     "pooch": {"demand"},
 }
 

@@ -44,7 +44,8 @@ class Parcel:
         stream = io.BytesIO()
         # A generated trace is another one for each seed, and is made where it is replayed.
         generated = scenario.spec.demand.source == "synthetic"
-        _Packer(stream, self, scenario.trace if generated else None).dump(scenario)
+        placed = replace(scenario, path=scenario.path.resolve())
+        _Packer(stream, self, scenario.trace if generated else None).dump(placed)
         return zlib.compress(stream.getvalue(), 1)
 
     def name(self, value: Trace | Forecaster | PolicySource) -> Name:

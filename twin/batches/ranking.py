@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twin.batches.statistics import half_width
+from twin.batches.estimate import Floats, Ints, estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,30 +15,43 @@ if TYPE_CHECKING:
 def ranking(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return a row for each policy, in the order of the table of runs, `runs`.
 
-    Columns: `policy, n, mean, half_width, difference, difference_half_width`. Each replication
-    counts with its mean over all points; those that lack a point are left out, so that all
-    policies and replications stand on the same ground. The difference is to the first policy.
-    Half widths are of Student's 95 % intervals over replications, NaN for a single one.
+    Columns: `policy, n, mean, half_width, difference, difference_half_width`, as `estimate` makes
+    them: every point counts the same, and `n` is the number of replications. The difference is to
+    the first policy, run by run. Half widths are of 95 % intervals over replications, NaN where
+    there are fewer than two.
     """
     import pandas as pd
 
-    done = runs[runs["status"] == "done"]
     policies = list(dict.fromkeys(runs["policy"]))
-    by = done.groupby(["replication", "policy"])[metric]
-    counts = by.count().groupby("replication").min()
-    whole = counts[counts == counts.max()].index
-    means = pd.DataFrame({name: by.mean().xs(name, level="policy") for name in policies})
-    values = means.loc[whole].to_numpy(dtype=np.float64)
-    table = {"policy": policies, "n": len(values)}
-    if not len(values):
-        values = np.full((1, len(policies)), np.nan)
-    difference = values - values[:, :1]
+    done = runs[runs["status"] == "done"]
+    column = done[metric].to_numpy(dtype=np.float64, na_value=np.nan)
+    values: Floats = column.reshape(-1, max(len(policies), 1))
+    heads = done.iloc[:: max(len(policies), 1)]
+    points, replications = points_of(heads), heads["replication"].to_numpy(dtype=np.int64)
+    means = estimate(values, points, replications)
+    apart = estimate(values - values[:, :1], points, replications)
     return pd.DataFrame(
-        table
-        | {
-            "mean": values.mean(axis=0),
-            "half_width": half_width(values),
-            "difference": difference.mean(axis=0),
-            "difference_half_width": half_width(difference),
+        {
+            "policy": policies,
+            "n": means.n,
+            "mean": means.mean,
+            "half_width": means.half_width,
+            "difference": apart.mean,
+            "difference_half_width": apart.half_width,
         }
     )
+
+
+def varied(runs: pd.DataFrame) -> list[str]:
+    """Return the keys of the scenario that a table of runs has columns of."""
+    columns = [str(column) for column in runs.columns]
+    return columns[columns.index("run_id") + 1 : columns.index("replication")]
+
+
+def points_of(runs: pd.DataFrame) -> Ints:
+    """Return the number of each row's point; points are told apart by the varied keys."""
+    keys = varied(runs)
+    if not keys:
+        return np.zeros(len(runs), dtype=np.int64)
+    groups = runs.groupby(keys, sort=False, dropna=False).ngroup()
+    return np.asarray(groups, dtype=np.int64)

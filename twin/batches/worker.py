@@ -20,6 +20,7 @@ from twin.account.summary import ALL
 from twin.batches.parcel import Unpacked, seeded
 from twin.batches.spec import METRICS
 from twin.errors import TwinError, one_line
+from twin.load import Scenario
 from twin.results.intervals import write_intervals
 from twin.results.manifest import versions
 from twin.results.result import Result
@@ -128,15 +129,20 @@ class _Desk:
     def outcome(self, task: Task, chunk: Chunk) -> Outcome:
         begin = time.perf_counter()
         made: dict[str, Any]
+        scenario = self.scenario(chunk.points[task.point])
         try:
-            result = run(seeded(self.scenario(chunk.points[task.point]), task.seed, self._shelf))
+            result = run(seeded(scenario, task.seed, self._shelf))
             made = {"rows": pooled(result)}
             if chunk.intervals:
                 stream = io.BytesIO()
                 write_intervals(result.recording, stream)
                 made["intervals"] = stream.getvalue()
         except Exception as error:  # a policy is anyone's code, and its failure is a result
-            made = {"rows": None, "error": _told(error), "traceback": traceback.format_exc()}
+            made = {
+                "rows": None,
+                "error": _told(error, scenario),
+                "traceback": traceback.format_exc(),
+            }
         wall_s = round(time.perf_counter() - begin, 6)
         return Outcome(task.run_id, wall_s=wall_s, worker=_here(), **made)
 
@@ -154,10 +160,10 @@ def _plain(value: Any) -> float | int | None:
     return None if value is None or np.isnan(value) else float(value)
 
 
-def _told(error: Exception) -> str:
-    if isinstance(error, TwinError):
-        return one_line(str(error))
-    return one_line(f"{type(error).__name__}: {error}")
+def _told(error: Exception, scenario: Scenario) -> str:
+    told = str(error) if isinstance(error, TwinError) else f"{type(error).__name__}: {error}"
+    # The same batch has the same tables wherever its folder lies.
+    return one_line(told).replace(f"{scenario.folder}{os.sep}", "")
 
 
 def _here() -> str:

@@ -77,7 +77,8 @@ def run_batch(
         raise typer.Exit(130) from None
     print_batch(found)
     typer.echo(
-        f"\nWritten to {folder}/: {RUNS}, {COMPARISONS}; wall times and tracebacks: {JOURNAL}"
+        f"\nWritten to {folder}/: {RUNS}, {COMPARISONS}; wall times and tracebacks: {JOURNAL}; "
+        f"'twin report {folder}' makes the report"
     )
     if found.progress.failed:
         raise typer.Exit(1)

@@ -181,12 +181,12 @@ def train(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A finished run.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A finished run or batch.")],
 ) -> None:
-    """Write the report of a finished run again, from its files."""
-    from twin.cli.report import report_run
+    """Write the report of a finished run or batch, from its files."""
+    from twin.cli.report import report as report_folder
 
-    report_run(folder)
+    report_folder(folder)
 
 
 @app.command()

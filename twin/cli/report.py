@@ -1,4 +1,4 @@
-"""`twin report`: the page and the pictures of a finished run, from its files alone."""
+"""`twin report`: the page and the pictures of a finished run or batch, from its files alone."""
 
 from __future__ import annotations
 
@@ -6,14 +6,27 @@ from pathlib import Path
 
 import typer
 
-from twin.report.source import Report
-from twin.report.write import write
-from twin.results.folder import added
+from twin.batches.folder import MANIFEST as BATCH
 
 
-def report_run(folder: Path) -> None:
-    """Write the report of the run in `folder`; on an error nothing there changes."""
-    report = Report.read(folder)
-    with added(folder) as stage:
-        made = write(report, stage)
+def report(folder: Path) -> None:
+    """Write the report of the run or batch in `folder`; on an error nothing there changes."""
+    made = _of_batch(folder) if (folder / BATCH).is_file() else _of_run(folder)
     typer.echo(f"Written to {folder}/: {', '.join(made)}")
+
+
+def _of_run(folder: Path) -> list[str]:
+    from twin.report.source import Report
+    from twin.report.write import write
+    from twin.results.folder import added
+
+    found = Report.read(folder)
+    with added(folder) as stage:
+        return write(found, stage)
+
+
+def _of_batch(folder: Path) -> list[str]:
+    from twin.batches import report
+
+    report.write(folder)
+    return [report.PAGE, report.FIGURES]

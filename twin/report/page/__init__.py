@@ -22,7 +22,7 @@ from twin.units import counted, format_duration
 if TYPE_CHECKING:
     from twin.results.result import Result
 
-__all__ = ["Report", "page", "render"]
+__all__ = ["Report", "document", "page", "render"]
 
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 """What a browser lets the page do: nothing that leaves the file."""
@@ -59,7 +59,7 @@ def render(report: Report) -> str:
         links(report, first),
         ran(report),
     ]
-    return _document(report.name, body)
+    return document(report.name, body)
 
 
 def _stood_in(report: Report) -> list[str]:
@@ -91,9 +91,10 @@ def _verdict(sentences: list[str]) -> Html:
     return tag("section", title, *parts, class_="verdict", aria_labelledby="verdict-title")
 
 
-def _document(title: str, body: list[Html]) -> str:
+def document(title: str, body: list[Html], style: str = "") -> str:
+    """Return a whole page; `style` is added to the style that all pages have."""
     here = files(__name__)
-    style = (here / "page.css").read_text(encoding="utf-8")
+    style = (here / "page.css").read_text(encoding="utf-8") + style
     script = (here / "page.js").read_text(encoding="utf-8")
     main = tag("main", *body)
     return (

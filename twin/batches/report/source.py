@@ -1,0 +1,175 @@
+"""What the report of a batch is made from: the files in its folder, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from twin.account.catalogue import METRICS
+from twin.batches.estimate import Estimate, Floats, Ints, estimate, point_means
+from twin.batches.folder import MANIFEST, RUNS
+from twin.batches.ranking import points_of
+from twin.errors import InputError, Problem, one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RATE, OVER, BURN = "sla_violation_rate", "over_provisioning_pct", "burn_rate"
+_NEEDED = ("name", "status", "sweep", "keys", "policies", "bounds", "points", "versions", "sha256")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a batch has found. Arrays are over the runs that ended well, then over policies."""
+
+    facts: dict[str, Any]
+    """The batch's own account of itself, as in `batch.json`."""
+    runs: pd.DataFrame
+    """The table of runs, a row for each run and policy."""
+    _values: dict[str, Floats] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def read(cls, folder: Path) -> Found:
+        """Return what the folder of a batch holds. Raises InputError."""
+        import pyarrow.lib
+
+        file = folder / MANIFEST
+        try:
+            facts = json.loads(file.read_text(encoding="utf-8"))
+            lacking = [key for key in _NEEDED if key not in facts]
+            if lacking:
+                raise ValueError(f"says nothing of '{lacking[0]}'")
+            file = folder / RUNS
+            found = cls(facts, _table(file, facts["sha256"].get(RUNS)))
+            found.check()
+        except FileNotFoundError:
+            remedy = "'twin batch' with the batch's sweep makes it"
+            raise InputError(Problem("is missing", file=file, suggestion=remedy)) from None
+        except (OSError, ValueError, LookupError, TypeError, AttributeError,
+                pyarrow.lib.ArrowException) as error:  # fmt: skip
+            what = f"cannot be read: {one_line(str(error)) or type(error).__name__}"
+            remedy = "'twin batch' with the batch's sweep makes it again"
+            raise InputError(Problem(what, file=file, suggestion=remedy)) from None
+        return found
+
+    def check(self) -> None:
+        """Raise ValueError where the table of runs is not one of this batch."""
+        lacking = {"run_id", *self.keys, "replication", "seed", "policy", "status", "error",
+                   RATE, OVER, BURN} - {str(column) for column in self.runs.columns}  # fmt: skip
+        if lacking:
+            raise ValueError(f"has no column '{min(lacking)}'")
+        rows = self.runs["policy"].to_numpy(dtype=object)
+        if len(rows) % len(self.policies) or (
+            (rows.reshape(-1, len(self.policies)) != np.array(self.policies, dtype=object)).any()
+        ):
+            raise ValueError(f"its policies are not those of {MANIFEST}")
+
+    @property
+    def name(self) -> str:
+        """The sweep's name."""
+        return str(self.facts["name"])
+
+    @cached_property
+    def policies(self) -> tuple[str, ...]:
+        """Names of the policies, in the scenario's order."""
+        return tuple(str(name) for name in self.facts["policies"])
+
+    @cached_property
+    def bounds(self) -> frozenset[str]:
+        """Policies that see the future: shown, never ranked."""
+        return frozenset(str(name) for name in self.facts["bounds"])
+
+    @cached_property
+    def ranked(self) -> tuple[int, ...]:
+        """Numbers of the policies that are no bounds."""
+        return tuple(i for i, name in enumerate(self.policies) if name not in self.bounds)
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The varied keys."""
+        return tuple(str(key) for key in self.facts["keys"])
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that have a number in any run, as cost has none without prices."""
+        return tuple(
+            name for name in METRICS if name in self.runs.columns and self.runs[name].notna().any()
+        )
+
+    @cached_property
+    def heads(self) -> pd.DataFrame:
+        """A row for each run that ended well: its id, keys, replication and seed."""
+        return self._heads("done")
+
+    @cached_property
+    def failed(self) -> pd.DataFrame:
+        """A row for each run that failed, with its error."""
+        return self._heads("failed")
+
+    @cached_property
+    def points(self) -> Ints:
+        """The number of each run's point."""
+        return points_of(self.heads)
+
+    @cached_property
+    def replications(self) -> Ints:
+        """The number of each run's replication."""
+        return self.heads["replication"].to_numpy(dtype=np.int64)
+
+    @cached_property
+    def most_replications(self) -> int:
+        """The most runs that any point has."""
+        return int(np.bincount(self.points).max()) if len(self.points) else 0
+
+    @property
+    def finished_points(self) -> int:
+        """Points with a run that ended well."""
+        return int(self.points.max()) + 1 if len(self.points) else 0
+
+    def values(self, metric: str) -> Floats:
+        """Return a metric, [runs, policies]; NaN where it has no number."""
+        if metric not in self._values:
+            done = self.runs.loc[(self.runs["status"] == "done").to_numpy(), metric]
+            values = done.to_numpy(dtype=np.float64, na_value=np.nan)
+            self._values[metric] = values.reshape(-1, len(self.policies))
+        return self._values[metric]
+
+    def mean(self, metric: str) -> Estimate:
+        """Return the mean of a metric over all points, for each policy."""
+        return estimate(self.values(metric), self.points, self.replications)
+
+    def apart(self, metric: str, other: int = 0) -> Estimate:
+        """Return the mean paired difference of each policy to another."""
+        values = self.values(metric)
+        return estimate(values - values[:, other, None], self.points, self.replications)
+
+    def at_points(self, metric: str) -> Floats:
+        """Return the mean of a metric at each point, [points, policies]."""
+        return point_means(self.values(metric), self.points, self.finished_points)
+
+    @cached_property
+    def kept(self) -> Floats:
+        """At each point the mean share of the SLA's allowance that is used, [points, policies]."""
+        return self.at_points(BURN)
+
+    def _heads(self, status: str) -> pd.DataFrame:
+        columns = ["run_id", *self.keys, "replication", "seed", "status", "error"]
+        heads = self.runs.iloc[:: len(self.policies)][columns]
+        return heads[(heads["status"] == status).to_numpy()].reset_index(drop=True)
+
+
+def _table(file: Path, digest: str | None) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    data = file.read_bytes()
+    if digest is not None and hashlib.sha256(data).hexdigest() != digest:
+        raise ValueError(f"it is not the one that {MANIFEST} is of")
+    table: pd.DataFrame = pq.read_table(pa.BufferReader(data)).to_pandas(integer_object_nulls=True)
+    return table
