@@ -31,7 +31,7 @@ from twin.batches.report.standing import standings, surely_kept
 from twin.batches.report.verdict import held, verdict
 from twin.batches.spec import METRICS
 from twin.cli.main import call
-from twin.cli.report import report_run
+from twin.cli.report import report as report_folder
 from twin.errors import InputError
 
 POLICIES = ("static_p95", "adaptive", "lean")
@@ -430,7 +430,7 @@ def test_two_calls_give_the_same_bytes_wherever_the_folder_lies(
         (other / name).write_bytes((folder / name).read_bytes())
     pictures = [draw_bytes(draw) for _ in range(2) for draw in drawn(Found.read(folder)).values()]
     assert pictures[:2] == pictures[2:]
-    report_run(other)
+    report_folder(other)
     assert (other / "report.html").read_text() == first
     assert str(folder) not in first
     assert str(Path(twin.__file__).parent) not in first
@@ -456,7 +456,7 @@ def test_a_damaged_folder_is_told_in_one_line(
     else:
         (tmp_path / name).write_text(text)
     with pytest.raises(InputError) as raised:
-        report_run(tmp_path)
+        report_folder(tmp_path)
     assert str(raised.value) == f"{tmp_path / name}: {message}"
     assert not (tmp_path / "report.html").exists()
 
@@ -466,4 +466,4 @@ def test_a_table_that_is_no_table_is_told(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "batch.json").write_text(json.dumps(known))
     (tmp_path / "runs.parquet").write_text("no table")
     with pytest.raises(InputError, match="cannot be read"):
-        report_run(tmp_path)
+        report_folder(tmp_path)

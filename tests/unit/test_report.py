@@ -17,7 +17,7 @@ import pytest
 from conftest import policy_file
 
 import twin
-from twin.cli.report import report_run
+from twin.cli.report import report as report_folder
 from twin.errors import InputError
 from twin.report.page import Report, page, render
 from twin.report.page.gather import gather
@@ -110,7 +110,7 @@ def test_a_report_from_files_is_that_of_the_run_to_the_byte(
 ) -> None:
     run, bare = result.save(tmp_path / "run"), result.save(tmp_path / "bare", figures=False)
     assert not (bare / "figures").exists()
-    report_run(bare)
+    report_folder(bare)
     made = "figures/allocation.png", "figures/metrics.png", "report.html"
     for name in made:
         assert (bare / name).read_bytes() == (run / name).read_bytes(), name
@@ -121,10 +121,10 @@ def test_a_report_from_files_is_that_of_the_run_to_the_byte(
 
 def test_report_writes_the_page_and_lists_it(result: twin.Result, tmp_path: Path) -> None:
     folder = result.save(tmp_path / "out", figures=False)
-    report_run(folder)
+    report_folder(folder)
     before = (folder / "report.html").read_bytes()
     assert "report.html" in json.loads((folder / "manifest.json").read_text())["files"]
-    report_run(folder)
+    report_folder(folder)
     assert (folder / "report.html").read_bytes() == before
     assert not list(folder.glob(".*"))
 
@@ -151,7 +151,7 @@ def test_damaged_folders_are_refused_in_one_line(
     (folder / "report.html").write_text("as before")
     (folder / file).unlink() if damage is None else (folder / file).write_bytes(damage)
     with pytest.raises(InputError) as error:
-        report_run(folder)
+        report_folder(folder)
     (problem,) = error.value.problems
     assert says in str(problem)
     assert (folder / "report.html").read_text() == "as before"
@@ -174,7 +174,7 @@ def test_other_intervals_are_refused(
     folder = result.save(tmp_path / "out", figures=False)
     spoil(result.intervals).to_parquet(folder / "intervals.parquet", index=False)
     with pytest.raises(InputError, match=says):
-        report_run(folder)
+        report_folder(folder)
     assert not (folder / "report.html").exists()
 
 

@@ -123,7 +123,7 @@ def test_an_error_while_writing_leaves_everything_as_it_was(
     def fail(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(twin.Result, "_write_intervals", fail)
+    monkeypatch.setattr("twin.results.result.write_intervals", fail)
     for target in (folder, tmp_path / "new"):
         with pytest.raises(OSError, match="No space left"):
             result.save(target, force=True)
