@@ -35,7 +35,7 @@ WARM_UP: Final = 4_032
 _RECENT_HALF_LIFE: Final = 10
 """Samples in which the recent error is half forgotten."""
 _LONG_HALF_LIFE: Final = 2_000
-"""Samples in which the long run, and what each margin lost in it, is half forgotten."""
+"""Samples in which the long run is half forgotten."""
 _SEASON_HALF_LIFE: Final = 3
 """Seasons in which the error usual at a phase is half forgotten."""
 _SEASON_SHARE: Final = 0.45
@@ -49,9 +49,11 @@ _FLOOR: Final = 0.02
 _LEVEL_FLOOR: Final = 0.2
 """The share of the margin in proportion to the forecast that does not fall with it."""
 
-_STEP: Final = 0.03
+_STEP: Final = 0.05
 """How far a number of scales moves, in its logarithm, after a short interval."""
 _FEWEST_SCALES: Final = 0.02
+_LOSS_HALF_LIFE: Final = 500
+"""Samples in which what a margin lost is half forgotten."""
 _RATE: Final = 40.0
 """How fast trust falls: a margin that lost a tenth more than the best counts exp(-4) as much."""
 
@@ -59,10 +61,10 @@ _BUDGET_HALF_LIFE: Final = 10_000
 """Samples in which the error budget and what was spent of it are half forgotten: five weeks."""
 _CREDIT: Final = 4.0
 """Short intervals added to the budget, so that it does not matter when the first one comes."""
-_TOLERANCE: Final = 0.1
+_TOLERANCE: Final = 0.2
 """Share of the budget by which it may be missed either way: chance, not a wrong margin."""
-_GAIN: Final = 2.0
-"""What a budget overdrawn by a share adds to the logarithm of the margin, over that share."""
+_GAIN: Final = 4.0
+"""What is added to the logarithm of the margin for each such share overdrawn beyond that."""
 _MOST: Final = 1.5
 """The most that is ever added to it."""
 
@@ -136,7 +138,7 @@ class AdaptiveMargin:
         beyond = excess - self._margins
         step = np.where(known, _STEP * ((beyond > 0) - self._target), 0.0)
         self._counts = np.maximum(self._counts * np.exp(step), _FEWEST_SCALES)
-        _follow(self._losses, self._lost(beyond), _LONG_HALF_LIFE, known)
+        _follow(self._losses, self._lost(beyond), _LOSS_HALF_LIFE, known)
         kept = np.where(known, 0.5 ** (1 / _BUDGET_HALF_LIFE), 1.0)
         self._short = kept * self._short + (demand > self._allocation)
         self._budget = kept * self._budget + self._target * known
