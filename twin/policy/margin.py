@@ -1,19 +1,19 @@
 """An adaptive margin over any forecast: as much as keeps a stated share of intervals short.
 
 Three margins compete, each so many times a scale of its own: what the forecast lately errs by at
-this phase of the season, what it errs by in the long run, and the same in proportion to the
-forecast. Each follows the quantile of its errors: after every interval its number of scales moves,
-up by much if it was short and else down by little, so that the share of short intervals approaches
-the target whatever the distribution of the errors (Gibbs and Candes 2021, adaptive conformal
-inference; here in the logarithm, so that a margin stays positive and needs no unit). They are
-averaged, and each counts the more the less it lately lost (Freund and Schapire 1997; for conformal
-margins Zaffran et al. 2022): what suits a link that sleeps, jumps or hums is found out link by link.
+this phase of the season, what it errs by in the long run, and that in proportion to the forecast.
+Each follows the quantile of its errors: after every interval its number of scales moves, up by
+much if it was short and else down by little, so that the share of short intervals approaches the
+target whatever the distribution of the errors (Gibbs and Candes 2021, adaptive conformal
+inference; here in the logarithm, so that a margin stays positive and needs no unit). Averaged, each
+counts the more the less it lately lost (Freund and Schapire 1997; Zaffran et al. 2022 for conformal
+margins), so that a link that sleeps, jumps or hums gets what suits it.
 
-That share is approached, but slowly: with a target of 1 %, a margin that has to grow to the double
-is short in a score of intervals too many. So a link that has overdrawn its error budget gets more
-for as long as it has, and one that has spent less than its due gets less (the integrator of
-Angelopoulos, Candes and Tibshirani 2023, conformal PID control). Work per interval is a few dozen
-operations on arrays of links.
+This takes its time: a link of which the errors double is short in a score of intervals too many
+before its margin has doubled too. So a link that has overdrawn its error budget gets more for as
+long as it has, and one that has spent less than its due gets less (the integrator of Angelopoulos,
+Candes and Tibshirani 2023, conformal PID control). Work per interval is a few dozen operations on
+arrays of links.
 """
 
 from __future__ import annotations
@@ -236,10 +236,15 @@ def _follow(values: Floats, latest: Floats, half_life: float, known: Bools) -> N
 
 
 def _mean(values: Floats) -> Floats:
-    """Return the mean over the first axis without NaN; 0 where there is nothing."""
-    known = ~np.isnan(values)
-    total: Floats = np.where(known, values, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return total
+    """Return the mean over the first axis without NaN; 0 where there is nothing.
+
+    A sum along contiguous samples, which is the same for a link whatever others there are.
+    """
+    samples = np.ascontiguousarray(values.T)
+    known = ~np.isnan(samples)
+    total = np.where(known, samples, 0.0).sum(axis=-1)
+    mean: Floats = total / np.maximum(known.sum(axis=-1), 1)
+    return mean
 
 
 def _quantile(scores: Floats, share: float) -> Floats:
