@@ -40,8 +40,8 @@ _SEASON_HALF_LIFE: Final = 3
 """Seasons in which the error usual at a phase is half forgotten."""
 _SEASON_SHARE: Final = 0.45
 """Weight of the season's error in its geometric mean with the recent one."""
-_NEIGHBOURS: Final = 3
-"""Phases to either side that count as the same phase."""
+_AROUND: Final = np.arange(-3, 4)[:, None]
+"""Phases, from this one, that count as the same phase."""
 _OUTLIER: Final = 8.0
 """Errors above this many scales count as this many: one jump is not the new normal."""
 _FLOOR: Final = 0.02
@@ -176,6 +176,7 @@ class _Errors:
         self.sample = 0
         self._period = np.maximum(season, 1)
         self._seasonal = season > 0
+        self._links = np.arange(len(season))
         self._usual = np.full((self._period.max(initial=1), len(season)), np.nan)
         self._long = _mean(np.abs(demand - forecasts))
         self._recent = self._long.copy()
@@ -193,8 +194,7 @@ class _Errors:
 
     def _expected_now(self) -> Floats:
         """Return the error to be expected after those of late and those usual at this phase."""
-        phases = (self.sample + np.arange(-_NEIGHBOURS, _NEIGHBOURS + 1)[:, None]) % self._period
-        usual = _mean(np.take_along_axis(self._usual, phases, axis=0))
+        usual = _mean(self._usual[(self.sample + _AROUND) % self._period, self._links])
         seasonal = self._seasonal & (usual > 0)
         share = np.where(seasonal, _SEASON_SHARE, 0.0)
         both = self._recent ** (1 - share) * np.where(seasonal, usual, 1.0) ** share
@@ -210,12 +210,12 @@ class _Errors:
         _follow(self._recent, error, _RECENT_HALF_LIFE, known)
         _follow(self._long, error, _LONG_HALF_LIFE, known)
         _follow(self._level, np.abs(self._forecast), _LONG_HALF_LIFE, known)
-        phase = (self.sample % self._period)[None]
-        usual = np.take_along_axis(self._usual, phase, axis=0)[0]
+        phase = self.sample % self._period, self._links
+        usual = self._usual[phase]
         fresh = known & np.isnan(usual)
         usual[fresh] = error[fresh]
         _follow(usual, error, _SEASON_HALF_LIFE, known)
-        np.put_along_axis(self._usual, phase, usual[None], axis=0)
+        self._usual[phase] = usual
         self.sample += 1
 
 
