@@ -16,7 +16,7 @@ SEASONS = (24, 96, 144, 200, 288, 288, 288, 400)
 def ugly_links(seed: int, links: int, samples: int, *, calm: float = 0.0) -> Floats:
     """Return the demand of `links` unlike links, [samples, links], at least 0.
 
-    Each has up to three things that make a link hard to provide for, all of them only after the
+    Each has none to three things that make a link hard to provide for, all of them only after the
     first `calm` share of its samples on every other link: the past is not always a warning.
     """
     demand = np.empty((samples, links))
@@ -24,7 +24,7 @@ def ugly_links(seed: int, links: int, samples: int, *, calm: float = 0.0) -> Flo
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(link,)))
         pleasant = _pleasant(rng, samples)
         made = pleasant.copy()
-        for make in rng.choice(np.array(UGLY), rng.integers(1, 4), replace=False):
+        for make in rng.choice(np.array(UGLY), rng.integers(4), replace=False):
             made = make(rng, made)
         first = int(calm * samples) if link % 2 else 0
         demand[:, link] = np.where(np.arange(samples) < first, pleasant, made)
@@ -46,7 +46,7 @@ def _pleasant(rng: Random, samples: int) -> Floats:
         value = kept * value + step
         walk[sample] = value
     level = np.exp(rng.choice([0, 0.2, 0.5, 0.9]) * season + rng.uniform(0.005, 0.1) * walk)
-    noise = rng.uniform(0.005, 0.2) * rng.standard_t(rng.uniform(2.5, 20), samples)
+    noise = 0.2 ** rng.uniform(1, 4) * rng.standard_t(rng.uniform(2.5, 20), samples)
     return np.asarray(level * np.maximum(1 + noise, 0))
 
 

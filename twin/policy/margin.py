@@ -65,8 +65,8 @@ _TOLERANCE: Final = 0.2
 """Share of the budget by which it may be missed either way: chance, not a wrong margin."""
 _GAIN: Final = 4.0
 """What is added to the logarithm of the margin for each such share overdrawn beyond that."""
-_MOST: Final = 1.5
-"""The most that is ever added to it."""
+_MOST: Final = 1.0
+"""The most that is ever added: a budget that is gone early is not made up for at any price."""
 
 
 class AdaptiveMargin:
