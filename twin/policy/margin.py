@@ -11,9 +11,9 @@ margins), so that a link that sleeps, jumps or hums gets what suits it.
 
 This takes its time: a link of which the errors double is short in a score of intervals too many
 before its margin has doubled too. So a link that has overdrawn its error budget gets more for as
-long as it has, and one that has spent less than its due gets less (the integrator of Angelopoulos,
-Candes and Tibshirani 2023, conformal PID control). Work per interval is a few dozen operations on
-arrays of links.
+long as it has, one that has spent less than its due gets less, and both learn faster (after the
+integrator of Angelopoulos, Candes and Tibshirani 2023, conformal PID control). Work per interval is
+a few dozen operations on arrays of links.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _LEVEL_FLOOR: Final = 0.2
 """The share of the margin in proportion to the forecast that does not fall with it."""
 
 _STEP: Final = 0.05
-"""How far a number of scales moves, in its logarithm, after a short interval."""
+"""How far a number of scales moves, in its logarithm, after a short interval; at least."""
 _FEWEST_SCALES: Final = 0.02
 _LOSS_HALF_LIFE: Final = 500
 """Samples in which what a margin lost is half forgotten."""
@@ -86,6 +86,7 @@ class AdaptiveMargin:
         self._forecast = self._allocation = np.zeros(len(season))
         self._short = np.zeros(len(season))
         self._budget = np.zeros(len(season))
+        self._urgency = np.zeros(len(season))
         first = len(demand) // 4  # before that the scales are not settled
         rows = []
         for i in range(len(demand)):
@@ -124,7 +125,8 @@ class AdaptiveMargin:
         self._forecast = forecast
         self._margins = self._counts * self._errors.scales(forecast)
         margin = (_trust(self._losses) * self._margins).sum(axis=0)
-        self._allocation = np.maximum(forecast + self._urgency() * margin, 0.0)
+        self._urgency = self._asked_by_budget()
+        self._allocation = np.maximum(forecast + np.exp(self._urgency) * margin, 0.0)
         return self._allocation
 
     def skip(self, samples: int) -> None:
@@ -136,8 +138,10 @@ class AdaptiveMargin:
         excess = demand - self._forecast
         known = ~np.isnan(excess)
         beyond = excess - self._margins
-        step = np.where(known, _STEP * ((beyond > 0) - self._target), 0.0)
-        self._counts = np.maximum(self._counts * np.exp(step), _FEWEST_SCALES)
+        # The further a budget is missed, the more there is to learn.
+        step = _STEP * np.exp(np.abs(self._urgency)) * ((beyond > 0) - self._target)
+        grown = self._counts * np.exp(np.where(known, step, 0.0))
+        self._counts = np.maximum(grown, _FEWEST_SCALES)
         _follow(self._losses, self._lost(beyond), _LOSS_HALF_LIFE, known)
         kept = np.where(known, 0.5 ** (1 / _BUDGET_HALF_LIFE), 1.0)
         self._short = kept * self._short + (demand > self._allocation)
@@ -161,12 +165,12 @@ class AdaptiveMargin:
         loss: Floats = np.where(beyond > 0, 1 - self._target, -self._target) * beyond
         return loss
 
-    def _urgency(self) -> Floats:
-        """Return the factor by which the error budget asks for more margin or for less, [links]."""
+    def _asked_by_budget(self) -> Floats:
+        """Return what the error budget adds to the logarithm of each link's margin, [links]."""
         overdrawn = (self._short - self._budget) / (self._budget + _CREDIT)
         beyond = overdrawn - np.clip(overdrawn, -_TOLERANCE, _TOLERANCE)
-        factor: Floats = np.exp(np.minimum(_GAIN * beyond, _MOST))
-        return factor
+        urgency: Floats = np.minimum(_GAIN * beyond, _MOST)
+        return urgency
 
 
 class _Errors:
