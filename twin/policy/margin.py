@@ -49,6 +49,8 @@ _FLOOR: Final = 0.02
 _LEVEL_FLOOR: Final = 0.2
 """The share of the margin in proportion to the forecast that does not fall with it."""
 
+_SCALES: Final = 3
+"""What a margin may be measured in: the recent error, the long run's, and that by the level."""
 _STEP: Final = 0.05
 """How far a number of scales moves, in its logarithm, after a short interval; at least."""
 _FEWEST_SCALES: Final = 0.02
@@ -83,21 +85,19 @@ class AdaptiveMargin:
         self._seen = 0
         self._waits = False
         self._errors = _Errors(demand, forecasts, season)
-        self._forecast = self._allocation = np.zeros(len(season))
+        self._forecast = self._allocation = self._urgency = np.zeros(len(season))
         self._short = np.zeros(len(season))
         self._budget = np.zeros(len(season))
-        self._urgency = np.zeros(len(season))
-        first = len(demand) // 4  # before that the scales are not settled
-        rows = []
+        scales = np.empty((_SCALES, *demand.shape))
         for i in range(len(demand)):
-            rows.append(self._errors.scales(forecasts[i]))
+            scales[:, i] = self._errors.scales(forecasts[i])
             self._errors.learn(demand[i])
-        scales = np.array(rows[first:]).reshape(-1, *self._errors.scales(self._forecast).shape)
+        first = len(demand) // 4  # before that the scales are not settled
         excess = (demand - forecasts)[first:]
-        settled = [self._settled(excess, each) for each in scales.swapaxes(0, 1)]
+        settled = [self._settled(excess, scale[first:]) for scale in scales]
         self._counts = np.array([count for count, _ in settled])
         self._losses = np.array([loss for _, loss in settled])
-        self._margins = self._counts
+        self._margins = np.zeros_like(self._counts)
 
     @classmethod
     def warmed(cls, history: History, model: str, target: float) -> AdaptiveMargin:
