@@ -311,7 +311,7 @@ def ugly_summary(folder: Path, samples: int) -> pd.DataFrame:
     """Replay the last fifth of unpleasant links; return [policy, link] rows."""
     from ugly import ugly_links
 
-    # Half of the links are calm until shortly before the replay, which is where they change.
+    # Half of the links are calm until the replay, and then they are not.
     demand = ugly_links(1_000 + samples, 60, samples, calm=0.8)
     columns = {f"link-{i + 1}": demand[:, i] for i in range(demand.shape[1])}
     pq.write_table(pa.table({"time": np.arange(samples) * 300} | columns), folder / "t.parquet")
