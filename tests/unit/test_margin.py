@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import Maker, row
 from numpy.typing import NDArray
+from ugly import ugly_links
 
 import twin
 from twin import AdaptiveMargin
@@ -65,6 +66,61 @@ def test_a_link_that_sleeps_and_wakes_keeps_its_margin() -> None:
     assert (met > allocated).mean() < 0.015
     # Asleep, it is not over-provisioned by more than a fraction of its level.
     assert allocated[met == 0].mean() < 30
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_every_link_keeps_the_target_whatever_happens_on_it(seed: int) -> None:
+    # Half of the links are calm until the replay, and then jump, burst, sleep or shift.
+    demand = ugly_links(seed, links=60, samples=5_000, calm=0.4)
+    allocated, met = _follow(demand)
+    short = (met > allocated).mean(axis=0)
+    assert short.max() <= 0.015
+    assert short.min() >= 0.005
+    assert short.mean() == pytest.approx(0.01, rel=0.1)
+
+
+def test_no_link_changes_another() -> None:
+    demand = ugly_links(4, links=6, samples=1_500)
+    order = np.array([3, 0, 5, 1, 4, 2])
+    together, _ = _follow(demand, season=96, warm=800)
+    permuted, _ = _follow(demand[:, order], season=96, warm=800)
+    alone, _ = _follow(demand[:, [3]], season=96, warm=800)
+    np.testing.assert_array_equal(permuted, together[:, order])
+    np.testing.assert_array_equal(alone, together[:, [3]])
+
+
+@pytest.mark.parametrize("proportional", [True, False])
+def test_noise_in_proportion_to_the_level_or_apart_from_it_gets_the_margin_it_needs(
+    proportional: bool,
+) -> None:
+    # The level is ten times as high for an hour now and then, and forecast without error.
+    rng = np.random.default_rng(9)
+    level = np.where(rng.uniform(size=(1_000, 4)) < 0.3, 1_000.0, 100.0).repeat(12, axis=0)
+    scale = 0.05 * level if proportional else 5.0
+    demand = level + scale * rng.standard_normal(level.shape)
+    margin = AdaptiveMargin(0.01, demand[:4_000], level[:4_000], np.zeros(4, int))
+    rows = []
+    for sample in range(4_000, len(demand)):
+        rows.append(margin.allocate(level[sample]))
+        margin.learn(demand[sample])
+    needed = 2.326 * np.broadcast_to(scale, level.shape)[4_000:].mean()
+    assert (np.array(rows) - level[4_000:]).mean() == pytest.approx(needed, rel=0.1)
+
+
+def test_a_link_that_has_overdrawn_its_budget_gets_more_until_it_has_not() -> None:
+    # Errors of one size but for a burst of large ones, which comes to one of two equal links.
+    errors = 10 * np.random.default_rng(10).standard_normal((9_000, 1)).repeat(2, axis=1)
+    errors[4_000:4_400:10, 1] += 500
+    forecast = np.full(errors.shape, 1_000.0)
+    margin = AdaptiveMargin(0.01, 1_000 + errors[:2_000], forecast[:2_000], np.zeros(2, int))
+    rows = []
+    for sample in range(2_000, 9_000):
+        rows.append(margin.allocate(forecast[sample]) - 1_000)
+        margin.learn(1_000 + errors[sample])
+    calm, hit = np.array(rows).T
+    short = errors[2_000:] > np.array(rows)
+    assert hit[2_500:4_000].mean() > 1.2 * calm[2_500:4_000].mean()
+    np.testing.assert_allclose(short.mean(axis=0), 0.01, atol=0.002)
 
 
 def test_one_jump_does_not_blow_the_margin_up() -> None:

@@ -1,11 +1,19 @@
 """An adaptive margin over any forecast: as much as keeps a stated share of intervals short.
 
-Conformal in spirit: the margin is a number of error scales, and that number is moved after every
-interval so that the share of intervals above the allocation approaches the target whatever the
-distribution of the errors (Gibbs and Candes 2021, adaptive conformal inference; here in the
-logarithm, so that the margin stays positive and needs no unit). The scale is what makes it cheap:
-the geometric mean of the error of the last hour or so and of the error usual at this phase of the
-season. Work per interval is a few operations on arrays of links.
+Three margins compete, each so many times a scale of its own: what the forecast lately errs by at
+this phase of the season, what it errs by in the long run, and that in proportion to the forecast.
+Each follows the quantile of its errors: after every interval its number of scales moves, up by
+much if it was short and else down by little, so that the share of short intervals approaches the
+target whatever the distribution of the errors (Gibbs and Candes 2021, adaptive conformal
+inference; here in the logarithm, so that a margin stays positive and needs no unit). Averaged, each
+counts the more the less it lately lost (Freund and Schapire 1997; Zaffran et al. 2022 for conformal
+margins), so that a link that sleeps, jumps or hums gets what suits it.
+
+This takes its time: a link of which the errors double is short in a score of intervals too many
+before its margin has doubled too. So a link that has overdrawn its error budget gets more for as
+long as it has, one that has spent less than its due gets less, and both learn faster (after the
+integrator of Angelopoulos, Candes and Tibshirani 2023, conformal PID control). Work per interval is
+a few dozen operations on arrays of links.
 """
 
 from __future__ import annotations
@@ -19,26 +27,48 @@ from twin.policy.base import History
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 WARM_UP: Final = 4_032
 """Samples of the history that settle a margin: two weeks of 5 minutes."""
 
 _RECENT_HALF_LIFE: Final = 10
 """Samples in which the recent error is half forgotten."""
+_LONG_HALF_LIFE: Final = 2_000
+"""Samples in which the long run is half forgotten."""
 _SEASON_HALF_LIFE: Final = 3
 """Seasons in which the error usual at a phase is half forgotten."""
 _SEASON_SHARE: Final = 0.45
-"""Weight of the season's error in the geometric mean."""
-_NEIGHBOURS: Final = 3
-"""Phases to either side that count as the same phase."""
-_STEP: Final = 0.05
-"""How far the number of scales moves, in its logarithm, after a short interval."""
+"""Weight of the season's error in its geometric mean with the recent one."""
+_AROUND: Final = np.arange(-3, 4)[:, None]
+"""Phases, from this one, that count as the same phase."""
 _OUTLIER: Final = 8.0
 """Errors above this many scales count as this many: one jump is not the new normal."""
 _FLOOR: Final = 0.02
-"""Least scale, as a share of the long-run error: links that sleep wake up."""
-_LONG_HALF_LIFE: Final = 2_000
-_FEWEST_SCALES: Final = 0.05
+"""Least recent error, as a share of that of the long run: links that sleep wake up."""
+_LEVEL_FLOOR: Final = 0.2
+"""The share of the margin in proportion to the forecast that does not fall with it."""
+
+_SCALES: Final = 3
+"""What a margin may be measured in: the recent error, the long run's, and that by the level."""
+_STEP: Final = 0.05
+"""How far a number of scales moves, in its logarithm, after a short interval; at least."""
+_FEWEST_SCALES: Final = 0.02
+_LOSS_HALF_LIFE: Final = 500
+"""Samples in which what a margin lost is half forgotten."""
+_RATE: Final = 40.0
+"""How fast trust falls: a margin that lost a tenth more than the best counts exp(-4) as much."""
+
+_BUDGET_HALF_LIFE: Final = 10_000
+"""Samples in which the error budget and what was spent of it are half forgotten: five weeks."""
+_CREDIT: Final = 4.0
+"""Short intervals added to the budget, so that it does not matter when the first one comes."""
+_TOLERANCE: Final = 0.2
+"""Share of the budget by which it may be missed either way: chance, not a wrong margin."""
+_GAIN: Final = 4.0
+"""What is added to the logarithm of the margin for each such share overdrawn beyond that."""
+_MOST: Final = 1.0
+"""The most that is ever added: a budget that is gone early is not made up for at any price."""
 
 
 class AdaptiveMargin:
@@ -52,27 +82,22 @@ class AdaptiveMargin:
         missing; `season` is each link's period in samples, 0 for none, [links].
         """
         self._target = target
-        self._season = season
-        longest = max(int(season.max(initial=0)), 1)
-        self._usual = np.full((longest, len(season)), np.nan)
-        self._sample = 0
         self._seen = 0
         self._waits = False
-        error = np.abs(demand - forecasts)
-        known = np.where(np.isnan(error).all(axis=0), 0.0, 1.0)
-        self._long = np.where(known > 0, _mean(error), 0.0)
-        self._recent = self._long.copy()
-        self._forecast = self._scale = self._allocation = np.zeros(len(season))
-        self._scales = np.ones(len(season))
-        scores = np.full(demand.shape, np.nan)
-        first = len(demand) // 4  # before that the scale is not settled
+        self._errors = _Errors(demand, forecasts, season)
+        self._forecast = self._allocation = self._urgency = np.zeros(len(season))
+        self._short = np.zeros(len(season))
+        self._budget = np.zeros(len(season))
+        scales = np.empty((_SCALES, *demand.shape))
         for i in range(len(demand)):
-            self.allocate(forecasts[i])
-            usable = (self._scale > 0) & ~np.isnan(demand[i])
-            excess = demand[i] - forecasts[i]
-            scores[i, usable] = excess[usable] / self._scale[usable]
-            self._learn_scale(demand[i])
-        self._scales = np.maximum(_quantile(scores[first:], 1 - target), _FEWEST_SCALES)
+            scales[:, i] = self._errors.scales(forecasts[i])
+            self._errors.learn(demand[i])
+        first = len(demand) // 4  # before that the scales are not settled
+        excess = (demand - forecasts)[first:]
+        settled = [self._settled(excess, scale[first:]) for scale in scales]
+        self._counts = np.array([count for count, _ in settled])
+        self._losses = np.array([loss for _, loss in settled])
+        self._margins = np.zeros_like(self._counts)
 
     @classmethod
     def warmed(cls, history: History, model: str, target: float) -> AdaptiveMargin:
@@ -98,55 +123,132 @@ class AdaptiveMargin:
     def allocate(self, forecast: Floats) -> Floats:
         """Return the allocation over a forecast for the coming interval, Mbit/s, [links]."""
         self._forecast = forecast
-        self._scale = self._current_scale()
-        self._allocation = np.maximum(forecast + self._scales * self._scale, 0.0)
+        self._margins = self._counts * self._errors.scales(forecast)
+        margin = (_trust(self._losses) * self._margins).sum(axis=0)
+        self._urgency = self._asked_by_budget()
+        self._allocation = np.maximum(forecast + np.exp(self._urgency) * margin, 0.0)
         return self._allocation
 
     def skip(self, samples: int) -> None:
         """Pass over samples that nothing was allocated for."""
-        self._sample += samples
+        self._errors.sample += samples
 
     def learn(self, demand: Floats) -> None:
         """Take the demand of the interval allocated last, Mbit/s, [links]; NaN teaches nothing."""
-        short = (demand > self._allocation) - self._target
-        step = np.where(np.isnan(demand), 0.0, _STEP * short)
-        self._scales = np.maximum(self._scales * np.exp(step), _FEWEST_SCALES)
-        self._learn_scale(demand)
+        excess = demand - self._forecast
+        known = ~np.isnan(excess)
+        beyond = excess - self._margins
+        # The further a budget is missed, the more there is to learn.
+        step = _STEP * np.exp(np.abs(self._urgency)) * ((beyond > 0) - self._target)
+        grown = self._counts * np.exp(np.where(known, step, 0.0))
+        self._counts = np.maximum(grown, _FEWEST_SCALES)
+        _follow(self._losses, self._lost(beyond), _LOSS_HALF_LIFE, known)
+        kept = np.where(known, 0.5 ** (1 / _BUDGET_HALF_LIFE), 1.0)
+        self._short = kept * self._short + (demand > self._allocation)
+        self._budget = kept * self._budget + self._target * known
+        self._errors.learn(demand)
 
-    def _current_scale(self) -> Floats:
-        period = np.maximum(self._season, 1)
-        phases = (self._sample + np.arange(-_NEIGHBOURS, _NEIGHBOURS + 1)[:, None]) % period
-        usual = _mean(np.take_along_axis(self._usual, phases, axis=0))
-        seasonal = (self._season > 0) & (usual > 0)
+    def _settled(self, excess: Floats, scale: Floats) -> tuple[Floats, Floats]:
+        """Return the scales that keep the target on what is known, and what that loses, [links].
+
+        `excess`, demand over forecast, and `scale` are [samples, links].
+        """
+        usable = (scale > 0) & ~np.isnan(excess)
+        scores = np.divide(excess, scale, out=np.full(excess.shape, np.nan), where=usable)
+        # One more sample is to come, and may be the greatest of all: split conformal's quantile.
+        share = min((1 - self._target) * (1 + 1 / max(len(scores), 1)), 1.0)
+        count = np.maximum(_quantile(scores, share), _FEWEST_SCALES)
+        return count, _mean(self._lost(excess - count * scale))
+
+    def _lost(self, beyond: Floats) -> Floats:
+        """Return the loss of which the quantile is the least, of demand beyond an allocation."""
+        loss: Floats = np.where(beyond > 0, 1 - self._target, -self._target) * beyond
+        return loss
+
+    def _asked_by_budget(self) -> Floats:
+        """Return what the error budget adds to the logarithm of each link's margin, [links]."""
+        overdrawn = (self._short - self._budget) / (self._budget + _CREDIT)
+        beyond = overdrawn - np.clip(overdrawn, -_TOLERANCE, _TOLERANCE)
+        urgency: Floats = np.minimum(_GAIN * beyond, _MOST)
+        return urgency
+
+
+class _Errors:
+    """How much the forecasts of each link err, in the long run, lately, and at each phase."""
+
+    def __init__(self, demand: Floats, forecasts: Floats, season: Ints) -> None:
+        self.sample = 0
+        self._period = np.maximum(season, 1)
+        self._seasonal = season > 0
+        self._links = np.arange(len(season))
+        self._usual = np.full((self._period.max(initial=1), len(season)), np.nan)
+        self._long = _mean(np.abs(demand - forecasts))
+        self._recent = self._long.copy()
+        self._level = _mean(np.abs(forecasts))
+        self._forecast = self._expected = np.zeros(len(season))
+
+    def scales(self, forecast: Floats) -> Floats:
+        """Return what the margin over a forecast may be measured in, Mbit/s, [scales, links]."""
+        self._forecast = forecast
+        self._expected = self._expected_now()
+        relative = np.zeros(len(forecast))
+        np.divide(np.abs(forecast), self._level, out=relative, where=self._level > 0)
+        in_proportion = (_LEVEL_FLOOR + (1 - _LEVEL_FLOOR) * relative) * self._long
+        return np.stack([self._expected, self._long, in_proportion])
+
+    def _expected_now(self) -> Floats:
+        """Return the error to be expected after those of late and those usual at this phase."""
+        usual = _mean(self._usual[(self.sample + _AROUND) % self._period, self._links])
+        seasonal = self._seasonal & (usual > 0)
         share = np.where(seasonal, _SEASON_SHARE, 0.0)
         both = self._recent ** (1 - share) * np.where(seasonal, usual, 1.0) ** share
-        scale: Floats = np.maximum(both, _FLOOR * self._long)
-        return scale
+        expected: Floats = np.maximum(both, _FLOOR * self._long)
+        return expected
 
-    def _learn_scale(self, demand: Floats) -> None:
+    def learn(self, demand: Floats) -> None:
+        """Take the demand that was forecast last, Mbit/s, [links]; NaN teaches nothing."""
         error = np.abs(demand - self._forecast)
-        limit = np.where(self._scale > 0, _OUTLIER * self._scale, np.inf)
+        limit = np.where(self._expected > 0, _OUTLIER * self._expected, np.inf)
         error = np.where(np.isnan(error), np.nan, np.minimum(error, limit))
         known = ~np.isnan(error)
-        for values, half_life in (
-            (self._recent, _RECENT_HALF_LIFE),
-            (self._long, _LONG_HALF_LIFE),
-        ):
-            values[known] += (1 - 0.5 ** (1 / half_life)) * (error - values)[known]
-        phase = (self._sample % np.maximum(self._season, 1))[None]
-        usual = np.take_along_axis(self._usual, phase, axis=0)[0]
-        share = np.where(np.isnan(usual), 1.0, 1 - 0.5 ** (1 / _SEASON_HALF_LIFE))
-        before = np.where(np.isnan(usual), 0.0, usual)
-        updated = np.where(known, before + share * (error - before), usual)
-        np.put_along_axis(self._usual, phase, updated[None], axis=0)
-        self._sample += 1
+        _follow(self._recent, error, _RECENT_HALF_LIFE, known)
+        _follow(self._long, error, _LONG_HALF_LIFE, known)
+        _follow(self._level, np.abs(self._forecast), _LONG_HALF_LIFE, known)
+        phase = self.sample % self._period, self._links
+        usual = self._usual[phase]
+        fresh = known & np.isnan(usual)
+        usual[fresh] = error[fresh]
+        _follow(usual, error, _SEASON_HALF_LIFE, known)
+        self._usual[phase] = usual
+        self.sample += 1
+
+
+def _trust(losses: Floats) -> Floats:
+    """Return weights over the first axis, the greater the smaller a loss, that sum to 1."""
+    best = losses.min(axis=0)
+    # Where the best never lost, whatever did has no say.
+    worse = np.where(losses > best, np.inf, 1.0)
+    np.divide(losses, best, out=worse, where=best > 0)
+    weights = np.exp(-_RATE * (worse - 1))
+    trust: Floats = weights / weights.sum(axis=0)
+    return trust
+
+
+def _follow(values: Floats, latest: Floats, half_life: float, known: Bools) -> None:
+    """Move `values` [..., links] towards the latest ones where those are known."""
+    values += np.where(known, (1 - 0.5 ** (1 / half_life)) * (latest - values), 0.0)
 
 
 def _mean(values: Floats) -> Floats:
-    """Return the mean over the first axis without NaN; 0 where there is nothing."""
-    known = ~np.isnan(values)
-    total: Floats = np.where(known, values, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return total
+    """Return the mean over the first axis without NaN; 0 where there is nothing.
+
+    A sum along contiguous samples, which is the same for a link whatever others there are.
+    """
+    samples = np.ascontiguousarray(values.T)
+    known = ~np.isnan(samples)
+    total = np.where(known, samples, 0.0).sum(axis=-1)
+    mean: Floats = total / np.maximum(known.sum(axis=-1), 1)
+    return mean
 
 
 def _quantile(scores: Floats, share: float) -> Floats:
