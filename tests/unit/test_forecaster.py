@@ -121,7 +121,7 @@ def test_quantiles_ascend_and_cover_what_they_say(name: str) -> None:
     demand = kpis["internet"][start:, :, None]
     known = ~np.isnan(demand[..., 0])
     covered = (demand <= answers)[known].mean(axis=0)
-    assert (np.abs(covered - levels) < 0.03).all()
+    assert (np.abs(covered - levels) < 0.04).all()
 
 
 def test_a_model_without_quantiles_has_one_column(kpis: Kpis) -> None:
@@ -434,5 +434,7 @@ def test_a_kpi_that_the_trace_lacks_is_named() -> None:
 
 
 def test_a_history_shorter_than_the_window_is_refused(forecaster: Forecaster, kpis: Kpis) -> None:
-    with pytest.raises(InputError, match=r"at least 10 samples, the trace has 9"):
-        forecaster.bind(kpis, 9, 10, 20)
+    window = forecaster.card.window
+    message = rf"at least {window} samples, the trace has {window - 1}"
+    with pytest.raises(InputError, match=message):
+        forecaster.bind(kpis, window - 1, window, window + 10)
