@@ -23,6 +23,7 @@ from twin.forecast.card import Normalisation
 
 WINDOW = 10
 EPOCHS = 12
+GENERATED_EPOCHS = 2
 NORMALISATION = Normalisation()
 OPSET = 18
 

@@ -19,6 +19,9 @@ _bilstm = load_recipe(Path(__file__).with_name("bilstm.py"))
 
 WINDOW = 10
 EPOCHS = 30
+GENERATED_EPOCHS = 5
+GENERATED_WINDOWS = 330
+"""Of each link: other windows teach more than the same ones again."""
 NORMALISATION = Normalisation()
 VERSIONS = _bilstm.VERSIONS
 
@@ -27,7 +30,7 @@ def network(window: int, depth: int, unroll: bool) -> Any:  # noqa: ARG001
     """Return the untrained network, [batch, window, depth] to [batch, 1]."""
     inputs = keras.Input((window, depth))
     hidden = keras.layers.Flatten()(inputs)
-    for units in (64, 32):
+    for units in (128, 64):
         hidden = keras.layers.Dense(units, activation="silu")(hidden)
     return keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="zeros")(hidden))
 

@@ -38,7 +38,7 @@ def default(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def free(monkeypatch: pytest.MonkeyPatch) -> None:
     """Costs that need no other process."""
-    cost = Cost(1.0, 50.0, 60.0, 0.5, 80.0, None)
+    cost = Cost(1.0, 50.0, 60.0, 0.5, 80.0, None, 7)
     monkeypatch.setattr(measuring, "model_cost", lambda *_: cost)
     monkeypatch.setattr(measuring, "policy_cost", lambda *_: cost)
 

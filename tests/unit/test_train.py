@@ -160,16 +160,31 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(
         train(RECIPE, tmp_path / name, trace=trace(), report=quiet)
 
 
-def test_without_tensorflow_the_remedy_is_named(tmp_path: Path) -> None:
-    missing = tmp_path / "recipe.py"
-    missing.write_text("raise ModuleNotFoundError('no', name='tensorflow')\n")
-    with pytest.raises(InputError, match=r"install it with: pip install 'twin\[train\]'"):
+@pytest.mark.parametrize(
+    ("module", "name"), [("tensorflow", "TensorFlow"), ("sklearn", "scikit-learn")]
+)
+def test_what_a_recipe_lacks_is_named_with_the_remedy(
+    tmp_path: Path, module: str, name: str
+) -> None:
+    missing = tmp_path / f"recipe_of_{module}.py"
+    missing.write_text(f"raise ModuleNotFoundError('no', name='{module}')\n")
+    message = (
+        rf"the recipe '{missing.stem}' needs {name}; install it with: pip install 'twin\[train\]'"
+    )
+    with pytest.raises(InputError, match=message):
         load_recipe(missing)
 
 
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.py: the recipe is missing"):
         load_recipe(tmp_path / "none.py")
+
+
+def test_some_training_traces_hold_levels_and_leave_them_at_once() -> None:
+    demand = varied(3, 200)["internet"]
+    change = np.sort(np.abs(np.diff(demand, axis=0)), axis=0)[::-1]
+    in_jumps = change[:24].sum(axis=0) / np.maximum(change.sum(axis=0), 1e-30)
+    assert 0.1 < (in_jumps > 0.3).mean() < 0.5
 
 
 def test_training_traces_are_both_alternating_and_persistent() -> None:
@@ -181,7 +196,7 @@ def test_training_traces_are_both_alternating_and_persistent() -> None:
     change = np.clip(change[:, size > 0] / size[size > 0], -6, 6)
     neighbours = (change[1:] * change[:-1]).mean(axis=0) / (change**2).mean(axis=0)
     assert (neighbours < -0.2).mean() > 0.2
-    assert (neighbours > 0.2).mean() > 0.2
+    assert (neighbours > 0.2).mean() > 0.1
     level = np.log10(demand.mean(axis=0) + 1e-9)
     assert level.max() - level.min() > 8
 

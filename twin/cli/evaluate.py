@@ -8,6 +8,9 @@ from pathlib import Path
 import typer
 
 from twin.account.summary import ALL
+from twin.cli.train import recipe_file
+from twin.errors import InputError
+from twin.evaluation import unseen
 from twin.evaluation.evaluate import Evaluation, evaluate
 from twin.evaluation.write import save
 from twin.load import Asked, Scenario
@@ -23,6 +26,15 @@ _SHOWN = (
     ("95 %\nfrom", "mase_low", "{:.4f}"),
     ("\nto", "mase_high", "{:.4f}"),
     ("bias\nMbit/s", "bias", "{:+.3f}"),
+    ("samples", "n", "{:d}"),
+)
+_UNSEEN = (
+    ("recipe", "recipe", "{}"),
+    ("link", "link", "{}"),
+    ("persistence\nMbit/s", "persistence_mae", "{:.3f}"),
+    ("linear\nalone", "linear", "{:.4f}"),
+    ("trained on\nall links", "all_links", "{:.4f}"),
+    ("trained on\nthe others", "other_links", "{:.4f}"),
     ("samples", "n", "{:d}"),
 )
 
@@ -50,6 +62,28 @@ def evaluate_scenario(
     print_scores(evaluation)
     files = sorted(str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file())
     typer.echo(f"\nWritten to {folder}/: {', '.join(files)}")
+
+
+def leave_one_link_out(
+    scenario: str, recipes: str, overrides: Sequence[str], out: Path | None, *, force: bool
+) -> None:
+    """Train `recipes` (a list with commas) without each link in turn; print and write scores."""
+    names = [name.strip() for name in recipes.split(",") if name.strip()]
+    if not names:
+        raise InputError("--leave-one-link-out: names no recipe")
+    files = {name: recipe_file(name, "--leave-one-link-out") for name in names}
+    checked = Scenario.load(scenario, Asked(tuple(overrides)))
+    folder = out or Path("out") / f"unseen-links-{checked.spec.name}"
+    check_free(folder, force=force)
+    table = unseen.leave_one_link_out(checked, files, report=typer.echo)
+    unseen.save(table, folder, force=force)
+    typer.echo("\nMAE one step ahead, over that of persistence (the last value):")
+    rows = [
+        [text.format(row[column]).replace("nan", "-") for _, column, text in _UNSEEN]
+        for row in table.to_dict("records")
+    ]
+    show_rows([header for header, _, _ in _UNSEEN], rows)
+    typer.echo(f"\nWritten to {folder}/: {unseen.FILE}")
 
 
 def print_scores(evaluation: Evaluation) -> None:

@@ -203,11 +203,18 @@ def evaluate(
         Path | None, typer.Option(help="Folder to write; default out/evaluation-NAME.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    leave_one_link_out: Annotated[
+        str | None,
+        typer.Option(metavar="RECIPE,...", help="Train without each link in turn; score that one."),
+    ] = None,
 ) -> None:
     """Score forecasters on a trace, one step ahead at every tick."""
-    from twin.cli.evaluate import evaluate_scenario
+    from twin.cli import evaluate as command
 
-    evaluate_scenario(scenario, models, set_ or [], out, force=force)
+    if leave_one_link_out is not None:
+        command.leave_one_link_out(scenario, leave_one_link_out, set_ or [], out, force=force)
+        return
+    command.evaluate_scenario(scenario, models, set_ or [], out, force=force)
 
 
 @app.command()

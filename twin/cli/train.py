@@ -23,10 +23,7 @@ def train_model(
     epochs: int | None,
 ) -> None:
     """Train by a shipped recipe, on the history of `scenario` or on generated traces."""
-    recipes = {path.stem: path for path in sorted(content.shipped_folder("models").glob("*.py"))}
-    if recipe not in recipes:
-        hint = did_you_mean(recipe, recipes) or f"there are: {', '.join(recipes)}"
-        raise InputError(Problem(f"--recipe: no recipe '{recipe}'", suggestion=hint))
+    file = recipe_file(recipe, "--recipe")
     if scenario is None and overrides:
         raise InputError(Problem("--set: needs a SCENARIO"))
     target = out or Path(f"{recipe}.onnx")
@@ -37,7 +34,7 @@ def train_model(
         checked = Scenario.load(scenario, Asked(tuple(overrides)))
         trace, share = checked.trace, checked.spec.demand.train
     card = train(
-        recipes[recipe],
+        file,
         target,
         trace=trace,
         train_share=share,
@@ -47,3 +44,12 @@ def train_model(
         report=typer.echo,
     )
     typer.echo(f"Written: {target} ({card.size_bytes / 2**20:.2f} MiB) and {target.stem}.json")
+
+
+def recipe_file(name: str, option: str) -> Path:
+    """Return the shipped recipe called `name`. Raises InputError, naming `option`, for no such."""
+    recipes = {path.stem: path for path in sorted(content.shipped_folder("models").glob("*.py"))}
+    if name not in recipes:
+        hint = did_you_mean(name, recipes) or f"there are: {', '.join(recipes)}"
+        raise InputError(Problem(f"{option}: no recipe '{name}'", suggestion=hint))
+    return recipes[name]

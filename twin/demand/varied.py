@@ -45,7 +45,7 @@ def _log_uniform(rng: Random, low: float, high: float, links: int) -> Floats:
 def _latent(rng: Random, links: int, samples: int) -> Floats:
     """Return the logarithm of what is measured, mean about 0, [samples, links]."""
     season = _season(rng, links, samples)
-    return season + _walk(rng, season) + _shifts(rng, links, samples)
+    return season + _walk(rng, season) + _shifts(rng, links, samples) + _held(rng, links, samples)
 
 
 def _season(rng: Random, links: int, samples: int) -> Floats:
@@ -66,7 +66,7 @@ def _walk(rng: Random, season: Floats) -> Floats:
     back = 1 - 1 / _log_uniform(rng, 20, 5000, links)
     kind = rng.uniform(size=links)
     carry = np.where(kind < 0.5, 0.0, rng.uniform(-0.4, 0.7, links))
-    shocks = rng.standard_t(_log_uniform(rng, 3, 60, links), (samples, links))
+    shocks = rng.standard_t(_log_uniform(rng, 2.1, 60, links), (samples, links))
     shocks *= size * np.exp(rng.uniform(-0.7, 0.7, links) * season) * np.sqrt(1 - carry**2)
     ramp = rng.uniform(0, 0.5, links) * size * _some(rng, links, 0.5)
     slope = _smoothed(rng, samples, links) * ramp
@@ -97,8 +97,20 @@ def _shifts(rng: Random, links: int, samples: int) -> Floats:
     lasting, spike = (
         (rng.uniform(size=shape) < chance) * rng.normal(0, 0.3, shape) for chance in often
     )
-    passing = sum(np.roll(spike, later, axis=0) * 0.7**later for later in range(4))
+    often_more = _log_uniform(rng, 0.003, 0.03, links) * _some(rng, links, 0.15)
+    spike += (rng.uniform(size=shape) < often_more) * np.abs(rng.normal(0, 0.5, shape))
+    decay = rng.uniform(0, 0.9, links)
+    passing = sum(np.roll(spike, later, axis=0) * decay**later for later in range(6))
     return np.asarray(np.cumsum(lasting, axis=0) + passing)
+
+
+def _held(rng: Random, links: int, samples: int) -> Floats:
+    """Return levels that are held and left at once, between two or among many, for some links."""
+    shape = (samples, links)
+    turn = np.cumsum(rng.uniform(size=shape) < 1 / _log_uniform(rng, 5, 400, links), axis=0)
+    two = _some(rng, links, 0.5) > 0
+    level = np.take_along_axis(rng.standard_normal(shape), np.where(two, turn % 2, turn), axis=0)
+    return np.asarray(level * _log_uniform(rng, 0.03, 3, links) * _some(rng, links, 0.4))
 
 
 def _led(rng: Random, traffic: Floats) -> Floats:

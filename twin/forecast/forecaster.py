@@ -23,6 +23,8 @@ _TRIALS: Final = 9
 """Times in the history at which a network is tried on a link before it is trusted."""
 _TRIED: Final = 32
 """Samples of a trial."""
+_WORTH: Final = 0.98
+"""Times its reference's error that a network's may be, to be trusted: less may be chance."""
 _LOOKED_BACK: Final = 2_304
 """How far before the end of the history the first trial is, if it is as long as that."""
 
@@ -100,18 +102,26 @@ class Forecaster:
         """Raise InputError if a trace with `kpis` lacks a feature of the model."""
         lacking = [name for name in self.card.features if name not in kpis]
         if lacking:
-            what = f"needs the KPI {one_of(lacking)}, which the trace does not have"
+            named = f"the KPI{'s' * (len(lacking) > 1)} {one_of(lacking, 'and')}"
+            what = f"needs {named}, which the trace does not have"
             raise InputError(
                 Problem(what, file=self.path, suggestion="use a model of 'internet' alone")
             )
 
     def bind(
-        self, observed: Mapping[str, NDArray[Any]], history: int, start: int, stop: int
+        self,
+        observed: Mapping[str, NDArray[Any]],
+        history: int,
+        start: int,
+        stop: int,
+        *,
+        trial: bool = True,
     ) -> Forecasts:
         """Return the forecasts of samples start <= i < stop, made when they are asked for.
 
         `observed` holds the KPIs, float64 [samples, links], NaN where missing; scales are fitted
-        per link on the first `history` samples. Raises InputError for a history shorter than
+        per link on the first `history` samples. Without a `trial` there the network speaks on
+        every link, whether it is worth it or not. Raises InputError for a history shorter than
         the window, ValueError for samples before the first whole window.
         """
         self.require(observed)
@@ -126,7 +136,7 @@ class Forecaster:
         windows = Windows.fit(observed, card.features, window, card.normalisation, history, first)
         outputs = _Outputs(self.session, card.quantiles)
         trusted = np.ones(windows.change.shape[1])
-        if card.normalisation.reference != "none":
+        if trial and card.normalisation.reference != "none":
             trusted = outputs.tried(windows, first, min(history, start))
         return Forecasts(outputs, windows, trusted, start, stop)
 
@@ -158,7 +168,7 @@ class _Outputs:
         return answers
 
     def tried(self, windows: Windows, first: int, stop: int) -> NDArray[np.float64]:
-        """Return 1 for each link that the graph has forecast better than its reference, or 0.
+        """Return 1 for each link that the graph has forecast better than its reference, else 0.
 
         Tried on a few stretches of [first, stop), so that a link unlike all that the network
         was trained on is forecast by what is fitted to the link alone.
@@ -172,7 +182,7 @@ class _Outputs:
             apart = now - block.reference
             errors[0] += np.abs(apart).sum(axis=0)
             errors[1] += np.abs(apart - block.scale * answers).sum(axis=0)
-        return np.asarray(errors[1] < errors[0], dtype=np.float64)
+        return np.asarray(errors[1] < _WORTH * errors[0], dtype=np.float64)
 
 
 class Forecasts:

@@ -19,9 +19,10 @@ from twin.forecast.windows import Windows
 
 Floats = NDArray[np.float64]
 
-VARIED_LINKS: Final = 560
-VARIED_WINDOWS: Final = 220
-GENERATED_FACILITIES: Final = 12
+VARIED_LINKS: Final = 2_000
+VARIED_WINDOWS: Final = 110
+"""Windows of a varied link, unless a recipe has its own GENERATED_WINDOWS."""
+GENERATED_FACILITIES: Final = 24
 GENERATED_WINDOWS: Final = 1_500
 TRACE_WINDOWS: Final = 150_000
 GENERATED_SEEDS: Final = 1_000_000
@@ -70,15 +71,18 @@ def make(
     window: int,
     how: Normalisation,
     source: Source = "unlike links",
+    per_link: int = VARIED_WINDOWS,
 ) -> tuple[Samples, Samples, str]:
     """Return windows for training and for validation, and a text that says where from.
 
-    They come from the first `share` of `trace`, or without one from `source`. Raises InputError
-    where there are none.
+    They come from the first `share` of `trace`, or without one from `source`; of unlike links,
+    about `per_link` from each. Raises InputError where there are none.
     """
     if trace is None and source == "default facility":
         trace, seed = _default_facility(), 0
-    parts, origin = _generated(seed) if trace is None else _history(trace, share, features)
+    parts, origin = (
+        _generated(seed, per_link) if trace is None else _history(trace, share, features)
+    )
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     split = [_split(part, features, window, how, rng) for part in parts]
     training, validation = (joined([each[i] for each in split]) for i in range(2))
@@ -93,7 +97,7 @@ def _default_facility() -> Trace:
     return Trace(("facility-1",), kpis, 300, origin="generated trace, seed 1", digest=_digest(kpis))
 
 
-def _generated(seed: int) -> tuple[list[_Part], str]:
+def _generated(seed: int, per_link: int) -> tuple[list[_Part], str]:
     seed += GENERATED_SEEDS
     unlike, alike = varied(seed, VARIED_LINKS), generate(seed, GENERATED_FACILITIES)
     origin = (
@@ -101,7 +105,7 @@ def _generated(seed: int) -> tuple[list[_Part], str]:
         f"{GENERATED_FACILITIES} facilities of {len(alike[KPIS[0]])} samples, seed {seed}, "
         f"sha256 {_digest(unlike, alike)}"
     )
-    return [_Part(unlike, VARIED_WINDOWS), _Part(alike, GENERATED_WINDOWS)], origin
+    return [_Part(unlike, per_link), _Part(alike, GENERATED_WINDOWS)], origin
 
 
 def _history(trace: Trace, share: float, features: Sequence[str]) -> tuple[list[_Part], str]:

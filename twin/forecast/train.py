@@ -22,7 +22,14 @@ from twin.forecast.card import MEDIAN, Card, Scores, card_path
 from twin.forecast.forecaster import evaluate, open_session
 from twin.forecast.samples import Samples
 
-_EXTRA: Final = {"tensorflow", "keras", "tf2onnx", "onnx", "sklearn"}
+_EXTRA: Final = {
+    "tensorflow": "TensorFlow",
+    "keras": "Keras",
+    "tf2onnx": "tf2onnx",
+    "onnx": "onnx",
+    "sklearn": "scikit-learn",
+}
+"""What recipes import that running does not need, and the names it goes by."""
 _WORST: Final = 3.0
 """Times the error of persistence, or of an answer of 0, that a run may have."""
 
@@ -57,8 +64,9 @@ def train(
     module = load_recipe(recipe)
     features = _features(trace, features)
     source: samples.Source = getattr(module, "SOURCE", "unlike links")
+    per_link = getattr(module, "GENERATED_WINDOWS", samples.VARIED_WINDOWS)
     training, validation, origin = samples.make(
-        trace, train_share, seed, features, module.WINDOW, module.NORMALISATION, source
+        trace, train_share, seed, features, module.WINDOW, module.NORMALISATION, source, per_link
     )
     report(f"training {out.stem} on {origin}")
     about: dict[str, Any] = {
@@ -72,7 +80,7 @@ def train(
         "versions": module.VERSIONS,
     }
     state = out.with_suffix(".checkpoint")
-    fit = _Fit(module, training, validation, epochs or module.EPOCHS, state, report)
+    fit = _Fit(module, training, validation, epochs or _epochs(module, trace), state, report)
     model, run, which = fit.all(range(seed, seed + seeds))
     scores = None
     if hasattr(module, "refit"):
@@ -86,6 +94,12 @@ def train(
         f"of persistence {score.persistence:.4f} (mean absolute differences of the link)"
     )
     return card
+
+
+def _epochs(module: ModuleType, trace: Trace | None) -> int:
+    """Return how long a recipe trains; on the many windows of generated traces, less often."""
+    usual: int = module.EPOCHS
+    return usual if trace is not None else getattr(module, "GENERATED_EPOCHS", usual)
 
 
 class _Fit:
@@ -196,7 +210,7 @@ def _prepare(out: Path) -> None:
 def load_recipe(path: Path) -> ModuleType:
     """Return the recipe file as a module, under a private name.
 
-    Raises InputError where the file is missing or TensorFlow is not installed.
+    Raises InputError where the file, or what it imports, is missing.
     """
     if not path.is_file():
         raise InputError(Problem("the recipe is missing", file=path))
@@ -215,9 +229,9 @@ def load_recipe(path: Path) -> ModuleType:
         del sys.modules[name]
         if error.name not in _EXTRA:
             raise
-        raise InputError(
-            "training needs TensorFlow; install it with: pip install 'twin[train]'"
-        ) from None
+        what = f"the recipe '{path.stem}' needs {_EXTRA[error.name]}"
+        remedy = "install it with: pip install 'twin[train]'"
+        raise InputError(Problem(what, suggestion=remedy)) from None
     return module
 
 

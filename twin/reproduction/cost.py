@@ -36,21 +36,25 @@ class Cost:
     """The same for 1,000 links."""
     multiply_adds: int | None
     """Of one decision for one link; None where the work is not of that kind."""
+    parameters: int
+    """Numbers that it keeps: weights, or leaves of trees."""
 
 
 def policy_cost(file: Path) -> Cost:
     """Return the cost of a policy that keeps one number for each link."""
-    return _cost("policy", file, 8, 0)
+    return _cost("policy", file, 8, 0, 1)
 
 
 def model_cost(file: Path, card: Card) -> Cost:
     """Return the cost of a model file."""
     stated: int | None = getattr(card, "multiply_adds", None)
     count = multiply_adds(file, card.window) if stated is None else stated
-    return _cost("model", file, file.stat().st_size, count)
+    return _cost("model", file, file.stat().st_size, count, card.parameters)
 
 
-def _cost(kind: Literal["policy", "model"], file: Path, size: int, count: int | None) -> Cost:
+def _cost(
+    kind: Literal["policy", "model"], file: Path, size: int, count: int | None, parameters: int
+) -> Cost:
     found = _probe(kind, file)
     return Cost(
         size / 2**20,
@@ -59,6 +63,7 @@ def _cost(kind: Literal["policy", "model"], file: Path, size: int, count: int | 
         found["latency_1_ms"],
         found["latency_1000_ms"],
         count,
+        parameters,
     )
 
 

@@ -25,7 +25,7 @@ def tabulate(measured: Measured) -> Tables:
         methods,
         compared,
         numbers.table_1(measured, compared),
-        numbers.table_2(measured),
+        numbers.table_2(measured, methods),
         dict(sorted(figures.items())),
     )
 

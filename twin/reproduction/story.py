@@ -54,9 +54,9 @@ def story(measured: Measured, tables: Tables) -> list[Block]:
             "MB are of 1,048,576 bytes. Memory is the peak of a fresh process that holds eight "
             "days of history; Python, NumPy and that history alone take what the constants show. A "
             "tick is one decision: windows made and the graph run, on one thread, median after a "
-            "warm-up. Multiply-adds are those of recurrent and dense layers for one link; where "
-            "the work is of another kind, none are given. Memory and times differ from run to "
-            "run; nothing else here does."
+            "warm-up, with the network run for every link. Multiply-adds are those of recurrent "
+            "and dense layers for one link; where the work is of another kind, none are given. "
+            "Memory and times differ from run to run; nothing else here does."
         ),
         *_pictures(),
         Heading("Every method"),
@@ -127,6 +127,7 @@ def _table_2(table: pd.DataFrame) -> Table:
     headers = (
         "method", "size, published, MB", "size, MB", "memory, published", "peak memory, MB",
         "the same, 1,000 links", "a tick, 1 link, ms", "a tick, 1,000 links, ms", "multiply-adds",
+        "parameters", "MAE", "MAE over persistence's",
     )  # fmt: skip
     rows = [
         [
@@ -139,6 +140,9 @@ def _table_2(table: pd.DataFrame) -> Table:
             latency(row["tick_1_link_ms"]),
             latency(row["tick_1000_links_ms"]),
             "" if missing(row["multiply_adds"]) else f"{row['multiply_adds']:,}",
+            f"{row['parameters']:,}",
+            number(row["mae"]),
+            number(row["mae_over_persistence"], "{:.3f}"),
         ]
         for row in table.to_dict("records")
     ]

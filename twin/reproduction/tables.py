@@ -156,13 +156,15 @@ def setup(measured: Measured) -> dict[str, str]:
     }
 
 
-def table_2(measured: Measured) -> pd.DataFrame:
-    """Return Table II: what each method costs, published and measured.
+def table_2(measured: Measured, found: pd.DataFrame) -> pd.DataFrame:
+    """Return Table II: what each method costs, published and measured, and how well it forecasts.
 
     MB are of 2**20 bytes; latencies are medians on one thread; memory is the peak of a fresh
-    process. Memory and latency differ from run to run.
+    process. Memory and latency differ from run to run. `found` is what :func:`methods` returned.
     """
     import pandas as pd
+
+    errors = found.set_index("policy")[["mae", "mase"]]
 
     published = {entry.method: entry.value for entry in PUBLISHED if entry.quantity == "size_mb"}
     by_policy = {policy: method for method, policy in measured.three.items()}
@@ -182,6 +184,9 @@ def table_2(measured: Measured) -> pd.DataFrame:
                 "tick_1_link_ms": cost.tick_ms,
                 "tick_1000_links_ms": cost.tick_1000_ms,
                 "multiply_adds": cost.multiply_adds,
+                "parameters": cost.parameters,
+                "mae": errors["mae"][policy],
+                "mae_over_persistence": errors["mase"][policy],
                 "data": measured.data,
             }
         )
