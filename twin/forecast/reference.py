@@ -97,7 +97,10 @@ def _followed(
     fits: _Fits,
 ) -> Floats:
     """Return the forecasts of the changes of the first of `series`, all [links, samples]."""
-    padded = np.stack([np.pad(each, ((0, 0), (max(lags), 0))) for each in series], axis=1)
+    # One layout, whatever the number of links is: BLAS rounds by layout.
+    padded = np.ascontiguousarray(
+        np.stack([np.pad(each, ((0, 0), (max(lags), 0))) for each in series], axis=1)
+    )
     target, errors = series[0], np.zeros((3, len(known)))
     answer = np.zeros(target.shape)
     past = sum(count for count in lags if count == _LAGS)
