@@ -404,7 +404,7 @@ def test_odd_batches_have_their_pictures(count: int) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = tmp_path_factory.mktemp("batch")
     (here / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
-    command = [sys.executable, "-m", "twin", "batch", "sweep.yaml", "--workers", "1"]
+    command = [sys.executable, "-m", "twin", "batch", "sweep.yaml", "--workers", "0"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run(command, cwd=here, env=environment, capture_output=True, check=True)
     return here / "out" / "sweep"

@@ -208,7 +208,7 @@ def test_a_failed_run_is_a_row_and_the_others_go_on(
 ) -> None:
     path = sweep(grid={"policies.2.level": [300.0, -1.0]}, replications=2)
     out = tmp_path / "out"
-    assert call(["batch", str(path), "--workers", "1", "--out", str(out)]) == 1
+    assert call(["batch", str(path), "--workers", "0", "--out", str(out)]) == 1
     runs = pd.read_parquet(out / "runs.parquet")
     assert (runs.groupby("policies.2.level")["status"].first() == ["failed", "done"]).all()
     failed = runs[runs["status"] == "failed"]
@@ -219,10 +219,10 @@ def test_a_failed_run_is_a_row_and_the_others_go_on(
     journal = (out / "journal.jsonl").read_text().splitlines()
     assert sum("Traceback" in line for line in journal) == 2
     assert begun(log) == 4
-    call(["batch", str(path), "--workers", "1", "--out", str(out)])
+    call(["batch", str(path), "--workers", "0", "--out", str(out)])
     assert begun(log) == 4
     assert "2 of them failed; --retry-failed tries those again" in capsys.readouterr().err
-    assert call(["batch", str(path), "--workers", "1", "--out", str(out), "--retry-failed"]) == 1
+    assert call(["batch", str(path), "--workers", "0", "--out", str(out), "--retry-failed"]) == 1
     assert begun(log) == 6
     comparisons = pd.read_csv(out / "comparisons.csv")
     assert set(comparisons["policies.2.level"]) == {300.0}
@@ -266,6 +266,7 @@ def test_a_line_that_is_not_whole_costs_its_run_alone(
     said.clear()
     twin.batch(path, out=out, say=said.append)
     assert begun(log) == 7
+    assert not any("is made again" in told for told in said)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -308,14 +309,14 @@ def test_a_full_disk_keeps_what_was_finished(
     _mounted(disk, "size=64k")
     try:
         path = sweep(replications=40)
-        assert call(["batch", str(path), "--workers", "1", "--out", str(disk / "out")]) == 1
+        assert call(["batch", str(path), "--workers", "0", "--out", str(disk / "out")]) == 1
         assert "cannot be written: No space left on device" in capsys.readouterr().err
         before = begun(log)
         kept = (disk / "out" / "journal.jsonl").read_bytes()
         assert kept.endswith(b"\n")
         assert 0 < kept.count(b"\n") < 80
         subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
-        assert call(["batch", str(path), "--workers", "1", "--out", str(disk / "out")]) == 0
+        assert call(["batch", str(path), "--workers", "0", "--out", str(disk / "out")]) == 0
         assert begun(log) - before == 80 - kept.count(b"\n")
         twin.batch(path, out=tmp_path / "undisturbed")
         assert _bytes(disk / "out") == _bytes(tmp_path / "undisturbed")
@@ -372,11 +373,70 @@ def test_a_run_that_kills_its_worker_is_given_up_and_costs_no_other(
     assert found.progress.failed == 4
 
 
-def test_workers_that_only_die_stop_the_batch(sweep: Sweep, tmp_path: Path) -> None:
-    path = sweep(policies=["./killer.py"], replications=20)
-    (tmp_path / "killer.py").write_text(KILLER.replace("self.level < 0", "True"))
-    with pytest.raises(twin.RunError, match="every worker died before it finished anything"):
-        twin.batch(path, workers=2, retries=1)
+def test_a_script_without_its_guard_is_told_so(sweep: Sweep, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(f"import twin\ntwin.batch({str(sweep())!r}, workers=2)\n")
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False, cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "RunError: no worker process comes up; a script that starts them" in done.stderr
+
+
+ODD = """
+import numpy as np
+from twin import Policy
+
+
+class Odd(Policy):
+    level: float = 1.0
+
+    def allocate(self, observation):
+        raise ValueError("no such file: \\udcff.csv")
+"""
+
+
+def test_a_message_that_is_no_text_is_a_row_as_well(sweep: Sweep, tmp_path: Path) -> None:
+    path = sweep(policies=["./odd.py"])
+    (tmp_path / "odd.py").write_text(ODD)
+    found = twin.batch(path, out=tmp_path / "out")
+    assert found.runs["error"].str.contains(r"no such file: \\udcff\.csv").all()
+    assert pd.read_parquet(tmp_path / "out" / "runs.parquet").equals(found.runs)
+
+
+def test_values_that_no_table_column_holds_alike_are_told_apart(sweep: Sweep) -> None:
+    limits = [10**23, 2000]
+    runs = twin.batch(sweep(grid={"links.defaults.capacity_mbps": limits})).runs
+    assert list(runs["links.defaults.capacity_mbps"].unique()) == [1e23, 2000.0]
+    points = [{"sla.target": "2%", "prices": None}, {"prices": {"capacity": 1}}]
+    runs = twin.batch(sweep(grid={}, points=points, policies=["static_p95"])).runs
+    assert list(runs["prices"]) == ["null", "{capacity: 1}"]
+    assert list(runs["sla.target"].fillna("")) == ["2%", ""]
+
+
+def test_policies_keep_their_names_at_every_point(sweep: Sweep) -> None:
+    with pytest.raises(twin.InputError) as refused:
+        twin.batch(sweep(grid={"policies.0": ["static_p95", "rolling_max"]}))
+    assert "grid.policies.0.1: changes the policies, from 'static_p95', 'last_value'" in str(
+        refused.value
+    )
+    runs = twin.batch(sweep(grid={"policies.2.use": ["static_p95", "rolling_max"]})).runs
+    assert list(runs["policy"].unique()) == ["static_p95", "last_value", "logged"]
+
+
+def test_drawn_numbers_stay_in_their_range_and_apart(sweep: Sweep) -> None:
+    keys = {"links.defaults.capacity_mbps": {"low": 1_000_001.0, "high": 1_000_004.0}}
+    drawn = {"samples": 40, "keys": keys}
+    runs = twin.batch(sweep(grid={}, random=drawn, policies=["static_p95"])).runs
+    assert runs["links.defaults.capacity_mbps"].between(1_000_001, 1_000_004).all()
+    assert runs["links.defaults.capacity_mbps"].nunique() == 40
+
+
+def test_numbers_of_workers_are_checked(sweep: Sweep) -> None:
+    for wrong in ({"workers": -1}, {"retries": -1}, {"chunks": 0}):
+        with pytest.raises(twin.InputError, match="must be at least"):
+            twin.batch(sweep(), **wrong)
 
 
 def test_an_interrupted_batch_keeps_what_is_done_and_goes_on(
@@ -460,7 +520,7 @@ def test_the_intervals_cover_the_truth_as_often_as_they_say() -> None:
 def test_nothing_random_is_said(make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = make(np.arange(100.0) + 5)
     (tmp_path / "sweep.yaml").write_text(f"scenario: {path.name}\nreplications: 2\n")
-    arguments = ["batch", str(tmp_path / "sweep.yaml"), "--workers", "1"]
+    arguments = ["batch", str(tmp_path / "sweep.yaml"), "--workers", "0"]
     assert call([*arguments, "--out", str(tmp_path / "out")]) == 0
     assert "nothing in the scenario is random: every replication" in capsys.readouterr().err
     runs = pd.read_parquet(tmp_path / "out" / "runs.parquet")

@@ -61,7 +61,7 @@ def batch(
     *,
     out: str | Path | None = None,
     executor: Executor | None = None,
-    workers: int = 1,
+    workers: int = 0,
     chunks: int | None = None,
     retry_failed: bool = False,
     retries: int = RETRIES,
@@ -74,21 +74,28 @@ def batch(
     in that folder at once, and the same call goes on where it was left; without it nothing is
     written. Work is done by `executor`, which stays the caller's (of processes or of a Dask client,
     `client.get_executor(pure=False)`), with `chunks` handed to it at a time; without one by
-    `workers` processes, or here where that is 1. A worker that dies costs its chunk, which is tried
-    again `retries` times; `retry_failed` tries runs again that had failed before. `progress` is
-    called as runs finish, `say` with what the batch holds and what is found in the folder.
+    `workers` processes, or in this one where that is 0. A worker that dies costs its chunk, which
+    is tried again `retries` times; `retry_failed` tries runs again that had failed before.
+    `progress` is called as runs finish, `say` with what the batch holds and what is found there.
 
     Raises InputError for what cannot be used and RunError where the batch cannot go on. A run
     that fails is a row.
     """
     planned = sweep if isinstance(sweep, Plan) else plan(sweep)
     folder = None if out is None else Path(out)
+    for name, value, least in (
+        ("workers", workers, 0),
+        ("retries", retries, 0),
+        ("chunks", chunks, 1),
+    ):
+        if value is not None and value < least:
+            raise InputError(Problem(f"must be at least {least}, not {value}", name))
     if planned.spec.intervals and folder is None:
         raise InputError(Problem("'intervals' needs a folder to be kept in", ("intervals",)))
     with held(folder) if folder is not None else nullcontext():
         work = _Work(planned, folder, say or (lambda _: None))
         own = local(workers) if executor is None else executor
-        crew = Crew(own, workers if executor is None else chunks or 2 * _cores(), retries)
+        crew = Crew(own, workers or 1 if executor is None else chunks or 2 * _cores(), retries)
         stopped = True
         try:
             work.run(crew, progress or (lambda _: None), again=retry_failed)
@@ -106,7 +113,8 @@ class _Work:
 
     def __init__(self, plan: Plan, folder: Path | None, say: Callable[[str], None]) -> None:
         self._plan = plan
-        self._folder = folder
+        # A policy that changes the working directory takes nothing along.
+        self._folder = folder = None if folder is None else folder.absolute()
         self._progress = Progress()
         self._journal: Journal = MemoryJournal()
         say(plan.told())
@@ -116,6 +124,7 @@ class _Work:
             self._journal = journal = FileJournal(folder / JOURNAL)
             for told in [*swept(folder), *journal.damaged, *standing(plan, journal, folder)]:
                 say(told)
+            journal.mend()
             self._put_manifest("running")
 
     def run(self, crew: Crew, show: Callable[[Progress], None], *, again: bool) -> None:

@@ -73,7 +73,7 @@ class Execution:
         self._digest, self._parcel = plan.parcel.sealed()
         self._deaths: dict[str, int] = {}
         self._again: deque[list[Run]] = deque()
-        self._seconds, self._timed, self._lost = 0.0, 0, 0
+        self._seconds, self._timed = 0.0, 0
 
     def run(self, runs: Iterable[Run]) -> None:
         """Run all `runs`; each is in the journal once it is counted.
@@ -141,12 +141,6 @@ class Execution:
 
     def _retry(self, runs: list[Run]) -> None:
         """Try the runs of a worker that died again, each by itself: one of them may be why."""
-        self._lost += 1
-        if not self._timed and self._lost > (self._crew.retries + 1) * self._crew.chunks:
-            raise RunError(
-                "every worker died before it finished anything; a script that starts workers does "
-                "so under `if __name__ == '__main__':`"
-            )
         given_up = []
         for run in runs:
             run_id = self._plan.run_id(*run)

@@ -6,6 +6,9 @@ All are executors of the standard library's kind, so that a caller's own serves 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -47,15 +50,31 @@ class Workers(Executor):
         self._busy: list[Future[Any] | None] = [None] * count
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Give a call to a free worker; no more calls are submitted than there are workers."""
+        """Give a call to a free worker; no more calls are submitted than there are workers.
+
+        Raises RunError where no worker comes up at all.
+        """
+        if not any(self._pools):
+            self._try_one()
         slot = next(i for i, call in enumerate(self._busy) if call is None or call.done())
-        try:
-            future = self._pool(slot).submit(fn, *args, **kwargs)
-        except BrokenExecutor:
-            self._pools[slot] = None
-            future = self._pool(slot).submit(fn, *args, **kwargs)
+        with _deaf():
+            try:
+                future = self._pool(slot).submit(fn, *args, **kwargs)
+            except BrokenExecutor:
+                self._pools[slot] = None
+                future = self._pool(slot).submit(fn, *args, **kwargs)
         self._busy[slot] = future
         return future
+
+    def _try_one(self) -> None:
+        # A worker that cannot start must not be taken for a run that kills it.
+        try:
+            with _deaf():
+                up = self._pool(0).submit(os.getpid)
+            up.result()
+        except BrokenExecutor:
+            what = "no worker process comes up; a script that starts them does so under"
+            raise RunError(f"{what} `if __name__ == '__main__':`") from None
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Stop all workers, at once where `wait` is false."""
@@ -77,9 +96,22 @@ class Workers(Executor):
         return pool
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Start processes that do not hear Ctrl-C: it is for the one that they work for."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def local(workers: int) -> Executor:
-    """Return an executor on this machine."""
-    return InProcess() if workers == 1 else Workers(workers)
+    """Return an executor of so many processes on this machine; of none, in this process."""
+    return Workers(workers) if workers else InProcess()
 
 
 @contextmanager

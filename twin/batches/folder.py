@@ -57,7 +57,8 @@ def _check_ours(folder: Path) -> None:
         raise InputError(Problem("--out: is a file, not a folder", file=folder))
     if not folder.is_dir() or (folder / MANIFEST).exists():
         return
-    if any(path.name != _LOCK for path in folder.iterdir()):
+    names = {path.name for path in folder.iterdir()}
+    if any(name != _LOCK and not name.startswith(f".{MANIFEST}-") for name in names):
         what, remedy = "--out: holds something that is no batch", "choose another folder"
         raise InputError(Problem(what, file=folder, suggestion=remedy))
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from twin.batches.folder import put
 from twin.batches.worker import Outcome
 from twin.errors import InputError, Problem
 
@@ -103,6 +104,17 @@ class FileJournal:
     def ids(self) -> Iterator[str]:
         """Yield the ids of all runs that are there."""
         yield from self._places
+
+    def mend(self) -> None:
+        """Write the file again without what is damaged, whole or not at all."""
+        if not self.damaged:
+            return
+        with self.path.open("rb") as stream:
+            whole = [line for line in stream if _whole(line) is not None]
+        put(self.path, lambda stream: stream.writelines(whole))
+        self._places.clear()
+        self._end = 0
+        self._scan()
 
     def _scan(self) -> None:
         with self.path.open("rb") as stream:

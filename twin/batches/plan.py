@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from twin.batches.identity import point_digest, run_id, seed_of
 from twin.batches.parcel import Parcel
 from twin.batches.points import Point, points_of
 from twin.batches.spec import BLOCKS, MOST_RUNS, SweepSpec
-from twin.errors import InputError, Loc, Problem, did_you_mean, dotted, show
+from twin.errors import InputError, Loc, Problem, did_you_mean, dotted, one_of, show
 from twin.load import MOST_PROBLEMS, Asked, Scenario, read_source
 from twin.scenario import source as yaml_source
 from twin.scenario.check import problems_of
@@ -48,6 +49,8 @@ class Plan:
     parcel: Parcel
     random: bool
     """Whether a replication differs from the next."""
+    repeated: int
+    """Samples that came out as others did, and stand for no points of their own."""
 
     @property
     def seed(self) -> int:
@@ -70,14 +73,12 @@ class Plan:
                 yield self.run_id(point, replication)
 
     @cached_property
-    def texts(self) -> frozenset[str]:
-        """Varied keys whose values are no numbers throughout: tables show them as text."""
-        return frozenset(
-            key
+    def kinds(self) -> dict[str, str]:
+        """What a table holds of each varied key: `bool`, `int64`, `float64` or `text`."""
+        return {
+            key: _kind([point.keys[key] for point in self.points if key in point.keys])
             for key in self.spec.keys
-            if len({_kind(point.keys[key]) for point in self.points if key in point.keys}) > 1
-            or any(_kind(p.keys[key]) is str for p in self.points if key in p.keys)
-        )
+        }
 
     @property
     def size(self) -> int:
@@ -87,10 +88,11 @@ class Plan:
     def told(self) -> str:
         """Return in a sentence what the batch holds."""
         most = "up to " if self.spec.until else ""
+        same = f"; {counted(self.repeated, 'sample')} came out as others" if self.repeated else ""
         return (
             f"{self.spec.name}: {counted(len(self.points), 'point')} x {most}"
             f"{counted(self.spec.replications, 'replication')} = {most}{counted(self.size, 'run')} "
-            f"of {counted(len(self.policies), 'policy')}"
+            f"of {counted(len(self.policies), 'policy')}{same}"
         )
 
 
@@ -111,9 +113,11 @@ def _source(sweep: str | Path | dict[str, Any]) -> Source:
     path = Path(sweep)
     if not content.is_file(path):
         what = "is a folder, not a sweep" if content.is_folder(path) else "no such file"
-        raise InputError(Problem(what, file=path))
+        shipped = str(sweep) in content.shipped("scenarios")
+        hint = "a sweep is a file that names a scenario" if shipped else ""
+        raise InputError(Problem(what, file=path, suggestion=hint))
     source = yaml_source.read(path)
-    source.data.setdefault("name", path.stem)
+    source.data.setdefault("name", re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._"))
     if "scenario" not in source.data and "policies" in source.data:
         remedy = "'twin run' takes scenarios; a sweep names one after 'scenario:'"
         raise InputError(Problem("is a scenario, not a sweep", file=path, suggestion=remedy))
@@ -138,7 +142,7 @@ def _crossed(spec: SweepSpec) -> Iterator[Problem]:
         yield Problem(f"excludes '{blocks[0]}'", (block,), suggestion="a grid can go with either")
     seen: dict[str, Loc] = {}
     for key, place in spec.places:
-        if key == "seed":
+        if key == "seed" and place[0] != "set":
             remedy = "write 'replications', which have seeds of their own"
             yield Problem("cannot be varied", place, suggestion=remedy)
         elif key == "policies":
@@ -172,15 +176,17 @@ class _Planner:
         self._check_size(len(drawn))
         points: dict[str, PlannedPoint] = {}
         first: Scenario | None = None
-        random = False
+        random, repeated = False, 0
         for values, places in drawn:
             scenario = self._scenario(base, path, asked, values, places)
             if scenario is None:
                 continue
             first = first or scenario
+            self._check_policies(first, scenario, values, places)
             random = random or _random(scenario)
             digest = point_digest(scenario)
             if digest in points:
+                repeated += 1
                 self._say_same(points[digest], values, places)
                 continue
             packed = self._parcel.pack(scenario)
@@ -189,7 +195,7 @@ class _Planner:
             raise InputError(self._problems.values())
         assert first is not None
         self._check_until(first)
-        return Plan(self._spec, first, tuple(points.values()), self._parcel, random)
+        return Plan(self._spec, first, tuple(points.values()), self._parcel, random, repeated)
 
     def _scenario_source(self) -> tuple[Path, Source]:
         named = self._spec.scenario
@@ -254,6 +260,19 @@ class _Planner:
         problem = self._source.place(Problem(what, next(iter(places.values()))))
         self._problems.setdefault(str(problem), problem)
 
+    def _check_policies(
+        self, first: Scenario, scenario: Scenario, values: Point, places: dict[str, Loc]
+    ) -> None:
+        # Tables compare policies by their names, which therefore mean the same at every point.
+        names, own = ([choice.name for choice in s.policies] for s in (first, scenario))
+        if names == own:
+            return
+        key = next((key for key in values if key.startswith("policies.")), next(iter(values)))
+        what = f"changes the policies, from {one_of(names, 'and')} to {one_of(own, 'and')}"
+        remedy = "give the entry a 'name' in the scenario, or pick policies beside 'scenario'"
+        problem = self._source.place(Problem(what, places[key], suggestion=remedy))
+        self._problems.setdefault(str(problem), problem)
+
     def _check_size(self, points: int) -> None:
         runs = points * self._spec.replications
         if runs > MOST_RUNS:
@@ -270,6 +289,10 @@ class _Planner:
         if until.policy is not None and until.policy not in names:
             what = f"no policy '{until.policy}' in the scenario"
             hint = did_you_mean(until.policy, names)
+        elif until.metric == "cost" and scenario.spec.prices is None:
+            where, what = ("until", "metric"), "the scenario states no 'prices'"
+        elif until.difference and len(names) == 1:
+            where, what = ("until", "difference"), "needs a second policy"
         elif until.difference and until.policy == names[0]:
             what = f"'{names[0]}' is what differences are to"
         elif self._spec.replications <= until.block:
@@ -285,10 +308,13 @@ def _random(scenario: Scenario) -> bool:
     return varied or scenario.spec.demand.source == "synthetic"
 
 
-def _kind(value: Any) -> type:
-    if isinstance(value, bool):
-        return bool
-    return float if isinstance(value, int | float) else str
+def _kind(values: Sequence[Any]) -> str:
+    if values and all(isinstance(value, bool) for value in values):
+        return "bool"
+    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
+        return "text"
+    whole = all(isinstance(value, int) and abs(value) < 2**63 for value in values)
+    return "int64" if whole else "float64"
 
 
 def _shown(values: Point) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from typing import Any
 
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from twin.batches.spec import RangeSpec, SamplesSpec, SweepSpec
 from twin.errors import Loc
 from twin.units import format_duration
+
+_DIGITS = 5
+"""Digits of a drawn number after its first, or after the first of the range that it is from."""
 
 Point = dict[str, Any]
 """The value of each varied key, as it could be written in the scenario."""
@@ -81,4 +85,5 @@ def _value(spec: RangeSpec, share: float) -> Any:
         return int(value)
     if spec.kind == "duration":
         return format_duration(round(value))
-    return float(f"{value:.6g}")
+    digits = _DIGITS - math.floor(math.log10(value if log else high - low))
+    return min(max(round(value, digits), low), high)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -17,6 +18,7 @@ MOST_RUNS = 1_000_000
 METRICS = COLUMNS[2:]
 """Columns of the summary that are measured."""
 
+Truth = Annotated[bool, Field(strict=True)]
 Key = Annotated[str, Field(min_length=1)]
 Seed = Annotated[Integer, Field(ge=0, lt=2**63)]
 Count = Annotated[Integer, Field(ge=1, le=MOST_RUNS)]
@@ -39,7 +41,7 @@ class RangeSpec(Strict):
     low: Any = None
     high: Any = None
     scale: Literal["linear", "log"] = "linear"
-    whole: bool = Field(False, description="whole numbers alone, both ends included")
+    whole: Truth = Field(False, description="whole numbers alone, both ends included")
     values: tuple[Any, ...] | None = None
 
     @model_validator(mode="after")
@@ -55,6 +57,8 @@ class RangeSpec(Strict):
         (kind, low), (other, high) = _value(self.low), _value(self.high)
         if kind != other:
             raise ValueError(f"'low' is a {kind} and 'high' a {other}")
+        if not math.isfinite(high - low):
+            raise ValueError("'low' and 'high' must be finite, and less far apart")
         if not low < high:
             raise ValueError("'high' must be greater than 'low'")
         if self.scale == "log" and low <= 0:
@@ -90,7 +94,7 @@ class UntilSpec(Strict):
     half_width: Annotated[Number, Field(gt=0)] = Field(
         description="of the 95 % interval of the metric's mean over replications"
     )
-    difference: bool = Field(
+    difference: Truth = Field(
         False, description="of the paired difference to the first policy, rather than the mean"
     )
     block: Annotated[Integer, Field(ge=2)] = Field(
@@ -123,7 +127,7 @@ class SweepSpec(Strict):
     random: SamplesSpec | None = None
     latin_hypercube: SamplesSpec | None = None
     until: UntilSpec | None = None
-    intervals: bool = Field(False, description="keep every interval of every run")
+    intervals: Truth = Field(False, description="keep every interval of every run")
 
     @property
     def places(self) -> list[tuple[str, Loc]]:

@@ -97,9 +97,14 @@ def run_frame(plan: Plan, journal: Journal) -> pd.DataFrame:
 
 
 def value_at(plan: Plan, point: PlannedPoint, key: str) -> Any:
-    """Return what a table says of a key at a point: a number, true or false, or the YAML text."""
-    value = point.keys.get(key)
-    return _text(value) if key in plan.texts and value is not None else value
+    """Return what a table says of a key at a point: a number, true or false, or the YAML text.
+
+    None where the point leaves the key as the scenario has it.
+    """
+    if key not in point.keys:
+        return None
+    value, kind = point.keys[key], plan.kinds[key]
+    return _text(value) if kind == "text" else float(value) if kind == "float64" else value
 
 
 def _rows(plan: Plan, run: FinishedRun) -> Iterator[tuple[Any, ...]]:
@@ -124,12 +129,8 @@ def _table(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
 def _type(plan: Plan, key: str) -> pa.DataType:
     import pyarrow as pa
 
-    values = [point.keys[key] for point in plan.points if key in point.keys]
-    if key in plan.texts:
-        return pa.string()
-    if any(isinstance(value, bool) for value in values):
-        return pa.bool_()
-    return pa.int64() if all(isinstance(value, int) for value in values) else pa.float64()
+    kinds = {"bool": pa.bool_, "int64": pa.int64, "float64": pa.float64, "text": pa.string}
+    return kinds[plan.kinds[key]]()
 
 
 def _text(value: Any) -> str:

@@ -141,7 +141,7 @@ class _Desk:
             made = {
                 "rows": None,
                 "error": _told(error, scenario),
-                "traceback": traceback.format_exc(),
+                "traceback": _text(traceback.format_exc()),
             }
         wall_s = round(time.perf_counter() - begin, 6)
         return Outcome(task.run_id, wall_s=wall_s, worker=_here(), **made)
@@ -163,7 +163,12 @@ def _plain(value: Any) -> float | int | None:
 def _told(error: Exception, scenario: Scenario) -> str:
     told = str(error) if isinstance(error, TwinError) else f"{type(error).__name__}: {error}"
     # The same batch has the same tables wherever its folder lies.
-    return one_line(told).replace(f"{scenario.folder}{os.sep}", "")
+    return _text(one_line(told)).replace(f"{scenario.folder}{os.sep}", "")
+
+
+def _text(told: str) -> str:
+    """Return what can be written: the name of a file may be no text in UTF-8."""
+    return told.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _here() -> str:

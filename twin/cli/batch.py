@@ -22,7 +22,7 @@ from twin.batches.rerun import agrees, rerun
 from twin.batches.standing import status
 from twin.cli.progress import progress
 from twin.errors import InputError, Problem, RunError
-from twin.results.folder import MANIFEST, check_free, files_of
+from twin.results.folder import MANIFEST, files_of
 from twin.results.table import print_table, show_rows
 
 _SHOWN = (
@@ -65,7 +65,7 @@ def run_batch(
             found = batch(
                 planned,
                 out=folder,
-                workers=workers or len(os.sched_getaffinity(0)),
+                workers=len(os.sched_getaffinity(0)) if workers is None else workers,
                 progress=lambda p: show(p.done, p.total, f"{p.failed} failed" * bool(p.failed)),
                 **options,
             )
@@ -97,10 +97,10 @@ def show_run(sweep: str, run_id: str, out: Path | None) -> None:
     """Make one run of a sweep again and write all its records."""
     planned = plan(sweep)
     wanted = pick(list(planned.ids()), run_id)
+    check_batch(_folder(planned, out))
     folder = _folder(planned, out) / "shown" / wanted
-    check_free(folder, force=False)
     result = rerun(planned, wanted)
-    result.save(folder)
+    result.save(folder, force=True)
     print_table(result)
     typer.echo(f"\nWritten to {folder}/: {', '.join([*files_of(folder), MANIFEST])}")
     if not agrees(result, wanted, _folder(planned, out)):

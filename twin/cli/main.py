@@ -83,7 +83,8 @@ def run(
 def batch(
     sweep: Annotated[str, typer.Argument(help="A path.")],
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; default: one a core.")
+        int | None,
+        typer.Option(min=0, help="Processes; default: one a core. 0: in the command's own."),
     ] = None,
     dask: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, such as tcp://...")
