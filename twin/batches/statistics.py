@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterator
+from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,10 @@ Floats = NDArray[np.float64]
 
 CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 2_000
+_KEPT: Final = 100
+"""Values whose samples are drawn once for all points: the fewer, the more points there may be."""
+_AT_ONCE: Final = 50
+"""Samples of more values that are in memory at a time."""
 
 
 def half_width(values: Floats) -> Floats:
@@ -35,7 +40,7 @@ def bootstrap(values: Floats) -> tuple[Floats, Floats]:
     if len(values) < 2:
         nothing = np.full(values.shape[1:], np.nan)
         return nothing, nothing
-    means = _weights(len(values)) @ values
+    means = np.concatenate([weights @ values for weights in _weights(len(values))])
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
     return low, high
 
@@ -48,9 +53,21 @@ def _t(n: int) -> float:
     return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))
 
 
-@cache
-def _weights(n: int) -> Floats:
-    """Return how often each value is in each sample, as a share, [samples, n]."""
+def _weights(n: int) -> Iterator[Floats]:
+    """Yield how often each value is in each sample, as a share, [some samples, n]."""
+    if n <= _KEPT:
+        yield _kept_weights(n)
+        return
     rng = np.random.default_rng(np.random.SeedSequence(n))
-    weights: Floats = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES) / n
+    for first in range(0, RESAMPLES, _AT_ONCE):
+        yield _drawn(rng, n, min(_AT_ONCE, RESAMPLES - first))
+
+
+@lru_cache(8)
+def _kept_weights(n: int) -> Floats:
+    return _drawn(np.random.default_rng(np.random.SeedSequence(n)), n, RESAMPLES)
+
+
+def _drawn(rng: np.random.Generator, n: int, samples: int) -> Floats:
+    weights: Floats = rng.multinomial(n, np.full(n, 1 / n), size=samples) / n
     return weights

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_ROWS_IN_GROUP: Final = 50_000
+_ROWS_IN_GROUP: Final = 5_000
 _WHOLE: Final = (
     "intervals", "missing_intervals", "infinite_utilization_intervals", "violation_episodes",
     "allocation_changes", "fallback_intervals",
@@ -61,9 +61,9 @@ def run_tables(plan: Plan, journal: Journal) -> Iterator[pa.Table]:
     for point in plan.points:
         for run in finished(plan, journal, point):
             rows += _rows(plan, run)
-        if len(rows) >= _ROWS_IN_GROUP:
-            yield _table(rows, schema)
-            rows = []
+            if len(rows) >= _ROWS_IN_GROUP:
+                yield _table(rows, schema)
+                rows = []
     if rows or not plan.points:
         yield _table(rows, schema)
 
