@@ -235,6 +235,16 @@ def test_two_batches_do_not_share_a_folder(sweep: Sweep, tmp_path: Path) -> None
     twin.batch(sweep(), out=out)
 
 
+def test_the_folder_of_another_sweep_is_refused(sweep: Sweep, tmp_path: Path) -> None:
+    twin.batch(sweep(), out=tmp_path / "out")
+    before = _bytes(tmp_path / "out")
+    other = tmp_path / "other.yaml"
+    other.write_text(sweep(grid={"events.0.factor": [7.0]}).read_text())
+    with pytest.raises(twin.InputError, match=r"holds the batch of .*sweep\.yaml; choose another"):
+        twin.batch(other, out=tmp_path / "out")
+    assert _bytes(tmp_path / "out") == before
+
+
 def test_a_folder_with_anything_else_is_refused(sweep: Sweep, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").touch()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -125,19 +125,17 @@ class Execution:
         self._crew.pending[future] = runs
 
     def _take(self, future: Future[list[Outcome]], runs: list[Run]) -> None:
-        try:
-            outcomes = future.result()
-        except ParcelMissingError:
+        error = CancelledError() if future.cancelled() else future.exception()
+        if error is None:
+            self._keep(future.result())
+        elif isinstance(error, ParcelMissingError):
             self._submit(runs, self._parcel)
-            return
-        except OtherVersionsError as error:
-            raise RunError(f"{error}: install the same everywhere") from None
-        except BaseException as error:
-            if not lost(error):
-                raise
+        elif isinstance(error, OtherVersionsError):
+            raise RunError(f"{error}: install the same everywhere")
+        elif lost(error):
             self._retry(runs)
-            return
-        self._keep(outcomes)
+        else:
+            raise error
 
     def _retry(self, runs: list[Run]) -> None:
         """Try the runs of a worker that died again, each by itself: one of them may be why."""

@@ -147,8 +147,11 @@ def dask(address: str) -> Iterator[tuple[Executor, int]]:
 
 
 def lost(error: BaseException) -> bool:
-    """Return whether a chunk failed because its worker died, rather than by itself."""
-    if isinstance(error, BrokenExecutor | CancelledError):
+    """Return whether a chunk failed because its worker died, rather than by itself.
+
+    A worker does not hear Ctrl-C: where one was interrupted, a policy did it.
+    """
+    if isinstance(error, BrokenExecutor | CancelledError | KeyboardInterrupt):
         return True
     # Dask's own exceptions, by name, since it may not be installed.
     names = {kind.__name__ for kind in type(error).__mro__}

@@ -43,6 +43,8 @@ class Plan:
     """All points of a sweep, and the runs that they stand for."""
 
     spec: SweepSpec
+    file: Path | None
+    """Where the sweep was read from."""
     scenario: Scenario
     """The first point."""
     points: tuple[PlannedPoint, ...]
@@ -195,7 +197,15 @@ class _Planner:
             raise InputError(self._problems.values())
         assert first is not None
         self._check_until(first)
-        return Plan(self._spec, first, tuple(points.values()), self._parcel, random, repeated)
+        return Plan(
+            self._spec,
+            self._source.path,
+            first,
+            tuple(points.values()),
+            self._parcel,
+            random,
+            repeated,
+        )
 
     def _scenario_source(self) -> tuple[Path, Source]:
         named = self._spec.scenario

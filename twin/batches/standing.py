@@ -13,6 +13,7 @@ from twin.batches.journal import FILE as JOURNAL
 from twin.batches.journal import FileJournal, Journal
 from twin.batches.plan import Plan
 from twin.batches.stopping import wanted
+from twin.errors import InputError, Problem
 from twin.results.manifest import versions
 from twin.units import counted
 
@@ -26,6 +27,7 @@ def manifest(plan: Plan, folder: Path, status: str) -> dict[str, Any]:
     return {
         "status": status,
         "name": spec.name,
+        "file": None if plan.file is None else str(plan.file.resolve()),
         "sweep": spec.model_dump(mode="json", exclude_none=True),
         "sweep_sha256": _sweep_digest(plan),
         "scenario": str(plan.scenario.path.resolve()),
@@ -48,7 +50,10 @@ def manifest(plan: Plan, folder: Path, status: str) -> dict[str, Any]:
 
 
 def standing(plan: Plan, journal: Journal, folder: Path) -> list[str]:
-    """Return what has to be said of a folder before the batch goes on, a sentence each."""
+    """Return what has to be said of a folder before the batch goes on, a sentence each.
+
+    Raises InputError where it holds the batch of another sweep, none of whose runs are wanted.
+    """
     before = _read(folder / MANIFEST)
     if before is None:
         return []
@@ -57,6 +62,10 @@ def standing(plan: Plan, journal: Journal, folder: Path) -> list[str]:
     failed = sum(journal.status(run_id) == "failed" for run_id in there)
     strangers = sum(1 for run_id in journal.ids() if run_id not in asked)
     told = []
+    others = before.get("file")
+    if strangers and not there and plan.file and others not in (None, str(plan.file.resolve())):
+        what, remedy = f"--out: holds the batch of {others}", "choose another folder"
+        raise InputError(Problem(what, file=folder, suggestion=remedy))
     if before.get("sweep_sha256") != _sweep_digest(plan):
         told.append(
             f"the sweep, or what it is made of, has changed: {len(asked) - len(there)} of its "
