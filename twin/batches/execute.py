@@ -81,6 +81,7 @@ class Execution:
         Raises RunError where the workers cannot work at all. What is done stays in the journal
         whatever happens.
         """
+        self._show(self._progress)
         waiting = iter(runs)
         pending = self._crew.pending
         while True:
