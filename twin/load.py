@@ -302,10 +302,11 @@ class _Assembly:
             _name(entry): (entry, ("policies", i)) for i, entry in enumerate(spec.policies)
         }
         if not any(picks):
-            raise InputError(Problem("--policies: names no policy"))
+            raise InputError(self._source.place(Problem("names no policy", PICKED)))
         for pick in picks:
             if picks.count(pick) > 1:
-                raise InputError(Problem(f"--policies: '{pick}' is picked twice"))
+                what = f"'{pick}' is picked twice"
+                raise InputError(self._source.place(Problem(what, PICKED)))
         chosen = [own.get(pick, (PolicySpec(use=pick), PICKED)) for pick in picks]
         policies = tuple(entry for entry, _ in chosen)
         return spec.model_copy(update={"policies": policies}), [place for _, place in chosen]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import nullcontext
@@ -21,6 +20,7 @@ from twin.batches.standing import manifest, standing
 from twin.batches.stopping import wanted
 from twin.batches.tables import run_frame, run_schema, run_tables
 from twin.errors import InputError, Problem
+from twin.forecast.forecaster import usable_cores
 from twin.units import counted
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def batch(
     with held(folder) if folder is not None else nullcontext():
         work = _Work(planned, folder, say or (lambda _: None))
         own = local(workers) if executor is None else executor
-        crew = Crew(own, workers or 1 if executor is None else chunks or 2 * _cores(), retries)
+        out_at_a_time = (workers or 1) if executor is None else (chunks or 2 * usable_cores())
+        crew = Crew(own, out_at_a_time, retries)
         stopped = True
         try:
             work.run(crew, progress or (lambda _: None), again=retry_failed)
@@ -196,7 +197,3 @@ class _Work:
     def _put_manifest(self, status: str) -> None:
         if self._folder is not None:
             put_json(self._folder / MANIFEST, manifest(self._plan, self._folder, status))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

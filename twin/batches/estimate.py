@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.batches.statistics import CONFIDENCE
+from twin.batches.statistics import student
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -59,7 +59,7 @@ def _estimate(values: Floats, points: Ints, replications: Ints) -> Estimate:
     n = round(1 / float((np.bincount(of, weight) ** 2).sum()), 9)
     width = np.full(columns, np.nan)
     if n >= 2:
-        width = _quantile(n - 1) * np.sqrt(n / (n - 1) * (added**2).sum(axis=0))
+        width = student(n - 1) * np.sqrt(n / (n - 1) * (added**2).sum(axis=0))
     return Estimate(len(seeds), weight @ values, width)
 
 
@@ -73,9 +73,3 @@ def point_means(values: Floats, points: Ints, count: int) -> Floats:
 
 def _sums(values: Floats, groups: Ints, count: int = 0) -> Floats:
     return np.column_stack([np.bincount(groups, column, count) for column in values.T])
-
-
-def _quantile(freedom: float) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))

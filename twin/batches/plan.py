@@ -18,7 +18,7 @@ from twin.batches.parcel import Parcel
 from twin.batches.points import Point, points_of
 from twin.batches.spec import BLOCKS, MOST_RUNS, SweepSpec
 from twin.errors import InputError, Loc, Problem, did_you_mean, dotted, one_of, show
-from twin.load import MOST_PROBLEMS, Asked, Scenario, read_source
+from twin.load import MOST_PROBLEMS, PICKED, Asked, Scenario, read_source
 from twin.scenario import source as yaml_source
 from twin.scenario.check import problems_of
 from twin.scenario.source import Source
@@ -172,6 +172,7 @@ class _Planner:
     def plan(self) -> Plan:
         path, base = self._scenario_source()
         asked = Asked(policies=self._policies())
+        base.name(PICKED, self._label(("policies",)))
         for key, value in self._spec.set.items():
             base.assign(key, value, self._label(("set", key)))
         drawn = points_of(self._spec)
@@ -246,18 +247,11 @@ class _Planner:
                 source.assign(key, value, self._label(places[key]))
             return Scenario.of(source, path, asked, self._shelf)
         except InputError as error:
-            for problem in map(self._own, error.problems):
+            for problem in error.problems:
                 self._problems.setdefault(str(problem), problem)
             if len(self._problems) >= MOST_PROBLEMS:
                 raise InputError(self._problems.values()) from None
             return None
-
-    def _own(self, problem: Problem) -> Problem:
-        """Return a problem with the policies that were picked as one of the sweep's file."""
-        what = problem.what.removeprefix("--policies: ")
-        if what == problem.what:
-            return problem
-        return self._source.place(Problem(what, ("policies",), suggestion=problem.suggestion))
 
     def _label(self, place: Loc) -> str:
         return str(self._source.place(Problem("", place))).rstrip(": ") or dotted(place)

@@ -14,7 +14,7 @@ from twin.batches.journal import FileJournal, Journal
 from twin.batches.plan import Plan
 from twin.batches.stopping import wanted
 from twin.errors import InputError, Problem
-from twin.results.manifest import versions
+from twin.results.manifest import bounds, versions
 from twin.units import counted
 
 _ERRORS_SHOWN = 5
@@ -39,11 +39,7 @@ def manifest(plan: Plan, folder: Path, status: str) -> dict[str, Any]:
         "keys": list(spec.keys),
         "points": len(plan.points),
         "policies": list(plan.policies),
-        "bounds": [
-            choice.name
-            for choice in plan.scenario.policies
-            if any(member.source.policy.bound for member in choice.members)
-        ],
+        "bounds": bounds(plan.scenario),
         "versions": versions(),
         "sha256": tables if status != "running" else {},
     }

@@ -27,7 +27,7 @@ def half_width(values: Floats) -> Floats:
     n = len(values)
     if n < 2:
         return np.full(values.shape[1:], np.nan)
-    width: Floats = _t(n) * values.std(axis=0, ddof=1) / np.sqrt(n)
+    width: Floats = student(n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
     return width
 
 
@@ -46,11 +46,12 @@ def bootstrap(values: Floats) -> tuple[Floats, Floats]:
 
 
 @cache
-def _t(n: int) -> float:
-    # Student's quantile; scipy.stats has it too, and takes a second to import.
+def student(freedom: float) -> float:
+    """Return how many standard errors half of Student's interval is wide."""
+    # scipy.stats has it too, and takes a second to import.
     from scipy.special import stdtrit
 
-    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
 def _weights(n: int) -> Iterator[Floats]:

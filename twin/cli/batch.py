@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from twin.batches.rerun import agrees, rerun
 from twin.batches.standing import status
 from twin.cli.progress import progress
 from twin.errors import InputError, Problem, RunError
+from twin.forecast.forecaster import usable_cores
 from twin.results.folder import MANIFEST, files_of
 from twin.results.table import print_table, show_rows
 
@@ -68,7 +68,7 @@ def run_batch(
             found = batch(
                 planned,
                 out=folder,
-                workers=len(os.sched_getaffinity(0)) if workers is None else workers,
+                workers=usable_cores() if workers is None else workers,
                 progress=lambda p: show(p.done, p.total, f"{p.failed} failed" * bool(p.failed)),
                 **options,
             )

@@ -39,7 +39,7 @@ def open_session(path: Path, threads: int | None = None) -> Any:
     ort.set_default_logger_severity(3)
     ort.disable_telemetry_events()
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or _usable_cores()
+    options.intra_op_num_threads = threads or usable_cores()
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
@@ -50,7 +50,8 @@ def open_session(path: Path, threads: int | None = None) -> Any:
         raise InputError(Problem(what, file=path, suggestion="train it again")) from None
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Return the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -75,7 +75,7 @@ def next_changes(
     answer = np.zeros(changes.shape[1:])
     for link in range(0, changes.shape[2], _LINKS_AT_ONCE):
         links = slice(link, link + _LINKS_AT_ONCE)
-        # Each link's samples lie together: its sums are then the same alone and among others.
+        # Each link's samples lie together, whatever others there are: BLAS rounds by layout.
         series = [np.ascontiguousarray(column[some, links].T) for column in (*changes, *usual)]
         lags = [_LAGS] * len(changes) + [_PHASES] * len(usual)
         answer[some, links] = _followed(series, lags, known[some, links].T, how.ridge, fits).T
@@ -97,10 +97,7 @@ def _followed(
     fits: _Fits,
 ) -> Floats:
     """Return the forecasts of the changes of the first of `series`, all [links, samples]."""
-    # One layout, whatever the number of links is: BLAS rounds by layout.
-    padded = np.ascontiguousarray(
-        np.stack([np.pad(each, ((0, 0), (max(lags), 0))) for each in series], axis=1)
-    )
+    padded = np.stack([np.pad(each, ((0, 0), (max(lags), 0))) for each in series], axis=1)
     target, errors = series[0], np.zeros((3, len(known)))
     answer = np.zeros(target.shape)
     past = sum(count for count in lags if count == _LAGS)

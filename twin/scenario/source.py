@@ -58,9 +58,9 @@ class Source:
         if problem.file is not None or not problem.where:
             return problem
         loc = problem.where if isinstance(problem.where, tuple) else _loc(problem.where)
-        if str(loc[0]).startswith("--"):
-            return Problem(f"{loc[0]}: {problem.what}", suggestion=problem.suggestion)
         label, rest = self._label(loc)
+        if not label and str(loc[0]).startswith("--"):
+            label = str(loc[0])
         if label:
             what = (
                 f"{label}: {dotted(rest)}: {problem.what}" if rest else f"{label}: {problem.what}"
@@ -116,6 +116,10 @@ class Source:
         other = Source(copy.deepcopy(self.data), self._lines, self.path)
         other._labels = dict(self._labels)
         return other
+
+    def name(self, loc: Loc, label: str) -> None:
+        """Let problems at `loc` name `label` instead of a line."""
+        self._labels[loc] = label
 
     def set(self, key: str, value: Any, label: str) -> None:
         """Replace a top-level key; problems with it name `label` instead of a line."""
