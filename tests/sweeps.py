@@ -52,6 +52,8 @@ SCENARIO = {
     "events": [{"kind": "surge", "start": "2h", "duration": "1h", "factor": 1.5}],
 }
 
+TABLES = ("runs.parquet", "comparisons.csv")
+
 Sweep = Callable[..., Path]
 
 
@@ -77,6 +79,11 @@ def sweep(tmp_path: Path, log: Path) -> Sweep:
         return path
 
     return write
+
+
+def tables(folder: Path) -> list[bytes]:
+    """Return the bytes of a batch's tables."""
+    return [(folder / name).read_bytes() for name in TABLES]
 
 
 def begun(log: Path) -> int:
