@@ -23,7 +23,7 @@ from twin.forecast.card import Normalisation
 
 WINDOW = 10
 EPOCHS = 12
-GENERATED_EPOCHS = 2
+GENERATED_EPOCHS = 4
 NORMALISATION = Normalisation()
 OPSET = 18
 

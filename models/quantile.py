@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from twin.forecast.card import MEDIAN, Normalisation
+from twin.forecast.samples import Varied
 from twin.forecast.train import load_recipe
 
 _bilstm = load_recipe(Path(__file__).with_name("bilstm.py"))
@@ -22,8 +23,8 @@ _bilstm = load_recipe(Path(__file__).with_name("bilstm.py"))
 WINDOW = 10
 EPOCHS = 30
 GENERATED_EPOCHS = 5
-GENERATED_WINDOWS = 330
-"""Of each link: other windows teach more than the same ones again."""
+VARIED = Varied(windows=330)
+"""Other windows teach more than the same ones again."""
 NORMALISATION = Normalisation()
 QUANTILES = (0.05, 0.2, MEDIAN, 0.8, 0.9, 0.95, 0.99, 0.995, 0.999)
 VERSIONS = _bilstm.VERSIONS

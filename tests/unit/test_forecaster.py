@@ -73,12 +73,12 @@ def test_a_card_tells_the_error_beside_persistence_and_a_linear_model(name: str)
 
 
 @pytest.mark.parametrize("suffix", ["", "_traffic"])
-def test_the_compact_network_takes_a_hundredth_of_the_work(suffix: str) -> None:
+def test_the_compact_network_takes_a_fiftieth_of_the_work(suffix: str) -> None:
     large, small = (
         Forecaster.load(MODELS / f"{name}{suffix}.onnx").card for name in ("bilstm", "compact")
     )
     # A dense network multiplies once a parameter, a recurrent one does so at every sample.
-    assert small.parameters < large.parameters * large.window / 100
+    assert small.parameters < large.parameters * large.window / 50
 
 
 @pytest.mark.parametrize("kind", ["square", "steps", "zeros", "spikes", "drops", "walk"])
@@ -329,6 +329,14 @@ def test_without_the_linear_reference_windows_end_in_zero(kpis: Kpis) -> None:
     assert (block.inputs[:, :, -1] == 0).all()
     value = block.reference + block.scale * block.inputs[:, :, 0, 0]
     np.testing.assert_allclose(value, windows.values[0][590:592], rtol=1e-6)
+
+
+@pytest.mark.parametrize("how", [Normalisation(), Normalisation(channels=("season", "level"))])
+def test_windows_some_steps_apart_are_those_of_the_whole(kpis: Kpis, how: Normalisation) -> None:
+    windows = Windows.fit(kpis, KPIS, 10, how, HISTORY)
+    whole, apart = windows.block(600, 697), windows.block(600, 697, 7)
+    for name in ("inputs", "reference", "scale"):
+        np.testing.assert_array_equal(getattr(apart, name), getattr(whole, name)[::7])
 
 
 # Bad input

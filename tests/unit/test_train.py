@@ -17,6 +17,7 @@ from twin.demand.synthetic import generate
 from twin.demand.trace import Trace
 from twin.demand.varied import varied
 from twin.errors import InputError, RunError
+from twin.forecast import samples
 from twin.forecast import train as training
 from twin.forecast.card import Normalisation
 from twin.forecast.forecaster import Forecaster
@@ -178,6 +179,22 @@ def test_what_a_recipe_lacks_is_named_with_the_remedy(
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.py: the recipe is missing"):
         load_recipe(tmp_path / "none.py")
+
+
+def test_a_recipe_says_how_many_links_it_learns_from(
+    use: Callable[[Any], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "FACILITIES", 1)
+    monkeypatch.setattr(samples, "FACILITY_WINDOWS", 1)
+    seen = []
+    for links in (20, 40):
+        module = recipe()
+        module.VARIED = samples.Varied(links, windows=30)
+        module.fit = lambda *data: seen.append(data[0].inputs) or (None, 1)
+        use(module)
+        card = train(RECIPE, tmp_path / "mine.onnx", features=["internet"], report=quiet)
+        assert card.trained_on.startswith(f"generated traces: {links} varied links of 2400")
+    assert 400 < len(seen[0]) < 800 < len(seen[1]) < 1600
 
 
 def test_some_training_traces_hold_levels_and_leave_them_at_once() -> None:

@@ -173,11 +173,15 @@ def train(
     seed: SeedOption = None,
     seeds: Annotated[int, typer.Option(min=1, help="Train so many; report the spread.")] = 1,
     epochs: Annotated[int | None, typer.Option(min=1, help="At most this many epochs.")] = None,
+    kpis: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="KPIs that it reads, such as internet; default: all."),
+    ] = None,
 ) -> None:
     """Train a forecaster and export it as ONNX with its card."""
     from twin.cli.train import train_model
 
-    train_model(scenario, recipe, out, set_ or [], seed, seeds, epochs)
+    train_model(scenario, recipe, out, set_ or [], seed, seeds, epochs, kpis)
 
 
 @app.command()

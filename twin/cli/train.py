@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from twin import content
+from twin.demand.trace import KPIS
 from twin.errors import InputError, Problem, did_you_mean
 from twin.forecast.train import train
 from twin.load import Asked, Scenario
@@ -21,6 +22,7 @@ def train_model(
     seed: int | None,
     seeds: int,
     epochs: int | None,
+    kpis: str | None,
 ) -> None:
     """Train by a shipped recipe, on the history of `scenario` or on generated traces."""
     file = recipe_file(recipe, "--recipe")
@@ -29,6 +31,7 @@ def train_model(
     target = out or Path(f"{recipe}.onnx")
     if target.suffix != ".onnx":
         raise InputError(Problem(f"--out: '{target}' must end in .onnx"))
+    features = None if kpis is None else _named_kpis(kpis)
     trace, share = None, 0.8
     if scenario is not None:
         checked = Scenario.load(scenario, Asked(tuple(overrides)))
@@ -41,9 +44,20 @@ def train_model(
         seed=1 if seed is None else seed,
         seeds=seeds,
         epochs=epochs,
+        features=features,
         report=typer.echo,
     )
     typer.echo(f"Written: {target} ({card.size_bytes / 2**20:.2f} MiB) and {target.stem}.json")
+
+
+def _named_kpis(text: str) -> tuple[str, ...]:
+    """Return the KPIs that `text` lists. Raises InputError for a name that is none."""
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in KPIS:
+            hint = did_you_mean(name, KPIS) or f"there are: {', '.join(KPIS)}"
+            raise InputError(Problem(f"--kpis: no KPI '{name}'", suggestion=hint))
+    return names
 
 
 def recipe_file(name: str, option: str) -> Path:

@@ -19,14 +19,16 @@ CHUNK: Final = 64
 """Windows in a call of ONNX Runtime, where it is fastest on a CPU core."""
 _BLOCK: Final = 4_096
 """Windows made at a time, which bounds the memory."""
-_TRIALS: Final = 9
-"""Times in the history at which a network is tried on a link before it is trusted."""
-_TRIED: Final = 32
-"""Samples of a trial."""
+_TRIED: Final = 288
+"""Samples of the history at which a network is tried on a link before it is trusted."""
+_TRIED_AT_ONCE: Final = 32
 _WORTH: Final = 0.98
 """Times its reference's error that a network's may be, to be trusted: less may be chance."""
 _LOOKED_BACK: Final = 2_304
-"""How far before the end of the history the first trial is, if it is as long as that."""
+"""How far before the end of the history these begin, if it is as long as that."""
+_LEARNT: Final = 4
+"""The first of so many parts of a history are passed over: there the reference still learns, and
+a network that beats it may not do so later."""
 
 
 def open_session(path: Path, threads: int | None = None) -> Any:
@@ -133,12 +135,13 @@ class Forecaster:
             raise InputError(Problem(what, file=self.path))
         if not window <= start <= stop:
             raise ValueError(f"samples [{start}, {stop}) do not follow a window of {window}")
-        first = max(window, min(history, start) - _LOOKED_BACK)
+        tried = min(history, start)
+        first = max(window, tried - _LOOKED_BACK, tried // _LEARNT)
         windows = Windows.fit(observed, card.features, window, card.normalisation, history, first)
         outputs = _Outputs(self.session, card.quantiles)
         trusted = np.ones(windows.change.shape[1])
         if trial and card.normalisation.reference != "none":
-            trusted = outputs.tried(windows, first, min(history, start))
+            trusted = outputs.tried(windows, first, tried)
         return Forecasts(outputs, windows, trusted, start, stop)
 
 
@@ -171,16 +174,18 @@ class _Outputs:
     def tried(self, windows: Windows, first: int, stop: int) -> NDArray[np.float64]:
         """Return 1 for each link that the graph has forecast better than its reference, else 0.
 
-        Tried on a few stretches of [first, stop), so that a link unlike all that the network
-        was trained on is forecast by what is fitted to the link alone.
+        Tried on samples spread evenly over [first, stop), so that a link unlike all that the
+        network was trained on is forecast by what is fitted to the link alone.
         """
-        errors = np.zeros((2, windows.change.shape[1]))
-        every = np.ones(errors.shape[1], dtype=np.bool_)
-        for start in np.linspace(first, max(stop - _TRIED, first), _TRIALS).astype(int).tolist():
-            block = windows.block(start, min(start + _TRIED, stop))
+        links = windows.change.shape[1]
+        errors, every = np.zeros((2, links)), np.ones(links, dtype=np.bool_)
+        step = max(-(-(stop - first) // _TRIED), 1)
+        # As many at once for any number of links, so that the sums are the same to the last bit.
+        for start in range(first, stop, step * _TRIED_AT_ONCE):
+            last = min(start + step * _TRIED_AT_ONCE, stop)
+            block = windows.block(start, last, step)
             answers = self.of(block, every)[..., self.point]
-            now = windows.values[0][start : start + len(answers)]
-            apart = now - block.reference
+            apart = windows.values[0][start:last:step] - block.reference
             errors[0] += np.abs(apart).sum(axis=0)
             errors[1] += np.abs(apart - block.scale * answers).sum(axis=0)
         return np.asarray(errors[1] < _WORTH * errors[0], dtype=np.float64)

@@ -19,11 +19,8 @@ from twin.forecast.windows import Windows
 
 Floats = NDArray[np.float64]
 
-VARIED_LINKS: Final = 2_000
-VARIED_WINDOWS: Final = 110
-"""Windows of a varied link, unless a recipe has its own GENERATED_WINDOWS."""
-GENERATED_FACILITIES: Final = 24
-GENERATED_WINDOWS: Final = 1_500
+FACILITIES: Final = 24
+FACILITY_WINDOWS: Final = 1_500
 TRACE_WINDOWS: Final = 150_000
 GENERATED_SEEDS: Final = 1_000_000
 """Added to the seed, so that no trace that a scenario generates was trained on."""
@@ -56,6 +53,14 @@ class Samples:
     """[windows]: the answer without an error, not limited."""
 
 
+class Varied(NamedTuple):
+    """How much of generated, unlike links is trained on."""
+
+    links: int = 2_000
+    windows: int = 110
+    """Of a link, on average."""
+
+
 class _Part(NamedTuple):
     """KPIs, each [samples, links], and the windows to take of each link on average."""
 
@@ -71,18 +76,16 @@ def make(
     window: int,
     how: Normalisation,
     source: Source = "unlike links",
-    per_link: int = VARIED_WINDOWS,
+    unlike: Varied = Varied(),  # noqa: B008
 ) -> tuple[Samples, Samples, str]:
     """Return windows for training and for validation, and a text that says where from.
 
-    They come from the first `share` of `trace`, or without one from `source`; of unlike links,
-    about `per_link` from each. Raises InputError where there are none.
+    They come from the first `share` of `trace`, or without one from `source`, which may be as
+    much of `unlike` links. Raises InputError where there are none.
     """
     if trace is None and source == "default facility":
         trace, seed = _default_facility(), 0
-    parts, origin = (
-        _generated(seed, per_link) if trace is None else _history(trace, share, features)
-    )
+    parts, origin = _generated(seed, unlike) if trace is None else _history(trace, share, features)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     split = [_split(part, features, window, how, rng) for part in parts]
     training, validation = (joined([each[i] for each in split]) for i in range(2))
@@ -97,15 +100,15 @@ def _default_facility() -> Trace:
     return Trace(("facility-1",), kpis, 300, origin="generated trace, seed 1", digest=_digest(kpis))
 
 
-def _generated(seed: int, per_link: int) -> tuple[list[_Part], str]:
+def _generated(seed: int, many: Varied) -> tuple[list[_Part], str]:
     seed += GENERATED_SEEDS
-    unlike, alike = varied(seed, VARIED_LINKS), generate(seed, GENERATED_FACILITIES)
+    unlike, alike = varied(seed, many.links), generate(seed, FACILITIES)
     origin = (
-        f"generated traces: {VARIED_LINKS} varied links of {len(unlike[KPIS[0]])} samples, "
-        f"{GENERATED_FACILITIES} facilities of {len(alike[KPIS[0]])} samples, seed {seed}, "
+        f"generated traces: {many.links} varied links of {len(unlike[KPIS[0]])} samples, "
+        f"{FACILITIES} facilities of {len(alike[KPIS[0]])} samples, seed {seed}, "
         f"sha256 {_digest(unlike, alike)}"
     )
-    return [_Part(unlike, per_link), _Part(alike, GENERATED_WINDOWS)], origin
+    return [_Part(unlike, many.windows), _Part(alike, FACILITY_WINDOWS)], origin
 
 
 def _history(trace: Trace, share: float, features: Sequence[str]) -> tuple[list[_Part], str]:

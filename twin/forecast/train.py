@@ -64,9 +64,9 @@ def train(
     module = load_recipe(recipe)
     features = _features(trace, features)
     source: samples.Source = getattr(module, "SOURCE", "unlike links")
-    per_link = getattr(module, "GENERATED_WINDOWS", samples.VARIED_WINDOWS)
+    unlike: samples.Varied = getattr(module, "VARIED", samples.Varied())
     training, validation, origin = samples.make(
-        trace, train_share, seed, features, module.WINDOW, module.NORMALISATION, source, per_link
+        trace, train_share, seed, features, module.WINDOW, module.NORMALISATION, source, unlike
     )
     report(f"training {out.stem} on {origin}")
     about: dict[str, Any] = {

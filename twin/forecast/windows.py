@@ -87,35 +87,48 @@ class Windows:
         )
         return cls(values, channels, known_from, window, how, scale, change)
 
-    def block(self, start: int, stop: int) -> Block:
-        """Return the windows that end before each sample of [start, stop); start >= window."""
+    def block(self, start: int, stop: int, step: int = 1) -> Block:
+        """Return the windows that end before each `step`th sample of [start, stop).
+
+        `start` must be at least `window`.
+        """
         before = slice(start - self.window, stop - 1)
-        samples, links = stop - start, self.scale.shape[1]
+        samples, links = len(range(start, stop, step)), self.scale.shape[1]
         depth = len(self.values) + len(self.channels)
         inputs = np.empty((samples, links, self.window, depth), dtype=np.float32)
         reference, scale = np.zeros((samples, links)), np.ones((samples, links))
         for feature in reversed(range(len(self.values))):
             values = self.values[feature][before]
             if self.how.reference != "none":
-                scale = self._block_scale(values, feature)
-                reference = values[self.window - 1 :]
+                scale = self._block_scale(values, feature)[::step]
+                reference = values[self.window - 1 :: step]
                 if feature == 0:
-                    reference = reference + self.change[start:stop]
-            self._fill(inputs[..., feature], values, reference, scale)
+                    reference = reference + self.change[start:stop:step]
+            self._fill(inputs[..., feature], values, step, reference, scale)
         for place, (values, origin) in enumerate(self.channels, start=len(self.values)):
             unit = scale if self.how.channels[place - len(self.values)] != "level" else 1.0
-            self._fill(inputs[..., place], values[before], origin[start - 1 : stop - 1], unit)
+            apart_from = origin[start - 1 : stop - 1 : step]
+            self._fill(inputs[..., place], values[before], step, apart_from, unit)
         return Block(inputs, reference, scale)
 
     def _fill(
-        self, inputs: NDArray[np.float32], values: Floats, origin: Floats, scale: Floats | float
+        self,
+        inputs: NDArray[np.float32],
+        values: Floats,
+        step: int,
+        origin: Floats,
+        scale: Floats | float,
     ) -> None:
-        """Write windows of (values - origin) / scale into `inputs` [samples, links, window]."""
+        """Write windows of (values - origin) / scale into `inputs` [samples, links, window].
+
+        `values` [samples, links] are those of all windows, each `step` samples after the last.
+        """
         scale = np.asarray(scale)
         unit = np.divide(1.0, scale, out=np.zeros(scale.shape), where=scale > 0)
         clip = np.inf if self.how.reference == "none" else self.how.clip
         for place in range(self.window):
-            scaled = values[place : place + len(inputs)] - origin
+            last = len(values) - self.window + 1 + place
+            scaled = values[place:last:step] - origin
             scaled *= unit
             inputs[:, :, place] = np.clip(scaled, -clip, clip, out=scaled)
 
