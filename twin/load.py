@@ -46,6 +46,12 @@ class Member:
         """Return a fresh policy."""
         return self.source.make(self.parameters, where)
 
+    @property
+    def use(self) -> str:
+        """What names it from any folder: its name where it is shipped, else its absolute path."""
+        shipped = content.shipped("policies").get(self.source.name)
+        return self.source.name if shipped == self.source.path else str(self.source.path.resolve())
+
     def resolved(self, folder: Path, kpis: tuple[str, ...]) -> dict[str, Any]:
         """Return the entry with every default written out and its own files by absolute path."""
         announced = self.source.models(self.make(), kpis)
@@ -54,10 +60,8 @@ class Member:
         def absolute(value: Any) -> Any:
             return str((folder / value).resolve()) if value in models else value
 
-        shipped = content.shipped("policies").get(self.source.name)
-        use = self.source.name if shipped == self.source.path else str(self.source.path.resolve())
         checked = self.source.policy.parameters()(**self.parameters)
-        return {"use": use} | {
+        return {"use": self.use} | {
             name: [absolute(v) for v in value] if isinstance(value, list) else absolute(value)
             for name, value in checked.model_dump(mode="json").items()
         }

@@ -19,6 +19,8 @@ import twin
 RUNS = 300
 WORKERS_KILLED = 20
 PARENTS_KILLED = 10
+RETRIES = ("--retries", "20")
+"""More than a run can be hit: how often one is tried again is tested elsewhere."""
 NAP_S = 0.05
 """Time that each run takes at least, from where it says that it begins."""
 
@@ -27,7 +29,7 @@ class _Parent:
     """The process of a batch, started again whenever it is gone."""
 
     def __init__(self, arguments: list[str]) -> None:
-        self._command = [sys.executable, "-m", "twin", "batch", *arguments]
+        self._command = [sys.executable, "-m", "twin", "batch", *RETRIES, *arguments]
         self._environment = os.environ | {"PYTHONPATH": str(ROOT), "NAP": str(NAP_S)}
         self.process = self._start()
 

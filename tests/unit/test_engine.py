@@ -12,6 +12,7 @@ from conftest import Maker, policy_file, row
 
 import twin
 from twin import RunError
+from twin.results.table import print_table
 
 RNG = np.random.default_rng(0)
 
@@ -199,3 +200,73 @@ def test_seconds_of_violation_are_exact(make: Maker) -> None:
     table = twin.run(make(np.full(20, 10.0), ["static_p95"], events=[surge, down])).intervals
     assert table["violation_s"].tolist()[:4] == [211, 199, 101, 0]
     assert (table["allocated_mbps"] <= table["requested_mbps"]).all()
+
+
+RAMP = {"kind": "surge", "links": ["link-1"], "start": "5min", "duration": "10min"} | {
+    "factor": 2,
+    "ramp": "5min",
+}
+ELSEWHERE = {
+    "a failure": {"kind": "link_failure", "links": ["link-2"], "start": "8min", "duration": "30s"},
+    "a surge": {"kind": "surge", "links": ["link-2"], "start": "7min", "duration": "30s"}
+    | {"factor": 1},
+}
+
+
+@pytest.mark.parametrize("what", ELSEWHERE)
+def test_what_happens_on_another_link_divides_no_ramp(
+    make: Maker, tmp_path: Path, what: str
+) -> None:
+    policy_file(tmp_path, "fixed", "return np.full(2, 155.0)")
+    demand = np.full((20, 2), 100.0)
+
+    def first_link(*events: dict[str, object]) -> pd.DataFrame:
+        table = twin.run(make(demand, ["fixed"], events=list(events))).intervals
+        return table[table["link"] == "link-1"].reset_index(drop=True)
+
+    alone = first_link(RAMP)
+    # A mean of 150 while it rises, from 100 to 200.
+    assert alone["efficiency"].iloc[1] == pytest.approx(150 / 155)
+    pd.testing.assert_frame_equal(first_link(RAMP, ELSEWHERE[what]), alone, rtol=1e-12)
+
+
+def test_when_another_policy_is_served_divides_no_ramp(make: Maker, tmp_path: Path) -> None:
+    policy_file(tmp_path, "fixed", "return np.full(2, 155.0)")
+    policy_file(tmp_path, "moving", "return np.full(2, 150.0 + observation.interval)")
+    path = make(np.full((20, 2), 100.0), ["fixed", "moving"], events=[RAMP])
+    path.write_text(path.read_text() + "links: {defaults: {lead_time: 2min}}\n")
+    both = twin.run(path).intervals.query("policy == 'fixed'").reset_index(drop=True)
+    alone = twin.run(path, policies=["fixed"]).intervals.reset_index(drop=True)
+    pd.testing.assert_frame_equal(both, alone, rtol=1e-12)
+
+
+def test_what_divides_a_ramp_on_its_own_link_counts(make: Maker, tmp_path: Path) -> None:
+    policy_file(tmp_path, "fixed", "return np.full(2, 155.0)")
+    down = {"kind": "link_failure", "links": ["link-1"], "start": "9min", "duration": "30s"}
+    table = twin.run(make(np.full((20, 2), 100.0), ["fixed"], events=[RAMP, down])).intervals
+    # Cut at the failure the ramp's end, from 190 to 200, is short by itself.
+    assert table[table["link"] == "link-1"]["violation_s"].iloc[1] == 60
+
+
+def test_a_link_of_which_nothing_is_known_has_no_score_and_stops_nothing(
+    make: Maker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demand = np.full((40, 2), 100.0)
+    demand[15:, 1] = np.nan
+    result = twin.run(make(demand, ["last_value", "static_p95"]))
+    unknown = row(result.summary, "last_value", "link-2")
+    assert unknown["missing_intervals"] == 20
+    assert np.isnan(unknown["mae"])
+    assert np.isnan(unknown["sla_violation_rate"])
+    assert row(result.summary, "last_value", "link-1")["mae"] == 0
+    print_table(result)
+    assert "2 of 2" in capsys.readouterr().out
+
+
+def test_the_coming_interval_is_shown_to_a_bound_alone(make: Maker, tmp_path: Path) -> None:
+    policy_file(tmp_path, "peeks", "return observation.coming_mbps")
+    with pytest.raises(RunError, match="coming_mbps is the future, for a bound alone"):
+        twin.run(make(np.arange(1.0, 21.0), ["peeks"]))
+    schedule = [{"from": "0s", "use": "last_value"}, {"from": "25min", "use": "oracle"}]
+    table = twin.run(make(np.arange(1.0, 21.0), [{"name": "both", "schedule": schedule}])).intervals
+    assert table["requested_mbps"].tolist() == [10, 11, 12, 13, 14, 16, 17, 18, 19, 20]

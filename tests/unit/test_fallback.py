@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import Maker, policy_file, row
 
@@ -134,3 +136,27 @@ def test_without_a_fallback_the_run_stops(make, tmp_path) -> None:
     policy_file(tmp_path, "weak", "raise ValueError('no idea')")
     with pytest.raises(RunError, match="no idea"):
         twin.run(make(np.arange(1.0, 21.0), ["weak"]))
+
+
+def test_a_fallback_of_ones_own_is_in_the_manifest_and_the_resolved_scenario(
+    make: Maker, tmp_path: Path
+) -> None:
+    policy_file(tmp_path, "spare", "return np.full(1, 7.0)")
+    result = _run(make, tmp_path, "raise ValueError('no idea')", use="spare")
+    folder = result.save(tmp_path / "out")
+    (used,) = json.loads((folder / "manifest.json").read_text())["fallback"]
+    assert used["file"] == str((tmp_path / "spare.py").resolve())
+    assert not used["shipped"]
+    again = twin.run(folder / "scenario.yaml")
+    pd.testing.assert_frame_equal(again.summary, result.summary)
+
+
+def test_the_intervals_of_a_fallback_are_those_of_a_link(
+    make: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy_file(tmp_path, "weak", "raise ValueError('no idea')")
+    path = make(np.full((20, 3), 5.0), ["weak"], fallback={"use": "last_value"})
+    print_table(twin.run(path))
+    assert "the fallback decided 10 of its 10 intervals" in " ".join(
+        capsys.readouterr().out.split()
+    )

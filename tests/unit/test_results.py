@@ -13,6 +13,7 @@ from conftest import Maker, policy_file
 
 import twin
 from twin import InputError
+from twin.results.folder import check_free
 
 RNG = np.random.default_rng(0)
 SURGE = {"kind": "surge", "start": "7min", "duration": "33min", "factor": 2, "ramp": "3min"}
@@ -157,3 +158,9 @@ def test_the_manifest_names_every_policy_and_where_it_came_from(make, tmp_path: 
     assert [s["shipped"] for s in manifest["policies"]["y"]] == [False, True]
     assert manifest["trace"]["file"] == str(tmp_path / "trace.parquet")
     assert manifest["scenario"]["file"] == str(path)
+
+
+def test_a_link_to_nothing_is_no_place_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="out: --out: is a link to a place that is not there"):
+        check_free(tmp_path / "out", force=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.account.metrics import Metrics, average, measure
-from twin.engine.recording import LaneRecord, Recording
+from twin.engine.recording import LaneRecord, Recording, Split
 
 Floats = NDArray[np.float64]
 
@@ -86,7 +86,8 @@ class _Splits:
         allocated, capacity, averages = [], [], []
         for split in recording.splits.values():
             granted, seconds = split.allocated[lane.name], split.seconds
-            pieces = measure(split.demand, granted, split.capacity, seconds[:, None])
+            demand = _own_demand(split, granted)
+            pieces = measure(demand, granted, split.capacity, seconds[:, None])
             averages.append(pieces.joined(seconds))
             allocated.append(average(granted, seconds))
             capacity.append(average(split.capacity, seconds))
@@ -106,3 +107,31 @@ class _Splits:
             capacity[:, self.intervals] = self._capacity[:, part].T
         for name, values in self._metrics.items():
             getattr(metrics, name)[:, self.intervals] = values[:, part].T
+
+
+def _own_demand(split: Split, granted: Floats) -> Floats:
+    """Return the demand of each piece, its mean between two changes on the link itself.
+
+    What cuts an interval on another link, or under another policy, must not count: a ramp there
+    would be averaged over shorter spans than without it.
+    """
+    demand, capacity = split.demand, split.capacity
+    same = (granted[1:] == granted[:-1]) & (capacity[1:] == capacity[:-1]) & ~split.turns[1:]
+    if not (same & (demand[1:] != demand[:-1])).any():
+        return demand
+    own, span = demand.copy(), np.zeros(demand.shape, dtype=np.int64)
+    span[1:] = np.cumsum(~same, axis=0)
+    for number in range(int(span.max()) + 1):
+        within = span == number
+        seconds = split.seconds[:, None] * within
+        length = seconds.sum(axis=0)
+        mean = np.divide(
+            np.where(within, seconds * demand, 0).sum(axis=0),
+            length,
+            out=np.zeros(length.shape),
+            where=length > 0,
+        )
+        low = np.where(within, demand, np.inf).min(axis=0)
+        high = np.where(within, demand, -np.inf).max(axis=0)
+        own = np.where(within & (low < high), mean, own)
+    return own

@@ -197,7 +197,8 @@ def _total(block: Block, recording: Recording, lane: LaneRecord, terms: Terms) -
         violations=np.count_nonzero(metrics.violation_s, axis=1).astype(np.float64),
         violation_s=metrics.violation_s.sum(axis=1),
         unmet=metrics.unmet.sum(axis=1),
-        allocated=block.allocated.sum(axis=1) * (known / block.allocated.shape[1]),
+        # One column stands for all where the allocation never changes.
+        allocated=block.allocated.sum(axis=1) * (known / max(block.allocated.shape[1], 1)),
         demand=block.demand.sum(axis=1),
         served=metrics.served.sum(axis=1),
         episodes=episodes,

@@ -124,6 +124,6 @@ class _Stopwatch(Policy):
     def allocate(self, observation: Observation) -> ArrayLike:
         begin = time.perf_counter()
         try:
-            return self._policy.allocate(observation)
+            return self._policy.allocate(observation.seen_by(self._policy))
         finally:
             self._clock.append(time.perf_counter() - begin)

@@ -64,7 +64,7 @@ class _At(simpy.Event):
 
 
 class _Piece(NamedTuple):
-    """A span of an interval in which nothing changes."""
+    """A span of an interval in which nothing changes on any link, under any policy."""
 
     start: float
     end: float
@@ -227,4 +227,5 @@ class Engine:
             lane.name: np.stack([piece.allocated[i] for piece in pieces])
             for i, lane in enumerate(self._lanes)
         }
-        return Split(seconds, demand, capacity, allocated)
+        turns = np.stack([self._demand.turns(piece.start) for piece in pieces])
+        return Split(seconds, demand, turns, capacity, allocated)

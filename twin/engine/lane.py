@@ -163,7 +163,7 @@ class Lane:
         """
         begin = time.perf_counter()
         try:
-            answer = np.asarray(policy.allocate(observation))
+            answer = np.asarray(policy.allocate(observation.seen_by(policy)))
         except (Exception, SystemExit) as error:
             raise RunError(f"{self._at(observation, who)}: {self._describe(error)}") from error
         if limit is not None and time.perf_counter() - begin > limit:

@@ -21,6 +21,8 @@ class Split:
     seconds: Floats
     """Length of each piece, [pieces]."""
     demand: Floats
+    turns: NDArray[np.bool_]
+    """Whether the course of a surge on the link changes where the piece begins."""
     capacity: Floats
     allocated: dict[str, Floats]
     """Of each policy, by name."""

@@ -78,6 +78,14 @@ class SurgedSeries:
         parts = [self._between(base, a, b) * ((b - a) / (end - start)) for a, b in pairwise(edges)]
         return parts[0] if len(parts) == 1 else np.sum(parts, axis=0)
 
+    def turns(self, time: float) -> NDArray[np.bool_]:
+        """Return the links on which the course of a surge changes at `time`, [links]."""
+        turning = np.zeros(self._base.shape[1], dtype=np.bool_)
+        for surge in self._surges:
+            if time in surge.changes:
+                turning |= surge.links
+        return turning
+
     def _means(self) -> Floats:
         mean = self._base.copy()
         for start, end in pairwise(self._changes):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, get_origin, get_type_hints
@@ -100,6 +100,11 @@ class Observation:
     """Links that are down at this tick, [links]."""
     _stream: Stream
     _closed: int
+    _ahead: bool = False
+
+    def seen_by(self, policy: Policy) -> Observation:
+        """Return what `policy` may see: this, and the coming interval if it is a bound."""
+        return replace(self, _ahead=True) if policy.bound else self
 
     @property
     def links(self) -> tuple[str, ...]:
@@ -133,7 +138,12 @@ class Observation:
         """The demand of the coming interval itself, Mbit/s, [links], for a bound alone.
 
         A policy that looks at it says so with `bound = True`, and is kept out of rankings.
+        Raises RuntimeError for any other.
         """
+        if not self._ahead:
+            raise RuntimeError(
+                "coming_mbps is the future, for a bound alone; say `bound: ClassVar[bool] = True`"
+            )
         row: Floats = self._stream.kpis["internet"][self._closed]
         return row
 

@@ -24,7 +24,7 @@ class Schedule(Policy):
     def allocate(self, observation: Observation) -> ArrayLike:
         """Return the answer of the member whose turn it is."""
         turn = int(np.searchsorted(self._starts, observation.interval, side="right")) - 1
-        answers = [policy.allocate(observation) for policy in self._policies]
+        answers = [policy.allocate(observation.seen_by(policy)) for policy in self._policies]
         return answers[turn]
 
     def models(self, kpis: tuple[str, ...]) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ MANIFEST = "manifest.json"
 def check_free(folder: Path, *, force: bool) -> None:
     """Raise InputError where a run cannot be written to `folder`."""
     try:
+        if folder.is_symlink() and not folder.exists():
+            raise InputError(Problem("--out: is a link to a place that is not there", file=folder))
         if folder.exists() and not folder.is_dir():
             raise InputError(Problem("--out: is a file, not a folder", file=folder))
         if force or not folder.is_dir() or not any(folder.iterdir()):

@@ -41,6 +41,11 @@ def manifest(
             ]
             for choice in scenario.policies
         },
+        "fallback": None
+        if scenario.fallback is None
+        else [
+            _source(m.source.path, m.source.digest, "policies") for m in scenario.fallback.members
+        ],
         "bounds": bounds(scenario),
         "replay_starts": None if starts is None else starts.isoformat(),
         "models": {

@@ -112,6 +112,8 @@ class Result:
             for name, link in self.scenario.spec.links.items()
         }
         data["policies"] = [self._resolved_policy(i) for i in range(len(self.scenario.policies))]
+        if self.scenario.fallback is not None:
+            data["fallback"]["use"] = self.scenario.fallback.members[0].use
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
 
     def _resolved_policy(self, index: int) -> dict[str, Any]:

@@ -72,7 +72,8 @@ def print_table(result: Result) -> None:
 def _failed(result: Result) -> list[str]:
     """Return a line for each policy that failed, with its first failure."""
     log = result.events[result.events["phase"] == "failure"].drop_duplicates("name")
-    rows = result.summary.groupby("policy")["fallback_intervals"].max()
+    links = result.summary[result.summary["link"] != ALL]
+    rows = links.groupby("policy")["fallback_intervals"].max()
     return [
         f"Failed: {failure}; the fallback decided {rows[name]} of its "
         f"{result.recording.intervals} intervals (events.csv has every failure)"
@@ -84,7 +85,9 @@ def _pooled(result: Result) -> pd.DataFrame:
     """Return the rows over all links, with the columns that only the table has."""
     summary, target = result.summary, result.scenario.spec.sla.target
     links = summary[summary["link"] != ALL]
-    within = (links["sla_violation_rate"] <= target).groupby(links["policy"], sort=False)
+    # A link without a known interval has violated none.
+    rate = links["sla_violation_rate"].fillna(0.0)
+    within = (rate <= target).groupby(links["policy"], sort=False)
     told = [f"{kept} of {count}" for kept, count in zip(within.sum(), within.count(), strict=True)]
     return summary[summary["link"] == ALL].assign(
         violated_pct=lambda rows: 100 * rows["sla_violation_rate"],

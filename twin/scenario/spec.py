@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -49,10 +50,25 @@ def _longer_than_nothing(value: float | None) -> float | None:
     return value
 
 
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def _time(value: Any) -> Any:
-    # pydantic would take a number for a Unix time.
-    if not isinstance(value, str | datetime | None):
+    # pydantic would take a number, in digits or not, for a Unix time.
+    if not isinstance(value, str | datetime | None) or _is_number(value):
         raise ValueError(f"must be an ISO-8601 time, not {show(value)}")
+    return value
+
+
+def _unit(value: Any) -> Any:
+    # The unit closest in spelling would be wrong by a factor of 8.
+    if isinstance(value, str) and re.fullmatch("[kKMGT]i?B(/s|ps)", value):
+        raise ValueError(f"{show(value)} is not known; of bytes there is 'byte/s' alone")
     return value
 
 
@@ -68,7 +84,9 @@ class DemandSpec(Strict):
     source: Literal["synthetic", "csv", "parquet", "zenodo"] = "synthetic"
     path: str | None = Field(None, description="file or folder, relative to the scenario's folder")
     train: Annotated[Share, Field(gt=0, lt=1)] = 0.8
-    unit: Literal["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "byte/s"] = "Mbit/s"
+    unit: Annotated[
+        Literal["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "byte/s"], BeforeValidator(_unit)
+    ] = "Mbit/s"
     columns: dict[Literal["time", "link", "internet", "downstream", "sessions", "vpn"], str] = (
         Field(default={}, description="our column name: the file's")
     )
