@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from twin.forecast.card import Normalisation
@@ -126,11 +127,9 @@ class Windows:
         scale = np.asarray(scale)
         unit = np.divide(1.0, scale, out=np.zeros(scale.shape), where=scale > 0)
         clip = np.inf if self.how.reference == "none" else self.how.clip
-        for place in range(self.window):
-            last = len(values) - self.window + 1 + place
-            scaled = values[place:last:step] - origin
-            scaled *= unit
-            inputs[:, :, place] = np.clip(scaled, -clip, clip, out=scaled)
+        scaled = sliding_window_view(values, self.window, axis=0)[::step] - origin[..., None]
+        scaled *= unit[..., None]
+        inputs[...] = np.clip(scaled, -clip, clip, out=scaled)
 
     def _block_scale(self, values: Floats, feature: int) -> Floats:
         """Return the scale of each window, [samples, links]; 0 where nothing ever changed."""
