@@ -120,8 +120,8 @@ def test_an_interrupted_batch_keeps_what_is_done_and_goes_on(
     )
     kept = len(journal.read_text().splitlines())
     assert 0 < kept < 60
-    # The interrupt may fall between a run's line in the journal and its rows: those come later.
-    assert kept - pd.read_parquet(out / "runs.parquet")["run_id"].nunique() in (0, 1)
+    # The interrupt may fall between lines of the journal and their rows: those come later.
+    assert kept - pd.read_parquet(out / "runs.parquet")["run_id"].nunique() in range(3)
     assert json.loads((out / "batch.json").read_text())["status"] == "stopped"
     log.write_text("")
     twin.batch(path, out=out)
