@@ -18,7 +18,7 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 
-from twin.errors import RunError
+from twin.core.errors import RunError
 from twin.forecast.card import Normalisation
 
 WINDOW = 10

@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 
 import twin
-from twin import content
+from twin.core import content
 
 GOLDEN = ROOT / "tests" / "golden"
 COLUMNS = [

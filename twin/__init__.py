@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "run": "twin.runner",
+    "run": "twin.api.run",
     "batch": "twin.batches.batch",
     "Batch": "twin.batches.batch",
     "Result": "twin.results.result",
-    "Scenario": "twin.load",
+    "Scenario": "twin.scenario.load",
     "AdaptiveMargin": "twin.policy.margin",
     "Policy": "twin.policy.base",
     "variant": "twin.policy.base",
@@ -24,27 +24,27 @@ _HOMES = {
     "Observation": "twin.policy.base",
     "Trace": "twin.demand.trace",
     "KPIS": "twin.demand.trace",
-    "Duration": "twin.units",
-    "Margin": "twin.units",
-    "Percentile": "twin.units",
-    "Share": "twin.units",
-    "Window": "twin.units",
-    "seconds": "twin.units",
-    "InputError": "twin.errors",
-    "RunError": "twin.errors",
-    "TwinError": "twin.errors",
+    "Duration": "twin.core.units",
+    "Margin": "twin.core.units",
+    "Percentile": "twin.core.units",
+    "Share": "twin.core.units",
+    "Window": "twin.core.units",
+    "seconds": "twin.core.units",
+    "InputError": "twin.core.errors",
+    "RunError": "twin.core.errors",
+    "TwinError": "twin.core.errors",
 }
 
 if TYPE_CHECKING:
+    from twin.api.run import run
     from twin.batches.batch import Batch, batch
+    from twin.core.errors import InputError, RunError, TwinError
+    from twin.core.units import Duration, Margin, Percentile, Share, Window, seconds
     from twin.demand.trace import KPIS, Trace
-    from twin.errors import InputError, RunError, TwinError
-    from twin.load import Scenario
     from twin.policy.base import History, Observation, Policy, variant
     from twin.policy.margin import AdaptiveMargin
     from twin.results.result import Result
-    from twin.runner import run
-    from twin.units import Duration, Margin, Percentile, Share, Window, seconds
+    from twin.scenario.load import Scenario
 
 __all__ = [
     "KPIS", "AdaptiveMargin", "Batch", "Duration", "History", "InputError", "Margin", "Observation",

@@ -29,7 +29,7 @@ import yaml
 from numpy.typing import NDArray
 
 import twin
-from twin import content
+from twin.core import content
 from twin.forecast import forecaster
 
 Floats = NDArray[np.float64]

@@ -32,7 +32,7 @@ from twin.batches.report.verdict import held, verdict
 from twin.batches.spec import METRICS
 from twin.cli.main import call
 from twin.cli.report import report as report_folder
-from twin.errors import InputError
+from twin.core.errors import InputError
 
 POLICIES = ("static_p95", "adaptive", "lean")
 GRID = {"events.0.factor": [1.0, 2.0, 3.0], "sla.target": ["0.1%", "1%"]}

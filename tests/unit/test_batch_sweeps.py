@@ -140,7 +140,8 @@ def test_a_trace_and_a_model_count_by_their_content(make, tmp_path: Path) -> Non
     path = make(demand, policies=[{"use": "forecast", "model": "./mine.onnx"}])
     for end in (".onnx", ".json"):
         shutil.copy(
-            twin.content.shipped_folder("models") / f"ridge_traffic{end}", tmp_path / f"mine{end}"
+            twin.core.content.shipped_folder("models") / f"ridge_traffic{end}",
+            tmp_path / f"mine{end}",
         )
     sweep = {"scenario": str(path), "grid": {"sla.target": [0.01, 0.02]}}
     first = twin.batch(sweep).runs

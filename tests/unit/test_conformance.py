@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from conftest import policy_file
 
-from twin import InputError, content
+from twin import InputError
 from twin.cli.conformance import check_policy
 from twin.cli.main import call
-from twin.conformance import Report, check, checks
-from twin.conformance.report import Status
+from twin.core import content
+from twin.studies.conformance import Report, check, checks
+from twin.studies.conformance.report import Status
 
 
 def told(report: Report, name: str) -> tuple[Status, str]:

@@ -11,14 +11,15 @@ import pandas as pd
 import pytest
 from conftest import Maker
 
-from twin import InputError, Scenario, content
+from twin import InputError, Scenario
 from twin.cli.evaluate import evaluate_scenario
-from twin.evaluation import evaluate as evaluating
-from twin.evaluation.evaluate import evaluate
-from twin.evaluation.forecasts import Forecast, persistence, seasonal
-from twin.evaluation.scores import quantile_scores, ratio_interval
-from twin.evaluation.write import save
+from twin.core import content
 from twin.forecast.forecaster import Forecaster
+from twin.studies.evaluation import evaluate as evaluating
+from twin.studies.evaluation.evaluate import evaluate
+from twin.studies.evaluation.forecasts import Forecast, persistence, seasonal
+from twin.studies.evaluation.scores import quantile_scores, ratio_interval
+from twin.studies.evaluation.write import save
 
 DAY = 288
 
@@ -235,7 +236,7 @@ def test_nothing_is_written_after_an_error(
     def fail(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("twin.evaluation.write.draw", fail)
+    monkeypatch.setattr("twin.studies.evaluation.write.draw", fail)
     found = evaluate(Scenario.load(make(noisy(2 * DAY))), ["persistence"])
     with pytest.raises(OSError, match="no space left"):
         save(found, tmp_path / "out")

@@ -15,7 +15,7 @@ from conftest import Maker, policy_file, row
 import twin
 from twin import RunError
 from twin.report.failures import failures
-from twin.report.page import render
+from twin.report.run import render
 from twin.report.source import Report
 from twin.results.table import print_table
 

@@ -15,10 +15,10 @@ from made_traces import made, mase
 from numpy.typing import NDArray
 
 import twin.forecast.forecaster as module
+from twin.core.errors import InputError
 from twin.demand.synthetic import generate
 from twin.demand.trace import KPIS
 from twin.demand.varied import varied
-from twin.errors import InputError
 from twin.forecast.card import Normalisation
 from twin.forecast.forecaster import Forecaster, evaluate
 from twin.forecast.windows import Windows, forward_filled

@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 from conftest import Maker, policy_file
 
-from twin import InputError, Scenario, content
+from twin import InputError, Scenario
 from twin.cli.frontier import frontier_scenario
 from twin.cli.main import call
-from twin.frontier.knobs import turned
-from twin.frontier.sweep import Frontier, sweep
-from twin.load import Member
+from twin.core import content
 from twin.policy.load import load
+from twin.scenario.load import Member
+from twin.studies.frontier.knobs import turned
+from twin.studies.frontier.sweep import Frontier, sweep
 
 RNG = np.random.default_rng(3)
 DEMAND = 100 * np.exp(np.cumsum(0.02 * RNG.standard_normal((600, 2)), axis=0))

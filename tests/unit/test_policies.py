@@ -9,7 +9,8 @@ import pytest
 from conftest import Maker, policy_file, row
 
 import twin
-from twin import InputError, RunError, content
+from twin import InputError, RunError
+from twin.core import content
 from twin.policy.load import load
 
 RNG = np.random.default_rng(0)

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from twin.core.errors import InputError
 from twin.demand.read import read
+from twin.demand.spec import DemandSpec
 from twin.demand.trace import Trace
-from twin.errors import InputError
-from twin.scenario.spec import DemandSpec
 
 GOOD = "time,link,internet\n0,a,1\n0,b,5\n300,a,2\n300,b,6\n600,a,3\n600,b,7\n"
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from twin.core.errors import InputError
 from twin.demand.read import read
-from twin.errors import InputError
-from twin.scenario.spec import DemandSpec
+from twin.demand.spec import DemandSpec
 
 TIME = [0, 300, 600]
 VALUES = [1.0, 2.0, 3.0]

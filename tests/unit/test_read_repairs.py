@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from twin.demand.read import read
-from twin.scenario.spec import DemandSpec
+from twin.demand.spec import DemandSpec
 
 NAN = float("nan")
 

@@ -10,13 +10,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
+from twin.core.errors import RunError
 from twin.demand.describe import LinkDescription, describe
 from twin.demand.fetch import fetch
 from twin.demand.read import read
+from twin.demand.spec import DemandSpec
 from twin.demand.trace import Trace
 from twin.demand.write import write_csv, write_parquet
-from twin.errors import RunError
-from twin.scenario.spec import DemandSpec
 
 LINKS = ("link-1", 'odd, "name"')
 NAN = float("nan")

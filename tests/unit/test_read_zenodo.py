@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pytest
 
+from twin.core.errors import InputError
 from twin.demand.read import read
-from twin.errors import InputError
-from twin.scenario.spec import DemandSpec
+from twin.demand.spec import DemandSpec
 
 INFO = "s1 internet\ns2 internet\ns3 sessions\ns4 sessions\ns5 sessions\ns6 vpn\ns7 downstream\n"
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from twin.core.errors import InputError, RunError
 from twin.demand.synthetic import generate
 from twin.demand.trace import Trace
-from twin.errors import InputError, RunError
 from twin.forecast import train as training
 from twin.forecast.card import Normalisation
 from twin.forecast.forecaster import Forecaster

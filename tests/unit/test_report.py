@@ -18,10 +18,10 @@ from conftest import policy_file
 
 import twin
 from twin.cli.report import report as report_folder
-from twin.errors import InputError
-from twin.report.page import Report, page, render
-from twin.report.page.gather import gather
-from twin.report.page.paths import HEIGHT, bars, edges, line
+from twin.core.errors import InputError
+from twin.report.run import Report, page, render
+from twin.report.run.gather import gather
+from twin.report.run.paths import HEIGHT, bars, edges, line
 from twin.report.spans import Span, spans
 from twin.report.verdict import Standing, Terms, recommended, verdict
 

@@ -18,7 +18,7 @@ import pytest
 from conftest import policy_file
 
 import twin
-from twin.report.page import page
+from twin.report.run import page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)

@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from twin import InputError, content
+from twin import InputError
 from twin.cli.reproduce import reproduce_paper
-from twin.reproduction import measure as measuring
-from twin.reproduction.cost import Cost, model_cost
-from twin.reproduction.document import Heading, Table, Text, html, markdown
-from twin.reproduction.graph import multiply_adds
-from twin.reproduction.measure import measure
-from twin.reproduction.published import PUBLISHED
-from twin.reproduction.reproduce import save, tabulate
+from twin.core import content
+from twin.studies.reproduction import measure as measuring
+from twin.studies.reproduction.cost import Cost, model_cost
+from twin.studies.reproduction.document import Heading, Table, Text, html, markdown
+from twin.studies.reproduction.graph import multiply_adds
+from twin.studies.reproduction.measure import measure
+from twin.studies.reproduction.published import PUBLISHED
+from twin.studies.reproduction.reproduce import save, tabulate
 
 KINDS = {"internet": 1, "sessions": 11, "vpn": 31, "downstream": 41}
 FILES = sorted(
@@ -173,7 +174,7 @@ def test_nothing_is_written_after_an_error(
         raise OSError("no space left")
 
     found = measure(dataset(tmp_path / "data"))
-    monkeypatch.setattr("twin.reproduction.reproduce.html", fail)
+    monkeypatch.setattr("twin.studies.reproduction.reproduce.html", fail)
     with pytest.raises(OSError, match="no space left"):
         save(found, tabulate(found), tmp_path / "out")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["data"]

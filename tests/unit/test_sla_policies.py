@@ -11,7 +11,8 @@ import pytest
 from conftest import Maker, row
 
 import twin
-from twin import InputError, content
+from twin import InputError
+from twin.core import content
 from twin.policy.load import load
 
 RNG = np.random.default_rng(7)

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from twin.core.errors import InputError, RunError
 from twin.demand.synthetic import generate
 from twin.demand.trace import Trace
 from twin.demand.varied import varied
-from twin.errors import InputError, RunError
 from twin.forecast import samples
 from twin.forecast import train as training
 from twin.forecast.card import Normalisation

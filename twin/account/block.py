@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twin.account.metrics import Metrics, average, measure
+from twin.core.arrays import Floats
 from twin.engine.recording import LaneRecord, Recording, Split
-
-Floats = NDArray[np.float64]
 
 LINKS = 8
 """Links in a block: one cache line of each recorded row, and arrays that stay in the cache."""

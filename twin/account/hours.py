@@ -6,17 +6,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twin.account.block import Block, blocks
 from twin.account.summary import ALL
+from twin.core.arrays import Floats, Ints
 from twin.engine.recording import Recording
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 HOURS = 24
 COUNTED = ("intervals", "violated_intervals", "violation_minutes", "unmet_mbit")

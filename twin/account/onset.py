@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twin.account.block import Block
+from twin.core.arrays import Floats, Ints
 from twin.engine.recording import Recording
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 class Onsets(NamedTuple):

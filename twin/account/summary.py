@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from twin.account.block import Block, blocks
 from twin.account.onset import Onsets, onset_s, onsets
+from twin.account.prices import PricesSpec
+from twin.core.arrays import Floats
 from twin.engine.recording import LaneRecord, Recording
-from twin.scenario.spec import PricesSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = NDArray[np.float64]
 
 ALL = "all"
 """The `link` of the row that pools all links."""

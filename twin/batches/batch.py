@@ -19,9 +19,9 @@ from twin.batches.plan import Plan, plan
 from twin.batches.standing import manifest, standing
 from twin.batches.stopping import wanted
 from twin.batches.tables import run_frame, run_schema, run_tables
-from twin.errors import InputError, Problem
+from twin.core.errors import InputError, Problem
+from twin.core.units import counted
 from twin.forecast.forecaster import usable_cores
-from twin.units import counted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,11 +15,11 @@ from twin.batches.plan import Plan, PlannedPoint
 from twin.batches.spec import METRICS
 from twin.batches.statistics import bootstrap, half_width
 from twin.batches.tables import finished, value_at
+from twin.core.arrays import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = NDArray[np.float64]
 
 MEASURES = (
     "n", "mean", "reference_mean", "mean_difference", "ci_low", "ci_high", "bootstrap_low",

@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twin.batches.statistics import student
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from twin.core.arrays import Floats, Ints
 
 
 class Estimate(NamedTuple):

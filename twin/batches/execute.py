@@ -20,7 +20,7 @@ from twin.batches.worker import (
     Task,
     run_chunk,
 )
-from twin.errors import RunError
+from twin.core.errors import RunError
 from twin.results.manifest import versions
 
 _CHUNK_S: Final = 0.5

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from twin.batches import worker
-from twin.errors import InputError, Problem, RunError
+from twin.core.errors import InputError, Problem, RunError
 
 _PATIENCE_S: Final = 30
 """How long a Dask scheduler without workers is waited for."""

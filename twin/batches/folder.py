@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from twin.errors import InputError, Problem, RunError
+from twin.core.errors import InputError, Problem, RunError
 
 MANIFEST: Final = "batch.json"
 """What the folder holds; it is written first, so that a folder with it is a batch's."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from twin import content
-from twin.load import Member, PolicyChoice, Scenario
+from twin.core import content
 from twin.results.manifest import versions
+from twin.scenario.load import Member, PolicyChoice, Scenario
 
 _LENGTH = 16
 _SEED_STREAM = (0, 0)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from twin.batches.folder import put
 from twin.batches.worker import Outcome
-from twin.errors import InputError, Problem
+from twin.core.errors import InputError, Problem
 
 FILE = "journal.jsonl"
 

@@ -20,10 +20,10 @@ from typing import Any, Final
 from twin.demand.trace import Trace
 from twin.forecast.card import card_path
 from twin.forecast.forecaster import Forecaster
-from twin.load import Scenario
 from twin.policy.load import PolicySource
 from twin.policy.load import load as load_policy
-from twin.shelf import Shelf
+from twin.scenario.cache import Shelf
+from twin.scenario.load import Scenario
 
 Name = tuple[str, int]
 """Kind and number of what was left out of a packed scenario."""

@@ -12,18 +12,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from twin import content
 from twin.batches.identity import point_digest, run_id, seed_of
 from twin.batches.parcel import Parcel
 from twin.batches.points import Point, points_of
 from twin.batches.spec import BLOCKS, MOST_RUNS, SweepSpec
-from twin.errors import InputError, Loc, Problem, did_you_mean, dotted, one_of, show
-from twin.load import MOST_PROBLEMS, PICKED, Asked, Scenario, read_source
+from twin.core import content
+from twin.core.errors import InputError, Loc, Problem, did_you_mean, dotted, one_of, show
+from twin.core.units import counted
+from twin.core.validation import problems_of
 from twin.scenario import source as yaml_source
-from twin.scenario.check import problems_of
+from twin.scenario.cache import Shelf
+from twin.scenario.load import MOST_PROBLEMS, PICKED, Asked, Scenario, read_source
 from twin.scenario.source import Source
-from twin.shelf import Shelf
-from twin.units import counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.batches.spec import RangeSpec, SamplesSpec, SweepSpec
-from twin.errors import Loc
-from twin.units import format_duration
+from twin.core.errors import Loc
+from twin.core.units import format_duration
 
 _DIGITS = 5
 """Digits of a drawn number after its first, or after the first of the range that it is from."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twin.batches.estimate import Floats, Ints, estimate
+from twin.batches.estimate import estimate
+from twin.core.arrays import Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
+from twin.api.run import run
 from twin.batches.identity import seed_of
 from twin.batches.journal import FILE, FileJournal
 from twin.batches.parcel import Unpacked, seeded
 from twin.batches.plan import Plan
 from twin.batches.worker import pooled
 from twin.results.result import Result
-from twin.runner import run
-from twin.shelf import Shelf
+from twin.scenario.cache import Shelf
 
 
 def rerun(plan: Plan, run_id: str) -> Result:

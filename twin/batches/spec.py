@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from twin.account.summary import COLUMNS
-from twin.errors import Loc, did_you_mean, show
-from twin.scenario.spec import Integer, Name, Number, Strict
-from twin.units import duration, share
+from twin.core.errors import Loc, did_you_mean, show
+from twin.core.fields import Integer, Name, Number, Strict
+from twin.core.units import duration, share
 
 MOST_RUNS = 1_000_000
 """Runs of a batch at the most."""

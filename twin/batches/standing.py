@@ -13,9 +13,9 @@ from twin.batches.journal import FILE as JOURNAL
 from twin.batches.journal import FileJournal, Journal
 from twin.batches.plan import Plan
 from twin.batches.stopping import wanted
-from twin.errors import InputError, Problem
+from twin.core.errors import InputError, Problem
+from twin.core.units import counted
 from twin.results.manifest import bounds, versions
-from twin.units import counted
 
 _ERRORS_SHOWN = 5
 

@@ -7,9 +7,8 @@ from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from twin.core.arrays import Floats
 
 CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 2_000

@@ -17,15 +17,15 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from twin.account.summary import ALL
+from twin.api.run import run
 from twin.batches.parcel import Unpacked, seeded
 from twin.batches.spec import METRICS
-from twin.errors import TwinError, one_line
-from twin.load import Scenario
+from twin.core.errors import TwinError, one_line
 from twin.results.intervals import write_intervals
 from twin.results.manifest import versions
 from twin.results.result import Result
-from twin.runner import run
-from twin.shelf import Shelf
+from twin.scenario.cache import Shelf
+from twin.scenario.load import Scenario
 
 _POINTS = 64
 """Points that a worker keeps unpacked."""

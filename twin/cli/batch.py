@@ -20,7 +20,7 @@ from twin.batches.ranking import ranking
 from twin.batches.rerun import agrees, rerun
 from twin.batches.standing import status
 from twin.cli.progress import progress
-from twin.errors import InputError, Problem, RunError
+from twin.core.errors import InputError, Problem, RunError
 from twin.forecast.forecaster import usable_cores
 from twin.results.folder import MANIFEST, files_of
 from twin.results.table import print_table, show_rows

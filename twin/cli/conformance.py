@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from twin import content
-from twin.conformance import check
+from twin.core import content
+from twin.studies.conformance import check
 
 
 def check_policy(policy: str) -> None:

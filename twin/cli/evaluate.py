@@ -9,14 +9,14 @@ import typer
 
 from twin.account.summary import ALL
 from twin.cli.train import recipe_file
-from twin.errors import InputError
-from twin.evaluation import unseen
-from twin.evaluation.evaluate import Evaluation, evaluate
-from twin.evaluation.write import save
-from twin.load import Asked, Scenario
+from twin.core.errors import InputError
+from twin.core.units import format_duration
 from twin.results.folder import check_free
 from twin.results.table import show_rows
-from twin.units import format_duration
+from twin.scenario.load import Asked, Scenario
+from twin.studies.evaluation import unseen
+from twin.studies.evaluation.evaluate import Evaluation, evaluate
+from twin.studies.evaluation.write import save
 
 _SHOWN = (
     ("model", "model", "{}"),

@@ -8,11 +8,11 @@ from pathlib import Path
 import typer
 
 from twin.cli.progress import progress
-from twin.frontier.sweep import Frontier, sweep
-from twin.frontier.write import save
-from twin.load import Asked, Scenario
 from twin.results.folder import check_free
 from twin.results.table import show_rows
+from twin.scenario.load import Asked, Scenario
+from twin.studies.frontier.sweep import Frontier, sweep
+from twin.studies.frontier.write import save
 
 _HEADERS = (
     "policy", "knob", "least waste\nwithin SLA at", "violated\n% intervals",

@@ -8,12 +8,12 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from twin import content
-from twin.errors import InputError, Problem, did_you_mean
+from twin.core import content
+from twin.core.errors import InputError, Problem, did_you_mean
+from twin.events.base import Event
 from twin.forecast.card import read_card
 from twin.policy.load import load
 from twin.scenario import source
-from twin.scenario.spec import EVENT_SPECS
 
 
 def lines(kind: str | None) -> Iterator[str]:
@@ -68,7 +68,7 @@ def _scenarios() -> dict[str, str]:
 def _events() -> dict[str, str]:
     return {
         kind: f"{(spec.__doc__ or '').splitlines()[0]} [{_keys(spec, skip=('kind', 'name'))}]"
-        for kind, spec in EVENT_SPECS.items()
+        for kind, spec in Event.kinds.items()
     }
 
 

@@ -16,7 +16,7 @@ import typer
 from twin import __version__
 from twin.cli import data, usage
 from twin.cli.usage import UsageError
-from twin.errors import InputError, Problem, RunError, one_line
+from twin.core.errors import InputError, Problem, RunError, one_line
 
 app = typer.Typer(
     name="twin",

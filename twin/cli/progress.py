@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from twin.units import format_duration
+from twin.core.units import format_duration
 
 _QUIET_S = 5.0
 """In a pipe nothing is said before this, and then a line each time it passes again."""

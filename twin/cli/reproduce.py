@@ -8,13 +8,13 @@ from tempfile import TemporaryDirectory
 import typer
 
 from twin.cli.progress import progress
-from twin.reproduction.findings import findings
-from twin.reproduction.measure import measure
-from twin.reproduction.reproduce import save, tabulate
-from twin.reproduction.story import Tables
-from twin.reproduction.words import own, percent
 from twin.results.folder import check_free
 from twin.results.table import show_rows
+from twin.studies.reproduction.findings import findings
+from twin.studies.reproduction.measure import measure
+from twin.studies.reproduction.reproduce import save, tabulate
+from twin.studies.reproduction.story import Tables
+from twin.studies.reproduction.words import own, percent
 
 
 def reproduce_paper(

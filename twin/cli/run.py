@@ -7,15 +7,15 @@ from pathlib import Path
 
 import typer
 
+from twin.api.run import run
 from twin.cli.progress import progress
-from twin.frontier.sweep import sweep
-from twin.frontier.write import write as write_frontier
-from twin.load import Asked, Scenario
 from twin.report.source import Report
 from twin.report.write import write as write_report
 from twin.results.folder import MANIFEST, added, check_free, files_of
 from twin.results.table import print_table
-from twin.runner import run
+from twin.scenario.load import Asked, Scenario
+from twin.studies.frontier.sweep import sweep
+from twin.studies.frontier.write import write as write_frontier
 
 
 def run_scenario(

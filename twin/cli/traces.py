@@ -7,16 +7,16 @@ from pathlib import Path
 
 import typer
 
-from twin import content
+from twin.core import content
+from twin.core.errors import InputError, Problem
+from twin.core.units import counted, duration, format_duration
 from twin.demand.describe import Description, describe
 from twin.demand.read import SYNTHETIC_STEP_S
 from twin.demand.synthetic import generate
 from twin.demand.trace import Trace
 from twin.demand.write import write_csv, write_parquet
-from twin.errors import InputError, Problem
-from twin.load import Asked, Scenario, load_trace
 from twin.results.table import console, show_rows
-from twin.units import counted, duration, format_duration
+from twin.scenario.load import Asked, Scenario, load_trace
 
 
 def write_synthetic(out: Path, seed: int, facilities: int, length: str, *, force: bool) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import typer
 
-from twin import content
+from twin.core import content
+from twin.core.errors import InputError, Problem, did_you_mean
 from twin.demand.trace import KPIS
-from twin.errors import InputError, Problem, did_you_mean
 from twin.forecast.train import train
-from twin.load import Asked, Scenario
+from twin.scenario.load import Asked, Scenario
 
 
 def train_model(

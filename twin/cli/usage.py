@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from twin.errors import did_you_mean
+from twin.core.errors import did_you_mean
 
 # Typer exports no common base of its usage errors, but this one's is it.
 UsageError: Any = typer.BadParameter.__bases__[0]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twin import content
-from twin.load import Scenario
+from twin.core import content
+from twin.core.units import counted
 from twin.scenario import source
-from twin.units import counted
+from twin.scenario.load import Scenario
 
 
 def valid(file: str) -> str:

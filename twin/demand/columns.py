@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.core.arrays import Floats, Ints
+from twin.core.errors import Problem
 from twin.demand.places import Locate, some
-from twin.errors import Problem
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 MICROSECONDS = 10**6
 LARGEST_S = 4e12

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.core.errors import InputError, Problem
 from twin.demand.places import SHOWN, Place, refuse
-from twin.errors import InputError, Problem
 
 BLOCK = 1 << 24
 """Bytes parsed at once; a row must fit."""

@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from twin.errors import RunError
+from twin.core.errors import RunError
 
 NAME = "network_operator_KPIs_time_series_dataset"
 URL = f"https://zenodo.org/records/8147768/files/{NAME}.zip"

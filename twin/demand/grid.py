@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twin.demand.columns import Floats, Ints, Times
+from twin.core.arrays import Floats, Ints
+from twin.core.errors import InputError, Problem
+from twin.core.units import format_duration
+from twin.demand.columns import Times
 from twin.demand.places import SHOWN, refuse, some
 from twin.demand.rows import Rows
-from twin.errors import InputError, Problem
-from twin.units import format_duration
 
 ROOM = 20
 """Most cells of the grid per row of the file, above `SMALL` cells: more is a wrong time."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from twin.core.errors import InputError, Problem
 from twin.demand.places import Place
-from twin.errors import InputError, Problem
 
 
 class ParquetTable:

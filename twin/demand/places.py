@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from twin.errors import InputError, Problem
+from twin.core.errors import InputError, Problem
 
 MOST = 20
 """Most problems reported at once."""

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from twin.demand.columns import Floats, Times
+from twin.core.arrays import Floats
+from twin.core.errors import InputError, Problem, did_you_mean
+from twin.core.units import MBPS, counted, format_duration
+from twin.demand.columns import Times
 from twin.demand.csv_table import CsvTable
 from twin.demand.grid import Grid, grid
 from twin.demand.parquet_table import ParquetTable
 from twin.demand.repair import average, interpolate, tell_average
 from twin.demand.rows import rows
+from twin.demand.spec import DemandSpec
 from twin.demand.trace import TRAFFIC_KPIS, Trace
-from twin.errors import InputError, Problem, did_you_mean
-from twin.scenario.spec import DemandSpec
-from twin.units import MBPS, counted, format_duration
 
 SYNTHETIC_STEP_S = 300
 

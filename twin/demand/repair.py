@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.demand.columns import Floats, Ints
-from twin.units import counted, format_duration
+from twin.core.arrays import Floats, Ints
+from twin.core.units import counted, format_duration
 
 LONGEST_S = 3600
 """Longest gap that is interpolated, seconds."""

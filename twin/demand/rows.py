@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.core.arrays import Floats
+from twin.core.errors import InputError, Problem, did_you_mean
 from twin.demand import columns
-from twin.demand.columns import Floats, Times
+from twin.demand.columns import Times
 from twin.demand.places import Locate, Table, refuse
+from twin.demand.spec import DemandSpec
 from twin.demand.trace import KPIS
-from twin.errors import InputError, Problem, did_you_mean
-from twin.scenario.spec import DemandSpec
 
 
 @dataclass(frozen=True, slots=True)

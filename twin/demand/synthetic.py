@@ -7,10 +7,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.core.arrays import Floats
+from twin.core.units import DAY_S
 from twin.demand.trace import KPIS
-from twin.units import DAY_S
-
-Floats = NDArray[np.float64]
 
 # Stream ids: a facility's numbers depend on (seed, facility, stream) and on nothing else.
 _CHARACTER, _NOISE, _GAPS, _INCIDENTS = range(4)

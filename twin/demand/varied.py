@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from twin.core.arrays import Floats
 from twin.demand.trace import KPIS
 
-Floats = NDArray[np.float64]
 Random = np.random.Generator
 
 _SEASONS: Final = (24, 96, 144, 288, 288, 288, 288, 288, 400, 1440)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from twin.demand.columns import Floats
+from twin.core.arrays import Floats
 
 
 def write_csv(path: Path, links: Sequence[str], kpis: Mapping[str, Floats], step_s: int) -> Path:

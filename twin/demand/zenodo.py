@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from twin.core.errors import InputError, Problem
 from twin.demand import columns
 from twin.demand.columns import Times, natural
 from twin.demand.grid import Grid, grid
 from twin.demand.places import Place, refuse
 from twin.demand.rows import Rows
+from twin.demand.spec import DemandSpec
 from twin.demand.trace import KPIS
-from twin.errors import InputError, Problem
-from twin.scenario.spec import DemandSpec
 
 INFO = "data_series_info"
 SERIES = "data_series"

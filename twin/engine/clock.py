@@ -25,16 +25,17 @@ import simpy
 from numpy.typing import NDArray
 from simpy.events import EventPriority
 
+from twin.core.arrays import Floats
 from twin.engine.lane import Lane
 from twin.engine.network import Network
 from twin.engine.provisioning import Order
 from twin.engine.recording import LaneRecord, LoggedEvent, Recording, Split
 from twin.engine.surges import SurgedSeries
+from twin.events.base import Event
+from twin.events.capacity_change import CapacityChange
+from twin.events.link_failure import LinkFailure
+from twin.events.surge import Surge as SurgeEvent
 from twin.policy.base import Observation, Stream
-from twin.scenario.spec import CapacityChangeSpec, EventSpec, LinkFailureSpec, SurgeSpec
-
-Floats = NDArray[np.float64]
-
 
 _PROGRESS_EVERY = 16
 """Intervals between two reports of progress."""
@@ -82,7 +83,7 @@ class Engine:
         demand: SurgedSeries,
         first: int,
         network: Network,
-        events: Sequence[tuple[EventSpec, NDArray[np.bool_]]],
+        events: Sequence[tuple[Event, NDArray[np.bool_]]],
         lanes: list[Lane],
     ) -> None:
         """Take the demand of the replay, which begins at sample `first` of the stream.
@@ -174,28 +175,28 @@ class Engine:
 
     # Events
 
-    def _plan(self, spec: EventSpec, links: NDArray[np.bool_]) -> None:
+    def _plan(self, spec: Event, links: NDArray[np.bool_]) -> None:
         horizon = self._intervals * self._tick_s
         end = horizon if spec.duration is None else spec.start + spec.duration
         _At(self._env, spec.start, Phase.START, lambda: self._happen(spec, links, "start"))
         if end < horizon:
             _At(self._env, end, Phase.END, lambda: self._happen(spec, links, "end"))
-        ramp = spec.ramp if isinstance(spec, SurgeSpec) else 0.0
+        ramp = spec.ramp if isinstance(spec, SurgeEvent) else 0.0
         for time in (spec.start + ramp, end - ramp) if ramp else ():
             if time < horizon:
                 _At(self._env, time, Phase.START, self._cut)
 
-    def _happen(self, spec: EventSpec, links: NDArray[np.bool_], phase: str) -> None:
+    def _happen(self, spec: Event, links: NDArray[np.bool_], phase: str) -> None:
         self._cut()
         begins = phase == "start"
-        if isinstance(spec, LinkFailureSpec):
+        if isinstance(spec, LinkFailure):
             (self._network.fail if begins else self._network.repair)(links)
-        elif isinstance(spec, CapacityChangeSpec):
+        elif isinstance(spec, CapacityChange):
             if begins:
                 self._network.change(spec, links)
             else:
                 self._network.restore(spec)
-        if not isinstance(spec, SurgeSpec):
+        if not isinstance(spec, SurgeEvent):
             self._note_capacity()
         names = tuple(np.asarray(self._stream.links)[links])
         self._log.append(LoggedEvent(self._env.now, spec.kind, spec.name or "", phase, names))

@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.core.arrays import Floats
+from twin.core.errors import InputError, RunError
+from twin.core.units import format_duration
 from twin.engine.provisioning import Provisioning
-from twin.errors import InputError, RunError
 from twin.policy.base import History, Observation, Policy
 from twin.policy.load import describe, line_in
-from twin.units import format_duration
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

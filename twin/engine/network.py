@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.scenario.spec import CapacityChangeSpec
-
-Floats = NDArray[np.float64]
+from twin.core.arrays import Floats
+from twin.events.capacity_change import CapacityChange
 
 
 class Network:
@@ -16,7 +15,7 @@ class Network:
     def __init__(self, base_capacity: Floats) -> None:
         self._base = base_capacity
         self._failures = np.zeros(len(base_capacity), dtype=np.int64)
-        self._changes: list[tuple[CapacityChangeSpec, NDArray[np.bool_]]] = []
+        self._changes: list[tuple[CapacityChange, NDArray[np.bool_]]] = []
         self.nominal = base_capacity
         """Capacity without failures; what limits an allocation."""
 
@@ -40,12 +39,12 @@ class Network:
         """End one failure of each of `links`; overlapping ones keep a link down."""
         self._failures = self._failures - links
 
-    def change(self, spec: CapacityChangeSpec, links: NDArray[np.bool_]) -> None:
+    def change(self, spec: CapacityChange, links: NDArray[np.bool_]) -> None:
         """Begin a change of nominal capacity."""
         self._changes.append((spec, links))
         self.nominal = self._combined()
 
-    def restore(self, spec: CapacityChangeSpec) -> None:
+    def restore(self, spec: CapacityChange) -> None:
         """End a change of nominal capacity."""
         self._changes = [change for change in self._changes if change[0] is not spec]
         self.nominal = self._combined()

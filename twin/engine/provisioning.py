@@ -15,10 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.scenario.spec import LinkSpec
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from twin.core.arrays import Bools, Floats
+from twin.engine.links import LinkSpec
 
 LEAD_STREAM: Final = 0x1EAD
 """Random stream of lead times, beside the scenario's seed."""

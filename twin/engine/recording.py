@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from twin.core.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True)

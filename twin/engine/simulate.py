@@ -9,23 +9,24 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.checks import Span
+from twin.core.arrays import Floats
+from twin.core.errors import InputError, Problem
 from twin.demand.trace import TRAFFIC_KPIS, Trace
 from twin.engine.clock import Engine
 from twin.engine.lane import Fallback, Lane
+from twin.engine.links import link_specs
 from twin.engine.network import Network
 from twin.engine.provisioning import Provisioning, Terms
 from twin.engine.recording import Recording
 from twin.engine.surges import Surge, SurgedSeries
-from twin.errors import InputError, Problem
+from twin.events.surge import Surge as SurgeEvent
 from twin.forecast.forecaster import Forecasts
 from twin.forecast.season import periods
 from twin.forecast.windows import forward_filled
-from twin.load import Scenario
 from twin.policy.base import PERSISTENCE, History, Quantiles, Stream
-from twin.scenario.spec import ScenarioSpec, SurgeSpec, link_specs
-
-Floats = NDArray[np.float64]
+from twin.scenario.checks import Span
+from twin.scenario.load import Scenario
+from twin.scenario.spec import ScenarioSpec
 
 
 def simulate(scenario: Scenario, progress: Callable[[int, int], None] | None = None) -> Recording:
@@ -36,7 +37,7 @@ def simulate(scenario: Scenario, progress: Callable[[int, int], None] | None = N
     """
     trace, span = scenario.trace, scenario.span
     events = [(spec, _mask(spec.links, trace.links)) for spec in scenario.spec.events]
-    surges = [Surge.of(spec, links) for spec, links in events if isinstance(spec, SurgeSpec)]
+    surges = [Surge.of(spec, links) for spec, links in events if isinstance(spec, SurgeEvent)]
     replayed = {
         name: SurgedSeries(
             values[span.first : span.first + span.intervals],
@@ -108,12 +109,12 @@ def _levels(scenario: Scenario, model: str) -> tuple[float, ...]:
 
 
 def _capacities(spec: ScenarioSpec, trace: Trace) -> Floats:
-    stated = (link.capacity_mbps for link in link_specs(spec, trace.links))
+    stated = (link.capacity_mbps for link in link_specs(spec.links, trace.links))
     return np.array([np.inf if capacity is None else capacity for capacity in stated])
 
 
 def _lanes(scenario: Scenario) -> list[Lane]:
-    terms = Terms.of(link_specs(scenario.spec, scenario.trace.links))
+    terms = Terms.of(link_specs(scenario.spec.links, scenario.trace.links))
     spec = scenario.spec.fallback
     lanes = []
     for choice in scenario.policies:

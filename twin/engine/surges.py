@@ -11,9 +11,8 @@ from numpy.polynomial import Polynomial
 from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
 
-from twin.scenario.spec import SurgeSpec
-
-Floats = NDArray[np.float64]
+from twin.core.arrays import Floats
+from twin.events.surge import Surge as SurgeEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Surge:
     """[links]"""
 
     @classmethod
-    def of(cls, spec: SurgeSpec, links: NDArray[np.bool_]) -> Surge:
+    def of(cls, spec: SurgeEvent, links: NDArray[np.bool_]) -> Surge:
         """Return the surge that `spec` describes, on the links marked in `links`."""
         factor = 1.0 if spec.factor is None else spec.factor
         end = spec.start + spec.duration

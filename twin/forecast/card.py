@@ -11,9 +11,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from twin.core.errors import InputError, Problem, did_you_mean
+from twin.core.validation import problems_of
 from twin.demand.trace import KPIS
-from twin.errors import InputError, Problem, did_you_mean
-from twin.scenario.check import problems_of
 
 FORMAT: Final = 1
 MEDIAN: Final = 0.5

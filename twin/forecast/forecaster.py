@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.errors import InputError, Problem, one_of
+from twin.core.errors import InputError, Problem, one_of
 from twin.forecast.card import MEDIAN, Card, read_card
 from twin.forecast.windows import Block, Windows
 

@@ -13,10 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.core.arrays import Floats
 from twin.forecast.card import Normalisation
 from twin.forecast.season import periods, profiles
-
-Floats = NDArray[np.float64]
 
 AHEAD: Final = 9
 """The profile of a season is read this far ahead of what was seen."""

@@ -10,14 +10,13 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.core.arrays import Floats
+from twin.core.errors import InputError
 from twin.demand.synthetic import generate
 from twin.demand.trace import KPIS, Trace
 from twin.demand.varied import varied
-from twin.errors import InputError
 from twin.forecast.card import Normalisation
 from twin.forecast.windows import Windows
-
-Floats = NDArray[np.float64]
 
 FACILITIES: Final = 24
 FACILITY_WINDOWS: Final = 1_500

@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from twin.core.arrays import Floats, Ints
 
 SEASONS: Final = 2
 """At most this many a link: for example a day, and a week of seven."""

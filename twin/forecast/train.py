@@ -15,8 +15,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from twin.core.errors import InputError, Problem, RunError
 from twin.demand.trace import KPIS, Trace
-from twin.errors import InputError, Problem, RunError
 from twin.forecast import samples
 from twin.forecast.card import MEDIAN, Card, Scores, card_path
 from twin.forecast.forecaster import evaluate, open_session

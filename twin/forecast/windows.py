@@ -14,10 +14,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from twin.core.arrays import Floats
 from twin.forecast.card import Normalisation
 from twin.forecast.reference import AHEAD, next_changes, usual_changes
-
-Floats = NDArray[np.float64]
 
 _SCALED_SAMPLES: Final = 8_064
 """Scales are those of at most this much of the end of the history."""

@@ -12,15 +12,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Strict, create_model
 
+from twin.core.arrays import Floats
 from twin.demand.trace import KPIS
-
-Floats = NDArray[np.float64]
 
 Quantiles = tuple[Floats, tuple[float, ...]]
 """Values, the last axis by level, and the levels."""
 
 PERSISTENCE = "persistence"
 """The forecaster that needs no model: what was last known, stays."""
+
+
+RESERVED = ("name", "use", "schedule", "from")
+"""Keys of a policy's entry that no policy may have as a parameter."""
 
 
 def variant(model: str, kpis: Collection[str]) -> str:

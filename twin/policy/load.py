@@ -14,10 +14,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.errors import PydanticUserError
 
-from twin.errors import InputError, Loc, Problem, show
-from twin.policy.base import Policy
-from twin.scenario.check import problems_of
-from twin.scenario.spec import RESERVED
+from twin.core.errors import InputError, Loc, Problem, show
+from twin.core.validation import problems_of
+from twin.policy.base import RESERVED, Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from twin.core.arrays import Bools, Floats, Ints
 from twin.policy.base import History
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 WARM_UP: Final = 4_032
 """Samples of the history that settle a margin: two weeks of 5 minutes."""

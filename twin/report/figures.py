@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.account.summary import ALL
+from twin.core.arrays import Floats
+from twin.core.units import format_duration
 from twin.report.source import Report
 from twin.report.spans import Span, spans
-from twin.units import format_duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8C8C00")

@@ -14,23 +14,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from twin.account.block import blocks
 from twin.account.hours import COUNTED, HOURS
 from twin.account.summary import ALL
+from twin.core.arrays import Floats
+from twin.core.errors import InputError, Problem, one_line
+from twin.core.units import duration
 from twin.engine.recording import Recording
-from twin.errors import InputError, Problem, one_line
 from twin.results.folder import MANIFEST
 from twin.results.manifest import bounds, manifest, replay_starts
-from twin.units import duration
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from twin.results.result import Result
 
-Floats = NDArray[np.float64]
 
 _COLUMNS = ("demand_mbps", "allocated_mbps", "capacity_mbps", "efficiency", "unmet_mbps")
 _ROWS_AT_ONCE = 200_000

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from twin.core.units import duration
 from twin.report.source import Report
-from twin.units import duration
 
 _OWN = ("kind", "name", "links", "start", "duration")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from twin.units import counted, format_duration
+from twin.core.units import counted, format_duration
 
 _NEAR = 3
 """Times the target up to which a policy that misses the SLA is worth a word."""

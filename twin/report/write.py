@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from twin.report.figures import draw
-from twin.report.page import render
+from twin.report.run import render
 from twin.report.source import Report
 
 PAGE = "report.html"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from twin.errors import InputError, Problem
+from twin.core.errors import InputError, Problem
 
 MANIFEST = "manifest.json"
 

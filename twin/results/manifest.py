@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import twin
-from twin import content
-from twin.load import Scenario
+from twin.core import content
+from twin.scenario.load import Scenario
 
 _PACKAGES = ("numpy", "pandas", "pyarrow", "pydantic", "simpy", "onnxruntime")
 

@@ -13,13 +13,14 @@ import yaml
 
 from twin.account.hours import by_hour
 from twin.account.summary import Terms, summarise
+from twin.core.units import format_duration
+from twin.demand.spec import SYNTHETIC_KEYS
+from twin.engine.links import link_specs
 from twin.engine.recording import Recording
-from twin.load import Scenario
 from twin.results.folder import MANIFEST, check_free, staged
 from twin.results.intervals import interval_table, write_intervals
 from twin.results.manifest import manifest, replay_starts
-from twin.scenario.spec import SYNTHETIC_KEYS, link_specs
-from twin.units import format_duration
+from twin.scenario.load import Scenario
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,7 @@ class Result:
     def summary(self) -> pd.DataFrame:
         """A row for each policy and link, and one for each policy with link `all`."""
         spec = self.scenario.spec
-        specs = link_specs(spec, self.recording.links)
+        specs = link_specs(spec.links, self.recording.links)
         change_cost = np.array([link.change_cost for link in specs])
         return summarise(self.recording, Terms(spec.sla.target, spec.prices, change_cost))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from twin.account.summary import ALL
-from twin.units import format_duration
+from twin.core.units import format_duration
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,10 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from twin.scenario.spec import ScenarioSpec, Strict
-from twin.units import Seconds, format_duration
+from twin.core.fields import Strict
+from twin.core.units import Seconds, format_duration
+from twin.events.base import Event
+from twin.scenario.spec import ScenarioSpec
 
 
 class _Schema(GenerateJsonSchema):
@@ -23,8 +25,25 @@ def schema(model: type[Strict]) -> dict[str, Any]:
     # A name may be left out: the file's is taken.
     found["required"] = [key for key in found.get("required", []) if key != "name"]
     if model is ScenarioSpec:
+        _list_kinds_of_events(found)
         _allow_short_forms(found)
     return found
+
+
+def _list_kinds_of_events(found: dict[str, Any]) -> None:
+    """Say of an event what each kind's keys are."""
+    for kind, event in Event.kinds.items():
+        block = event.model_json_schema(
+            by_alias=True, schema_generator=_Schema, ref_template="#/$defs/{model}"
+        )
+        found["$defs"] |= block.pop("$defs", {})
+        block["required"] = ["kind", *block.get("required", [])]
+        block["properties"]["kind"].pop("default", None)
+        found["$defs"][event.__name__] = block
+        found["$defs"][event.__name__]["properties"]["kind"]["const"] = kind
+    kinds = [{"$ref": f"#/$defs/{event.__name__}"} for event in Event.kinds.values()]
+    found["properties"]["events"]["items"] = {"oneOf": kinds}
+    found["$defs"].pop("Event", None)
 
 
 def _allow_short_forms(found: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from twin.errors import InputError, Loc, Problem, dotted, one_line
+from twin.core.errors import InputError, Loc, Problem, dotted, one_line
 
 MAX_BYTES = 1_000_000
 MAX_VALUES = 100_000

@@ -15,9 +15,9 @@ from twin.batches.report.runs import failed, ran, worst
 from twin.batches.report.source import Found
 from twin.batches.report.standing import standings
 from twin.batches.report.verdict import held, verdict
-from twin.report.page import document
-from twin.report.page.markup import Html, paragraph, tag, text
-from twin.units import counted
+from twin.core.units import counted
+from twin.report.run import document
+from twin.report.run.markup import Html, paragraph, tag, text
 
 __all__ = ["FIGURES", "PAGE", "Found", "render", "write"]
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from twin.batches.estimate import Estimate, Floats, Ints, estimate
+from twin.batches.estimate import Estimate, estimate
 from twin.batches.report.source import OVER, RATE, Found
 from twin.batches.report.words import face, kind, number, written
+from twin.core.arrays import Floats, Ints
 
 EFFECTS = (RATE, OVER)
 """The metrics by which factors are ordered."""

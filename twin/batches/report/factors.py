@@ -7,14 +7,14 @@ from itertools import combinations
 
 import numpy as np
 
-from twin.batches.estimate import Floats
 from twin.batches.report.charts import Line, chart
 from twin.batches.report.effects import EFFECTS, LEVELS_SHOWN, MOST_VALUES, Factor, at_levels
 from twin.batches.report.ranking import MAIN, policy_head
 from twin.batches.report.source import OVER, RATE, Found
 from twin.batches.report.standing import Standing
 from twin.batches.report.words import interval, written
-from twin.report.page.markup import (
+from twin.core.arrays import Floats
+from twin.report.run.markup import (
     Html,
     breakable,
     head,
@@ -25,7 +25,7 @@ from twin.report.page.markup import (
     tag,
     text,
 )
-from twin.report.page.metrics import metric
+from twin.report.run.metrics import metric
 
 _MOST_LINES = 6
 _MOST_ROWS = 12

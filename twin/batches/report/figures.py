@@ -11,8 +11,8 @@ import numpy as np
 from twin.batches.report.effects import EFFECTS, MOST_VALUES, Factor, at_levels, factors
 from twin.batches.report.source import OVER, RATE, Found
 from twin.batches.report.standing import Standing, standings
-from twin.report.page.markup import COLOURS
-from twin.report.page.metrics import metric
+from twin.report.run.markup import COLOURS
+from twin.report.run.metrics import metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

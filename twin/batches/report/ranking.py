@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from twin.batches.estimate import Floats
 from twin.batches.report.source import OVER, RATE, Found
 from twin.batches.report.standing import Standing
 from twin.batches.report.words import interval, signed
-from twin.report.page.markup import (
+from twin.core.arrays import Floats
+from twin.report.run.markup import (
     Html,
     breakable,
     head,
@@ -21,7 +21,7 @@ from twin.report.page.markup import (
     tag,
     text,
 )
-from twin.report.page.metrics import metric, present
+from twin.report.run.metrics import metric, present
 
 MAIN = (
     RATE, OVER, "sla_violation_minutes", "unmet_mbit", "unmet_pct", "allocated_mean_mbps", "cost",

@@ -12,7 +12,7 @@ import yaml
 from twin.batches.report.source import BURN, OVER, RATE, Found
 from twin.batches.report.standing import Standing
 from twin.batches.report.words import face
-from twin.report.page.markup import (
+from twin.report.run.markup import (
     Html,
     breakable,
     head,
@@ -23,7 +23,7 @@ from twin.report.page.markup import (
     tag,
     text,
 )
-from twin.report.page.metrics import metric, present
+from twin.report.run.metrics import metric, present
 
 _WORST = 10
 _MOST_ERRORS = 20

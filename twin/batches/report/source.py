@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twin.account.catalogue import METRICS
-from twin.batches.estimate import Estimate, Floats, Ints, estimate, point_means
+from twin.batches.estimate import Estimate, estimate, point_means
 from twin.batches.folder import MANIFEST, RUNS
 from twin.batches.ranking import points_of
-from twin.errors import InputError, Problem, one_line
+from twin.core.arrays import Floats, Ints
+from twin.core.errors import InputError, Problem, one_line
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from twin.batches.report.source import BURN, OVER, RATE, Found
 from twin.batches.report.standing import Standing, surely_kept, told_apart
 from twin.batches.report.words import interval, many
-from twin.report.page.markup import some
-from twin.report.page.metrics import metric
+from twin.report.run.markup import some
+from twin.report.run.metrics import metric
 
 _FEW = 5
 """Replications below which Student's interval says little."""

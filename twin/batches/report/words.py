@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from twin.report.page.metrics import Metric
-from twin.units import counted, duration, format_duration, share
+from twin.core.units import counted, duration, format_duration, share
+from twin.report.run.metrics import Metric
 
 _MOST = 60
 

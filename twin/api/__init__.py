@@ -1,0 +1,1 @@
+"""What `import twin` offers: the calls that put the packages together."""

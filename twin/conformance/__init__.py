@@ -1,8 +1,0 @@
-"""Conformance: what every policy must stand, tried out on small worlds."""
-
-from __future__ import annotations
-
-from twin.conformance.checks import check
-from twin.conformance.report import Check, Report
-
-__all__ = ["Check", "Report", "check"]

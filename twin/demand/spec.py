@@ -1,0 +1,73 @@
+"""Where the demand comes from, as a user writes it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from twin.core.errors import show
+from twin.core.fields import Integer, Strict, iso_time
+from twin.core.units import Duration, Share, seconds
+
+SYNTHETIC_KEYS = ("facilities", "length")
+"""Keys of the demand that only the synthetic source has."""
+
+MOST_SAMPLES = 100_000_000
+"""Samples of all links that the synthetic source makes at the most."""
+
+
+def _unit(value: Any) -> Any:
+    # The unit closest in spelling would be wrong by a factor of 8.
+    if isinstance(value, str) and re.fullmatch("[kKMGT]i?B(/s|ps)", value):
+        raise ValueError(f"{show(value)} is not known; of bytes there is 'byte/s' alone")
+    return value
+
+
+class DemandSpec(Strict):
+    """Where the demand comes from."""
+
+    source: Literal["synthetic", "csv", "parquet", "zenodo"] = "synthetic"
+    path: str | None = Field(None, description="file or folder, relative to the scenario's folder")
+    train: Annotated[Share, Field(gt=0, lt=1)] = 0.8
+    unit: Annotated[
+        Literal["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "byte/s"], BeforeValidator(_unit)
+    ] = "Mbit/s"
+    columns: dict[Literal["time", "link", "internet", "downstream", "sessions", "vpn"], str] = (
+        Field(default={}, description="our column name: the file's")
+    )
+    layout: Literal["long", "wide"] = "long"
+    starts: Annotated[datetime | None, BeforeValidator(iso_time)] = Field(
+        None, description="time of the first sample"
+    )
+    facilities: Annotated[Integer, Field(ge=1, le=100_000)] = Field(
+        4, description="number of links of the synthetic source"
+    )
+    length: Duration = Field(seconds("37d 6h 50min"), description="length of the synthetic source")
+
+    @field_validator("starts")
+    @classmethod
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        try:
+            if value is not None and value.tzinfo is not None:
+                value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("is out of range in UTC") from None
+        return value
+
+    @model_validator(mode="after")
+    def _path_belongs_to_source(self) -> DemandSpec:
+        if self.source == "synthetic" and self.path is not None:
+            raise ValueError("'path' needs a source that is read, such as 'source: csv'")
+        if self.source == "synthetic" and self.columns:
+            raise ValueError("'columns' needs a source that is read, such as 'source: csv'")
+        if self.facilities * self.length / 300 > MOST_SAMPLES:
+            raise ValueError("'length' times 'facilities' is too much to generate")
+        for key in SYNTHETIC_KEYS:
+            if self.source != "synthetic" and key in self.model_fields_set:
+                raise ValueError(f"'{key}' belongs to 'source: synthetic'")
+        if self.source != "synthetic" and self.path is None:
+            raise ValueError(f"source '{self.source}' needs a 'path'")
+        return self

@@ -1,0 +1,70 @@
+"""What is known of a link: its ceiling, and how its allocation can be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+
+from twin.core.fields import Amount, Capacity, Number, Strict
+from twin.core.units import Duration, Share, format_duration, seconds
+
+
+class Spread(Strict):
+    """A time that varies evenly between two."""
+
+    low: Duration
+    high: Duration
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Spread:
+        if self.high < self.low:
+            raise ValueError("'high' is less than 'low'")
+        return self
+
+
+def _lead(value: Any) -> Any:
+    # A text is a fixed time; anything else has to be a block.
+    return value if isinstance(value, dict | Spread) else {"low": value, "high": value}
+
+
+def _fixed(value: Spread) -> Any:
+    low, high = format_duration(value.low), format_duration(value.high)
+    return low if value.low == value.high else {"low": low, "high": high}
+
+
+class LinkSpec(Strict):
+    """What is known of a link: its ceiling, and how its allocation can be changed."""
+
+    capacity_mbps: Capacity | None = Field(None, description="physical ceiling; absent: unlimited")
+    min: Amount = Field(0.0, description="least allocation, Mbit/s")
+    max: Annotated[Number, Field(gt=0)] | None = Field(None, description="greatest, Mbit/s")
+    step: Annotated[Amount, Field(gt=0)] | None = Field(
+        None, description="allocations are whole numbers of it, Mbit/s: a port, a LAG member"
+    )
+    lead_time: Annotated[Spread, BeforeValidator(_lead), PlainSerializer(_fixed)] = Field(
+        Spread(low=seconds("0s"), high=seconds("0s")),
+        description="time from an order to its effect; fixed, or {low: ..., high: ...}",
+    )
+    cooldown: Duration = Field(seconds("0s"), description="least time between two orders")
+    hysteresis_up: Share = Field(0.0, description="a smaller rise is not ordered")
+    hysteresis_down: Share = Field(0.0, description="a smaller fall is not ordered")
+    change_cost: Amount = Field(0.0, description="cost of an order")
+
+    @model_validator(mode="after")
+    def _min_below_max(self) -> LinkSpec:
+        if self.max is not None and self.max < self.min:
+            raise ValueError("'max' is less than 'min'")
+        return self
+
+    def over(self, defaults: LinkSpec) -> LinkSpec:
+        """Return this link with `defaults` for the keys that it does not state."""
+        stated = {name: getattr(self, name) for name in self.model_fields_set}
+        return defaults.model_copy(update=stated)
+
+
+def link_specs(stated: Mapping[str, LinkSpec], links: Sequence[str]) -> list[LinkSpec]:
+    """Return what is stated of each of `links`; what is not is that of the entry `defaults`."""
+    defaults = stated.get("defaults", LinkSpec())
+    return [stated.get(link, LinkSpec()).over(defaults) for link in links]

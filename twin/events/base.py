@@ -1,0 +1,257 @@
+"""What every kind of event has in common, and the data that it compiles to.
+
+An event is what a user writes. When it is added to a simulation it becomes *changes*, operations on
+the state of the links at stated instants, and *courses*, which say how offered demand departs from
+its base over time. Both are plain data, so that a simulation that holds them can be copied.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
+
+import numpy as np
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SerializeAsAny,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails
+
+from twin.core.arrays import Bools
+from twin.core.errors import InputError, Loc, did_you_mean, show
+from twin.core.fields import Name, Strict, longer_than_nothing
+from twin.core.units import DURATION_SCHEMA, Duration, duration_field, format_duration
+from twin.core.validation import problems_of
+
+if TYPE_CHECKING:
+    from twin.events.course import Course
+
+Targets = Literal["all"] | tuple[str, ...]
+
+
+class Phase(IntEnum):
+    """What comes first among the things that happen at one instant."""
+
+    CLOSE = 10
+    END = 20
+    START = 30
+    DECIDE = 40
+    EFFECT = 50
+
+
+class LinkState(Protocol):
+    """What an operation may change: the links at the present instant, arrays are [links]."""
+
+    def fail(self, links: Bools) -> None:
+        """Take links down, once more where they are down."""
+
+    def repair(self, links: Bools) -> None:
+        """End one failure of each of `links`; overlapping ones keep a link down."""
+
+    def limit(
+        self, key: str, start: float, links: Bools, mbps: float | None, factor: float
+    ) -> None:
+        """Begin a change of nominal capacity, to `mbps` or by `factor`."""
+
+    def unlimit(self, key: str) -> None:
+        """End the change of nominal capacity that began under `key`."""
+
+
+class Operation(Protocol):
+    """What a change does."""
+
+    def apply(self, state: LinkState) -> None:
+        """Change the state of the links."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that happens at one instant."""
+
+    time: float
+    """Seconds from the start of the replay."""
+    phase: Phase
+    operation: Operation | None = None
+    """None: nothing but an instant at which an interval is divided."""
+    logged: str = ""
+    """``start`` or ``end``, as the log of events tells it; empty: not told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What an event is compiled for."""
+
+    links: tuple[str, ...]
+    horizon: float
+    """End of the replay, seconds from its start; infinite in a live simulation."""
+    seed: int
+    key: str
+    """Unique among the events of a simulation."""
+
+    def mask(self, names: Targets) -> Bools:
+        """Return which links `names` stands for, [links]."""
+        if names == "all":
+            return np.ones(len(self.links), dtype=np.bool_)
+        return np.isin(self.links, names)
+
+
+def _targets(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value == "all" else (value,)
+    if not isinstance(value, list | tuple) or any(isinstance(i, dict | list | None) for i in value):
+        raise ValueError("must be 'all' or a list of links")
+    if not value:
+        raise ValueError("names no link; write 'all' or a list of links")
+    return tuple(str(item) for item in value)
+
+
+def _start(value: Any) -> Any:
+    return None if isinstance(value, str) and value.strip() == "now" else duration_field(value)
+
+
+Start = Annotated[
+    float | None,
+    BeforeValidator(_start),
+    PlainSerializer(lambda start: "now" if start is None else format_duration(start)),
+    WithJsonSchema(DURATION_SCHEMA),
+]
+"""Seconds from the start of the replay; None: now, of an event that is added to a simulation."""
+
+
+class _Kind(type(BaseModel)):  # type: ignore[misc]
+    """Lets an event that is made in Python refuse its arguments in a sentence."""
+
+    def __call__(cls, *args: Any, **fields: Any) -> Any:
+        try:
+            return super().__call__(*args, **fields)
+        except ValidationError as error:
+            known = {(): [name for name in cls.model_fields if name != "kind"]}
+            raise InputError(problems_of(error, prefix=(cls.__name__,), known=known)) from None
+
+
+class Event(Strict, metaclass=_Kind):
+    """Something that happens to the network. `start` counts from the start of the replay."""
+
+    kinds: ClassVar[dict[str, type[Event]]] = {}
+    """Every kind that has been defined, by its name in a scenario."""
+
+    kind: str
+    name: Name | None = None
+    links: Annotated[Targets, BeforeValidator(_targets)] = "all"
+    start: Start
+    duration: Duration | None = Field(None, description="absent: to the end of the replay")
+
+    _takes_time = field_validator("duration")(longer_than_nothing)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Make the kind known under the default of its field `kind`."""
+        super().__pydantic_init_subclass__(**kwargs)
+        kind = cls.model_fields["kind"].default
+        if isinstance(kind, str):
+            Event.kinds[kind] = cls
+
+    # What a kind says of itself
+
+    def begin(self, scope: Scope) -> Operation | None:  # noqa: ARG002
+        """Return what happens when it starts."""
+        return None
+
+    def finish(self, scope: Scope) -> Operation | None:  # noqa: ARG002
+        """Return what happens when it ends."""
+        return None
+
+    def instants(self) -> tuple[float, ...]:
+        """Return the other times at which its course changes, which divide an interval."""
+        return ()
+
+    def courses(self, scope: Scope) -> tuple[Course, ...]:  # noqa: ARG002
+        """Return how it changes the offered demand."""
+        return ()
+
+    def clashes(self, earlier: Event, links: Sequence[str]) -> Iterator[str]:  # noqa: ARG002
+        """Yield why it cannot stand beside an earlier event, one text for each link of `links`.
+
+        A text ends where the place of the earlier event is to follow.
+        """
+        yield from ()
+
+    # What all kinds share
+
+    @property
+    def begins(self) -> float:
+        """Its start, seconds. Raises ValueError for one that starts now, whenever that is."""
+        if self.start is None:
+            raise ValueError("an event that starts now has no start before it is added")
+        return self.start
+
+    def end(self, horizon: float) -> float:
+        """Return when it ends, `horizon` where it states no duration."""
+        return horizon if self.duration is None else self.begins + self.duration
+
+    def changes(self, scope: Scope) -> Iterator[Change]:
+        """Yield what it does to the links, and when."""
+        yield Change(self.begins, Phase.START, self.begin(scope), "start")
+        end = self.end(scope.horizon)
+        if end < scope.horizon:
+            yield Change(end, Phase.END, self.finish(scope), "end")
+        for time in self.instants():
+            if time < scope.horizon:
+                yield Change(time, Phase.START)
+
+    def random(self, scope: Scope) -> np.random.Generator:
+        """Return its own stream of random numbers.
+
+        Keyed by its name, or by its kind and links, and never by its place among the events: what
+        is added beside it moves nothing.
+        """
+        links = "all" if self.links == "all" else "\0".join(self.links)
+        key = zlib.crc32((self.name or f"{self.kind}\0{links}").encode())
+        return np.random.default_rng(np.random.SeedSequence([scope.seed, EVENT_STREAM, key]))
+
+
+EVENT_STREAM = 0xE7E7
+"""Random stream of events, beside the seed."""
+
+
+def event_of(value: Any) -> Event:
+    """Return the event that a block of keys describes. Raises ValueError where it is none."""
+    if isinstance(value, Event):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError(f"must be a block of keys, not {show(value)}")
+    kind = value.get("kind")
+    if isinstance(kind, str) and kind in Event.kinds:
+        try:
+            return Event.kinds[kind].model_validate(value)
+        except ValidationError as error:
+            # The kind tells whose keys are known, where a place is turned into a message.
+            details = [_detail(d, (kind, *d["loc"])) for d in error.errors()]
+            raise ValidationError.from_exception_data(error.title, details) from None
+    if "kind" not in value:
+        raise ValueError("'kind' is missing")
+    hint = did_you_mean(kind, Event.kinds) or f"known: {', '.join(Event.kinds)}"
+    what = f"unknown kind {show(kind)}; {hint}"
+    what = what if isinstance(kind, str) else f"must be text, not {show(kind)}"
+    refused = InitErrorDetails(
+        type="value_error", loc=("kind",), input=kind, ctx={"error": ValueError(what)}
+    )
+    raise ValidationError.from_exception_data("Event", [refused])
+
+
+def _detail(detail: ErrorDetails, loc: Loc) -> InitErrorDetails:
+    context = detail.get("ctx", {})
+    return InitErrorDetails(type=detail["type"], loc=loc, input=detail["input"], ctx=context)
+
+
+AnyEvent = Annotated[SerializeAsAny[Event], BeforeValidator(event_of)]
+"""An event of any kind, also of one that is defined after this."""

@@ -1,0 +1,118 @@
+"""The events: when they were, on which links, and what each policy violated in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twin.core.units import format_duration
+from twin.report.failures import Failed, failures
+from twin.report.run.gather import Gathered
+from twin.report.run.markup import (
+    Html,
+    breakable,
+    head,
+    paragraph,
+    section,
+    some,
+    table,
+    tag,
+    text,
+)
+from twin.report.source import Report
+from twin.report.spans import Span
+
+_MOST_ROWS = 40
+_MOST_POLICIES = 6
+
+
+def events(report: Report, gathered: Gathered, spans: Sequence[Span], first: str | None) -> Html:
+    """Return the section with a timeline and a table."""
+    shown = list(spans[:_MOST_ROWS])
+    parts = [_timeline(report, shown), _table(report, gathered, shown, first)]
+    if not spans:
+        parts = [paragraph("None: the demand was replayed as it is.")]
+    if len(shown) < len(spans):
+        parts.append(paragraph(f"The first {len(shown)} of {len(spans):,} events."))
+    return section("events", "Events", *parts, *_failures(report, failures(report)))
+
+
+def _failures(report: Report, failed: Sequence[Failed]) -> list[Html]:
+    """Return which policies failed and why, and every failure, where any did."""
+    if not failed:
+        return []
+    rows = [
+        _words(
+            one.policy, f"{one.decided:,} of {report.intervals:,}", f"{len(one.log):,}",
+            format_duration(one.first_s), some(one.links) or "all", one.reason,
+        )
+        for one in failed
+    ]  # fmt: skip
+    headers = [head("Policy"), head("Decided by the fallback", "intervals"), head("Failures"),
+               head("First at"), head("Links"), head("What it failed at first")]  # fmt: skip
+    caption = f"Policies that failed, and that {report.fallback} stood in for"
+    shown = table(headers, rows, caption=caption, class_="words")
+    return [tag("h3", text("Policies that failed")), shown, _log(failed)]
+
+
+def _log(failed: Sequence[Failed]) -> Html:
+    entries = [(time, one.policy, reason) for one in failed for time, reason in one.log]
+    rows = [
+        _words(policy, format_duration(time), reason)
+        for time, policy, reason in sorted(entries)[:_MOST_ROWS]
+    ]
+    said = f"Every failure: {len(entries):,}"
+    if len(rows) < len(entries):
+        said += f", the first {len(rows)} of them here, all in events.csv"
+    headers = [head("Policy"), head("At"), head("What it failed at")]
+    shown = table(headers, rows, caption=said, class_="words")
+    return tag("details", tag("summary", text(said)), shown)
+
+
+def _words(name: str, *cells: str) -> list[Html]:
+    """Return a row of texts under a name."""
+    inside = (tag("td", breakable(cell), class_="l") for cell in cells)
+    return [tag("th", breakable(name), scope="row"), *inside]
+
+
+def _timeline(report: Report, spans: Sequence[Span]) -> Html:
+    length = report.intervals * report.tick_s
+    rows = []
+    for span in spans:
+        left, wide = 100 * span.start / length, 100 * (span.end - span.start) / length
+        bar = tag("i", style=f"left:{left:.3f}%;width:{max(wide, 0.4):.3f}%")
+        rows.append(tag("li", tag("span", text(span.label)), tag("div", bar)))
+    ends = tag("small", text("start of the replay"), tag("b", text(format_duration(length))))
+    return tag("ul", *rows, tag("li", tag("span"), ends), class_="timeline", aria_hidden="true")
+
+
+def _table(report: Report, gathered: Gathered, spans: Sequence[Span], first: str | None) -> Html:
+    policies = sorted(report.ranked, key=lambda name: name != first)[:_MOST_POLICIES]
+    headers = [head("Event"), head("Kind"), head("Links"), head("Starts"), head("Lasts"),
+               head("Details"), *(head(name, "violated min") for name in policies)]  # fmt: skip
+    rows = []
+    for i, span in enumerate(spans):
+        minutes = [gathered.tallies[name].in_events[i] for name in policies]
+        cells = [
+            span.kind, _links(report, span), format_duration(span.start),
+            format_duration(span.end - span.start), _details(span.details),
+        ]  # fmt: skip
+        rows.append(
+            [
+                tag("th", text(span.label), scope="row"),
+                *(tag("td", breakable(cell), class_="l") for cell in cells),
+                *(tag("td", text(f"{value:,.0f}")) for value in minutes),
+            ]
+        )
+    caption = "Events, and the violated minutes on their links in the intervals they touch"
+    return table(headers, rows, caption=caption, class_="words")
+
+
+def _links(report: Report, span: Span) -> str:
+    if len(span.links) == len(report.links) > 1:
+        return f"all {len(span.links):,}"
+    return some(span.links)
+
+
+def _details(details: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in details.items()) or "\N{EN DASH}"

@@ -1,0 +1,103 @@
+"""Paths of a time series, downsampled so that no peak and no violation is lost.
+
+Units are half an interval by 1/5000 of the highest value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from twin.core.arrays import Floats, Ints
+from twin.report.source import Report
+from twin.report.spans import Span
+
+HEIGHT = 5_000
+"""Units of the vertical axis."""
+
+LANE = 100
+"""Units of the height of a row of bars."""
+
+_BUDGET = 130_000
+"""Buckets of all paths together: a little over a megabyte."""
+_AROUND_S = 2 * 3600
+
+
+def edges(report: Report, spans: Sequence[Span], paths: int) -> Ints:
+    """Return where buckets begin, and the end: single intervals if they fit into the budget.
+
+    Else half of the budget goes to events and what surrounds them, interval by interval, the
+    rest to all other times.
+    """
+    size, most = report.intervals, max(200, _BUDGET // max(paths, 1))
+    if size <= most:
+        return np.arange(size + 1)
+    fine = np.zeros(size, dtype=np.bool_)
+    around = -(-_AROUND_S // report.tick_s)
+    for span in spans:
+        during = span.touches(size, report.tick_s)
+        window = np.zeros(size, dtype=np.bool_)
+        window[max(0, during.start - around) : during.stop + around] = True
+        if (fine | window).sum() <= most // 2:
+            fine |= window
+    step = -(-size // (most // 2))
+    starts = fine | (np.arange(size) % step == 0)
+    starts[1:] |= fine[:-1]
+    return np.append(np.flatnonzero(starts), size)
+
+
+def line(values: Floats, at: Ints, top: float) -> str:
+    """Return a path with the lowest and the highest value of each bucket; NaN leaves a gap."""
+    if len(values) and (values == values[0]).all():
+        return f"M0 {_y(values[:1], top)[0]}h{2 * at[-1]}"
+    with np.errstate(invalid="ignore"):
+        low = _y(np.fmin.reduceat(values, at[:-1]), top)
+        high = _y(np.fmax.reduceat(values, at[:-1]), top)
+    known = np.logical_or.reduceat(~np.isnan(values), at[:-1])
+    # Zeros for unknown buckets, which are jumped over.
+    parts: list[str] = []
+    x, y, drawn = 0, 0, False
+    rows = zip(at[:-1].tolist(), np.diff(at).tolist(), low.tolist(), high.tolist(), known.tolist(),
+               strict=True)  # fmt: skip
+    for start, wide, least, most, here in rows:
+        if not here:
+            drawn = False
+            continue
+        near, far = (least, most) if abs(least - y) <= abs(most - y) else (most, least)
+        if not drawn:
+            parts.append(f"m{2 * start - x} {near - y}" if parts else f"M{2 * start} {near}")
+        elif near != y:
+            parts.append(f"v{near - y}")
+        parts.append(f"h{2 * wide}" if near == far else f"h{wide}v{far - near}h{wide}")
+        x, y, drawn = 2 * (start + wide), far, True
+    return _joined(parts)
+
+
+def bars(values: Floats, at: Ints, top: float) -> str:
+    """Return a path of bars from the base of a lane, one for each bucket that is not 0."""
+    most = np.fmax.reduceat(values, at[:-1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # A violation is seen however small it is.
+        tall = np.clip(np.rint(LANE * most / top), 25, LANE).astype(np.int64)
+    return "".join(
+        f"M{2 * at[i]} {LANE}v-{tall[i]}h{2 * (at[i + 1] - at[i])}v{tall[i]}z"
+        for i in np.flatnonzero(most > 0)
+    )
+
+
+def _joined(parts: list[str]) -> str:
+    """Return a path in which level steps that follow each other are one."""
+    merged = [""]
+    for part in parts:
+        if part[0] == "h" == merged[-1][:1] and "v" not in part + merged[-1]:
+            merged[-1] = f"h{int(merged[-1][1:]) + int(part[1:])}"
+        else:
+            merged.append(part)
+    return "".join(merged)
+
+
+def _y(values: Floats, top: float) -> Ints:
+    # What is far above the picture stays above it, in few digits.
+    scaled = HEIGHT * (1 - np.minimum(np.nan_to_num(values, posinf=1e300), 3 * top) / top)
+    return np.rint(scaled).astype(np.int64)

@@ -1,0 +1,203 @@
+"""The time series: demand, every policy's allocation and what stayed unserved, to zoom into.
+
+Paths are written once; a few lines of script zoom by moving the window through which they are
+seen. Without the script one link is seen over the whole replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from twin.core.arrays import Ints
+from twin.core.units import format_duration
+from twin.report.run.gather import Drawn, Gathered, Row
+from twin.report.run.markup import Html, paragraph, section, some, stroke, swatch, tag, text
+from twin.report.run.metrics import metric
+from twin.report.run.paths import HEIGHT, LANE, bars, edges, line
+from twin.report.source import Report
+from twin.report.spans import Span
+
+MOST_LINKS = 8
+MOST_POLICIES = 12
+
+_SHOWN_AT_FIRST = 6
+_MOST_EVENTS = 12
+_MOST_BANDS = 200
+_MOST_TICKS = 6
+_ZOOMS = (
+    ("in", "+", "Zoom in"),
+    ("out", "\N{MINUS SIGN}", "Zoom out"),
+    ("left", "\N{LEFTWARDS ARROW}", "Earlier"),
+    ("right", "\N{RIGHTWARDS ARROW}", "Later"),
+    ("all", "Whole replay", "Show the whole replay"),
+)
+_STEPS_S = (300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2419200)
+
+
+def series(report: Report, gathered: Gathered, spans: Sequence[Span], first: str | None) -> Html:
+    """Return the section: one figure for each link that is drawn, the first of them to be seen."""
+    policies = _order(report, first)
+    at = edges(report, spans, len(gathered.drawn) * (len(policies) + 1))
+    figures = [
+        _figure(report, gathered, spans, link, policies, at, hidden=i > 0)
+        for i, link in enumerate(gathered.drawn)
+    ]
+    parts = [_lead(report, gathered, at, len(policies)), _controls(report, gathered, spans)]
+    return section("series", "Over time", *parts, *figures)
+
+
+def _order(report: Report, first: str | None) -> list[int]:
+    """Return the policies that are drawn, by position; the recommended one among them."""
+    names = report.policies
+    order = sorted(range(len(names)), key=lambda i: (names[i] != first, names[i] in report.bounds))
+    return sorted(order[:MOST_POLICIES])
+
+
+def _lead(report: Report, gathered: Gathered, at: Ints, policies: int) -> Html:
+    drawn, links = len(gathered.drawn), len(report.links)
+    said = ["The black line is the demand; bars under the picture are what stayed unserved."]
+    if drawn < links:
+        said.append(f"{drawn} of {links:,} links: those of events first, then the most violated.")
+    if policies < len(report.policies):
+        said.append(f"{policies} of {len(report.policies)} policies.")
+    widest = int(np.diff(at).max())
+    if widest > 1:
+        said.append(
+            f"Away from events a line runs through the lowest and the highest value of every "
+            f"{format_duration(widest * report.tick_s)}."
+        )
+    return paragraph(*said)
+
+
+def _controls(report: Report, gathered: Gathered, spans: Sequence[Span]) -> Html:
+    """Return what only the script can use, hidden until it runs."""
+    options = [tag("option", text(link), value=i) for i, link in enumerate(gathered.drawn)]
+    choose = tag("label", text("Link "), tag("select", *options, id="link"))
+    buttons = [
+        tag("button", text(face), type="button", data_zoom=key, aria_label=name)
+        for key, face, name in _ZOOMS
+    ]
+    for span in [span for span in spans if set(span.links) & set(gathered.drawn)][:_MOST_EVENTS]:
+        near = max(span.end - span.start, 3600) / 2
+        low, high = (span.start - near) / report.tick_s, (span.end + near) / report.tick_s
+        link = next(i for i, name in enumerate(gathered.drawn) if name in span.links)
+        on = " ".join(str(i) for i, name in enumerate(gathered.drawn) if name in span.links)
+        extent = f"{2 * max(low, 0):.0f} {2 * min(high, report.intervals):.0f}"
+        face = text(f"Event: {span.label}")
+        buttons.append(
+            tag("button", face, type="button", data_extent=extent, data_links=on, data_link=link)
+        )
+    hint = tag("small", text("Drag across the picture to zoom, double-click for all of it."))
+    return tag("div", choose, *buttons, hint, class_="controls", hidden=True)
+
+
+def _figure(
+    report: Report, gathered: Gathered, spans: Sequence[Span], link: str, policies: Sequence[int],
+    at: Ints, *, hidden: bool,
+) -> Html:  # fmt: skip
+    names, drawn = report.policies, gathered.drawn[link]
+    rows = {i: gathered.tallies[names[i]].rows[link] for i in policies}
+    top, wide = _top(drawn, rows.values()), 2 * report.intervals
+    bands = _bands(report, spans, link, wide)
+    paths = [
+        _path(line(row.allocated, at, top), f"p{i}", hide=n >= _SHOWN_AT_FIRST, **stroke(i))
+        for n, (i, row) in enumerate(rows.items())
+    ]
+    paths.append(_path(line(drawn.demand, at, top), "demand"))
+    if np.isfinite(drawn.capacity).any():
+        limit = np.where(np.isfinite(drawn.capacity), drawn.capacity, np.nan)
+        paths.insert(0, _path(line(limit, at, top), "capacity"))
+    label = f"Demand and allocation on {link}, Mbit/s over time"
+    plot = tag(
+        "svg", bands, *paths, class_="plot", preserveAspectRatio="none",
+        viewBox=f"0 0 {wide} {HEIGHT}", role="img", aria_label=label,
+    )  # fmt: skip
+    most = max((float(np.nanmax(row.unmet, initial=0)) for row in rows.values()), default=0.0)
+    lanes = [
+        _lane(report, link, i, row, at, most, bands, shown=n < _SHOWN_AT_FIRST)
+        for n, (i, row) in enumerate(rows.items())
+    ]
+    scale = f"Bars: unserved demand, up to {most:,.1f} Mbit/s" if most else "Nothing was unserved"
+    under = tag("p", text(f"{scale}. Grey: events. Dotted: capacity."), class_="note")
+    chart = tag("div", plot, _ticks_y(top), _ticks_x(report), class_="chart")
+    unit = text(" \N{EN DASH} Mbit/s, by time since the start of the replay")
+    title = tag("figcaption", tag("strong", text(link)), unit)
+    return tag(
+        "figure", title, chart, *lanes, under, class_="series", hidden=hidden,
+        data_wide=wide, data_tick=report.tick_s, data_top=f"{top:.6g}",
+    )  # fmt: skip
+
+
+def _top(drawn: Drawn, rows: Iterable[Row]) -> float:
+    shown = [float(np.nanmax(row.allocated, initial=0)) for row in rows]
+    demand = float(np.nanmax(drawn.demand, initial=0))
+    high = max([demand, *(value for value in shown if np.isfinite(value))])
+    # One policy that asks for far too much does not flatten the others.
+    return 1.06 * (min(high, 3 * demand) if demand > 0 else high) or 1.0
+
+
+def _bands(report: Report, spans: Sequence[Span], link: str, wide: int) -> Html:
+    """Return the times of the link's events, the longest where there are very many."""
+    own = sorted((s for s in spans if link in s.links), key=lambda s: s.start - s.end)[:_MOST_BANDS]
+    parts = []
+    for span in own:
+        start, end = (min(2 * time / report.tick_s, wide) for time in (span.start, span.end))
+        parts.append(f"M{start:.10g} 0H{end:.10g}V{HEIGHT}H{start:.10g}z")
+    if not parts:
+        return Html("")
+    title = tag("title", text(some([span.label for span in own])))
+    return tag("path", title, d="".join(parts), class_="band")
+
+
+def _path(d: str, class_: str, *, hide: bool = False, **attributes: object) -> Html:
+    style = "display:none" if hide else None
+    fixed = {"vector_effect": "non-scaling-stroke", "style": style}
+    return tag("path", d=d, class_=class_, **fixed, **attributes)
+
+
+def _lane(
+    report: Report, link: str, policy: int, row: Row, at: Ints, most: float, bands: Html, *,
+    shown: bool,
+) -> Html:  # fmt: skip
+    name = report.policies[policy]
+    table = report.by_link
+    told = table[(table["policy"] == name) & (table["link"] == link)].iloc[0]
+    rate = metric("sla_violation_rate").text(told["sla_violation_rate"])
+    waste = metric("over_provisioning_pct").text(told["over_provisioning_pct"])
+    box = tag("input", type="checkbox", checked=shown, data_policy=policy, hidden=True)
+    bound = " (bound)" if name in report.bounds else ""
+    said = tag("small", text(f" {rate} % violated, {waste} % over"))
+    label = tag("label", box, swatch(policy), text(f" {name}{bound}"), said)
+    unmet = np.nan_to_num(row.unmet)
+    strip = tag(
+        "svg", bands, _path(bars(unmet, at, most or 1.0), "unmet"), class_="lane",
+        viewBox=f"0 0 {2 * report.intervals} {LANE}", preserveAspectRatio="none", role="img",
+        aria_label=f"When {name} left demand unserved on {link}",
+    )  # fmt: skip
+    return tag("div", label, strip, class_="strip")
+
+
+def _ticks_y(top: float) -> Html:
+    """Return the labels of the vertical axis, from round value to round value."""
+    step = 10 ** np.floor(np.log10(top / 2))
+    step *= next(factor for factor in (1, 2, 5, 10) if top / (step * factor) <= 5)
+    marks = np.arange(step, top * 0.999, step)
+    return tag(
+        "div",
+        *(tag("span", text(f"{v:,.6g}"), style=f"top:{100 * (1 - v / top):.3f}%") for v in marks),
+        class_="ys", aria_hidden="true",
+    )  # fmt: skip
+
+
+def _ticks_x(report: Report) -> Html:
+    """Return the labels of the horizontal axis."""
+    length = report.intervals * report.tick_s
+    fitting = (step for step in _STEPS_S if length / step <= _MOST_TICKS)
+    step = next(fitting, -(-length // _MOST_TICKS // 86_400) * 86_400)
+    marks = [
+        tag("span", text(format_duration(at)), style=f"left:{100 * at / length:.3f}%")
+        for at in range(0, length, step)
+    ]
+    return tag("div", *marks, class_="xs", aria_hidden="true")

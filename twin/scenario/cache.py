@@ -1,0 +1,59 @@
+"""What scenarios have read, kept for the next one that names the same."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+
+from twin.demand.read import read as read_trace
+from twin.demand.spec import DemandSpec
+from twin.demand.trace import Trace
+from twin.forecast.forecaster import Forecaster
+from twin.policy.load import PolicySource
+from twin.policy.load import load as load_policy
+
+GENERATED = 4
+"""Generated traces kept at a time: a batch with many seeds makes one for each."""
+
+
+class Shelf:
+    """Traces, models and policies by what they were read from.
+
+    Files are taken to stay as they are, so a shelf serves one call and not a whole session.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        """Keep models on `threads` cores each (default: all usable ones)."""
+        self._threads = threads
+        self._read: dict[tuple[str, Path, int], Trace] = {}
+        self._generated: OrderedDict[tuple[str, int, int], Trace] = OrderedDict()
+        self._models: dict[Path, Forecaster] = {}
+        self._policies: dict[Path, PolicySource] = {}
+
+    def trace(self, demand: DemandSpec, folder: Path, tick_s: int, seed: int) -> Trace:
+        """Return the trace of a block `demand`, as :func:`twin.demand.read.read` does."""
+        said = demand.model_dump_json(exclude={"train"})
+        if demand.source != "synthetic":
+            place = (said, folder, tick_s)
+            if place not in self._read:
+                self._read[place] = read_trace(demand, folder, tick_s, seed)
+            return self._read[place]
+        made_by = (said, tick_s, seed)
+        if made_by not in self._generated:
+            self._generated[made_by] = read_trace(demand, folder, tick_s, seed)
+            if len(self._generated) > GENERATED:
+                self._generated.popitem(last=False)
+        self._generated.move_to_end(made_by)
+        return self._generated[made_by]
+
+    def model(self, path: Path) -> Forecaster:
+        """Return the model at `path`. Raises InputError where it cannot be used."""
+        if path not in self._models:
+            self._models[path] = Forecaster.load(path, self._threads)
+        return self._models[path]
+
+    def policy(self, path: Path) -> PolicySource:
+        """Return the policy at `path`. Raises InputError where it cannot be used."""
+        if path not in self._policies:
+            self._policies[path] = load_policy(path)
+        return self._policies[path]

@@ -1,0 +1,120 @@
+"""What a scenario says, held against its trace: links, events and the replayed span."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from twin.core.errors import InputError, Loc, Problem, did_you_mean
+from twin.core.units import format_duration
+from twin.demand.trace import Trace
+from twin.scenario.spec import ScenarioSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How the grid of the trace is cut, in samples."""
+
+    history: int
+    """Samples on which policies may fit: the first of the trace."""
+    first: int
+    """First replayed sample; those from the history to here are only shown."""
+    intervals: int
+    """Number of replayed samples."""
+
+
+def span_of(spec: ScenarioSpec, trace: Trace) -> Span:
+    """Return how the scenario cuts the trace. Raises InputError where it cannot."""
+    history = int(spec.demand.train * trace.samples)
+    available = trace.samples - history
+    if history < 1 or available < 1:
+        what = f"leaves {history} samples of history and {available} to replay"
+        raise InputError(Problem(what, ("demand", "train")))
+    start, length = _replayed(spec, available)
+    end = format_duration(available * spec.tick)
+    trace_ends = f"after the history, but the trace ends {end} after it"
+    if start >= available:
+        what = f"the replay would start {format_duration(start * spec.tick)} {trace_ends}"
+        raise InputError(Problem(what, ("replay", "start")))
+    if start + length > available:
+        ends = format_duration((start + length) * spec.tick)
+        raise InputError(
+            Problem(f"the replay would end {ends} {trace_ends}", ("replay", "duration"))
+        )
+    return Span(history, history + start, length)
+
+
+def _replayed(spec: ScenarioSpec, available: int) -> tuple[int, int]:
+    """Return start and length of the replay in ticks. Raises InputError for both at once."""
+    stated = {"start": spec.replay.start, "duration": spec.replay.duration}
+    ticks: dict[str, int | None] = {}
+    problems: list[Problem] = []
+    for key, seconds in stated.items():
+        try:
+            ticks[key] = (
+                None if seconds is None else whole_ticks(seconds, spec.tick, ("replay", key))
+            )
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    start, length = ticks["start"] or 0, ticks["duration"]
+    return start, available - start if length is None else length
+
+
+def whole_ticks(seconds: float, tick_s: float, where: Loc) -> int:
+    """Return a duration in ticks. Raises InputError where it is no whole number of them."""
+    if seconds % tick_s:
+        what = f"must be a multiple of the tick, {format_duration(tick_s)}"
+        raise InputError(Problem(what, where))
+    return int(seconds // tick_s)
+
+
+def link_problems(spec: ScenarioSpec, trace: Trace) -> Iterator[Problem]:
+    """Yield what is wrong with the links that are named, and with the names of events."""
+    for link in ("all", "defaults"):
+        if link in trace.links:
+            what = f"a link cannot be called '{link}'"
+            yield Problem(what, ("demand",), suggestion="rename it in the trace")
+    for link in spec.links:
+        if link != "defaults" and link not in trace.links:
+            yield _no_link(link, trace, ("links", link))
+    names: set[str] = set()
+    for i, event in enumerate(spec.events):
+        for link in event.links if event.links != "all" else ():
+            if link not in trace.links:
+                yield _no_link(link, trace, ("events", i, "links"))
+        if event.name is not None and event.name in names:
+            yield Problem(f"a second event is called '{event.name}'", ("events", i, "name"))
+        names |= {event.name} if event.name else set()
+
+
+def _no_link(link: str, trace: Trace, where: Loc) -> Problem:
+    if link == "all":
+        return Problem("the trace has no link 'all'", where, suggestion="write 'links: all'")
+    shown = ", ".join(trace.links[:8]) + (", ..." if len(trace.links) > 8 else "")
+    hint = did_you_mean(link, trace.links) or f"links: {shown}"
+    return Problem(f"the trace has no link '{link}'", where, suggestion=hint)
+
+
+def span_problems(spec: ScenarioSpec, trace: Trace, span: Span) -> Iterator[Problem]:
+    """Yield what is wrong with the history, and with when events happen."""
+    known = np.isfinite(trace.demand_mbps[: span.history]).any(axis=0)
+    for link in np.asarray(trace.links)[~known]:
+        yield Problem(f"link '{link}' has no sample in the history", ("demand",))
+    end = span.intervals * spec.tick
+    for i, event in enumerate(spec.events):
+        if event.start is None:
+            what = "'now' is for events that are added to a running simulation"
+            yield Problem(what, ("events", i, "start"), suggestion="write a time, such as '6h'")
+        elif event.start >= end:
+            what = f"is after the end of the replay, {format_duration(end)}"
+            yield Problem(what, ("events", i, "start"))
+        told: set[str] = set()
+        for j, earlier in enumerate(spec.events[:i]):
+            for what in event.clashes(earlier, trace.links):
+                if what not in told:
+                    yield Problem(f"{what} events.{j}", ("events", i))
+                told.add(what)

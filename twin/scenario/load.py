@@ -1,0 +1,387 @@
+"""A scenario with everything that it names: trace read, policies and models found, all checked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from twin.core import content
+from twin.core.errors import InputError, Loc, Problem, did_you_mean, one_of
+from twin.core.units import format_duration
+from twin.core.validation import problems_of
+from twin.demand.read import read as read_trace
+from twin.demand.trace import Trace
+from twin.events.base import Event
+from twin.forecast.forecaster import Forecaster
+from twin.policy.base import PERSISTENCE, Policy
+from twin.policy.load import PolicySource
+from twin.policy.schedule import Schedule
+from twin.scenario import source as yaml_source
+from twin.scenario.cache import Shelf
+from twin.scenario.checks import Span, link_problems, span_of, span_problems, whole_ticks
+from twin.scenario.source import Source
+from twin.scenario.spec import PolicySpec, ScenarioSpec, blocks
+
+T = TypeVar("T")
+
+PICKED: Loc = ("--policies",)
+MOST_PROBLEMS = 20
+"""Problems of one scenario that are told at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One policy's file and parameters, and from which interval on it decides."""
+
+    source: PolicySource
+    parameters: dict[str, Any]
+    first: int = 0
+
+    def make(self, where: Loc = ()) -> Policy:
+        """Return a fresh policy."""
+        return self.source.make(self.parameters, where)
+
+    @property
+    def use(self) -> str:
+        """What names it from any folder: its name where it is shipped, else its absolute path."""
+        shipped = content.shipped("policies").get(self.source.name)
+        return self.source.name if shipped == self.source.path else str(self.source.path.resolve())
+
+    def resolved(self, folder: Path, kpis: tuple[str, ...]) -> dict[str, Any]:
+        """Return the entry with every default written out and its own files by absolute path."""
+        announced = self.source.models(self.make(), kpis)
+        models = [model for model in announced if content.is_path("models", model)]
+
+        def absolute(value: Any) -> Any:
+            return str((folder / value).resolve()) if value in models else value
+
+        checked = self.source.policy.parameters()(**self.parameters)
+        return {"use": self.use} | {
+            name: [absolute(v) for v in value] if isinstance(value, list) else absolute(value)
+            for name, value in checked.model_dump(mode="json").items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChoice:
+    """A policy as the scenario wants it: one member, or several handed over by schedule."""
+
+    name: str
+    members: tuple[Member, ...]
+    scheduled: bool = False
+
+    def make(self) -> Policy:
+        """Return a fresh policy, without anything learnt."""
+        if not self.scheduled:
+            return self.members[0].make()
+        return Schedule([(member.first, member.make()) for member in self.members])
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a caller wants otherwise than the file says."""
+
+    overrides: tuple[str, ...] = ()
+    """Texts ``KEY=VALUE``."""
+    policies: tuple[str, ...] | None = None
+    """Names among the scenario's own first, then among the shipped, or paths."""
+    seed: int | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class Scenario:
+    """A checked scenario, ready to run."""
+
+    spec: ScenarioSpec
+    path: Path
+    """The file it was read from; paths and the user's own content are looked up beside it."""
+    asked: Asked
+    trace: Trace
+    span: Span
+    policies: tuple[PolicyChoice, ...]
+    models: dict[str, Forecaster]
+    """The models that its policies announced, by the name or path they use."""
+    fallback: PolicyChoice | None = None
+    """What decides where a policy fails."""
+
+    def __repr__(self) -> str:
+        names = ", ".join(choice.name for choice in self.policies)
+        return f"<Scenario {self.spec.name}: {len(self.trace.links)} links, {names}>"
+
+    @property
+    def folder(self) -> Path:
+        """Where paths and the user's own content are looked up."""
+        return self.path.parent
+
+    @classmethod
+    def load(cls, scenario: str | Path, asked: Asked | None = None) -> Scenario:
+        """Read and check a scenario, the trace, policies and models included.
+
+        `scenario` is a path or the name of a shipped one. Raises InputError with every
+        problem found.
+        """
+        asked = asked or Asked()
+        path, source = read_source(scenario)
+        for override in asked.overrides:
+            source.override(override)
+        if asked.seed is not None:
+            source.set("seed", asked.seed, "--seed")
+        return cls.of(source, path, asked)
+
+    @classmethod
+    def of(cls, source: Source, path: Path, asked: Asked, shelf: Shelf | None = None) -> Scenario:
+        """Check the scenario that `source`, read from `path`, holds after all changes.
+
+        What it names is taken from `shelf`, or read. Raises InputError with every problem found.
+        """
+        return _Assembly(source, path, shelf or Shelf()).scenario(_parse(source), asked)
+
+    def forecaster(self, model: str) -> Forecaster:
+        """Return a model by name or path. Raises InputError where it cannot be used."""
+        if model not in self.models:
+            shelf = Shelf()
+            self.models[model] = _model(model, self.folder, self.trace, self.span, (), shelf)
+        return self.models[model]
+
+
+def read_source(scenario: str | Path) -> tuple[Path, Source]:
+    """Return the file of a scenario, a path or the name of a shipped one, and what it holds.
+
+    Raises InputError.
+    """
+    path = _path(scenario)
+    source = yaml_source.read(path)
+    source.data.setdefault("name", path.stem)
+    return path, source
+
+
+def load_trace(demand: dict[str, Any], overrides: Sequence[str]) -> Trace:
+    """Return the trace of a block `demand`, without a scenario around it.
+
+    `overrides` are texts ``KEY=VALUE``, keys those of the block or of a scenario. Raises
+    InputError.
+    """
+    source = Source({"name": "trace", "demand": demand, "policies": ["none"]}, {}, None)
+    for override in overrides:
+        known = override.split("=")[0].split(".")[0] in ScenarioSpec.model_fields
+        source.override(override if known else f"demand.{override}")
+    spec = _parse(source)
+    try:
+        return read_trace(spec.demand, Path(), int(spec.tick), spec.seed)
+    except InputError as error:
+        raise InputError(source.place(problem) for problem in error.problems) from None
+
+
+def _path(scenario: str | Path) -> Path:
+    if (
+        isinstance(scenario, Path)
+        or content.is_path("scenarios", scenario)
+        or scenario.endswith((".yml", "."))
+    ):
+        path = Path(scenario)
+        if content.is_file(path):
+            return path
+        if content.is_folder(path):
+            raise InputError(Problem("is a folder, not a scenario", file=path))
+        names = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        hint = did_you_mean(path.name, names)
+        raise InputError(Problem("no such file", file=path, suggestion=hint))
+    shipped = content.shipped("scenarios")
+    if scenario in shipped:
+        return shipped[scenario]
+    beside = Path(f"{scenario}.yaml")
+    hint = f"did you mean './{beside}'?" if beside.is_file() else did_you_mean(scenario, shipped)
+    suggestion = hint or f"shipped: {', '.join(shipped)}; a path ends in .yaml"
+    raise InputError(Problem(f"no shipped scenario '{scenario}'", suggestion=suggestion))
+
+
+def _parse(source: Source) -> ScenarioSpec:
+    try:
+        return ScenarioSpec.model_validate(source.data)
+    except ValidationError as error:
+        problems = problems_of(error, known=blocks(), tags=tuple(Event.kinds))
+        raise InputError(_in_order(source.place(problem) for problem in problems)) from None
+
+
+def _in_order(problems: Iterable[Problem]) -> list[Problem]:
+    # What has no line belongs to all of its file: it comes last there.
+    found = sorted(problems, key=lambda p: (str(p.file or ""), p.line or sys.maxsize))
+    if len(found) <= MOST_PROBLEMS:
+        return found
+    rest = Problem(f"and {len(found) - MOST_PROBLEMS} more problems")
+    return [*found[:MOST_PROBLEMS], rest]
+
+
+def _model(
+    model: str, folder: Path, trace: Trace, span: Span, where: Loc, shelf: Shelf
+) -> Forecaster:
+    forecaster = shelf.model(content.find("models", model, folder, where))
+    card = forecaster.card
+    lacking = [name for name in card.features if name not in trace.kpis]
+    if lacking:
+        kpis = f"the KPI{'s' * (len(lacking) > 1)} {one_of(lacking, 'and')}"
+        what = f"'{model}' needs {kpis}, which the trace does not have"
+        raise InputError(Problem(what, where, suggestion="use a model of 'internet' alone"))
+    if span.history < card.window:
+        what = f"'{model}' needs a history of at least {card.window} samples, not {span.history}"
+        remedy = "write a larger 'demand.train', or give a longer trace"
+        raise InputError(Problem(what, where, suggestion=remedy))
+    return forecaster
+
+
+class _Assembly:
+    """Puts a scenario together and collects the problems of everything that it names."""
+
+    def __init__(self, source: Source, path: Path, shelf: Shelf) -> None:
+        self._source = source
+        self._path = path
+        self._shelf = shelf
+        self._folder = path.parent
+        self._problems: list[Problem] = []
+
+    def scenario(self, spec: ScenarioSpec, asked: Asked) -> Scenario:
+        """Return the scenario. Raises InputError with all problems found."""
+        spec, places = self._pick(spec, asked.policies)
+        choices = [
+            self._try(partial(self._choice, place, entry, spec.tick))
+            for place, entry in zip(places, spec.policies, strict=True)
+        ]
+        fallback = None
+        if spec.fallback is not None:
+            spare = partial(self._member, ("fallback",), spec.fallback.use, {}, 0)
+            member = self._try(spare)
+            if member is not None:
+                fallback = PolicyChoice(member.source.name, (member,))
+        read = self._shelf.trace
+        trace = self._try(partial(read, spec.demand, self._folder, int(spec.tick), spec.seed))
+        self._stop_on_problems()
+        assert trace is not None
+        found = [choice for choice in choices if choice is not None]
+        self._check_unique(found, places)
+        self._take(link_problems(spec, trace))
+        span = self._try(partial(span_of, spec, trace))
+        if span is not None:
+            self._take(span_problems(spec, trace, span))
+            self._check_turns(found, places, spec, span)
+        self._stop_on_problems()
+        assert span is not None
+        every = [*found, *([fallback] if fallback is not None else [])]
+        models = self._models(every, [*places, ("fallback",)][: len(every)], trace, span)
+        self._stop_on_problems()
+        return Scenario(spec, self._path, asked, trace, span, tuple(found), models, fallback)
+
+    # Problems
+
+    def _try(self, call: Callable[[], T]) -> T | None:
+        try:
+            return call()
+        except InputError as error:
+            self._take(error.problems)
+            return None
+
+    def _take(self, problems: Iterable[Problem]) -> None:
+        self._problems += [self._source.place(problem) for problem in problems]
+
+    def _say(self, where: Loc, what: str, suggestion: str = "") -> None:
+        self._take([Problem(what, where, suggestion=suggestion)])
+
+    def _stop_on_problems(self) -> None:
+        if self._problems:
+            raise InputError(_in_order(self._problems))
+
+    # Policies and models
+
+    def _pick(
+        self, spec: ScenarioSpec, picks: tuple[str, ...] | None
+    ) -> tuple[ScenarioSpec, list[Loc]]:
+        """Return the spec with the policies that were asked for, and where each was written."""
+        if picks is None:
+            return spec, [("policies", i) for i in range(len(spec.policies))]
+        own: dict[str, tuple[PolicySpec, Loc]] = {
+            _name(entry): (entry, ("policies", i)) for i, entry in enumerate(spec.policies)
+        }
+        if not any(picks):
+            raise InputError(self._source.place(Problem("names no policy", PICKED)))
+        for pick in picks:
+            if picks.count(pick) > 1:
+                what = f"'{pick}' is picked twice"
+                raise InputError(self._source.place(Problem(what, PICKED)))
+        chosen = [own.get(pick, (PolicySpec(use=pick), PICKED)) for pick in picks]
+        policies = tuple(entry for entry, _ in chosen)
+        return spec.model_copy(update={"policies": policies}), [place for _, place in chosen]
+
+    def _choice(self, where: Loc, entry: PolicySpec, tick_s: float) -> PolicyChoice:
+        if entry.schedule is None:
+            assert entry.use is not None
+            member = self._member(where, entry.use, entry.parameters, 0)
+            return PolicyChoice(_name(entry), (member,))
+        members = []
+        for i, turn in enumerate(entry.schedule):
+            place = (*where, "schedule", i)
+            first = whole_ticks(turn.from_s, tick_s, (*place, "from"))
+            members.append(self._member(place, turn.use, turn.parameters, first))
+        return PolicyChoice(_name(entry), tuple(members), scheduled=True)
+
+    def _member(self, where: Loc, use: str, parameters: dict[str, Any], first: int) -> Member:
+        # What the caller names by path is relative to where the caller is; and a policy written
+        # as a bare name has no key `use` of its own.
+        picked = where == PICKED
+        folder = Path() if picked and content.is_path("policies", use) else self._folder
+        place = where if picked or self._source.is_text(where) else (*where, "use")
+        source = self._shelf.policy(content.find("policies", use, folder, place))
+        member = Member(source, parameters, first)
+        member.make(where)
+        return member
+
+    def _models(
+        self, choices: Sequence[PolicyChoice], places: Sequence[Loc], trace: Trace, span: Span
+    ) -> dict[str, Forecaster]:
+        models: dict[str, Forecaster] = {}
+        kpis = tuple(trace.kpis)
+        for choice, place in zip(choices, places, strict=True):
+            for i, member in enumerate(choice.members):
+                where = (*place, "schedule", i) if choice.scheduled else place
+                announced = self._try(partial(member.source.models, member.make(), kpis))
+                for model in announced or ():
+                    if model == PERSISTENCE:
+                        continue
+                    named = [key for key, value in member.parameters.items() if value == model]
+                    at = (*where, *named[:1])
+                    load = partial(_model, model, self._folder, trace, span, at, self._shelf)
+                    forecaster = models.get(model) or self._try(load)
+                    if forecaster is not None:
+                        models[model] = forecaster
+        return models
+
+    # What depends on the trace
+
+    def _check_unique(self, choices: Sequence[PolicyChoice], places: Sequence[Loc]) -> None:
+        seen: set[str] = set()
+        for choice, place in zip(choices, places, strict=True):
+            if choice.name in seen:
+                self._say(place, f"a second policy is called '{choice.name}'", "give it a 'name'")
+            seen.add(choice.name)
+
+    def _check_turns(
+        self,
+        choices: Sequence[PolicyChoice],
+        places: Sequence[Loc],
+        spec: ScenarioSpec,
+        span: Span,
+    ) -> None:
+        for choice, place in zip(choices, places, strict=True):
+            for i, member in enumerate(choice.members):
+                if member.first >= span.intervals:
+                    end = format_duration(span.intervals * spec.tick)
+                    where = (*place, "schedule", i, "from")
+                    self._say(where, f"is after the end of the replay, {end}")
+
+
+def _name(entry: PolicySpec) -> str:
+    return entry.name or Path(entry.use or "").stem

@@ -1,0 +1,137 @@
+"""What is evaluated: reference forecasts that need no training, and trained models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from twin.core import content
+from twin.core.arrays import Floats
+from twin.core.errors import InputError, Problem
+from twin.core.units import DAY_S, format_duration
+from twin.forecast.forecaster import Forecaster
+from twin.forecast.windows import forward_filled
+from twin.scenario.load import Scenario
+
+PERSISTENCE: Final = "persistence"
+SEASONS: Final = {"seasonal_day": DAY_S, "seasonal_week": 7 * DAY_S}
+"""Seasonal naive forecasts, and their season in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """One forecaster's answers for the replayed samples, each made from what precedes it."""
+
+    name: str
+    mbps: Floats
+    """[samples, links]; NaN where it had nothing to go by."""
+    levels: tuple[float, ...] = ()
+    """Quantile levels, 0 to 1, where the forecaster gives any."""
+    quantiles: Floats | None = None
+    """Mbit/s, [samples, links, levels]"""
+
+
+def persistence(demand: Floats, first: int, samples: int) -> Floats:
+    """Return the last known value before each sample, [samples, links].
+
+    `demand` is [all samples, links]; those from `first` >= 1 on are forecast.
+    """
+    return np.asarray(forward_filled(demand)[first - 1 : first - 1 + samples])
+
+
+def seasonal(demand: Floats, first: int, samples: int, season: int) -> Floats:
+    """Return the value `season` <= `first` samples before each sample, [samples, links].
+
+    Where that is missing, the one a season earlier counts, and so on; NaN where all are.
+    """
+    known = demand.copy()
+    for start in range(season, len(known), season):
+        block = known[start : start + season]
+        block[:] = np.where(np.isnan(block), known[start - season :][: len(block)], block)
+    return known[first - season : first - season + samples]
+
+
+def references(scenario: Scenario) -> tuple[list[Forecast], list[str]]:
+    """Return persistence and the seasonal naive forecasts, and a note for each left out."""
+    demand, span = scenario.trace.demand_mbps, scenario.span
+    found = [Forecast(PERSISTENCE, persistence(demand, span.first, span.intervals))]
+    notes = []
+    for name, season_s in SEASONS.items():
+        season = season_s // scenario.trace.tick_s
+        if season <= span.history:
+            found.append(Forecast(name, seasonal(demand, span.first, span.intervals, season)))
+        else:
+            length = format_duration(span.history * scenario.trace.tick_s)
+            notes.append(
+                f"{name} is left out: the history is {length}, its season "
+                f"{format_duration(season_s)}"
+            )
+    return found, notes
+
+
+def chosen(scenario: Scenario, models: Sequence[str]) -> dict[str, Forecaster]:
+    """Return the models that the caller names, by name or by path.
+
+    The references' names are passed over, since they are evaluated anyway. Raises InputError
+    for a model that there is not, that needs more than the trace has, or that is named twice.
+    """
+    found: dict[str, Forecaster] = {}
+    for asked in models:
+        if asked in (PERSISTENCE, *SEASONS):
+            continue
+        if list(models).count(asked) > 1:
+            raise InputError(Problem(f"'{asked}' is named twice", ("--models",)))
+        # What the caller names by path is relative to where the caller is.
+        own = content.is_path("models", asked)
+        text = str(Path(asked).resolve()) if own else asked
+        path = content.find("models", text, scenario.folder, ("--models",))
+        if path.stem in found or path.stem in (PERSISTENCE, *SEASONS):
+            what = f"a second forecaster is called '{path.stem}'"
+            raise InputError(Problem(what, ("--models",), suggestion="rename the file"))
+        found[path.stem] = _loaded(scenario, path)
+    if not models:
+        raise InputError(Problem("names no model", ("--models",)))
+    return found
+
+
+def usable(scenario: Scenario) -> tuple[dict[str, Forecaster], list[str]]:
+    """Return the shipped models that the trace has enough for, and a note for each other one."""
+    found: dict[str, Forecaster] = {}
+    notes = []
+    for name, path in content.shipped("models").items():
+        try:
+            found[name] = _loaded(scenario, path)
+        except InputError as error:
+            notes.append(f"{name} is left out: {error.problems[0].what}")
+    return found, notes
+
+
+def _loaded(scenario: Scenario, path: Path) -> Forecaster:
+    forecaster = Forecaster.load(path)
+    forecaster.require(tuple(scenario.trace.kpis))
+    if scenario.span.history < forecaster.card.window:
+        what = (
+            f"needs a history of at least {forecaster.card.window} samples, "
+            f"the trace has {scenario.span.history}"
+        )
+        raise InputError(Problem(what, file=path))
+    return forecaster
+
+
+def forecasts(scenario: Scenario, models: dict[str, Forecaster]) -> Iterator[Forecast]:
+    """Yield each model's forecasts of the replayed samples, scales fitted on the history."""
+    span, kpis = scenario.span, scenario.trace.kpis
+    samples = range(span.first, span.first + span.intervals)
+    for name, model in models.items():
+        bound = model.bind(kpis, span.history, samples.start, samples.stop)
+        levels = tuple(float(level) for level in getattr(model.card, "quantiles", None) or ())
+        quantiles_at = getattr(bound, "quantiles_at", None) if levels else None
+        values = np.stack([bound.at(i) for i in samples])
+        if quantiles_at is None:
+            yield Forecast(name, values)
+        else:
+            yield Forecast(name, values, levels, np.stack([quantiles_at(i) for i in samples]))

@@ -1,0 +1,27 @@
+"""What a frontier leaves behind: a table and a picture, or nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twin.results.folder import check_free, staged
+from twin.studies.frontier.figure import draw
+from twin.studies.frontier.sweep import Frontier
+
+
+def save(frontier: Frontier, folder: Path, *, force: bool = False) -> Path:
+    """Write `frontier.csv` and `figures/frontier.png` to `folder`: both, or none after an error.
+
+    Raises InputError where the folder holds anything and `force` is false.
+    """
+    check_free(folder, force=force)
+    with staged(folder) as stage:
+        write(frontier, stage)
+    return folder
+
+
+def write(frontier: Frontier, folder: Path) -> None:
+    """Write `frontier.csv` and `figures/frontier.png` to a folder."""
+    frontier.points.to_csv(folder / "frontier.csv", index=False, lineterminator="\n")
+    (folder / "figures").mkdir()
+    draw(frontier, folder / "figures" / "frontier.png")

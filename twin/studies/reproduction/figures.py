@@ -1,0 +1,209 @@
+"""Figures 1 to 6 of the paper, drawn from the tables of their numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from twin.studies.reproduction.published import QUANTITIES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from twin.studies.reproduction.measure import Measured
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+_COLOURS: Final = ("#E69F00", "#56B4E9", "#0072B2", "#777777")
+"""Of Baseline 1, Baseline 2, the AI-enabled DT and persistence."""
+_PUBLISHED: Final = "#D55E00"
+_KPI_UNITS: Final = {"internet": "Mbit/s", "downstream": "Mbit/s"}
+_STYLE: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.alpha": 0.25,
+}
+
+TITLES: Final = {
+    1: "The four KPIs over time",
+    2: "Forecast errors: MAE and RMSE",
+    3: "Mean over-provisioning",
+    4: "The three methods on five axes, the best of them outwards",
+    5: "Efficiency, wastage and utilization",
+    6: "Efficiency of every interval",
+}
+
+
+def draw(measured: Measured, tables: dict[int, pd.DataFrame], folder: Path) -> None:
+    """Write `figure-N.png` to `folder` for each of `tables`, which hold the numbers of figure N."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    with rc_context(_STYLE):
+        for number, table in tables.items():
+            figure = _drawn(number, table, measured)
+            FigureCanvasAgg(figure)
+            figure.suptitle(
+                f"Figure {number}: {TITLES[number]}", x=0.01, ha="left", fontweight="bold"
+            )
+            figure.supxlabel(f"Data: {measured.data}", x=0.01, ha="left", fontsize=7.5)
+            # Without the version in it, the same numbers give the same bytes.
+            path = folder / f"figure-{number}.png"
+            figure.savefig(path, dpi=160, metadata={"Software": None})
+
+
+def _drawn(number: int, table: pd.DataFrame, measured: Measured) -> Figure:
+    if number == 1:
+        return _over_time(table)
+    if number == 4:
+        return _radar(table)
+    if number == 6:
+        return _boxes(table, measured)
+    return _bars(table)
+
+
+def _over_time(table: pd.DataFrame) -> Figure:
+    from matplotlib.figure import Figure
+
+    kpis = [name for name in table.columns if name not in ("hours", "part", "data")]
+    figure = Figure(figsize=(6.4, 1 + 1.3 * len(kpis)), layout="constrained")
+    panels = figure.subplots(len(kpis), 1, sharex=True, squeeze=False)[:, 0]
+    days = table["hours"] / 24
+    split = days[table["part"] == "test"].iloc[0]
+    for panel, kpi, colour in zip(panels, kpis, ("#0072B2", "#009E73", "#E69F00", "#CC79A7"),
+                                  strict=False):  # fmt: skip
+        panel.plot(days, table[kpi], linewidth=0.6, color=colour)
+        panel.axvspan(split, days.iloc[-1], color="#BBBBBB", alpha=0.3, linewidth=0)
+        panel.set_ylabel(f"{kpi}\n{_KPI_UNITS.get(kpi, 'scaled')}")
+        panel.set_ylim(bottom=0)
+        panel.grid(visible=True)
+    panels[0].set_title("shaded: the test part", loc="right", fontsize=8)
+    panels[-1].set_xlabel("days since the first sample")
+    panels[-1].set_xlim(0, days.iloc[-1])
+    return figure
+
+
+def _bars(table: pd.DataFrame) -> Figure:
+    """Return a panel for each quantity, measured and published bars for each method."""
+    from matplotlib.figure import Figure
+
+    quantities = list(dict.fromkeys(table["quantity"]))
+    figure = Figure(figsize=(6.4, 1.1 + 1.75 * len(quantities)), layout="constrained")
+    panels = figure.subplots(len(quantities), 1, squeeze=False)[:, 0]
+    for panel, quantity in zip(panels, quantities, strict=True):
+        # The paper's three and persistence; the others are in the table of methods.
+        rows = table[table["quantity"] == quantity].iloc[: len(_COLOURS)]
+        _panel(panel, rows)
+        panel.set_title(QUANTITIES[quantity], loc="left")
+    _legend(figure)
+    return figure
+
+
+def _legend(figure: Figure) -> None:
+    from matplotlib.patches import Patch
+
+    handles = [
+        Patch(color=_COLOURS[-1], label="measured"),
+        Patch(facecolor="white", edgecolor=_PUBLISHED, hatch="////", label="published"),
+    ]
+    figure.legend(handles=handles, loc="upper right", ncols=2, frameon=False)
+
+
+def _panel(panel: Axes, rows: pd.DataFrame) -> None:
+    at = np.arange(len(rows))
+    known = rows["published"].notna().to_numpy()
+    own = panel.barh(at - 0.2 * known, rows["measured"], 0.36, color=_COLOURS)
+    other = panel.barh(
+        at[known] + 0.2, rows["published"][known], 0.36, color="white", edgecolor=_PUBLISHED,
+        hatch="////", linewidth=0.8,
+    )  # fmt: skip
+    panel.bar_label(own, [f"{value:.4g}" for value in rows["measured"]], padding=3, fontsize=8)
+    panel.bar_label(
+        other, list(rows["published_as"][known]), padding=3, fontsize=8, color=_PUBLISHED
+    )
+    panel.set_yticks(at, [name.replace(" (", "\n(") for name in rows["method"]])
+    panel.set_ylim(len(rows) - 0.5, -0.5)
+    panel.margins(x=0.25)
+    panel.grid(visible=True, axis="x")
+
+
+def _radar(table: pd.DataFrame) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    panel: Any = figure.add_subplot(1, 2, 1, projection="polar")
+    beside = figure.add_subplot(1, 2, 2)
+    beside.axis("off")
+    axes = list(dict.fromkeys(table["axis"]))
+    angles = np.linspace(0, 2 * np.pi, len(axes), endpoint=False)
+    around = np.append(angles, angles[0])
+    for i, (name, rows) in enumerate(table.groupby("method", sort=False)):
+        values = rows["normalised"].to_numpy()
+        panel.plot(around, np.append(values, values[0]), color=_COLOURS[i], linewidth=1.8,
+                   marker="o", markersize=4, label=str(name), clip_on=False)  # fmt: skip
+        panel.fill(around, np.append(values, values[0]), color=_COLOURS[i], alpha=0.12)
+    panel.set_theta_offset(np.pi / 2)
+    panel.set_theta_direction(-1)
+    panel.set_xticks(angles, [name.replace("cost ", "cost\n") for name in axes])
+    panel.tick_params(axis="x", pad=16)
+    panel.set_ylim(0, 1)
+    panel.set_yticks([0.25, 0.5, 0.75, 1], ["", "0.5", "", "1"], fontsize=7, color="#777777")
+    beside.legend(*panel.get_legend_handles_labels(), loc="upper left", frameon=False)
+    note = (
+        "Each axis runs from the worst\nof the three (centre) to the\nbest (edge).\n\n"
+        "In the paper's own radar the\nAI-enabled DT is last on SLA\ncompliance."
+    )
+    beside.text(0.02, 0.3, note, fontsize=8)
+    return figure
+
+
+def _boxes(table: pd.DataFrame, measured: Measured) -> Figure:
+    """Return box plots, whiskers from the least to the greatest; published quartiles beside."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    panel = figure.subplots()
+    intervals = measured.result.intervals.dropna(subset="demand_mbps")
+    policies = list(dict.fromkeys(table["policy"]))[: len(_COLOURS)]
+    for i, policy in enumerate(policies):
+        values = intervals.loc[intervals["policy"] == policy, "efficiency"]
+        rows = table[table["policy"] == policy].set_index("quantity")["published"]
+        known = bool(np.isfinite(rows["efficiency_median"]))
+        at = i - 0.2 * known
+        box = panel.boxplot(
+            [values], positions=[at], widths=0.32, whis=(0, 100), patch_artist=True,
+            medianprops={"color": "#222222"}, manage_ticks=False,
+        )  # fmt: skip
+        box["boxes"][0].set(facecolor=_COLOURS[i], alpha=0.8)
+        middle = values.median()
+        panel.annotate(f"{middle:.3f}", (at, middle), xytext=(0, 3), textcoords="offset points",
+                       ha="center", fontsize=8)  # fmt: skip
+        if known:
+            _published_box(panel, i + 0.2, *map(float, rows))
+    names = [name.replace(" (", "\n(") for name in dict.fromkeys(table["method"])]
+    panel.set_xticks(range(len(policies)), names[: len(policies)])
+    panel.set_xlim(-0.6, len(policies) - 0.4)
+    panel.set_ylabel("efficiency = min(demand / allocated, 1)")
+    panel.set_ylim(0, 1.08)
+    panel.grid(visible=True, axis="y")
+    _legend(figure)
+    return figure
+
+
+def _published_box(
+    panel: Axes, at: float, low: float, middle: float, high: float, greatest: float
+) -> None:
+    panel.bar(
+        at, high - low, 0.32, low, facecolor="white", edgecolor=_PUBLISHED, hatch="////",
+        linewidth=0.8,
+    )  # fmt: skip
+    panel.plot([at - 0.16, at + 0.16], [middle, middle], color=_PUBLISHED, linewidth=2)
+    panel.annotate(f"{middle:g}", (at + 0.18, middle), va="center", fontsize=8, color=_PUBLISHED)
+    if np.isfinite(greatest):
+        panel.plot([at, at], [high, greatest], color=_PUBLISHED, linewidth=0.8)
+        panel.plot([at - 0.08, at + 0.08], [greatest, greatest], color=_PUBLISHED, linewidth=0.8)
