@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from twin import AdaptiveMargin, History, Observation, Policy, Share, variant
+from twin import AdaptiveMargin, History, Observation, Policy, Share, model_for_kpis
 
 HALF_LIFE = 36
 """Samples in which an error is half forgotten."""
@@ -30,7 +30,7 @@ class Blend(Policy):
             raise ValueError("members must name at least one model")
 
     def models(self, kpis: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(variant("ridge", kpis) if m == "auto" else m for m in self.members)
+        return tuple(model_for_kpis("ridge", kpis) if m == "auto" else m for m in self.members)
 
     def fit(self, history: History) -> None:
         self._models = self.models(tuple(history.kpis))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from twin import AdaptiveMargin, History, Observation, Policy, Share, variant
+from twin import AdaptiveMargin, History, Observation, Policy, Share, model_for_kpis
 
 
 class Conformal(Policy):
@@ -17,7 +17,7 @@ class Conformal(Policy):
     target: Share | None = None
 
     def models(self, kpis: tuple[str, ...]) -> tuple[str, ...]:
-        return (variant("ridge", kpis) if self.model == "auto" else self.model,)
+        return (model_for_kpis("ridge", kpis) if self.model == "auto" else self.model,)
 
     def fit(self, history: History) -> None:
         (self._model,) = self.models(tuple(history.kpis))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from twin import AdaptiveMargin, History, Observation, Policy, variant
+from twin import AdaptiveMargin, History, Observation, Policy, model_for_kpis
 
 
 class CostAware(Policy):
@@ -29,7 +29,7 @@ class CostAware(Policy):
             raise ValueError("capacity_price and shortfall_price must be above 0")
 
     def models(self, kpis: tuple[str, ...]) -> tuple[str, ...]:
-        return (variant("ridge", kpis) if self.model == "auto" else self.model,)
+        return (model_for_kpis("ridge", kpis) if self.model == "auto" else self.model,)
 
     def fit(self, history: History) -> None:
         (self._model,) = self.models(tuple(history.kpis))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from twin import History, Margin, Observation, Policy, variant
+from twin import History, Margin, Observation, Policy, model_for_kpis
 
 
 class Forecast(Policy):
@@ -16,7 +16,7 @@ class Forecast(Policy):
     margin: Margin = 0.0
 
     def models(self, kpis: tuple[str, ...]) -> tuple[str, ...]:
-        return (variant("ridge", kpis) if self.model == "auto" else self.model,)
+        return (model_for_kpis("ridge", kpis) if self.model == "auto" else self.model,)
 
     def fit(self, history: History) -> None:
         (self._model,) = self.models(tuple(history.kpis))

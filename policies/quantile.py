@@ -4,7 +4,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from twin import AdaptiveMargin, History, Observation, Policy, Share, variant
+from twin import AdaptiveMargin, History, Observation, Policy, Share, model_for_kpis
 
 SAY = 0.25
 """Weight of the model's spread in the geometric mean with the errors that were seen of late."""
@@ -31,7 +31,7 @@ class Quantile(Policy):
     target: Share | None = None
 
     def models(self, kpis: tuple[str, ...]) -> tuple[str, ...]:
-        return (variant("quantile", kpis) if self.model == "auto" else self.model,)
+        return (model_for_kpis("quantile", kpis) if self.model == "auto" else self.model,)
 
     def fit(self, history: History) -> None:
         (self._model,) = self.models(tuple(history.kpis))

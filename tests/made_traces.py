@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.demand.gaps import ArrayFeed
 from twin.forecast.forecaster import Forecaster
 
 Floats = NDArray[np.float64]
@@ -117,7 +118,7 @@ def made(kind: str, noise: str, seed: int) -> Floats:
 
 def mase(model: Forecaster, demand: Floats) -> float:
     """Return the MAE after the history over that of persistence."""
-    bound = model.bind({"internet": demand}, HISTORY, HISTORY, SAMPLES)
+    bound = model.bind(ArrayFeed({"internet": demand}), HISTORY, HISTORY, stop=SAMPLES)
     forecast = np.stack([bound.at(sample) for sample in range(HISTORY, SAMPLES)])
     error = np.abs(forecast - demand[HISTORY:]).mean()
     return float(error / np.abs(np.diff(demand[HISTORY - 1 :], axis=0)).mean())

@@ -19,7 +19,7 @@ _HOMES = {
     "Scenario": "twin.scenario.load",
     "AdaptiveMargin": "twin.policy.margin",
     "Policy": "twin.policy.base",
-    "variant": "twin.policy.base",
+    "model_for_kpis": "twin.policy.base",
     "History": "twin.policy.base",
     "Observation": "twin.policy.base",
     "Trace": "twin.demand.trace",
@@ -41,15 +41,33 @@ if TYPE_CHECKING:
     from twin.core.errors import InputError, RunError, TwinError
     from twin.core.units import Duration, Margin, Percentile, Share, Window, seconds
     from twin.demand.trace import KPIS, Trace
-    from twin.policy.base import History, Observation, Policy, variant
+    from twin.policy.base import History, Observation, Policy, model_for_kpis
     from twin.policy.margin import AdaptiveMargin
     from twin.results.result import Result
     from twin.scenario.load import Scenario
 
 __all__ = [
-    "KPIS", "AdaptiveMargin", "Batch", "Duration", "History", "InputError", "Margin", "Observation",
-    "Percentile", "Policy", "Result", "RunError", "Scenario", "Share", "Trace", "TwinError",
-    "Window", "batch", "run", "seconds", "variant",
+    "KPIS",
+    "AdaptiveMargin",
+    "Batch",
+    "Duration",
+    "History",
+    "InputError",
+    "Margin",
+    "Observation",
+    "Percentile",
+    "Policy",
+    "Result",
+    "RunError",
+    "Scenario",
+    "Share",
+    "Trace",
+    "TwinError",
+    "Window",
+    "batch",
+    "model_for_kpis",
+    "run",
+    "seconds",
 ]  # fmt: skip
 
 

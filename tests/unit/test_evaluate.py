@@ -14,6 +14,7 @@ from conftest import Maker
 from twin import InputError, Scenario
 from twin.cli.evaluate import evaluate_scenario
 from twin.core import content
+from twin.demand.gaps import ArrayFeed
 from twin.forecast.forecaster import Forecaster
 from twin.studies.evaluation import evaluate as evaluating
 from twin.studies.evaluation.evaluate import evaluate
@@ -41,7 +42,7 @@ def test_scores_are_those_of_a_plain_calculation(make: Maker) -> None:
     half = 2 * DAY
     truth, last, day = demand[half:], demand[half - 1 : -1], demand[half - DAY : -DAY]
     model = Forecaster.load(content.shipped("models")["bilstm_traffic"])
-    bound = model.bind({"internet": demand}, half, half, 2 * half)
+    bound = model.bind(ArrayFeed({"internet": demand}), half, half, stop=2 * half)
     trained = np.array([bound.at(i) for i in range(half, 2 * half)])
     by_name = {"persistence": last, "seasonal_day": day, "bilstm_traffic": trained}
     assert list(found["model"].unique()) == list(by_name)

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 import twin.forecast.forecaster as module
 from twin.core.errors import InputError
+from twin.demand.gaps import ArrayFeed
 from twin.demand.synthetic import generate
 from twin.demand.trace import KPIS
 from twin.demand.varied import varied
 from twin.forecast.card import Normalisation
 from twin.forecast.forecaster import Forecaster, evaluate
-from twin.forecast.windows import Windows, forward_filled
+from twin.forecast.windows import TraceWindows, forward_filled
 
 MODELS = Path(__file__).parents[2] / "models"
 BACKBONE = Path(__file__).parents[3] / "shared" / "data" / "uk_backbone_5min.csv.gz"
@@ -44,7 +45,7 @@ def kpis() -> Kpis:
 
 
 def forecasts(forecaster: Forecaster, kpis: Kpis, start: int, stop: int) -> NDArray[np.float64]:
-    bound = forecaster.bind(kpis, HISTORY, start, stop)
+    bound = forecaster.bind(ArrayFeed(kpis), HISTORY, start, stop=stop)
     return np.array([bound.at(sample) for sample in range(start, stop)])
 
 
@@ -100,7 +101,7 @@ def test_the_papers_recipe_reads_and_answers_plain_values() -> None:
     assert card.normalisation.reference == "none"
     kpis = generate(1, 1)
     start = int(0.8 * 10_738)
-    bound = forecaster.bind(kpis, start, start, 10_738)
+    bound = forecaster.bind(ArrayFeed(kpis), start, start, stop=10_738)
     answers = np.array([bound.at(sample) for sample in range(start, 10_738)])
     error = np.nanmean(np.abs(answers - kpis["internet"][start:]))
     assert 20 < error < 60
@@ -112,7 +113,7 @@ def test_quantiles_ascend_and_cover_what_they_say(name: str) -> None:
     levels = np.array(forecaster.card.quantiles)
     kpis = generate(1)
     start = int(0.8 * 10_738)
-    bound = forecaster.bind(kpis, start, start, 10_738)
+    bound = forecaster.bind(ArrayFeed(kpis), start, start, stop=10_738)
     answers = np.array([bound.quantiles_at(sample) for sample in range(start, 10_738)])
     assert answers.shape[1:] == (4, len(levels))
     assert (answers >= 0).all()
@@ -125,7 +126,7 @@ def test_quantiles_ascend_and_cover_what_they_say(name: str) -> None:
 
 
 def test_a_model_without_quantiles_has_one_column(kpis: Kpis) -> None:
-    bound = Forecaster.load(MODELS / "ridge.onnx").bind(kpis, HISTORY, 600, 610)
+    bound = Forecaster.load(MODELS / "ridge.onnx").bind(ArrayFeed(kpis), HISTORY, 600, stop=610)
     np.testing.assert_array_equal(bound.quantiles_at(600)[:, 0], bound.at(600))
 
 
@@ -134,7 +135,7 @@ def test_a_shipped_model_beats_persistence_on_every_default_facility(
 ) -> None:
     kpis = generate(1)
     demand, start = kpis["internet"], int(0.8 * 10_738)
-    bound = forecaster.bind(kpis, start, start, len(demand))
+    bound = forecaster.bind(ArrayFeed(kpis), start, start, stop=len(demand))
     answers = np.array([bound.at(sample) for sample in range(start, len(demand))])
     error = np.nanmean(np.abs(answers - demand[start:]), axis=0)
     persistence = np.nanmean(np.abs(np.diff(demand[start - 1 :], axis=0)), axis=0)
@@ -148,7 +149,7 @@ def test_on_real_traffic_that_they_never_saw_models_beat_persistence() -> None:
     assert np.abs(np.diff(demand[start - 1 :], axis=0)).mean() == pytest.approx(62.32, abs=0.01)
     for name in (name for name in SHIPPED if name.endswith("_traffic")):
         forecaster = Forecaster.load(MODELS / f"{name}.onnx")
-        bound = forecaster.bind({"internet": demand}, start, start, len(demand))
+        bound = forecaster.bind(ArrayFeed({"internet": demand}), start, start, stop=len(demand))
         answers = np.array([bound.at(sample) for sample in range(start, len(demand))])
         assert np.abs(answers - demand[start:]).mean() < 0.9 * 62.32
 
@@ -170,7 +171,7 @@ def test_a_forecast_does_not_depend_on_block_chunk_or_order(
 ) -> None:
     whole = forecasts(forecaster, kpis, 600, 700)
     monkeypatch.setattr(module, "_BLOCK", 1)
-    bound = forecaster.bind(kpis, HISTORY, 600, 700)
+    bound = forecaster.bind(ArrayFeed(kpis), HISTORY, 600, stop=700)
     backwards = [bound.at(sample) for sample in reversed(range(600, 700))][::-1]
     np.testing.assert_array_equal(whole, backwards)
     monkeypatch.setattr(module, "CHUNK", 1)
@@ -201,7 +202,7 @@ def test_blocks_are_run_in_calls_of_exactly_64_windows() -> None:
 
 
 def test_samples_out_of_what_was_bound_are_refused(forecaster: Forecaster, kpis: Kpis) -> None:
-    bound = forecaster.bind(kpis, HISTORY, 600, 610)
+    bound = forecaster.bind(ArrayFeed(kpis), HISTORY, 600, stop=610)
     for sample in (599, 610):
         with pytest.raises(IndexError, match=rf"sample {sample} is not in \[600, 610\)"):
             bound.at(sample)
@@ -209,7 +210,7 @@ def test_samples_out_of_what_was_bound_are_refused(forecaster: Forecaster, kpis:
 
 def test_forecasts_cannot_be_written_to(forecaster: Forecaster, kpis: Kpis) -> None:
     with pytest.raises(ValueError, match="read-only"):
-        forecaster.bind(kpis, HISTORY, 600, 610).at(600)[0] = 0
+        forecaster.bind(ArrayFeed(kpis), HISTORY, 600, stop=610).at(600)[0] = 0
 
 
 # Links
@@ -293,7 +294,7 @@ def test_on_links_unlike_any_trained_on_a_model_is_not_worse_than_the_last_value
         "alternating jumps": 500 + 100 * np.sign(jumps) + rng.normal(0, 1, (3000, 4)),
     }[kind]
     kpis = dict.fromkeys(KPIS, np.maximum(demand, 0))
-    bound = forecaster.bind(kpis, 2000, 2000, 3000)
+    bound = forecaster.bind(ArrayFeed(kpis), 2000, 2000, stop=3000)
     answers = np.array([bound.at(sample) for sample in range(2000, 3000)])
     error = np.abs(answers - kpis["internet"][2000:]).mean()
     assert error <= 1.02 * np.abs(np.diff(kpis["internet"][1999:], axis=0)).mean()
@@ -315,26 +316,27 @@ def test_a_link_that_the_network_forecasts_worse_than_its_reference_gets_the_ref
 def test_the_linear_reference_learns_how_a_link_goes_on() -> None:
     rng = np.random.default_rng(0)
     alternating = 100 + rng.normal(size=(3000, 1))
-    windows = Windows.fit({"internet": alternating}, ["internet"], 10, Normalisation(), 2000)
-    block = windows.block(2000, 3000)
-    error = np.abs(block.reference - alternating[2000:]).mean()
+    windows = TraceWindows({"internet": alternating}, ["internet"], 10, Normalisation(), 2000)
+    blocks = [windows.upto(i + 99).batch(i, i + 100) for i in range(2000, 3000, 100)]
+    error = np.abs(np.concatenate([b.reference for b in blocks]) - alternating[2000:]).mean()
     assert error < 0.8 * np.abs(np.diff(alternating, axis=0)).mean()
 
 
 def test_without_the_linear_reference_windows_end_in_zero(kpis: Kpis) -> None:
     how = Normalisation(reference="last", clip=1e9)
-    windows = Windows.fit(kpis, KPIS, 10, how, HISTORY)
-    block = windows.block(600, 602)
+    windows = TraceWindows(kpis, KPIS, 10, how, HISTORY)
+    block = windows.upto(601).batch(600, 602)
     assert block.inputs.shape == (2, 3, 10, 4)
     assert (block.inputs[:, :, -1] == 0).all()
     value = block.reference + block.scale * block.inputs[:, :, 0, 0]
-    np.testing.assert_allclose(value, windows.values[0][590:592], rtol=1e-6)
+    np.testing.assert_allclose(value, windows.upto(601).values(590, 592), rtol=1e-6)
 
 
 @pytest.mark.parametrize("how", [Normalisation(), Normalisation(channels=("season", "level"))])
 def test_windows_some_steps_apart_are_those_of_the_whole(kpis: Kpis, how: Normalisation) -> None:
-    windows = Windows.fit(kpis, KPIS, 10, how, HISTORY)
-    whole, apart = windows.block(600, 697), windows.block(600, 697, 7)
+    windows = TraceWindows(kpis, KPIS, 10, how, HISTORY)
+    windows = windows.upto(696)
+    whole, apart = windows.batch(600, 697), windows.batch(600, 697, 7)
     for name in ("inputs", "reference", "scale"):
         np.testing.assert_array_equal(getattr(apart, name), getattr(whole, name)[::7])
 
@@ -445,4 +447,4 @@ def test_a_history_shorter_than_the_window_is_refused(forecaster: Forecaster, kp
     window = forecaster.card.window
     message = rf"at least {window} samples, the trace has {window - 1}"
     with pytest.raises(InputError, match=message):
-        forecaster.bind(kpis, window - 1, window, window + 10)
+        forecaster.bind(ArrayFeed(kpis), window - 1, window, stop=window + 10)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from twin.core.errors import InputError, RunError
+from twin.demand.gaps import ArrayFeed
 from twin.demand.synthetic import generate
 from twin.demand.trace import Trace
 from twin.forecast import train as training
@@ -94,7 +95,7 @@ def test_a_recipe_writes_a_model_that_forecasts(recipe: str, tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.json", "tiny.onnx"]
     assert card.lstm_nodes == LSTM_NODES.get(recipe, 0)
     forecaster = Forecaster.load(out)
-    bound = forecaster.bind(trace().kpis, 560, 560, 600)
+    bound = forecaster.bind(ArrayFeed(trace().kpis), 560, 560, stop=600)
     for sample in range(560, 600):
         assert (bound.at(sample) >= 0).all()
         levels = bound.quantiles_at(sample)
@@ -108,7 +109,7 @@ def test_the_same_seed_gives_the_same_model(recipe: str, tmp_path: Path) -> None
     answers = []
     for name in ("one.onnx", "two.onnx"):
         train(need(recipe), tmp_path / name, trace=trace(), epochs=few, report=quiet)
-        bound = Forecaster.load(tmp_path / name).bind(trace().kpis, 560, 560, 600)
+        bound = Forecaster.load(tmp_path / name).bind(ArrayFeed(trace().kpis), 560, 560, stop=600)
         answers.append([bound.at(sample) for sample in range(560, 600)])
     np.testing.assert_array_equal(answers[0], answers[1])
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from twin.account.metrics import Metrics, average, measure
 from twin.core.arrays import Floats
-from twin.engine.recording import LaneRecord, Recording, Split
+from twin.engine.recording import DividedInterval, LaneRecord, Recording
 
 LINKS = 8
 """Links in a block: one cache line of each recorded row, and arrays that stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class AccountBlock:
     """All intervals of some links under one policy.
 
     Arrays are [links, intervals]; `requested` and `allocated` are [links, 1] where they never
@@ -35,13 +35,15 @@ class Block:
     metrics: Metrics
 
 
-def blocks(recording: Recording, lane: LaneRecord, link: str | None = None) -> Iterator[Block]:
+def blocks(
+    recording: Recording, lane: LaneRecord, link: str | None = None
+) -> Iterator[AccountBlock]:
     """Yield the account of a lane, a few links at a time; only those beside `link`, if named.
 
     Where something changed inside an interval, its metrics are those of the pieces, averaged
     by time.
     """
-    splits = _Splits(recording, lane)
+    splits = _DividedIntervals(recording, lane)
     for first in range(0, len(recording.links), LINKS):
         part = slice(first, first + LINKS)
         if link is not None and link not in recording.links[part]:
@@ -58,7 +60,7 @@ def blocks(recording: Recording, lane: LaneRecord, link: str | None = None) -> I
                 # A failure that is over before the tick leaves no interval of it undivided.
                 metrics = replace(metrics, overload_s=np.zeros(demand.shape))
             splits.put(part, allocated, capacity, metrics)
-        yield Block(recording.links[part], demand, requested, allocated, capacity, metrics)
+        yield AccountBlock(recording.links[part], demand, requested, allocated, capacity, metrics)
 
 
 def _rows(values: Floats, part: slice) -> Floats:
@@ -76,13 +78,13 @@ def _capacity(recording: Recording, part: slice) -> Floats | None:
     return np.repeat(stretches, lengths, axis=1)
 
 
-class _Splits:
+class _DividedIntervals:
     """What the divided intervals come to, for all links: arrays are [divided intervals, links]."""
 
     def __init__(self, recording: Recording, lane: LaneRecord) -> None:
-        self.intervals = np.array(list(recording.splits), dtype=np.int64)
+        self.intervals = np.array(list(recording.divided), dtype=np.int64)
         allocated, capacity, averages = [], [], []
-        for split in recording.splits.values():
+        for split in recording.divided.values():
             granted, seconds = split.allocated[lane.name], split.seconds
             demand = _own_demand(split, granted)
             pieces = measure(demand, granted, split.capacity, seconds[:, None])
@@ -107,7 +109,7 @@ class _Splits:
             getattr(metrics, name)[:, self.intervals] = values[:, part].T
 
 
-def _own_demand(split: Split, granted: Floats) -> Floats:
+def _own_demand(split: DividedInterval, granted: Floats) -> Floats:
     """Return the demand of each piece, its mean between two changes on the link itself.
 
     What cuts an interval on another link, or under another policy, must not count: a ramp there

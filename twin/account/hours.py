@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twin.account.block import Block, blocks
+from twin.account.block import AccountBlock, blocks
 from twin.account.summary import ALL
 from twin.core.arrays import Floats, Ints
 from twin.engine.recording import Recording
@@ -57,7 +57,7 @@ def hours(intervals: int, tick_s: int, starts: datetime | None) -> Ints:
     return (first + np.arange(intervals) * tick_s) // 3600 % HOURS
 
 
-def _counts(block: Block, tick_s: int, runs: Ints, hour: Ints) -> Floats:
+def _counts(block: AccountBlock, tick_s: int, runs: Ints, hour: Ints) -> Floats:
     """Return what is counted, [links, hours, columns].
 
     `runs` are the first intervals of stretches within one hour, which is `hour`.

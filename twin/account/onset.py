@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from twin.account.block import Block
+from twin.account.block import AccountBlock
 from twin.core.arrays import Floats, Ints
 from twin.engine.recording import Recording
 
@@ -36,7 +36,7 @@ def onsets(recording: Recording) -> Onsets:
     return Onsets(cells[:, 0], cells[:, 1], seconds)
 
 
-def onset_s(block: Block, first: int, begun: Onsets) -> Floats:
+def onset_s(block: AccountBlock, first: int, begun: Onsets) -> Floats:
     """Return the seconds of each link that are violated at an onset though capacity was there.
 
     `first` is the position of the block's first link among all links.

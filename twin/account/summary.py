@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.account.block import Block, blocks
+from twin.account.block import AccountBlock, blocks
 from twin.account.onset import Onsets, onset_s, onsets
 from twin.account.prices import PricesSpec
 from twin.core.arrays import Floats
@@ -59,7 +59,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Settlement:
     """What the account is settled by."""
 
     sla_target: float
@@ -108,12 +108,12 @@ class _Totals:
         return _Totals(**(sums | {"longest": self.longest.max(keepdims=True, initial=0)}))
 
 
-def summarise(recording: Recording, terms: Terms) -> pd.DataFrame:
+def summarise(recording: Recording, settlement: Settlement) -> pd.DataFrame:
     """Return the summary: columns :data:`COLUMNS`, rates as shares, Mbit/s and Mbit."""
     import pandas as pd
 
     begun = onsets(recording)
-    tables = [_lane_table(recording, lane, terms, begun) for lane in recording.lanes]
+    tables = [_lane_table(recording, lane, settlement, begun) for lane in recording.lanes]
     table = {name: np.concatenate([t[name] for t in tables]) for name in COLUMNS[2:]}
     links = [*recording.links, ALL]
     labels = {
@@ -124,7 +124,7 @@ def summarise(recording: Recording, terms: Terms) -> pd.DataFrame:
 
 
 def _lane_table(
-    recording: Recording, lane: LaneRecord, terms: Terms, begun: Onsets
+    recording: Recording, lane: LaneRecord, settlement: Settlement, begun: Onsets
 ) -> dict[str, NDArray[np.generic]]:
     efficiencies = np.empty(recording.demand.size)
     filled = 0
@@ -136,17 +136,17 @@ def _lane_table(
             values = part.metrics.efficiency
             efficiencies[filled : filled + values.size] = values.ravel()
             filled += values.size
-            totals.append(_total(part, recording, lane, terms))
+            totals.append(_total(part, recording, lane, settlement))
             medians.append(_median(values))
     links = _Totals.joined(totals)
     everything = _median(efficiencies[None, :filled])
     median = np.concatenate([*medians, everything])
     surprised = np.concatenate(onset)
-    table = _columns(_Totals.joined([links, links.pooled()]), median, recording.tick_s, terms)
+    table = _columns(_Totals.joined([links, links.pooled()]), median, recording.tick_s, settlement)
     return table | {"onset_violation_minutes": np.append(surprised, surprised.sum()) / 60}
 
 
-def _known_parts(block: Block) -> list[Block]:
+def _known_parts(block: AccountBlock) -> list[AccountBlock]:
     """Return the block without missing intervals: whole, or link by link."""
     missing = np.isnan(block.demand)
     if not missing.any():
@@ -154,14 +154,14 @@ def _known_parts(block: Block) -> list[Block]:
     return [_select(block, i, ~missing[i]) for i in range(len(block.links))]
 
 
-def _select(block: Block, link: int, known: NDArray[np.bool_]) -> Block:
+def _select(block: AccountBlock, link: int, known: NDArray[np.bool_]) -> AccountBlock:
     def pick(values: Floats) -> Floats:
         return np.broadcast_to(values, block.demand.shape)[link : link + 1, known]
 
     metrics = type(block.metrics)(
         *(pick(getattr(block.metrics, f.name)) for f in fields(block.metrics))
     )
-    return Block(
+    return AccountBlock(
         block.links[link : link + 1],
         pick(block.demand),
         pick(block.requested),
@@ -171,7 +171,9 @@ def _select(block: Block, link: int, known: NDArray[np.bool_]) -> Block:
     )
 
 
-def _total(block: Block, recording: Recording, lane: LaneRecord, terms: Terms) -> _Totals:
+def _total(
+    block: AccountBlock, recording: Recording, lane: LaneRecord, settlement: Settlement
+) -> _Totals:
     metrics, known = block.metrics, block.demand.shape[1]
     at = [recording.links.index(link) for link in block.links[:1]]
     links = slice(at[0], at[0] + len(block.links))
@@ -205,7 +207,7 @@ def _total(block: Block, recording: Recording, lane: LaneRecord, terms: Terms) -
         longest=longest,
         changes=changes.astype(np.float64),
         churn=steps.sum(axis=1),
-        change_cost=changes * terms.change_cost[links],
+        change_cost=changes * settlement.change_cost[links],
         bill=_billed(metrics.served),
         fallbacks=np.full(len(block.links), float(lane.fallbacks)),
         overload_s=metrics.overload_s.sum(axis=1),
@@ -247,7 +249,7 @@ def _median(values: Floats) -> Floats:
 
 
 def _columns(
-    totals: _Totals, median: Floats, tick_s: int, terms: Terms
+    totals: _Totals, median: Floats, tick_s: int, settlement: Settlement
 ) -> dict[str, NDArray[np.generic]]:
     known = totals.known
     rate = totals.violations / np.where(known > 0, known, np.nan)
@@ -274,21 +276,21 @@ def _columns(
             "violation_episodes": totals.episodes.astype(np.int64),
             "violation_longest_minutes": totals.longest * tick_s / 60,
             "violation_mean_minutes": totals.violations / totals.episodes * tick_s / 60,
-            "error_budget_left_pct": 100 * (1 - rate / terms.sla_target),
-            "burn_rate": rate / terms.sla_target,
+            "error_budget_left_pct": 100 * (1 - rate / settlement.sla_target),
+            "burn_rate": rate / settlement.sla_target,
             "allocation_changes": totals.changes.astype(np.int64),
             "churn_mbps": totals.churn,
             "cost_efficiency": totals.demand / totals.allocated,
             "p95_bill_mbps": totals.bill,
             "fallback_intervals": totals.fallbacks.astype(np.int64),
-            "cost": _cost(totals, tick_s, terms),
+            "cost": _cost(totals, tick_s, settlement),
             "unavoidable_violation_minutes": totals.overload_s / 60,
         }
 
 
-def _cost(totals: _Totals, tick_s: int, terms: Terms) -> Floats:
+def _cost(totals: _Totals, tick_s: int, settlement: Settlement) -> Floats:
     """Return what it all costs; NaN where the scenario states no prices."""
-    prices = terms.prices
+    prices = settlement.prices
     if prices is None:
         return np.full(len(totals.known), np.nan)
     cost: Floats = (

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from twin.engine.simulate import simulate
 from twin.results.result import Result
-from twin.scenario.load import Asked, Scenario
+from twin.scenario.build import simulate
+from twin.scenario.load import Overrides, Scenario
 
 
 def run(
@@ -29,10 +29,10 @@ def run(
     policy fails.
     """
     picks = None if policies is None else _texts(policies)
-    asked = Asked(_texts(overrides), picks, seed)
+    asked = Overrides(_texts(overrides), picks, seed)
     if not isinstance(scenario, Scenario):
         scenario = Scenario.load(scenario, asked)
-    elif asked != Asked():
+    elif asked != Overrides():
         scenario = Scenario.load(scenario.path, _over(scenario.asked, asked))
     begin = time.perf_counter()
     recording = simulate(scenario, progress)
@@ -43,7 +43,7 @@ def _texts(texts: Sequence[str] | str) -> tuple[str, ...]:
     return (texts,) if isinstance(texts, str) else tuple(texts)
 
 
-def _over(before: Asked, now: Asked) -> Asked:
+def _over(before: Overrides, now: Overrides) -> Overrides:
     return replace(
         before,
         overrides=before.overrides + now.overrides,

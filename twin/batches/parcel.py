@@ -22,7 +22,7 @@ from twin.forecast.card import card_path
 from twin.forecast.forecaster import Forecaster
 from twin.policy.load import PolicySource
 from twin.policy.load import load as load_policy
-from twin.scenario.cache import Shelf
+from twin.scenario.cache import Cache
 from twin.scenario.load import Scenario
 
 Name = tuple[str, int]
@@ -98,12 +98,12 @@ class Unpacked:
             return replace(Forecaster.load(path, THREADS), path=file)
 
 
-def seeded(scenario: Scenario, seed: int, shelf: Shelf) -> Scenario:
+def seeded(scenario: Scenario, seed: int, cache: Cache) -> Scenario:
     """Return an unpacked scenario under a seed, with the trace that this generates."""
     spec = scenario.spec.model_copy(update={"seed": seed})
     if spec.demand.source != "synthetic":
         return replace(scenario, spec=spec)
-    trace = shelf.trace(spec.demand, scenario.folder, int(spec.tick), seed)
+    trace = cache.trace(spec.demand, scenario.folder, int(spec.tick), seed)
     return replace(scenario, spec=spec, trace=trace)
 
 

@@ -21,8 +21,8 @@ from twin.core.errors import InputError, Loc, Problem, did_you_mean, dotted, one
 from twin.core.units import counted
 from twin.core.validation import problems_of
 from twin.scenario import source as yaml_source
-from twin.scenario.cache import Shelf
-from twin.scenario.load import MOST_PROBLEMS, PICKED, Asked, Scenario, read_source
+from twin.scenario.cache import Cache
+from twin.scenario.load import MOST_PROBLEMS, PICKED, Overrides, Scenario, read_source
 from twin.scenario.source import Source
 
 
@@ -165,13 +165,13 @@ class _Planner:
     def __init__(self, source: Source, spec: SweepSpec) -> None:
         self._source = source
         self._spec = spec
-        self._shelf = Shelf()
+        self._cache = Cache()
         self._parcel = Parcel()
         self._problems: dict[str, Problem] = {}
 
     def plan(self) -> Plan:
         path, base = self._scenario_source()
-        asked = Asked(policies=self._policies())
+        asked = Overrides(policies=self._policies())
         base.name(PICKED, self._label(("policies",)))
         for key, value in self._spec.set.items():
             base.assign(key, value, self._label(("set", key)))
@@ -239,13 +239,13 @@ class _Planner:
         )
 
     def _scenario(
-        self, base: Source, path: Path, asked: Asked, values: Point, places: dict[str, Loc]
+        self, base: Source, path: Path, asked: Overrides, values: Point, places: dict[str, Loc]
     ) -> Scenario | None:
         source = base.copy()
         try:
             for key, value in values.items():
                 source.assign(key, value, self._label(places[key]))
-            return Scenario.of(source, path, asked, self._shelf)
+            return Scenario.of(source, path, asked, self._cache)
         except InputError as error:
             for problem in error.problems:
                 self._problems.setdefault(str(problem), problem)

@@ -13,7 +13,7 @@ from twin.batches.parcel import Unpacked, seeded
 from twin.batches.plan import Plan
 from twin.batches.worker import pooled
 from twin.results.result import Result
-from twin.scenario.cache import Shelf
+from twin.scenario.cache import Cache
 
 
 def rerun(plan: Plan, run_id: str) -> Result:
@@ -23,7 +23,7 @@ def rerun(plan: Plan, run_id: str) -> Result:
     _, parcel = plan.parcel.sealed()
     scenario = Unpacked(parcel).scenario(plan.points[number].packed)
     with threadpool_limits(1):
-        return run(seeded(scenario, seed_of(plan.seed, replication), Shelf()))
+        return run(seeded(scenario, seed_of(plan.seed, replication), Cache()))
 
 
 def agrees(result: Result, run_id: str, folder: Path) -> bool:

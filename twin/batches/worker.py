@@ -24,7 +24,7 @@ from twin.core.errors import TwinError, one_line
 from twin.results.intervals import write_intervals
 from twin.results.manifest import versions
 from twin.results.result import Result
-from twin.scenario.cache import Shelf
+from twin.scenario.cache import Cache
 from twin.scenario.load import Scenario
 
 _POINTS = 64
@@ -123,7 +123,7 @@ class _Desk:
 
     def __init__(self, parcel: bytes) -> None:
         self._unpacked = Unpacked(parcel)
-        self._shelf = Shelf()
+        self._cache = Cache()
         self.scenario = lru_cache(_POINTS)(self._unpacked.scenario)
 
     def outcome(self, task: Task, chunk: Chunk) -> Outcome:
@@ -131,7 +131,7 @@ class _Desk:
         made: dict[str, Any]
         scenario = self.scenario(chunk.points[task.point])
         try:
-            result = run(seeded(scenario, task.seed, self._shelf))
+            result = run(seeded(scenario, task.seed, self._cache))
             made = {"rows": pooled(result)}
             if chunk.intervals:
                 stream = io.BytesIO()

@@ -13,7 +13,7 @@ from twin.core.errors import InputError
 from twin.core.units import format_duration
 from twin.results.folder import check_free
 from twin.results.table import show_rows
-from twin.scenario.load import Asked, Scenario
+from twin.scenario.load import Overrides, Scenario
 from twin.studies.evaluation import unseen
 from twin.studies.evaluation.evaluate import Evaluation, evaluate
 from twin.studies.evaluation.write import save
@@ -52,7 +52,7 @@ def evaluate_scenario(
     `models` is a list with commas; None stands for every shipped model.
     """
     picks = None if models is None else [name.strip() for name in models.split(",")]
-    checked = Scenario.load(scenario, Asked(tuple(overrides)))
+    checked = Scenario.load(scenario, Overrides(tuple(overrides)))
     folder = out or Path("out") / f"evaluation-{checked.spec.name}"
     # Before the work rather than after it.
     check_free(folder, force=force)
@@ -72,7 +72,7 @@ def leave_one_link_out(
     if not names:
         raise InputError("--leave-one-link-out: names no recipe")
     files = {name: recipe_file(name, "--leave-one-link-out") for name in names}
-    checked = Scenario.load(scenario, Asked(tuple(overrides)))
+    checked = Scenario.load(scenario, Overrides(tuple(overrides)))
     folder = out or Path("out") / f"unseen-links-{checked.spec.name}"
     check_free(folder, force=force)
     table = unseen.leave_one_link_out(checked, files, report=typer.echo)

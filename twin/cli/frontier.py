@@ -10,7 +10,7 @@ import typer
 from twin.cli.progress import progress
 from twin.results.folder import check_free
 from twin.results.table import show_rows
-from twin.scenario.load import Asked, Scenario
+from twin.scenario.load import Overrides, Scenario
 from twin.studies.frontier.sweep import Frontier, sweep
 from twin.studies.frontier.write import save
 
@@ -34,7 +34,7 @@ def frontier_scenario(
     `policies` is a list with commas; None stands for the scenario's own.
     """
     picks = None if policies is None else tuple(name.strip() for name in policies.split(","))
-    checked = Scenario.load(scenario, Asked(tuple(overrides), picks))
+    checked = Scenario.load(scenario, Overrides(tuple(overrides), picks))
     folder = out or Path("out") / f"frontier-{checked.spec.name}"
     # Before the work rather than after it.
     check_free(folder, force=force)

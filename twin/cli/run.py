@@ -13,7 +13,7 @@ from twin.report.source import Report
 from twin.report.write import write as write_report
 from twin.results.folder import MANIFEST, added, check_free, files_of
 from twin.results.table import print_table
-from twin.scenario.load import Asked, Scenario
+from twin.scenario.load import Overrides, Scenario
 from twin.studies.frontier.sweep import sweep
 from twin.studies.frontier.write import write as write_frontier
 
@@ -31,7 +31,7 @@ def run_scenario(
 ) -> None:
     """Run a scenario, print its table and write its folder, with its frontier where asked."""
     picks = None if policies is None else tuple(policies)
-    checked = Scenario.load(scenario, Asked(tuple(overrides), picks, seed))
+    checked = Scenario.load(scenario, Overrides(tuple(overrides), picks, seed))
     folder = out or Path("out") / checked.spec.name
     # Before the run rather than after it.
     check_free(folder, force=force)

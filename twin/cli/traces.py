@@ -16,7 +16,7 @@ from twin.demand.synthetic import generate
 from twin.demand.trace import Trace
 from twin.demand.write import write_csv, write_parquet
 from twin.results.table import console, show_rows
-from twin.scenario.load import Asked, Scenario, load_trace
+from twin.scenario.load import Overrides, Scenario, load_trace
 
 
 def write_synthetic(out: Path, seed: int, facilities: int, length: str, *, force: bool) -> None:
@@ -61,7 +61,7 @@ def print_description(trace: str, overrides: Sequence[str]) -> None:
 def _trace(trace: str, overrides: Sequence[str]) -> Trace:
     path = Path(trace)
     if path.suffix in (".yaml", ".yml") or trace in content.shipped("scenarios"):
-        return Scenario.load(trace, Asked(tuple(overrides))).trace
+        return Scenario.load(trace, Overrides(tuple(overrides))).trace
     source = "zenodo" if path.is_dir() else "parquet" if path.suffix == ".parquet" else "csv"
     return load_trace({"source": source, "path": trace}, overrides)
 

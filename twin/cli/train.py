@@ -11,7 +11,7 @@ from twin.core import content
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.demand.trace import KPIS
 from twin.forecast.train import train
-from twin.scenario.load import Asked, Scenario
+from twin.scenario.load import Overrides, Scenario
 
 
 def train_model(
@@ -34,7 +34,7 @@ def train_model(
     features = None if kpis is None else _named_kpis(kpis)
     trace, share = None, 0.8
     if scenario is not None:
-        checked = Scenario.load(scenario, Asked(tuple(overrides)))
+        checked = Scenario.load(scenario, Overrides(tuple(overrides)))
         trace, share = checked.trace, checked.spec.demand.train
     card = train(
         file,

@@ -18,7 +18,7 @@ from twin.demand.columns import Times
 from twin.demand.csv_table import CsvTable
 from twin.demand.grid import Grid, grid
 from twin.demand.parquet_table import ParquetTable
-from twin.demand.repair import average, interpolate, tell_average
+from twin.demand.repair import average, in_ticks, interpolate, tell_average
 from twin.demand.rows import rows
 from twin.demand.spec import DemandSpec
 from twin.demand.trace import TRAFFIC_KPIS, Trace
@@ -82,9 +82,11 @@ def _trace(
         what = f"the trace covers {covered} of {format_duration(tick_s)}"
         raise InputError(Problem(what, "demand", None, None, "at least 2 are needed"))
     repairs = found.repairs
-    kpis = {}
+    kpis, gaps = {}, {}
     for name, raw in found.kpis.items():
-        filled, told = interpolate(_in_mbps(name, raw, demand), step_s)
+        filled, runs, told = interpolate(_in_mbps(name, raw, demand), step_s)
+        if len(runs):
+            gaps[name] = in_ticks(runs, per_tick)
         kpis[name] = average(filled, per_tick) if per_tick > 1 else filled
         if name == "internet":
             repairs += told
@@ -92,7 +94,7 @@ def _trace(
             # A collector that fails loses all KPIs at once: that is told once.
             repairs += tuple(f"{name}: {each}" for each in told if each not in repairs)
     repairs += tell_average(samples, per_tick, step_s, tick_s)
-    return Trace(links, kpis, tick_s, _starts(demand, found), origin, digest, repairs)
+    return Trace(links, kpis, tick_s, _starts(demand, found), origin, digest, repairs, gaps)
 
 
 def _in_mbps(kpi: str, values: Floats, demand: DemandSpec) -> Floats:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from twin.core.arrays import Floats, Ints
 from twin.core.units import counted, format_duration
+from twin.demand.gaps import Gaps
 
 LONGEST_S = 3600
 """Longest gap that is interpolated, seconds."""
@@ -23,13 +24,14 @@ def gaps(values: Floats) -> tuple[Ints, Ints, Ints]:
     return lacking[row], first, last - first
 
 
-def interpolate(values: Floats, step_s: float) -> tuple[Floats, tuple[str, ...]]:
-    """Return `values` [samples, links] with its short inner gaps filled linearly, and the tale.
+def interpolate(values: Floats, step_s: float) -> tuple[Floats, Gaps, tuple[str, ...]]:
+    """Return `values` [samples, links] with its short inner gaps filled linearly.
 
-    A gap is short if its samples times `step_s` are at most an hour.
+    With them come the gaps that were filled, and sentences that say what was done. A gap is short
+    if its samples times `step_s` are at most an hour.
     """
     if not np.isnan(values.sum()):
-        return values, ()
+        return values, Gaps.none(), ()
     link, first, length = gaps(values)
     inner = (first > 0) & (first + length < len(values))
     short = inner & (length * step_s <= LONGEST_S)
@@ -37,13 +39,31 @@ def interpolate(values: Floats, step_s: float) -> tuple[Floats, tuple[str, ...]]
     lost, at, share = _members(first[short], length[short])
     before, after = first[short] - 1, first[short] + length[short]
     left, right = values[before, link[short]], values[after, link[short]]
-    filled[lost, link[short][at]] = left[at] + (right - left)[at] * share
+    filled[lost, link[short][at]] = between(left[at], right[at], share)
     told = (
         _sentence(length[short], "of up to 1h", "interpolated"),
         _sentence(length[inner & ~short], "longer than 1h", "left missing"),
         _sentence(length[~inner], "at an end of the trace", "left missing"),
     )
-    return filled, tuple(filter(None, told))
+    return filled, Gaps.of(link[short], first[short], after, after), tuple(filter(None, told))
+
+
+def between(left: Floats, right: Floats, share: Floats) -> Floats:
+    """Return what is interpolated at `share` of the way from `left` to `right`."""
+    filled: Floats = left + (right - left) * share
+    return filled
+
+
+def in_ticks(gaps: Gaps, per_tick: int) -> Gaps:
+    """Return gaps of samples as gaps of ticks of `per_tick` samples.
+
+    A tick that a gap touches is known once the tick with the gap's far end is.
+    """
+    if per_tick == 1:
+        return gaps
+    first, seen = gaps.first // per_tick, gaps.seen // per_tick
+    some = seen > first
+    return Gaps.of(gaps.series[some], first[some], seen[some], seen[some])
 
 
 def _members(first: Ints, length: Ints) -> tuple[Ints, Ints, Floats]:

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from twin.demand.gaps import Gaps
 
 KPIS = ("internet", "downstream", "sessions", "vpn")
 """The KPIs a trace may carry. `internet` is the demand; a trace always has it."""
@@ -37,6 +40,8 @@ class Trace:
     """SHA-256 of the source files' bytes (of the generator's parameters, for a synthetic one)."""
     repairs: tuple[str, ...] = field(default=())
     """What was repaired while reading, a sentence each."""
+    gaps: Mapping[str, Gaps] = field(default_factory=dict)
+    """Samples of each KPI that were interpolated, and when that could be known."""
 
     def __post_init__(self) -> None:
         shape = (len(next(iter(self.kpis.values()))), len(self.links))
@@ -45,6 +50,15 @@ class Trace:
                 raise ValueError(f"KPI {name!r} has shape {values.shape}, not {shape}")
             values.setflags(write=False)
         object.__setattr__(self, "kpis", MappingProxyType(dict(self.kpis)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A mapping proxy cannot be pickled.
+        fields = (self.links, dict(self.kpis), self.tick_s, self.starts, self.origin, self.digest)
+        return Trace, (*fields, self.repairs, dict(self.gaps))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Trace:
+        # Nothing here ever changes.
+        return self
 
     @property
     def demand_mbps(self) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""A lane: one policy over the common demand, and the check of what it answers."""
+"""A lane: the run of one policy over the common demand, and the check of what it answers."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Fallback:
     """Seconds that an answer may take."""
 
 
-class Told(NamedTuple):
-    """One thing to be told of a policy that failed."""
+class FailureNotice(NamedTuple):
+    """One thing to be logged of a policy that failed."""
 
     phase: str
     """``failure`` or ``stand-in``."""
@@ -48,34 +48,55 @@ class Lane:
         name: str,
         policy: Policy,
         files: Sequence[str],
-        intervals: int,
+        intervals: int | None,
         provisioning: Provisioning | None = None,
         fallback: Fallback | None = None,
     ) -> None:
-        """Take the policy's source files, to name the line where it raises."""
+        """Take the policy's source files, to name the line where it raises.
+
+        `intervals` is how many there will be, where that is known.
+        """
         self.name = name
         self.policy = policy
         self.provisioning = provisioning
-        self.allocated: Floats | None = None
-        """What was in force, Mbit/s, [intervals, links]; None where that is what it asked for."""
         self.latest: Floats = np.empty(0)
         """What it asked for last, Mbit/s, [links]."""
         self.fallbacks = 0
         """Intervals that the fallback decided."""
-        self._files = files
-        self._intervals = intervals
+        self.files = files
+        self._capacity = intervals or _ROOM
         self._fallback = fallback
         self._failures = 0
-        self._told: list[Told] = []
+        self._notices: list[FailureNotice] = []
         self._decided = False
         self._rows: Floats | None = None
+        self._granted: Floats | None = None
 
-    @property
-    def requested(self) -> Floats:
-        """What it asked for, Mbit/s, [intervals, links]; read-only where it never changed."""
+    def requested(self, intervals: int) -> Floats:
+        """Return what it asked for in the first intervals, Mbit/s, [intervals, links].
+
+        Of one row, repeated, where it never changed.
+        """
         if self._rows is None:
-            return np.broadcast_to(self.latest, (self._intervals, self.latest.size))
-        return self._rows
+            return np.broadcast_to(self.latest, (intervals, self.latest.size))
+        return self._rows[:intervals]
+
+    def granted(self, intervals: int) -> Floats | None:
+        """Return what was in force at the end of the first intervals, Mbit/s, [intervals, links].
+
+        None where that is what it asked for, but for the capacity.
+        """
+        return None if self._granted is None else self._granted[:intervals]
+
+    def close(self, interval: int, nominal: Floats) -> None:
+        """Record what is in force at the end of an interval; `nominal` capacity limits it."""
+        if self._granted is not None:
+            self._granted = _with_room(self._granted, interval)
+            np.minimum(self.in_force, nominal, out=self._granted[interval])
+
+    def hand_over(self, policy: Policy, files: Sequence[str]) -> None:
+        """Let another policy, which has been fitted, decide from now on."""
+        self.policy, self.files, self._failures = policy, files, 0
 
     @property
     def in_force(self) -> Floats:
@@ -83,7 +104,7 @@ class Lane:
         return self.latest if self.provisioning is None else self.provisioning.in_force
 
     def fit(self, history: History) -> None:
-        """Let the policy learn. Raises RunError where it raises and nothing stands in for it."""
+        """Let the policy, and its fallback, learn. Raises RunError where it raises and nothing stands in for it."""
         spare = self._fallback
         if spare is not None:
             try:
@@ -98,12 +119,12 @@ class Lane:
             if spare is None:
                 raise RunError(failure) from error
             self._failures = spare.after
-            self._told.append(Told("failure", failure))
+            self._notices.append(FailureNotice("failure", failure))
 
-    def told(self) -> list[Told]:
+    def notices(self) -> list[FailureNotice]:
         """Return each failure and stand-in since it was asked last."""
-        told, self._told = self._told, []
-        return told
+        notices, self._notices = self._notices, []
+        return notices
 
     def decide(self, observation: Observation) -> None:
         """Ask the policy for the coming interval and record its answer.
@@ -116,9 +137,10 @@ class Lane:
         if new:
             self._change(answer.astype(np.float64), observation.interval)
         if self._rows is not None:
+            self._rows = _with_room(self._rows, observation.interval)
             self._rows[observation.interval] = answer
-        if self.provisioning is not None and self.allocated is None:
-            self.allocated = np.empty((self._intervals, answer.size))
+        if self.provisioning is not None and self._granted is None:
+            self._granted = np.empty((self._capacity, answer.size))
 
     def _answer(self, observation: Observation) -> tuple[NDArray[Any], bool]:
         """Return the allocation, and whether it differs from the one before."""
@@ -138,13 +160,13 @@ class Lane:
                 return self._asked(self.policy, observation, limit=spare.time_limit)
             except RunError as error:
                 self._failures += 1
-                self._told.append(Told("failure", str(error), error.links))
+                self._notices.append(FailureNotice("failure", str(error), error.links))
         if broken is not None:
             raise broken
         self.fallbacks += 1
-        if self._told:
+        if self._notices:
             kept = "the rest of the replay" if self._failures >= spare.after else "this interval"
-            self._told.append(Told("stand-in", f"{spare.name} decides for {kept}"))
+            self._notices.append(FailureNotice("stand-in", f"{spare.name} decides for {kept}"))
         return stand_in
 
     def _is_new(self, answer: NDArray[Any]) -> bool:
@@ -178,7 +200,7 @@ class Lane:
     def _change(self, answer: Floats, interval: int) -> None:
         """Keep an answer unlike the one before; a constant policy needs one row for all time."""
         if self._rows is None and interval > 0:
-            self._rows = np.empty((self._intervals, answer.size))
+            self._rows = np.empty((max(self._capacity, interval + 1), answer.size))
             self._rows[:interval] = self.latest
         self.latest = answer
         self._decided = True
@@ -190,11 +212,24 @@ class Lane:
 
     def _describe(self, error: BaseException) -> str:
         told = str(error) if isinstance(error, InputError) else describe(error)
-        for file in self._files:
+        for file in self.files:
             line = line_in(error, file)
             if line is not None:
                 return f"{told} ({file}:{line})"
         return told
+
+
+_ROOM = 288
+"""Intervals to make room for where nobody knows how many there will be."""
+
+
+def _with_room(rows: Floats, interval: int) -> Floats:
+    """Return the rows, or longer ones with the same beginning where `interval` has no row."""
+    if interval < len(rows):
+        return rows
+    longer = np.empty((2 * len(rows), rows.shape[1]))
+    longer[: len(rows)] = rows
+    return longer
 
 
 def _wrong(answer: NDArray[Any], links: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple
 
-from twin.core.arrays import Floats
-from twin.events.capacity_change import CapacityChange
+import numpy as np
+
+from twin.core.arrays import Bools, Floats, Ints
+
+
+class _Limit(NamedTuple):
+    """A change of nominal capacity that is in force."""
+
+    start: float
+    links: Bools
+    mbps: float | None
+    factor: float
 
 
 class Network:
@@ -14,13 +23,13 @@ class Network:
 
     def __init__(self, base_capacity: Floats) -> None:
         self._base = base_capacity
-        self._failures = np.zeros(len(base_capacity), dtype=np.int64)
-        self._changes: list[tuple[CapacityChange, NDArray[np.bool_]]] = []
+        self._failures: Ints = np.zeros(len(base_capacity), dtype=np.int64)
+        self._limits: dict[str, _Limit] = {}
         self.nominal = base_capacity
         """Capacity without failures; what limits an allocation."""
 
     @property
-    def down(self) -> NDArray[np.bool_]:
+    def down(self) -> Bools:
         """Links with at least one failure."""
         down = self._failures > 0
         down.setflags(write=False)
@@ -31,30 +40,37 @@ class Network:
         """Capacity with failures: 0 on links that are down."""
         return np.where(self.down, 0.0, self.nominal)
 
-    def fail(self, links: NDArray[np.bool_]) -> None:
-        """Take links down."""
+    def fail(self, links: Bools) -> None:
+        """Take links down, once more where they are down."""
         self._failures = self._failures + links
 
-    def repair(self, links: NDArray[np.bool_]) -> None:
+    def repair(self, links: Bools) -> None:
         """End one failure of each of `links`; overlapping ones keep a link down."""
         self._failures = self._failures - links
 
-    def change(self, spec: CapacityChange, links: NDArray[np.bool_]) -> None:
-        """Begin a change of nominal capacity."""
-        self._changes.append((spec, links))
+    def limit(
+        self, key: str, start: float, links: Bools, mbps: float | None, factor: float
+    ) -> None:
+        """Begin a change of nominal capacity, to `mbps` or by `factor`."""
+        self._limits[key] = _Limit(start, links, mbps, factor)
         self.nominal = self._combined()
 
-    def restore(self, spec: CapacityChange) -> None:
-        """End a change of nominal capacity."""
-        self._changes = [change for change in self._changes if change[0] is not spec]
+    def unlimit(self, key: str) -> None:
+        """End the change of nominal capacity that began under `key`."""
+        del self._limits[key]
+        self.nominal = self._combined()
+
+    def rebase(self, base_capacity: Floats) -> None:
+        """Replace the capacity that changes start from."""
+        self._base = base_capacity
         self.nominal = self._combined()
 
     def _combined(self) -> Floats:
         # Of several stated capacities the latest to begin holds; factors multiply.
         nominal, scale = self._base.copy(), np.ones(len(self._base))
-        for spec, links in sorted(self._changes, key=lambda change: change[0].start):
-            if spec.capacity_mbps is not None:
-                nominal[links] = spec.capacity_mbps
+        for limit in sorted(self._limits.values(), key=lambda limit: limit.start):
+            if limit.mbps is not None:
+                nominal[limit.links] = limit.mbps
             else:
-                scale[links] *= spec.factor or 1.0
+                scale[limit.links] *= limit.factor
         return nominal * scale

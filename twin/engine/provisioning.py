@@ -8,7 +8,7 @@ takes effect after its lead time. The first decision is in force at once.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +23,7 @@ LEAD_STREAM: Final = 0x1EAD
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class LinkSettings:
     """What holds for each link, [links]: Mbit/s, seconds and shares."""
 
     lowest: Floats
@@ -39,8 +39,8 @@ class Terms:
     change_cost: Floats
 
     @classmethod
-    def of(cls, links: Sequence[LinkSpec]) -> Terms:
-        """Return the terms of `links`, in their order."""
+    def of(cls, links: Sequence[LinkSpec]) -> LinkSettings:
+        """Return what is stated of `links`, in their order."""
         columns = {
             "lowest": [link.min for link in links],
             "highest": [np.inf if link.max is None else link.max for link in links],
@@ -86,12 +86,12 @@ class Order:
 class Provisioning:
     """The orders of one policy, and what is in force, Mbit/s, [links]."""
 
-    def __init__(self, terms: Terms, links: Sequence[str], seed: int) -> None:
-        self._terms = terms
+    def __init__(self, settings: LinkSettings, links: Sequence[str], seed: int) -> None:
+        self._settings = settings
         # Lead times belong to a link and the tick of its order: every policy meets the same.
         streams = [[seed, LEAD_STREAM, zlib.crc32(link.encode())] for link in links]
         self._random = [np.random.default_rng(np.random.SeedSequence(s)) for s in streams]
-        self._varied = bool((terms.lead_high > terms.lead_low).any())
+        self._varied = bool((settings.lead_high > settings.lead_low).any())
         self.in_force: Floats = np.empty(0)
         self.changes = np.zeros(len(links), dtype=np.int64)
         """Orders after the first, [links]."""
@@ -100,17 +100,22 @@ class Provisioning:
         self._applied = np.zeros(len(links), dtype=np.int64)
         self._number = 0
 
-    def request(self, requested: Floats, now: float) -> Iterator[Order]:
-        """Take the request of this tick; yield the orders that take effect later."""
+    def change(self, settings: LinkSettings) -> None:
+        """Let other settings hold from now on; orders that are under way stay as they are."""
+        self._settings = settings
+        self._varied = bool((settings.lead_high > settings.lead_low).any())
+
+    def request(self, requested: Floats, now: float) -> list[Order]:
+        """Take the request of this tick; return the orders that take effect later."""
         leads = self._leads()
-        target = self._terms.rounded(requested)
+        target = self._settings.rounded(requested)
         if not self._number:
             self._number = 1
             self._ordered = self.in_force = target
-            return
-        orders = self._wanted(target) & (now - self._ordered_at >= self._terms.cooldown)
+            return []
+        orders = self._wanted(target) & (now - self._ordered_at >= self._settings.cooldown)
         if not orders.any():
-            return
+            return []
         self._number += 1
         self.changes += orders
         self._ordered = np.where(orders, target, self._ordered)
@@ -118,9 +123,11 @@ class Provisioning:
         at_once = orders & (leads == 0)
         self.in_force = np.where(at_once, target, self.in_force)
         self._applied[at_once] = self._number
+        later = []
         for lead in np.unique(leads[orders & (leads > 0)]):
             links = np.flatnonzero(orders & (leads == lead))
-            yield Order(now + float(lead), self._number, links, target[links])
+            later.append(Order(now + float(lead), self._number, links, target[links]))
+        return later
 
     def apply(self, order: Order) -> None:
         """Let an order take effect, unless a later one has."""
@@ -131,11 +138,11 @@ class Provisioning:
         self._applied[links] = order.number
 
     def _wanted(self, target: Floats) -> Bools:
-        up = target > self._ordered * (1 + self._terms.up)
-        return up | (target < self._ordered * (1 - self._terms.down))
+        up = target > self._ordered * (1 + self._settings.up)
+        return up | (target < self._ordered * (1 - self._settings.down))
 
     def _leads(self) -> Floats:
-        low, high = self._terms.lead_low, self._terms.lead_high
+        low, high = self._settings.lead_low, self._settings.lead_high
         if not self._varied:
             return low
         drawn = np.array([stream.uniform() for stream in self._random])

@@ -12,17 +12,17 @@ from twin.core.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
-    """An interval inside which something changed: its pieces, in order.
+class DividedInterval:
+    """An interval inside which something changed: its segments, in order.
 
-    Mbit/s; arrays are [pieces, links].
+    Mbit/s; arrays are [segments, links].
     """
 
     seconds: Floats
-    """Length of each piece, [pieces]."""
+    """Length of each segment, [segments]."""
     demand: Floats
     turns: NDArray[np.bool_]
-    """Whether the course of a surge on the link changes where the piece begins."""
+    """Whether the course of a surge on the link changes where the segment begins."""
     capacity: Floats
     allocated: dict[str, Floats]
     """Of each policy, by name."""
@@ -66,7 +66,7 @@ class Recording:
     capacity: tuple[tuple[int, Floats], ...]
     """(first interval, capacity [links]) of each stretch of constant capacity, in order."""
     lanes: tuple[LaneRecord, ...]
-    splits: dict[int, Split]
+    divided: dict[int, DividedInterval]
     events: tuple[LoggedEvent, ...]
 
     @cached_property

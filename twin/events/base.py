@@ -91,6 +91,8 @@ class Scope:
     """What an event is compiled for."""
 
     links: tuple[str, ...]
+    flows: tuple[str, ...]
+    """Demand series: the links themselves, or what is routed over them."""
     horizon: float
     """End of the replay, seconds from its start; infinite in a live simulation."""
     seed: int
@@ -99,9 +101,22 @@ class Scope:
 
     def mask(self, names: Targets) -> Bools:
         """Return which links `names` stands for, [links]."""
-        if names == "all":
-            return np.ones(len(self.links), dtype=np.bool_)
-        return np.isin(self.links, names)
+        return _mask(self.links, names)
+
+    def flow_mask(self, names: Targets) -> Bools:
+        """Return which flows `names` stands for, [flows]."""
+        return _mask(self.flows, names)
+
+    def touched(self, names: Targets) -> tuple[str, ...]:
+        """Return the links, or else the flows, that `names` stands for."""
+        links = tuple(np.asarray(self.links)[self.mask(names)].tolist())
+        return links or tuple(np.asarray(self.flows)[self.flow_mask(names)].tolist())
+
+
+def _mask(known: tuple[str, ...], names: Targets) -> Bools:
+    if names == "all":
+        return np.ones(len(known), dtype=np.bool_)
+    return np.isin(known, names)
 
 
 def _targets(value: Any) -> Any:

@@ -39,4 +39,4 @@ class Surge(Event):
         factor = 1.0 if self.factor is None else self.factor
         end = self.begins + self.duration
         add_mbps = self.add_mbps or 0.0
-        return (Course(self.begins, end, self.ramp, factor, add_mbps, scope.mask(self.links)),)
+        return (Course(self.begins, end, self.ramp, factor, add_mbps, scope.flow_mask(self.links)),)

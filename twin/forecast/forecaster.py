@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,14 +11,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.core.arrays import Bools, Floats
 from twin.core.errors import InputError, Problem, one_of
+from twin.demand.gaps import Feed, known
 from twin.forecast.card import MEDIAN, Card, read_card
-from twin.forecast.windows import Block, Windows
+from twin.forecast.windows import Batch, Windows
 
 CHUNK: Final = 64
 """Windows in a call of ONNX Runtime, where it is fastest on a CPU core."""
 _BLOCK: Final = 4_096
 """Windows made at a time, which bounds the memory."""
+_APPENDED: Final = 288
+"""Samples taken at a time, which bounds the memory."""
 _TRIED: Final = 288
 """Samples of the history at which a network is tried on a link before it is trusted."""
 _TRIED_AT_ONCE: Final = 32
@@ -80,6 +84,7 @@ class Forecaster:
     path: Path
     card: Card
     session: Any
+    threads: int | None = None
 
     @classmethod
     def load(cls, path: Path, threads: int | None = None) -> Forecaster:
@@ -99,7 +104,7 @@ class Forecaster:
         if answers != count:
             what = f"answers with {answers} values, its card says {count}"
             raise InputError(Problem(what, file=path, suggestion="train it again"))
-        return cls(path, card, session)
+        return cls(path, card, session, threads)
 
     def require(self, kpis: Collection[str]) -> None:
         """Raise InputError if a trace with `kpis` lacks a feature of the model."""
@@ -111,141 +116,182 @@ class Forecaster:
                 Problem(what, file=self.path, suggestion="use a model of 'internet' alone")
             )
 
-    def bind(
-        self,
-        observed: Mapping[str, NDArray[Any]],
-        history: int,
-        start: int,
-        stop: int,
-        *,
-        trial: bool = True,
-    ) -> Forecasts:
-        """Return the forecasts of samples start <= i < stop, made when they are asked for.
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A session cannot travel; its file is opened again.
+        return Forecaster.load, (self.path, self.threads)
 
-        `observed` holds the KPIs, float64 [samples, links], NaN where missing; scales are fitted
-        per link on the first `history` samples. Without a `trial` there the network speaks on
-        every link, whether it is worth it or not. Raises InputError for a history shorter than
-        the window, ValueError for samples before the first whole window.
+    def __deepcopy__(self, memo: dict[int, Any]) -> Forecaster:
+        # Nothing here ever changes.
+        return self
+
+    def bind(
+        self, feed: Feed, history: int, start: int, *, stop: int | None = None, trial: bool = True
+    ) -> Forecasts:
+        """Return the forecasts of samples i >= start of the first feature, in order.
+
+        Scales and seasons are fitted per link on the first `history` samples of `feed`. Nothing is
+        evaluated for samples from `stop` on. Without a `trial` there the network speaks on every
+        link, whether it is worth it or not. Raises InputError for a history shorter than the
+        window, ValueError for samples before the first whole window.
         """
-        self.require(observed)
-        card = self.card
-        window = card.window
+        self.require(feed.kpis)
+        window = self.card.window
         if history < window:
             what = f"needs a history of at least {window} samples, the trace has {history}"
             raise InputError(Problem(what, file=self.path))
-        if not window <= start <= stop:
+        if not window <= start <= (start if stop is None else stop):
             raise ValueError(f"samples [{start}, {stop}) do not follow a window of {window}")
-        tried = min(history, start)
-        first = max(window, tried - _LOOKED_BACK, tried // _LEARNT)
-        windows = Windows.fit(observed, card.features, window, card.normalisation, history, first)
-        outputs = _Outputs(self.session, card.quantiles)
-        trusted = np.ones(windows.change.shape[1])
-        if trial and card.normalisation.reference != "none":
-            trusted = outputs.tried(windows, first, tried)
-        return Forecasts(outputs, windows, trusted, start, stop)
-
-
-@dataclass(frozen=True, slots=True)
-class _Outputs:
-    """What a graph answers for windows: one value, or one for each of `quantiles`."""
-
-    session: Any
-    quantiles: tuple[float, ...]
-
-    @property
-    def point(self) -> int:
-        """Which value is the forecast."""
-        return self.quantiles.index(MEDIAN) if self.quantiles else 0
-
-    def of(self, block: Block, links: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return the answers for the windows of `block`, [samples, links, values].
-
-        Only those of the links marked are run; for the others the answer is 0.
-        """
-        answers = np.zeros((*block.reference.shape, max(len(self.quantiles), 1)))
-        if links.any():
-            inputs = block.inputs if links.all() else block.inputs[:, links]
-            flat = inputs.reshape(-1, *inputs.shape[2:])
-            answers[:, links] = evaluate(self.session, flat).reshape(
-                len(inputs), -1, answers.shape[-1]
-            )
-        return answers
-
-    def tried(self, windows: Windows, first: int, stop: int) -> NDArray[np.float64]:
-        """Return 1 for each link that the graph has forecast better than its reference, else 0.
-
-        Tried on samples spread evenly over [first, stop), so that a link unlike all that the
-        network was trained on is forecast by what is fitted to the link alone.
-        """
-        links = windows.change.shape[1]
-        errors, every = np.zeros((2, links)), np.ones(links, dtype=np.bool_)
-        step = max(-(-(stop - first) // _TRIED), 1)
-        # As many at once for any number of links, so that the sums are the same to the last bit.
-        for start in range(first, stop, step * _TRIED_AT_ONCE):
-            last = min(start + step * _TRIED_AT_ONCE, stop)
-            block = windows.block(start, last, step)
-            answers = self.of(block, every)[..., self.point]
-            apart = windows.values[0][start:last:step] - block.reference
-            errors[0] += np.abs(apart).sum(axis=0)
-            errors[1] += np.abs(apart - block.scale * answers).sum(axis=0)
-        return np.asarray(errors[1] < _WORTH * errors[0], dtype=np.float64)
+        return Forecasts(self, feed, history, start, stop, trial=trial)
 
 
 class Forecasts:
-    """The forecasts of `internet` for consecutive samples, evaluated a block ahead.
+    """The forecasts of consecutive samples of a feed, made as its samples close.
 
-    What a forecast is made from does not depend on decisions, so the windows of a whole block
-    of samples are made and run together; each still sees nothing but its own past. A link that
-    the network is not trusted with gets the reference, and the quantiles around that.
+    Where the feed holds samples that have not closed yet, those of a whole block are made and run
+    together, up to the next revision of what a gap hid: what a forecast is made from does not
+    depend on decisions, and each still sees nothing but its own past. A link that the network is
+    not trusted with gets the reference, and the quantiles around that.
     """
 
     def __init__(
         self,
-        outputs: _Outputs,
-        windows: Windows,
-        trusted: NDArray[np.float64],
+        forecaster: Forecaster,
+        feed: Feed,
+        history: int,
         start: int,
-        stop: int,
+        stop: int | None,
+        *,
+        trial: bool,
     ) -> None:
-        self._outputs, self._windows, self._trusted = outputs, windows, trusted
-        self._start, self._stop = start, stop
-        self._samples = max(1, _BLOCK // max(1, windows.scale.shape[1]))
-        self._first, self._block = start, np.empty((0, 0, 0))
+        self._forecaster, self._feed = forecaster, feed
+        self._fitted, self._start, self._stop = history, start, stop
+        card = forecaster.card
+        tried = min(history, start)
+        first = max(card.window, tried - _LOOKED_BACK, tried // _LEARNT)
+        past = [known(feed, name, history) for name in card.features]
+        self._windows = Windows(past, card.window, card.normalisation, first)
+        links = past[0].shape[1]
+        self.trusted = np.ones(links)
+        """1 for each link that the network is listened to on, else 0, [links]."""
+        if trial and card.normalisation.reference != "none":
+            self.trusted = self._tried(past, first, tried)
+        self._extend(past, history if start >= history else start - 1)
+        self._samples = min(max(1, _BLOCK // max(1, links)), _APPENDED)
+        self._first, self._block = start, np.empty((0, links, self._values))
 
-    def at(self, sample: int) -> NDArray[np.float64]:
-        """Return the forecast of interval `sample`, made from what precedes it, [links].
+    @property
+    def _values(self) -> int:
+        """Values that the graph answers with."""
+        return max(len(self._forecaster.card.quantiles), 1)
+
+    @property
+    def _point(self) -> int:
+        """Which of them is the forecast."""
+        levels = self._forecaster.card.quantiles
+        return levels.index(MEDIAN) if levels else 0
+
+    def at(self, sample: int) -> Floats:
+        """Return the forecast of `sample`, made from what was known before it, [links].
 
         At least 0; NaN for a link of which nothing was known yet. The median, of a model of
-        quantiles. Raises IndexError outside of the samples that the forecasts were bound for.
+        quantiles. Raises IndexError for a sample that is before the one asked for last, or that
+        the feed does not reach.
         """
-        return self.quantiles_at(sample)[:, self._outputs.point]
+        return self.quantiles_at(sample)[:, self._point].copy()
 
-    def quantiles_at(self, sample: int) -> NDArray[np.float64]:
-        """Return the quantiles of the card for interval `sample`, [links, quantiles].
+    def quantiles_at(self, sample: int) -> Floats:
+        """Return the quantiles of the card for `sample`, [links, quantiles], read-only.
 
         Each at least 0 and at least the one before it; NaN for a link of which nothing was known
         yet. A model without quantiles has one column, its forecast. Raises IndexError as at()
         does.
         """
-        if not self._start <= sample < self._stop:
-            raise IndexError(f"sample {sample} is not in [{self._start}, {self._stop})")
         if not self._first <= sample < self._first + len(self._block):
-            self._first = sample - (sample - self._start) % self._samples
-            last = min(self._first + self._samples, self._stop)
-            self._block = self._evaluated(self._first, last)
-        forecast: NDArray[np.float64] = self._block[sample - self._first]
+            self._make(sample)
+        forecast = self._block[sample - self._first].copy()
+        forecast.setflags(write=False)
         return forecast
 
-    def _evaluated(self, first: int, last: int) -> NDArray[np.float64]:
-        """Return the forecasts of [first, last), [samples, links, quantiles], read-only."""
-        block = self._windows.block(first, last)
+    def _make(self, sample: int) -> None:
+        """Make a block of forecasts that begins with that of `sample`."""
+        end = self._feed.ready + 1 if self._stop is None else self._stop
+        if not max(self._windows.closed, self._start) <= sample < end:
+            raise IndexError(f"sample {sample} is not in [{self._windows.closed}, {end})")
+        self._reach(sample)
+        last = min(sample + self._samples, end, self._feed.ready + 1)
+        revised = self._feed.next_revision(sample)
+        if revised is not None:
+            last = min(last, revised)
+        self._append(sample, last - 1)
+        self._first, self._block = sample, self._evaluated(sample, last)
+
+    def _reach(self, sample: int) -> None:
+        """Take all that is known once `sample` samples have closed."""
+        closed = self._windows.closed
+        for revision in self._feed.revisions(max(closed, self._fitted), sample):
+            self._append(self._windows.closed, revision.closed)
+            features = self._forecaster.card.features
+            if revision.kpi in features:
+                place = features.index(revision.kpi)
+                self._windows.revise(place, revision.first, revision.series, revision.values)
+        self._append(self._windows.closed, sample)
+
+    def _append(self, start: int, stop: int) -> None:
+        for first in range(start, stop, _APPENDED):
+            last = min(first + _APPENDED, stop)
+            names = self._forecaster.card.features
+            self._windows.extend([self._feed.rows(name, first, last) for name in names])
+
+    def _extend(self, past: Sequence[Floats], stop: int) -> None:
+        """Take the history up to `stop`, as it was known at its end."""
+        for first in range(self._windows.closed, stop, _APPENDED):
+            last = min(first + _APPENDED, stop)
+            self._windows.extend([values[first:last] for values in past])
+
+    def _answers(self, batch: Batch, links: Bools) -> Floats:
+        """Return what the graph answers for windows, [samples, links, values].
+
+        Only those of the links marked are run; for the others the answer is 0.
+        """
+        answers = np.zeros((*batch.reference.shape, self._values))
+        if links.any():
+            inputs = batch.inputs if links.all() else batch.inputs[:, links]
+            flat = inputs.reshape(-1, *inputs.shape[2:])
+            answers[:, links] = evaluate(self._forecaster.session, flat).reshape(
+                len(inputs), -1, self._values
+            )
+        return answers
+
+    def _tried(self, past: Sequence[Floats], first: int, stop: int) -> Floats:
+        """Return 1 for each link that the graph has forecast better than its reference, else 0.
+
+        Tried on samples spread evenly over [first, stop) of the history, so that a link unlike all
+        that the network was trained on is forecast by what is fitted to the link alone.
+        """
+        links = past[0].shape[1]
+        errors, every = np.zeros((2, links)), np.ones(links, dtype=np.bool_)
+        step = max(-(-(stop - first) // _TRIED), 1)
+        self._extend(past, first - 1)
+        # As many at once for any number of links, so that the sums are the same to the last bit.
+        for start in range(first, stop, step * _TRIED_AT_ONCE):
+            last = min(start + step * _TRIED_AT_ONCE, stop)
+            self._windows.extend([values[self._windows.closed : last] for values in past])
+            batch = self._windows.batch(start, last, step)
+            answers = self._answers(batch, every)[..., self._point]
+            apart = self._windows.values(start, last)[::step] - batch.reference
+            errors[0] += np.abs(apart).sum(axis=0)
+            errors[1] += np.abs(apart - batch.scale * answers).sum(axis=0)
+        return np.asarray(errors[1] < _WORTH * errors[0], dtype=np.float64)
+
+    def _evaluated(self, first: int, last: int) -> Floats:
+        """Return the forecasts of [first, last), [samples, links, quantiles]."""
+        batch = self._windows.batch(first, last)
         # Quantiles are wanted around the reference too; a point that is not used is not made.
-        needed = (self._trusted > 0) | bool(self._outputs.quantiles)
-        answers = self._outputs.of(block, needed)
-        point = answers[..., self._outputs.point, None]
-        answers -= (1 - self._trusted[:, None]) * point
-        forecasts = block.reference[..., None] + block.scale[..., None] * answers
+        needed = (self.trusted > 0) | bool(self._forecaster.card.quantiles)
+        answers = self._answers(batch, needed)
+        point = answers[..., self._point, None]
+        answers -= (1 - self.trusted[:, None]) * point
+        forecasts = batch.reference[..., None] + batch.scale[..., None] * answers
         np.maximum(forecasts, 0, out=forecasts)
         forecasts[np.arange(first, last)[:, None] <= self._windows.known_from] = np.nan
-        forecasts.setflags(write=False)
         return forecasts

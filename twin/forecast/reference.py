@@ -5,17 +5,14 @@ Nothing here is reduced in an order that depends on how many links are fitted at
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from twin.core.arrays import Floats
-from twin.forecast.card import Normalisation
-from twin.forecast.season import periods, profiles
+from twin.core.arrays import Bools, Floats
+from twin.core.tail import Tail
+from twin.forecast.season import Profiles
 
 AHEAD: Final = 9
 """The profile of a season is read this far ahead of what was seen."""
@@ -31,110 +28,171 @@ _TRIED: Final = 8
 """Fits in the history whose forecasts are compared with what came, to choose among them."""
 _KEPT: Final = 0.8
 """Weight of an older comparison over the next one."""
+_ANSWERED: Final = 640
+"""Forecasts that are remembered: more than samples are taken at a time."""
 _LINKS_AT_ONCE: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class _Fits:
-    """Where a trace is cut: weights fitted on [first, cut) serve the samples from cut to cut."""
+class Origin(NamedTuple):
+    """Where fitting begins, in samples."""
 
-    cuts: tuple[int, ...]
+    links: int
+    first: int
+    """The first sample that is learnt from; the others below are counted from it."""
+    cut: int
+    """The first cut."""
+    every: int
+    """From cut to cut."""
     served: int
-    """The cut from which on forecasts are made."""
+    """Forecasts are made from this cut on, which is early enough to choose among them."""
+
+    @classmethod
+    def of(cls, links: int, history: int, since: int) -> Origin:
+        """Return where to begin, so that forecasts can be asked for from sample `since` on."""
+        first = max(0, history - _SEEN)
+        history, since = history - first, max(since - first, 0)
+        every = min(max(history // _TRIED, 2 * _LAGS), _REFIT)
+        cut = history % every or every
+        # The last cut before the samples that hold `since`; 0: before the first one.
+        served = 0 if since < every else cut + max((since - cut) // every, 0) * every
+        return cls(links, first, cut, every, max(served - (_TRIED - 1) * every, 1))
 
 
-def usual_changes(changes: Floats, history: int) -> Floats:
-    """Return the profiles of both seasons of each link, [seasons, samples, links].
+class Reference:
+    """Forecasts of the change to the next sample, made and fitted as samples close.
 
-    `changes` [samples, links] are scaled and limited; the seasons are found in those of the
-    first `history` samples. At t stands the usual change of sample t + AHEAD, known at t.
+    Per link it is nothing (the last value stays), past changes, or these and the seasons, whichever
+    erred least of late. The weights are those of the Yule-Walker equations: with r(k) the mean
+    product of a series now and another k samples before, the weights w of the lags solve
+    sum_j r(i - j) w_j = r(i + 1) for every lag i. They are solved anew at each *cut*, some samples
+    apart, from all samples since the first.
     """
-    return np.stack([profiles(changes, period, AHEAD) for period in periods(changes[1:history])])
 
+    def __init__(
+        self, features: int, profiles: Sequence[Profiles], ridge: float, origin: Origin
+    ) -> None:
+        """Forecast the first of `features` series of changes, with the profiles of its seasons."""
+        self._ridge = ridge
+        self._profiles = profiles
+        self._links = origin.links
+        self._first = origin.first
+        self._every = origin.every
+        self._served = origin.served
+        self._lags = [_LAGS] * features + [_PHASES] * len(profiles)
+        self._past = sum(lag for lag in self._lags if lag == _LAGS)
+        longest, count = max(self._lags), len(self._lags)
+        # Before the first sample nothing changed.
+        self._series = [Tail(self._links, longest + self._every, -longest) for _ in self._lags]
+        for series in self._series:
+            series.append(np.zeros((longest, self._links)))
+        self._known = Tail(self._links, longest + self._every, dtype=np.bool_)
+        self._cut, self._next_cut = 0, origin.cut
+        self._products = np.zeros((longest + 1, self._links, count, count))
+        self._weights = np.zeros((2, sum(self._lags), self._links))
+        self._errors = np.zeros((3, self._links))
+        self._best = np.zeros(self._links, dtype=np.int64)
+        self._forecasts = np.zeros((3, self._every, self._links))
+        self._answered = 0
+        self._answers = Tail(self._links, _ANSWERED)
 
-def next_changes(
-    changes: Floats,
-    usual: Floats,
-    known: NDArray[np.bool_],
-    how: Normalisation,
-    history: int,
-    since: int,
-) -> Floats:
-    """Return the forecast of the change to each sample from those before it, [samples, links].
+    @property
+    def _closed(self) -> int:
+        return self._series[0].stop
 
-    `changes` [features, samples, links] are scaled and limited, the first feature's are
-    forecast; `usual` [seasons, samples, links] are profiles known AHEAD samples before. What
-    forecasts are made by is fitted on the first `history` samples, and later again with all that
-    came; per link it is nothing (the last value stays), past changes, or these and the seasons,
-    whichever erred least of late where `known`. 0 before `since` at the latest.
-    """
-    first = max(0, history - _SEEN)
-    some = slice(first, None)
-    fits = _fits(history - first, max(since - first, 0), changes.shape[1] - first)
-    answer = np.zeros(changes.shape[1:])
-    for link in range(0, changes.shape[2], _LINKS_AT_ONCE):
-        links = slice(link, link + _LINKS_AT_ONCE)
-        # Each link's samples lie together, whatever others there are: BLAS rounds by layout.
-        series = [np.ascontiguousarray(column[some, links].T) for column in (*changes, *usual)]
-        lags = [_LAGS] * len(changes) + [_PHASES] * len(usual)
-        answer[some, links] = _followed(series, lags, known[some, links].T, how.ridge, fits).T
-    return answer
+    def extend(self, changes: Sequence[Floats], known: Bools, history: Tail) -> Floats:
+        """Take the changes of samples that have closed, [samples, links] for each feature.
 
+        `known` says of which of them the first feature was; `history` are all changes of the first
+        feature, these included. Returns what the profiles make of them, [seasons, samples, links].
+        """
+        # What comes next was forecast by what was known before it came.
+        self._answer(self._closed + 1)
+        stop = history.stop
+        first = stop - len(known)
+        usual = np.zeros((len(self._profiles), len(known), self._links))
+        for season, profile in zip(usual, self._profiles, strict=True):
+            season[:] = profile.read(history, first, stop)
+        for series, rows in zip(self._series, (*changes, *usual), strict=True):
+            # Samples before the first are none that is learnt from.
+            series.append(rows[max(self._first - first, 0) :])
+        self._known.append(known[max(self._first - first, 0) :])
+        while self._next_cut <= self._closed:
+            self._answer(self._next_cut)
+            self._learn(self._next_cut)
+        self._answer(self._closed)
+        return usual
 
-def _fits(history: int, since: int, samples: int) -> _Fits:
-    every = min(max(history // _TRIED, 2 * _LAGS), _REFIT)
-    cuts = [0, *range(history % every or every, samples, every), samples]
-    served = next((cut for cut in cuts if cut + every > since), samples)
-    return _Fits(tuple(dict.fromkeys(cuts)), max(served - (_TRIED - 1) * every, 1))
+    def revise(self, feature: int, first: int, link: int, changes: Floats, *, known: bool) -> None:
+        """Replace changes of a link from sample `first` on, as far as they are remembered.
 
+        `known`: the samples, which were not, are known now.
+        """
+        first -= self._first
+        self._series[feature].replace(first, link, changes)
+        if feature == 0 and known:
+            self._known.replace(first, link, np.ones(len(changes), dtype=np.bool_))
 
-def _followed(
-    series: Sequence[Floats],
-    lags: Sequence[int],
-    known: NDArray[np.bool_],
-    ridge: float,
-    fits: _Fits,
-) -> Floats:
-    """Return the forecasts of the changes of the first of `series`, all [links, samples]."""
-    padded = np.stack([np.pad(each, ((0, 0), (max(lags), 0))) for each in series], axis=1)
-    target, errors = series[0], np.zeros((3, len(known)))
-    answer = np.zeros(target.shape)
-    past = sum(count for count in lags if count == _LAGS)
-    for start, stop, products in _grown(padded, max(lags), fits.cuts):
-        if start < fits.served:
-            continue
-        matrix, right = _equations(products / start, lags, ridge)
+    def changes(self, start: int, stop: int) -> Floats:
+        """Return the forecast of the change to each of samples start <= i < stop, [samples, links].
+
+        `stop` is at most one more than the samples that have closed.
+        """
+        start, stop = start - self._first, stop - self._first
+        self._answer(stop)
+        answers: Floats = self._answers.rows(start, stop)
+        return answers
+
+    def _answer(self, stop: int) -> None:
+        """Make the forecasts of the samples before `stop` that have none yet."""
+        start = self._answered
+        if stop <= start:
+            return
+        self._answered = stop
+        if self._cut < self._served:
+            self._answers.append(np.zeros((stop - start, self._links)))
+            return
+        forecasts = self._forecasts[:, start - self._cut : stop - self._cut]
+        forecasts[:] = 0
+        for place, (series, lag) in enumerate(_places(self._lags)):
+            lagged = self._series[series].rows(start - 1 - lag, stop - 1 - lag)
+            forecasts[1:] += self._weights[:, place, None] * lagged
+        chosen = np.take_along_axis(forecasts, self._best[None, None, :], axis=0)[0]
+        self._answers.append(chosen)
+
+    def _learn(self, cut: int) -> None:
+        """Fit again on all samples before `cut`."""
+        start, stop = self._cut, cut
+        longest = max(self._lags)
+        weights = np.zeros_like(self._weights)
+        for link in range(0, self._links, _LINKS_AT_ONCE):
+            some = slice(link, link + _LINKS_AT_ONCE)
+            rows = [series.rows(start - longest, stop)[:, some].T for series in self._series]
+            # Each link's samples lie together, whatever others there are: BLAS rounds by layout.
+            past = np.stack(rows, axis=1)
+            if start >= self._served:
+                served = self._forecasts[:, : stop - start, some].transpose(0, 2, 1)
+                known = np.ascontiguousarray(self._known.rows(start, stop)[:, some].T)
+                apart = np.abs(np.ascontiguousarray(served) - past[:, 0, longest:]) * known
+                self._errors[:, some] = _KEPT * self._errors[:, some] + apart.sum(axis=-1)
+            now = past[:, :, longest:]
+            for lag in range(longest + 1):
+                then = past[:, :, longest - lag : past.shape[2] - lag]
+                self._products[lag, some] += now @ then.swapaxes(1, 2)
+            if stop >= self._served:
+                weights[:, :, some] = self._solution(self._products[:, some] / stop)
+        self._weights = weights
+        # Ties go to the simpler forecast.
+        self._best = self._errors.argmin(axis=0)
+        self._cut, self._next_cut = cut, cut + self._every
+
+    def _solution(self, products: Floats) -> Floats:
+        """Return the weights of past changes alone, and of all, [2, places, links]."""
+        matrix, right = _equations(products, self._lags, self._ridge)
         weights = np.zeros((2, *right.shape))
+        past = self._past
         weights[0, :, :past] = _solved(matrix[:, :past, :past], right[:, :past])
         weights[1] = _solved(matrix, right) if past < right.shape[1] else weights[0]
-        forecasts = np.zeros((3, len(known), stop - start))
-        for place, (each, lag) in enumerate(_places(lags)):
-            first = max(lags) + start - 1 - lag
-            lagged = padded[:, each, first : first + stop - start]
-            forecasts[1:] += weights[:, :, place, None] * lagged
-        # Ties go to the simpler forecast.
-        best = errors.argmin(axis=0)
-        answer[:, start:stop] = np.take_along_axis(forecasts, best[None, :, None], axis=0)[0]
-        apart = np.abs(forecasts - target[:, start:stop]) * known[:, start:stop]
-        errors = _KEPT * errors + apart.sum(axis=-1)
-    return answer
-
-
-def _grown(padded: Floats, lags: int, cuts: Sequence[int]) -> Iterator[tuple[int, int, Floats]]:
-    """Yield each two cuts with the lagged products of all samples before the first.
-
-    The products [lag, links, series now, series then] are sums over time of one value now and
-    another `lag` samples before, 0 before the first: those of some stationary process. One small
-    matrix product a link, so that links do not touch each other.
-    """
-    links, count, _ = padded.shape
-    products = np.zeros((lags + 1, links, count, count))
-    for start, stop in pairwise(cuts):
-        yield start, stop, products
-        now = padded[:, :, lags + start : lags + stop]
-        for lag in range(lags + 1):
-            then = padded[:, :, lags + start - lag : lags + stop - lag]
-            products[lag] += now @ then.swapaxes(1, 2)
+        return weights.swapaxes(1, 2)
 
 
 def _equations(products: Floats, lags: Sequence[int], ridge: float) -> tuple[Floats, Floats]:

@@ -16,7 +16,7 @@ from twin.demand.synthetic import generate
 from twin.demand.trace import KPIS, Trace
 from twin.demand.varied import varied
 from twin.forecast.card import Normalisation
-from twin.forecast.windows import Windows
+from twin.forecast.windows import TraceWindows
 
 FACILITIES: Final = 24
 FACILITY_WINDOWS: Final = 1_500
@@ -141,7 +141,7 @@ def _split(
     cut = int((1 - _VALIDATION) * samples)
     start = window if how.reference in ("none", "last") else max(int(_FITTED * samples), window)
     scaled = max(int(_SCALED * samples), min(window, samples))
-    windows = Windows.fit(part.kpis, features, window, how, scaled, since=start)
+    windows = TraceWindows(part.kpis, features, window, how, scaled, since=start)
     later = max(part.per_link // 4, 1)
     return (
         _samples(windows, present, start, cut, part.per_link, rng),
@@ -150,7 +150,7 @@ def _split(
 
 
 def _samples(
-    windows: Windows,
+    trace: TraceWindows,
     present: NDArray[np.bool_],
     start: int,
     stop: int,
@@ -161,22 +161,24 @@ def _samples(
     links, kept = present.shape[1], []
     for first in range(start, stop, 256):
         last = min(first + 256, stop)
+        trace.upto(first)
+        windows = trace.upto(last)
         share = min(per_link / (stop - start), 1.0)
         chosen = present[first:last] & (windows.scale[0] > 0)
         chosen &= np.arange(first, last)[:, None] > windows.known_from
         chosen &= rng.uniform(size=(last - first, links)) < share
-        block = windows.block(first, last)
-        scale, reference = block.scale[chosen], block.reference[chosen]
+        batch = windows.batch(first, last)
+        scale, reference = batch.scale[chosen], batch.reference[chosen]
         unit = np.broadcast_to(windows.scale[0], chosen.shape)[chosen]
-        value = windows.values[0][first:last][chosen]
+        value = windows.values(first, last)[chosen]
         answer = (value - reference) / scale
         worst = np.inf if windows.how.reference == "none" else _WORST_TARGET
-        before = windows.values[0][first - 1 : last - 1][chosen]
-        linear = before + windows.change[first:last][chosen]
+        before = windows.values(first - 1, last - 1)[chosen]
+        linear = before + windows.change(first, last)[chosen]
         weight = np.clip(scale / unit, 0, _MOST_WEIGHT)
         kept.append(
             Samples(
-                block.inputs[chosen],
+                batch.inputs[chosen],
                 np.clip(answer, -worst, worst).astype(np.float32),
                 weight.astype(np.float32),
                 np.abs(value - before) / scale * weight,

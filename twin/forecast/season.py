@@ -5,12 +5,12 @@ Nothing is assumed about the tick: a season is found in the history of each link
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 
 from twin.core.arrays import Floats, Ints
+from twin.core.tail import Tail
 
 SEASONS: Final = 2
 """At most this many a link: for example a day, and a week of seven."""
@@ -111,30 +111,42 @@ def _autocorrelation(series: Floats) -> Floats:
     return np.asarray(products / products[0])
 
 
-def profiles(changes: Floats, period: Ints, ahead: int) -> Floats:
-    """Return how each sample of later is expected to change from past seasons alone.
+class Profiles:
+    """How much each phase of each link's season usually changes, learnt as samples close.
 
-    `changes` [samples, links] are scaled differences, changes[t] that from sample t - 1 to t.
-    The answer [samples, links] is, at t, the average change at the phase of sample t + `ahead`,
-    which recent occurrences count for more in; all of them precede t - that is, t is seen.
-    0 for links without a season, and before one has been seen.
+    The change that is usual at a phase follows those of past seasons there, each by the share
+    :data:`_UPDATE` (by 1/n while there are only n). A change is learnt from when its phase is asked
+    for again, a season later: whatever a gap hid when it was new is then known.
     """
-    samples, links = changes.shape
-    usual = np.zeros((samples + ahead, links))
-    for length, some in _grouped(period, ahead):
-        kept = np.zeros((length, len(some)))
-        own = changes[:, some]
-        for turn, first in enumerate(range(0, samples, length), start=1):
-            seen = own[first : first + length]
-            kept[: len(seen)] += max(1 / turn, _UPDATE) * (seen - kept[: len(seen)])
-            after = slice(first + length, min(first + 2 * length, samples + ahead))
-            if after.start < after.stop:
-                usual[after, some] = kept[: after.stop - after.start]
-    return usual[ahead:]
 
+    def __init__(self, period: Ints, ahead: int) -> None:
+        """Take each link's period in samples, [links], 0 for none, and how far ahead to read."""
+        self._ahead = ahead
+        self._links = len(period)
+        # Of each period longer than `ahead`: its links, and what is usual, [phases, links].
+        self._groups: list[tuple[int, Ints, Floats]] = [
+            (int(length), links, np.zeros((int(length), len(links))))
+            for length in np.unique(period)
+            if length > ahead
+            for links in [np.flatnonzero(period == length)]
+        ]
 
-def _grouped(period: Ints, ahead: int) -> Iterator[tuple[int, Ints]]:
-    """Yield each period longer than `ahead`, with the links that have it."""
-    for length in np.unique(period):
-        if length > ahead:
-            yield int(length), np.flatnonzero(period == length)
+    def read(self, changes: Tail, start: int, stop: int) -> Floats:
+        """Return for start <= t < stop what change is usual at t + ahead, [samples, links].
+
+        `changes` are all up to `stop`. 0 for links without a season, and before one has been seen.
+        Each sample is read once, in order.
+        """
+        usual = np.zeros((stop - start, self._links))
+        for length, links, kept in self._groups:
+            lag = length - self._ahead
+            first = max(start - lag, 0)
+            while first < stop - lag:
+                turn, phase = divmod(first, length)
+                last = min(stop - lag, first + length - phase)
+                seen = changes.rows(first, last)[:, links]
+                profile = kept[phase : phase + last - first]
+                profile += max(1 / (turn + 1), _UPDATE) * (seen - profile)
+                usual[first + lag - start : last + lag - start, links] = profile
+                first = last
+        return usual

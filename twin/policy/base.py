@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, get_origin, get_type_hints
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Strict, create_model
+from numpy.typing import ArrayLike
+from pydantic import BaseModel, ConfigDict, Strict, ValidationError, create_model
 
-from twin.core.arrays import Floats
+from twin.core.arrays import Bools, Floats, Ints
+from twin.core.errors import InputError
+from twin.core.validation import problems_of
 from twin.demand.trace import KPIS
-
-Quantiles = tuple[Floats, tuple[float, ...]]
-"""Values, the last axis by level, and the levels."""
+from twin.policy.services import Quantiles, services
 
 PERSISTENCE = "persistence"
 """The forecaster that needs no model: what was last known, stays."""
@@ -26,7 +24,7 @@ RESERVED = ("name", "use", "schedule", "from")
 """Keys of a policy's entry that no policy may have as a parameter."""
 
 
-def variant(model: str, kpis: Collection[str]) -> str:
+def model_for_kpis(model: str, kpis: Collection[str]) -> str:
     """Return the variant of a shipped model for a trace with `kpis`.
 
     Those trained on all four KPIs have a twin called ``NAME_traffic`` that needs `internet` alone.
@@ -36,17 +34,18 @@ def variant(model: str, kpis: Collection[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The part of the trace on which policies may fit. Arrays are read-only."""
+    """The part of the trace on which policies may fit, as it is known at its end.
+
+    Arrays are read-only; they can be read while the policy fits or decides.
+    """
 
     links: tuple[str, ...]
     tick_s: int
-    kpis: Mapping[str, Floats]
-    """KPI name: [samples, links]; `internet` and `downstream` in Mbit/s; NaN where missing."""
     sla_target: float
     """Largest share of violated intervals that the scenario asks for."""
-    _past: Callable[[str, int], Floats]
-    _past_quantiles: Callable[[str, int], Quantiles]
-    _season: Callable[[], NDArray[np.int64]]
+    samples: int
+    """Number of samples."""
+    _kpis: tuple[str, ...]
 
     def forecasts(self, model: str, samples: int) -> Floats:
         """Return what a model would have forecast for the last `samples` of the history.
@@ -54,101 +53,101 @@ class History:
         Mbit/s, [samples, links], fitted on nothing but what comes before them. `model` is as in
         :meth:`Observation.forecast`.
         """
-        return self._past(model, samples)
+        return services().past_forecasts(model, samples)
 
     def quantiles(self, model: str, samples: int) -> Quantiles:
         """Return the quantiles that a model would have forecast, as :meth:`forecasts` does.
 
         Mbit/s, [samples, links, quantiles], and their levels.
         """
-        return self._past_quantiles(model, samples)
+        return services().past_quantiles(model, samples)
 
     @property
-    def season(self) -> NDArray[np.int64]:
+    def season(self) -> Ints:
         """Samples after which each link's demand repeats, found in the history; 0 for none."""
-        return self._season()
+        return services().season()
+
+    @property
+    def kpis(self) -> Mapping[str, Floats]:
+        """KPI name: [samples, links]; traffic in Mbit/s; NaN where missing."""
+        return _Kpis(self._kpis, self.samples)
 
     @property
     def demand_mbps(self) -> Floats:
         """The demand, Mbit/s, [samples, links]; NaN where missing."""
-        return self.kpis["internet"]
+        return services().observed(KPIS[0], self.samples)
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """Everything that will be observed in a run, of which an observation shows the past."""
+class _Kpis(Mapping[str, Floats]):
+    """KPIs as they are known once some samples are seen, read when they are asked for."""
 
-    links: tuple[str, ...]
-    tick_s: int
-    kpis: Mapping[str, Floats]
-    last_known: Callable[[int], Floats]
-    """Last known demand before a sample, Mbit/s, [links]."""
-    forecast: Callable[[str, int], Floats]
-    """A model's forecast of the demand in a sample from those before it, Mbit/s, [links]."""
-    quantiles: Callable[[str, int], Quantiles]
-    """The same for its quantiles, [links, quantiles], and their levels."""
+    def __init__(self, names: tuple[str, ...], closed: int) -> None:
+        self._names, self._closed = names, closed
+
+    def __getitem__(self, name: str) -> Floats:
+        if name not in self._names:
+            raise KeyError(name)
+        return services().observed(name, self._closed)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What is known at a tick: all closed intervals, up to the one that has just ended.
 
-    All arrays are read-only. Gaps of up to an hour are interpolated, as everywhere; longer ones
-    are NaN.
+    All arrays are read-only; they can be read while the policy decides. A gap is NaN until its far
+    end has been seen; from then on it is interpolated where it is no longer than an hour.
     """
 
     interval: int
     """The interval to decide for, counted from 0 at the start of the replay."""
-    down: NDArray[np.bool_]
+    down: Bools
     """Links that are down at this tick, [links]."""
-    _stream: Stream
+    links: tuple[str, ...]
+    """Names of the links, in the order of every array's columns."""
+    tick_s: int
+    """Length of an interval, seconds."""
+    _kpis: tuple[str, ...]
     _closed: int
     _ahead: bool = False
 
     def seen_by(self, policy: Policy) -> Observation:
         """Return what `policy` may see: this, and the coming interval if it is a bound."""
-        return replace(self, _ahead=True) if policy.bound else self
-
-    @property
-    def links(self) -> tuple[str, ...]:
-        """Names of the links, in the order of every array's columns."""
-        return self._stream.links
-
-    @property
-    def tick_s(self) -> int:
-        """Length of an interval, seconds."""
-        return self._stream.tick_s
+        # The class decides: what an instance says of itself later does not count.
+        return replace(self, _ahead=True) if type(policy).bound else self
 
     @property
     def demand_mbps(self) -> Floats:
         """Offered demand of all closed intervals, Mbit/s, [samples, links]; NaN where missing."""
-        return self._stream.kpis["internet"][: self._closed]
+        return services().observed(KPIS[0], self._closed)
 
     @property
     def kpis(self) -> Mapping[str, Floats]:
         """Every KPI of the trace over all closed intervals, [samples, links]."""
-        return MappingProxyType(
-            {name: values[: self._closed] for name, values in self._stream.kpis.items()}
-        )
+        return _Kpis(self._kpis, self._closed)
 
     @property
     def last_known_mbps(self) -> Floats:
         """The latest demand that was not missing, Mbit/s, [links]."""
-        return self._stream.last_known(self._closed)
+        return services().last_known(self._closed)
 
     @property
     def coming_mbps(self) -> Floats:
         """The demand of the coming interval itself, Mbit/s, [links], for a bound alone.
 
         A policy that looks at it says so with `bound = True`, and is kept out of rankings.
-        Raises RuntimeError for any other.
+        Raises RuntimeError for any other, and where nobody knows it yet.
         """
         if not self._ahead:
             raise RuntimeError(
                 "coming_mbps is the future, for a bound alone; say `bound: ClassVar[bool] = True`"
             )
-        row: Floats = self._stream.kpis["internet"][self._closed]
-        return row
+        return services().coming(self._closed)
 
     def forecast(self, model: str) -> Floats:
         """Return the forecast of a model, by name or file, for the coming interval.
@@ -156,7 +155,7 @@ class Observation:
         Mbit/s, [links]. The model ``persistence`` is the last known demand. Raises InputError
         where there is no such model or the trace lacks a KPI that it needs.
         """
-        return self._stream.forecast(model, self._closed)
+        return services().forecast(model, self._closed)
 
     def quantiles(self, model: str) -> Quantiles:
         """Return a model's quantiles for the coming interval, and their levels.
@@ -164,7 +163,7 @@ class Observation:
         Mbit/s, [links, quantiles]. Raises InputError as :meth:`forecast` does, and for a model
         that forecasts no quantiles.
         """
-        return self._stream.quantiles(model, self._closed)
+        return services().quantiles(model, self._closed)
 
 
 class Policy:
@@ -178,7 +177,12 @@ class Policy:
     """Whether it sees the future: a bound to measure policies by, not one of them."""
 
     def __init__(self, **parameters: Any) -> None:
-        checked = self.parameters().model_validate(parameters)
+        try:
+            checked = self.parameters().model_validate(parameters)
+        except ValidationError as error:
+            known = {(): list(self.parameters().model_fields)}
+            where = (type(self).__name__,)
+            raise InputError(problems_of(error, prefix=where, known=known)) from None
         for name in type(checked).model_fields:
             setattr(self, name, getattr(checked, name))
 

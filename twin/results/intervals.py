@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from twin.account.block import Block, blocks
+from twin.account.block import AccountBlock, blocks
 from twin.engine.recording import Recording
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def interval_schema() -> pa.Schema:
     )
 
 
-def _columns(policy: str, block: Block, tick_s: int) -> dict[str, Any]:
+def _columns(policy: str, block: AccountBlock, tick_s: int) -> dict[str, Any]:
     import pyarrow as pa
 
     links, intervals = block.demand.shape

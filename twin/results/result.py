@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 
 from twin.account.hours import by_hour
-from twin.account.summary import Terms, summarise
+from twin.account.summary import Settlement, summarise
 from twin.core.units import format_duration
 from twin.demand.spec import SYNTHETIC_KEYS
 from twin.engine.links import link_specs
@@ -45,7 +45,7 @@ class Result:
         spec = self.scenario.spec
         specs = link_specs(spec.links, self.recording.links)
         change_cost = np.array([link.change_cost for link in specs])
-        return summarise(self.recording, Terms(spec.sla.target, spec.prices, change_cost))
+        return summarise(self.recording, Settlement(spec.sla.target, spec.prices, change_cost))
 
     @cached_property
     def intervals(self) -> pd.DataFrame:

@@ -16,10 +16,10 @@ GENERATED = 4
 """Generated traces kept at a time: a batch with many seeds makes one for each."""
 
 
-class Shelf:
+class Cache:
     """Traces, models and policies by what they were read from.
 
-    Files are taken to stay as they are, so a shelf serves one call and not a whole session.
+    Files are taken to stay as they are, so a cache serves one call and not a whole session.
     """
 
     def __init__(self, threads: int | None = None) -> None:

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from twin.core.errors import InputError, Loc, Problem, did_you_mean
 from twin.core.units import format_duration
 from twin.demand.trace import Trace
+from twin.engine.span import ReplaySpan
 from twin.scenario.spec import ScenarioSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """How the grid of the trace is cut, in samples."""
-
-    history: int
-    """Samples on which policies may fit: the first of the trace."""
-    first: int
-    """First replayed sample; those from the history to here are only shown."""
-    intervals: int
-    """Number of replayed samples."""
-
-
-def span_of(spec: ScenarioSpec, trace: Trace) -> Span:
+def span_of(spec: ScenarioSpec, trace: Trace) -> ReplaySpan:
     """Return how the scenario cuts the trace. Raises InputError where it cannot."""
     history = int(spec.demand.train * trace.samples)
     available = trace.samples - history
@@ -43,7 +31,7 @@ def span_of(spec: ScenarioSpec, trace: Trace) -> Span:
         raise InputError(
             Problem(f"the replay would end {ends} {trace_ends}", ("replay", "duration"))
         )
-    return Span(history, history + start, length)
+    return ReplaySpan(history, history + start, length)
 
 
 def _replayed(spec: ScenarioSpec, available: int) -> tuple[int, int]:
@@ -99,12 +87,12 @@ def _no_link(link: str, trace: Trace, where: Loc) -> Problem:
     return Problem(f"the trace has no link '{link}'", where, suggestion=hint)
 
 
-def span_problems(spec: ScenarioSpec, trace: Trace, span: Span) -> Iterator[Problem]:
+def span_problems(spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> Iterator[Problem]:
     """Yield what is wrong with the history, and with when events happen."""
     known = np.isfinite(trace.demand_mbps[: span.history]).any(axis=0)
     for link in np.asarray(trace.links)[~known]:
         yield Problem(f"link '{link}' has no sample in the history", ("demand",))
-    end = span.intervals * spec.tick
+    end = span.horizon(int(spec.tick))
     for i, event in enumerate(spec.events):
         if event.start is None:
             what = "'now' is for events that are added to a running simulation"

@@ -12,19 +12,21 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from twin.core import content
-from twin.core.errors import InputError, Loc, Problem, did_you_mean, one_of
+from twin.core.errors import InputError, Loc, Problem, did_you_mean
 from twin.core.units import format_duration
 from twin.core.validation import problems_of
 from twin.demand.read import read as read_trace
 from twin.demand.trace import Trace
+from twin.engine.span import ReplaySpan
 from twin.events.base import Event
 from twin.forecast.forecaster import Forecaster
+from twin.forecast.library import ModelLibrary
 from twin.policy.base import PERSISTENCE, Policy
 from twin.policy.load import PolicySource
 from twin.policy.schedule import Schedule
 from twin.scenario import source as yaml_source
-from twin.scenario.cache import Shelf
-from twin.scenario.checks import Span, link_problems, span_of, span_problems, whole_ticks
+from twin.scenario.cache import Cache
+from twin.scenario.checks import link_problems, span_of, span_problems, whole_ticks
 from twin.scenario.source import Source
 from twin.scenario.spec import PolicySpec, ScenarioSpec, blocks
 
@@ -84,7 +86,7 @@ class PolicyChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Overrides:
     """What a caller wants otherwise than the file says."""
 
     overrides: tuple[str, ...] = ()
@@ -101,9 +103,9 @@ class Scenario:
     spec: ScenarioSpec
     path: Path
     """The file it was read from; paths and the user's own content are looked up beside it."""
-    asked: Asked
+    asked: Overrides
     trace: Trace
-    span: Span
+    span: ReplaySpan
     policies: tuple[PolicyChoice, ...]
     models: dict[str, Forecaster]
     """The models that its policies announced, by the name or path they use."""
@@ -120,13 +122,13 @@ class Scenario:
         return self.path.parent
 
     @classmethod
-    def load(cls, scenario: str | Path, asked: Asked | None = None) -> Scenario:
+    def load(cls, scenario: str | Path, asked: Overrides | None = None) -> Scenario:
         """Read and check a scenario, the trace, policies and models included.
 
         `scenario` is a path or the name of a shipped one. Raises InputError with every
         problem found.
         """
-        asked = asked or Asked()
+        asked = asked or Overrides()
         path, source = read_source(scenario)
         for override in asked.overrides:
             source.override(override)
@@ -135,19 +137,23 @@ class Scenario:
         return cls.of(source, path, asked)
 
     @classmethod
-    def of(cls, source: Source, path: Path, asked: Asked, shelf: Shelf | None = None) -> Scenario:
+    def of(
+        cls, source: Source, path: Path, asked: Overrides, cache: Cache | None = None
+    ) -> Scenario:
         """Check the scenario that `source`, read from `path`, holds after all changes.
 
-        What it names is taken from `shelf`, or read. Raises InputError with every problem found.
+        What it names is taken from `cache`, or read. Raises InputError with every problem found.
         """
-        return _Assembly(source, path, shelf or Shelf()).scenario(_parse(source), asked)
+        return _Assembly(source, path, cache or Cache()).scenario(_parse(source), asked)
 
     def forecaster(self, model: str) -> Forecaster:
         """Return a model by name or path. Raises InputError where it cannot be used."""
-        if model not in self.models:
-            shelf = Shelf()
-            self.models[model] = _model(model, self.folder, self.trace, self.span, (), shelf)
-        return self.models[model]
+        return self.library.get(model)
+
+    @property
+    def library(self) -> ModelLibrary:
+        """Its models, and others beside it or shipped, by name or path."""
+        return ModelLibrary(self.folder, tuple(self.trace.kpis), self.span.history, self.models)
 
 
 def read_source(scenario: str | Path) -> tuple[Path, Source]:
@@ -218,34 +224,17 @@ def _in_order(problems: Iterable[Problem]) -> list[Problem]:
     return [*found[:MOST_PROBLEMS], rest]
 
 
-def _model(
-    model: str, folder: Path, trace: Trace, span: Span, where: Loc, shelf: Shelf
-) -> Forecaster:
-    forecaster = shelf.model(content.find("models", model, folder, where))
-    card = forecaster.card
-    lacking = [name for name in card.features if name not in trace.kpis]
-    if lacking:
-        kpis = f"the KPI{'s' * (len(lacking) > 1)} {one_of(lacking, 'and')}"
-        what = f"'{model}' needs {kpis}, which the trace does not have"
-        raise InputError(Problem(what, where, suggestion="use a model of 'internet' alone"))
-    if span.history < card.window:
-        what = f"'{model}' needs a history of at least {card.window} samples, not {span.history}"
-        remedy = "write a larger 'demand.train', or give a longer trace"
-        raise InputError(Problem(what, where, suggestion=remedy))
-    return forecaster
-
-
 class _Assembly:
     """Puts a scenario together and collects the problems of everything that it names."""
 
-    def __init__(self, source: Source, path: Path, shelf: Shelf) -> None:
+    def __init__(self, source: Source, path: Path, cache: Cache) -> None:
         self._source = source
         self._path = path
-        self._shelf = shelf
+        self._cache = cache
         self._folder = path.parent
         self._problems: list[Problem] = []
 
-    def scenario(self, spec: ScenarioSpec, asked: Asked) -> Scenario:
+    def scenario(self, spec: ScenarioSpec, asked: Overrides) -> Scenario:
         """Return the scenario. Raises InputError with all problems found."""
         spec, places = self._pick(spec, asked.policies)
         choices = [
@@ -258,7 +247,7 @@ class _Assembly:
             member = self._try(spare)
             if member is not None:
                 fallback = PolicyChoice(member.source.name, (member,))
-        read = self._shelf.trace
+        read = self._cache.trace
         trace = self._try(partial(read, spec.demand, self._folder, int(spec.tick), spec.seed))
         self._stop_on_problems()
         assert trace is not None
@@ -334,16 +323,16 @@ class _Assembly:
         picked = where == PICKED
         folder = Path() if picked and content.is_path("policies", use) else self._folder
         place = where if picked or self._source.is_text(where) else (*where, "use")
-        source = self._shelf.policy(content.find("policies", use, folder, place))
+        source = self._cache.policy(content.find("policies", use, folder, place))
         member = Member(source, parameters, first)
         member.make(where)
         return member
 
     def _models(
-        self, choices: Sequence[PolicyChoice], places: Sequence[Loc], trace: Trace, span: Span
+        self, choices: Sequence[PolicyChoice], places: Sequence[Loc], trace: Trace, span: ReplaySpan
     ) -> dict[str, Forecaster]:
-        models: dict[str, Forecaster] = {}
         kpis = tuple(trace.kpis)
+        library = ModelLibrary(self._folder, kpis, span.history)
         for choice, place in zip(choices, places, strict=True):
             for i, member in enumerate(choice.members):
                 where = (*place, "schedule", i) if choice.scheduled else place
@@ -353,11 +342,8 @@ class _Assembly:
                         continue
                     named = [key for key, value in member.parameters.items() if value == model]
                     at = (*where, *named[:1])
-                    load = partial(_model, model, self._folder, trace, span, at, self._shelf)
-                    forecaster = models.get(model) or self._try(load)
-                    if forecaster is not None:
-                        models[model] = forecaster
-        return models
+                    self._try(partial(library.get, model, at, self._cache.model))
+        return library.loaded
 
     # What depends on the trace
 
@@ -373,7 +359,7 @@ class _Assembly:
         choices: Sequence[PolicyChoice],
         places: Sequence[Loc],
         spec: ScenarioSpec,
-        span: Span,
+        span: ReplaySpan,
     ) -> None:
         for choice, place in zip(choices, places, strict=True):
             for i, member in enumerate(choice.members):

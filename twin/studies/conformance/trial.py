@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike
 
 from twin.core.arrays import Floats
 from twin.demand.trace import KPIS, Trace
-from twin.engine.simulate import simulate
+from twin.engine.span import ReplaySpan
 from twin.forecast.forecaster import Forecaster
 from twin.policy.base import History, Observation, Policy
 from twin.policy.load import PolicySource
-from twin.scenario.checks import Span
-from twin.scenario.load import Asked, Member, PolicyChoice, Scenario
+from twin.scenario.build import simulate
+from twin.scenario.load import Member, Overrides, PolicyChoice, Scenario
 from twin.scenario.spec import ScenarioSpec
 from twin.studies.conformance.worlds import REPLAYED, TICK_S, World
 
@@ -78,8 +78,8 @@ class Bench:
         choice = PolicyChoice(self.source.name, members, scheduled)
         # Models of the user's own are looked up beside the policy.
         path = self.source.path.parent / "conformance.yaml"
-        span = Span(world.history, world.first, intervals)
-        return Scenario(spec, path, Asked(), trace, span, (choice,), self.models)
+        span = ReplaySpan(world.history, world.first, intervals)
+        return Scenario(spec, path, Overrides(), trace, span, (choice,), self.models)
 
     def replay(self, scenario: Scenario) -> Trial:
         """Replay a scenario of one policy. Raises RunError and InputError as simulate() does."""

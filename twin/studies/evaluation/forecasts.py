@@ -13,6 +13,7 @@ from twin.core import content
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem
 from twin.core.units import DAY_S, format_duration
+from twin.demand.gaps import ArrayFeed
 from twin.forecast.forecaster import Forecaster
 from twin.forecast.windows import forward_filled
 from twin.scenario.load import Scenario
@@ -124,10 +125,10 @@ def _loaded(scenario: Scenario, path: Path) -> Forecaster:
 
 def forecasts(scenario: Scenario, models: dict[str, Forecaster]) -> Iterator[Forecast]:
     """Yield each model's forecasts of the replayed samples, scales fitted on the history."""
-    span, kpis = scenario.span, scenario.trace.kpis
+    span, feed = scenario.span, ArrayFeed(scenario.trace.kpis, scenario.trace.gaps)
     samples = range(span.first, span.first + span.intervals)
     for name, model in models.items():
-        bound = model.bind(kpis, span.history, samples.start, samples.stop)
+        bound = model.bind(feed, span.history, samples.start, stop=samples.stop)
         levels = tuple(float(level) for level in getattr(model.card, "quantiles", None) or ())
         quantiles_at = getattr(bound, "quantiles_at", None) if levels else None
         values = np.stack([bound.at(i) for i in samples])

@@ -21,7 +21,7 @@ from twin.forecast.forecaster import Forecaster
 from twin.forecast.train import train
 from twin.policy.load import load as load_policy
 from twin.results.result import Result
-from twin.scenario.load import Asked, Member, PolicyChoice, Scenario
+from twin.scenario.load import Member, Overrides, PolicyChoice, Scenario
 from twin.studies.evaluation.evaluate import Evaluation, evaluate
 from twin.studies.evaluation.forecasts import SEASONS, persistence, seasonal, usable
 from twin.studies.reproduction.cost import Cost, model_cost, policy_cost
@@ -145,7 +145,7 @@ def one_link(data: Path | None) -> Scenario:
         else {"source": "zenodo", "path": str(data.resolve())}
     )
     overrides = (f"demand={json.dumps(demand)}", "name=reproduction")
-    asked = Asked(overrides, (BASELINE_1, BASELINE_2, "last_value"), SEED)
+    asked = Overrides(overrides, (BASELINE_1, BASELINE_2, "last_value"), SEED)
     try:
         scenario = Scenario.load("baseline", asked)
     except InputError as error:

@@ -9,13 +9,14 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from copy import copy
+from copy import deepcopy
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from twin.demand.gaps import ArrayFeed
 from twin.demand.trace import KPIS
 
 _SAMPLES: Final = 8 * 288
@@ -50,18 +51,28 @@ def _kpis(links: int) -> dict[str, np.ndarray]:
 
 
 def _policy(file: Path, links: int) -> Callable[[], Tick]:
-    from twin.policy.base import History, Observation, Stream
+    from twin.demand.trace import Trace
+    from twin.engine.engine import Engine
+    from twin.engine.lane import Lane
+    from twin.engine.links import LinkSpec
+    from twin.engine.span import ReplaySpan
+    from twin.forecast.library import ModelLibrary
+    from twin.policy.base import Observation
     from twin.policy.load import load
+    from twin.telemetry.source import ReplaySource
 
     kpis, names = _kpis(links), tuple(map(str, range(links)))
-    policy = load(file).policy()
-
-    def nothing(*_: object) -> Any:
-        raise ValueError("a static policy asks for nothing")
-
-    policy.fit(History(names, 300, kpis, 0.01, nothing, nothing, nothing))
-    stream = Stream(names, 300, kpis, nothing, nothing, nothing)
-    observation = Observation(0, np.zeros(links, dtype=np.bool_), stream, _SAMPLES)
+    policy, history = load(file).policy(), _SAMPLES - 1
+    engine = Engine(
+        ReplaySource(Trace(names, kpis, 300)),
+        ReplaySpan(history, history, 1),
+        [Lane("static", policy, (), 1)],
+        [LinkSpec()] * links,
+        ModelLibrary(None, tuple(kpis), history),
+    )
+    engine.start()
+    # A static policy looks at nothing that it is shown.
+    observation = Observation(0, np.zeros(links, dtype=np.bool_), names, 300, tuple(kpis), history)
     return lambda: lambda: policy.allocate(observation)
 
 
@@ -72,11 +83,11 @@ def _model(file: Path, links: int) -> Callable[[], Tick]:
     last = _SAMPLES - 1
     # What is fitted is fitted here, once a run; a tick makes the windows and runs the graph, on
     # every link: the most that it can cost.
-    bound = forecaster.bind(_kpis(links), last, last, last + 1, trial=False)
+    bound = forecaster.bind(ArrayFeed(_kpis(links)), last, last, stop=last + 1, trial=False)
 
     def make() -> Tick:
         # A copy has not forecast yet: it does the work of a tick, rather than remember it.
-        fresh = copy(bound)
+        fresh = deepcopy(bound)
         return lambda: fresh.at(last)
 
     return make

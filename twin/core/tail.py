@@ -1,0 +1,105 @@
+"""Tables that only grow: all of their rows, or the last ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+
+class Tail:
+    """The last rows of a table that only grows, [rows, columns], counted from its first row.
+
+    At least `keep` rows before the latest appended ones are there; older ones are forgotten.
+    """
+
+    def __init__(self, columns: int, keep: int, first: int = 0, dtype: DTypeLike = float) -> None:
+        """Begin with row number `first`."""
+        self._keep = keep
+        self._table: NDArray[Any] = np.zeros((0, columns), dtype=dtype)
+        self._first = self._stop = first
+
+    @property
+    def first(self) -> int:
+        """Number of the oldest row that is there."""
+        return self._first
+
+    @property
+    def stop(self) -> int:
+        """Number of rows that the whole table has."""
+        return self._stop
+
+    def replace(self, first: int, column: int, values: NDArray[Any]) -> None:
+        """Replace a column from row `first` on, but for rows that are not among the last `keep`.
+
+        Which those are does not depend on the steps in which rows were appended.
+        """
+        start = max(first, self._first, self._stop - self._keep)
+        stop = min(first + len(values), self._stop)
+        if start < stop:
+            self.rows(start, stop)[:, column] = values[start - first : stop - first]
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add rows, [rows, columns]."""
+        kept = min(self._keep, self._stop - self._first)
+        held = self._stop - self._first
+        if held + len(rows) > len(self._table):
+            # Moved when it is full, so that each row is moved once on average.
+            table = np.empty((2 * kept + 2 * len(rows), self._table.shape[1]), self._table.dtype)
+            table[:kept] = self._table[held - kept : held]
+            self._table, self._first, held = table, self._stop - kept, kept
+        self._table[held : held + len(rows)] = rows
+        self._stop += len(rows)
+
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        """Return rows start <= i < stop, a view. Raises IndexError for rows that are not there."""
+        if start < self._first or stop > self._stop:
+            raise IndexError(f"rows [{start}, {stop}) are not in [{self._first}, {self._stop})")
+        return self._table[start - self._first : stop - self._first]
+
+
+class Growing:
+    """A table that only grows, [rows, columns], of which all rows are there.
+
+    It is handed out as read-only views of an array that holds nothing but what was appended, and
+    zeros where more is to come.
+    """
+
+    def __init__(self, columns: int, capacity: int = 64, dtype: DTypeLike = float) -> None:
+        """Have room for `capacity` rows, and more when they come."""
+        self.rows = 0
+        """Number of rows."""
+        self._allocate(np.zeros((0, columns), dtype=dtype), max(capacity, 1))
+
+    def _allocate(self, rows: NDArray[Any], capacity: int) -> None:
+        # Zeros cost nothing before they are touched. Views of `owner` cannot be written to;
+        # `_writer`, made before it was locked, can.
+        owner: NDArray[Any] = np.zeros((capacity, rows.shape[1]), dtype=rows.dtype)
+        self._writer = owner[:]
+        self._writer[: len(rows)] = rows
+        owner.setflags(write=False)
+        self._owner = owner
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"rows": self.rows, "table": self.view().copy(), "capacity": len(self._owner)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.rows = state["rows"]
+        self._allocate(state["table"], state["capacity"])
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add rows, [rows, columns]."""
+        stop = self.rows + len(rows)
+        if stop > len(self._owner):
+            self._allocate(self._owner[: self.rows], 2 * stop)
+        self._writer[self.rows : stop] = rows
+        self.rows = stop
+
+    def put(self, row: int, column: int, values: NDArray[Any]) -> None:
+        """Replace what is in a column from a row on."""
+        self._writer[row : row + len(values), column] = values
+
+    def view(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Return rows start <= i < stop, read-only."""
+        return self._owner[start : self.rows if stop is None else stop]

@@ -1,0 +1,173 @@
+"""Gaps that were interpolated, and when that could be known.
+
+A sample of a gap is interpolated between the samples around the gap, so that nobody who watches the
+trace as it comes can know it before the far end of the gap has been seen. Until then the sample is
+missing, for all but the account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from twin.core.arrays import Floats, Ints
+
+
+class Revision(NamedTuple):
+    """Samples that become known later than their own time."""
+
+    closed: int
+    """How many samples have been seen when they become known."""
+    kpi: str
+    series: int
+    first: int
+    """The first of the samples, which follow each other."""
+    values: Floats
+    """[samples]"""
+
+
+class Feed(Protocol):
+    """Series as they are observed, sample by sample, and what is known of them later.
+
+    A sample that is not known at its own time is NaN in :meth:`rows`; it may be among the later
+    :meth:`revisions`.
+    """
+
+    @property
+    def kpis(self) -> tuple[str, ...]:
+        """Names of the KPIs."""
+
+    @property
+    def ready(self) -> int:
+        """Number of samples that can be asked for: all of a replay, those delivered to a twin."""
+
+    def rows(self, kpi: str, start: int, stop: int) -> Floats:
+        """Return samples start <= i < stop as first seen, [samples, series]."""
+
+    def revisions(self, after: int, upto: int) -> list[Revision]:
+        """Return what becomes known once more than `after` and at most `upto` samples are seen.
+
+        In the order of that number; of one number, in the order of KPI and time.
+        """
+
+    def next_revision(self, after: int) -> int | None:
+        """Return the number of samples seen at the first revision after `after`, if there is one.
+
+        None where none is known of yet.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """Runs of interpolated samples, in the order in which they become known; arrays are [runs]."""
+
+    series: Ints
+    first: Ints
+    stop: Ints
+    """The run is first <= i < stop."""
+    seen: Ints
+    """The sample with the far end of the gap, at or after `stop`."""
+
+    @classmethod
+    def none(cls) -> Gaps:
+        """Return no gaps."""
+        return cls(*np.zeros((4, 0), dtype=np.int64))
+
+    @classmethod
+    def of(cls, series: Ints, first: Ints, stop: Ints, seen: Ints) -> Gaps:
+        """Return the runs in the order in which they become known."""
+        order = np.lexsort((series, first, seen))
+        return cls(series[order], first[order], stop[order], seen[order])
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def within(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """Yield series, first and end of each run's part in [start, stop)."""
+        some = np.flatnonzero((self.first < stop) & (self.stop > start))
+        for run in some.tolist():
+            yield (
+                int(self.series[run]),
+                max(int(self.first[run]), start),
+                min(int(self.stop[run]), stop),
+            )
+
+    def open_at(self, closed: int) -> Iterator[tuple[int, int, int]]:
+        """Yield series, first and end of what is not known when `closed` samples are seen."""
+        some = np.flatnonzero((self.first < closed) & (self.seen >= closed))
+        for run in some.tolist():
+            yield int(self.series[run]), int(self.first[run]), min(int(self.stop[run]), closed)
+
+    def cut(self, start: int, stop: int) -> Gaps:
+        """Return the runs that lie in [start, stop), counted from `start`."""
+        some = (self.first >= start) & (self.stop <= stop)
+        parts = (self.first - start, self.stop - start, self.seen - start)
+        return Gaps(self.series[some], *(part[some] for part in parts))
+
+
+class ArrayFeed:
+    """Series that are there as a whole, observed sample by sample."""
+
+    def __init__(self, kpis: Mapping[str, Floats], gaps: Mapping[str, Gaps] | None = None) -> None:
+        """Take KPIs, [samples, series] each, and which of their samples were interpolated."""
+        self._values = dict(kpis)
+        self._gaps = {name: (gaps or {}).get(name, Gaps.none()) for name in kpis}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ArrayFeed:
+        # Nothing here ever changes.
+        return self
+
+    @property
+    def kpis(self) -> tuple[str, ...]:
+        """Names of the KPIs."""
+        return tuple(self._values)
+
+    @property
+    def ready(self) -> int:
+        """Number of samples that can be asked for."""
+        return len(next(iter(self._values.values())))
+
+    def rows(self, kpi: str, start: int, stop: int) -> Floats:
+        """Return samples start <= i < stop as first seen, [samples, series]."""
+        rows = self._values[kpi][start:stop]
+        hidden = list(self._gaps[kpi].within(start, stop)) if len(self._gaps[kpi]) else []
+        if hidden:
+            rows = rows.copy()
+            for series, first, end in hidden:
+                rows[first - start : end - start, series] = np.nan
+        return rows
+
+    def revisions(self, after: int, upto: int) -> list[Revision]:
+        """Return what becomes known once more than `after` and at most `upto` samples are seen."""
+        found = []
+        for name, gaps in self._gaps.items():
+            first, last = np.searchsorted(gaps.seen, (after, upto))
+            for run in range(int(first), int(last)):
+                series, start = int(gaps.series[run]), int(gaps.first[run])
+                values = self._values[name][start : int(gaps.stop[run]), series]
+                found.append(Revision(int(gaps.seen[run]) + 1, name, series, start, values))
+        return sorted(found, key=lambda revision: revision.closed)
+
+    def next_revision(self, after: int) -> int | None:
+        """Return the number of samples seen at the first revision after `after`."""
+        times = []
+        for gaps in self._gaps.values():
+            place = int(np.searchsorted(gaps.seen, after))
+            if place < len(gaps):
+                times.append(int(gaps.seen[place]) + 1)
+        return min(times, default=None)
+
+
+def known(feed: Feed, kpi: str, closed: int) -> Floats:
+    """Return what is known of a KPI once `closed` samples are seen, [samples, series]."""
+    values = feed.rows(kpi, 0, closed)
+    revisions = [revision for revision in feed.revisions(0, closed) if revision.kpi == kpi]
+    if revisions:
+        values = values.copy()
+        for revision in revisions:
+            stop = revision.first + len(revision.values)
+            values[revision.first : stop, revision.series] = revision.values
+    return values

@@ -1,0 +1,54 @@
+"""What is to happen, on SimPy's clock, as data.
+
+SimPy keeps the time and the order. What lies in its queue are not functions but values, an instant,
+a phase and what is to happen then, so that a queue can be read, copied and built again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from heapq import heappush
+from typing import Any, NamedTuple
+
+import simpy
+from simpy.events import EventPriority
+
+from twin.events.base import Phase
+
+
+class Planned(NamedTuple):
+    """One thing that is to happen."""
+
+    time: float
+    """Seconds from the start of the replay."""
+    phase: Phase
+    what: Any
+
+
+class Agenda(simpy.Environment):
+    """A SimPy environment whose events carry data."""
+
+    def __init__(
+        self, do: Callable[[Any], None], now: float = 0.0, planned: Iterable[Planned] = ()
+    ) -> None:
+        """Begin at `now`, with what is `planned` in its order; `do` is called with each in turn."""
+        super().__init__(initial_time=now)
+        self._do = do
+        for each in planned:
+            self.plan(*each)
+
+    def plan(self, time: float, phase: Phase, what: Any) -> None:
+        """Let something happen at `time`, among the things of that instant in its phase."""
+        event = simpy.Event(self)
+        event._ok, event._value = True, Planned(time, phase, what)
+        event.callbacks.append(self._happen)
+        # `schedule` takes a delay, and a sum of delays is not always the very instant.
+        heappush(self._queue, (time, EventPriority(phase), next(self._eid), event))
+
+    def _happen(self, event: simpy.Event) -> None:
+        self._do(event.value.what)
+
+    @property
+    def planned(self) -> list[Planned]:
+        """All that is to happen, in order."""
+        return [entry[-1].value for entry in sorted(self._queue, key=lambda entry: entry[:3])]

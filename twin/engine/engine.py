@@ -1,0 +1,416 @@
+"""The discrete-event engine: explicit state, advanced one interval at a time.
+
+At every tick, in this order:
+
+1. the interval that ends now is closed and recorded;
+2. events that end now end, then events that start now start;
+3. telemetry is delivered: observations end with the interval just closed;
+4. every policy decides for the coming interval;
+5. its allocation takes effect, and so do earlier ones whose lead time ends now.
+
+The order is the priority of the instants in SimPy's queue (:class:`twin.events.base.Phase`). Events
+at other instants divide the interval into segments, each recorded on its own. The horizon is
+half-open: at its end the last interval is closed and nothing is decided.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from twin.core.arrays import Bools, Floats
+from twin.core.errors import InputError, Problem
+from twin.core.units import format_duration
+from twin.engine.agenda import Agenda
+from twin.engine.lane import Lane
+from twin.engine.links import LinkSpec
+from twin.engine.load import OfferedLoad
+from twin.engine.network import Network
+from twin.engine.provisioning import LinkSettings, Order
+from twin.engine.recording import DividedInterval, LaneRecord, LoggedEvent, Recording
+from twin.engine.services import EngineServices, Models
+from twin.engine.span import ReplaySpan
+from twin.events.base import Change, Event, Phase, Scope
+from twin.policy.base import History, Observation
+from twin.policy.services import serving
+from twin.routing.table import Routing
+from twin.telemetry.source import TelemetrySource
+
+_PROGRESS_EVERY = 16
+"""Intervals between two reports of progress."""
+
+
+class Close(NamedTuple):
+    """An interval ends."""
+
+
+class Decide(NamedTuple):
+    """Every policy decides for the coming interval."""
+
+
+class Effect(NamedTuple):
+    """An order takes effect."""
+
+    lane: int
+    order: Order
+
+
+class Happening(NamedTuple):
+    """A change of an event."""
+
+    event: int
+    change: Change
+
+
+class Segment(NamedTuple):
+    """A span of an interval in which nothing changes on any link, under any policy."""
+
+    start: float
+    end: float
+    capacity: Floats
+    allocated: tuple[Floats, ...]
+    """Of each lane."""
+
+
+class ClosedInterval(NamedTuple):
+    """What :meth:`Engine.step` returns of the interval that it closed; arrays are [links]."""
+
+    interval: int
+    start_s: float
+    demand_mbps: Floats
+    """Mean offered demand; NaN where missing."""
+    allocated_mbps: dict[str, Floats]
+    """What was in force at its end, but for failures, under each policy."""
+    capacity_mbps: Floats
+    down: Bools
+    """At its end."""
+
+
+class Engine:
+    """A simulation of links under policies on one clock, in seconds.
+
+    Its state is plain data but for SimPy's queue, which is written as the list of what it holds:
+    an engine can be pickled, and :meth:`fork` copies it.
+    """
+
+    def __init__(
+        self,
+        source: TelemetrySource,
+        span: ReplaySpan,
+        lanes: Sequence[Lane],
+        settings: Sequence[LinkSpec],
+        models: Models,
+        *,
+        events: Iterable[Event] = (),
+        routing: Routing | None = None,
+        sla_target: float = 0.01,
+        seed: int = 1,
+    ) -> None:
+        """Take what is stated of each link in `settings`; nothing runs yet."""
+        self.span, self.sla_target, self.seed = span, sla_target, seed
+        self._source = source
+        self._load = OfferedLoad(source, span, routing)
+        self.links = self._load.links
+        self.tick_s = source.tick_s
+        self._network = Network(_capacities(settings))
+        self._lanes = list(lanes)
+        self._services = EngineServices(self._load, span, models)
+        self._events: list[Event] = []
+        self._interval = 0
+        self._started = False
+        self._segment_start = 0.0
+        self._segments: list[Segment] = []
+        # (first undivided interval, capacity, nominal capacity) of each stretch without a change.
+        self._stretches = [(0, self._network.capacity, self._network.nominal)]
+        self._divided: dict[int, list[Segment]] = {}
+        self._log: list[LoggedEvent] = []
+        self._agenda = Agenda(self._do)
+        for event in events:
+            self.add(event)
+        self._agenda.plan(0.0, Phase.DECIDE, Decide())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_agenda": (self._agenda.now, self._agenda.planned)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._agenda = Agenda(self._do, *state["_agenda"])
+
+    def fork(self) -> Self:
+        """Return an independent copy, which goes on exactly as this one would."""
+        return copy.deepcopy(self)
+
+    # The clock
+
+    @property
+    def now(self) -> float:
+        """Seconds from the start of the replay."""
+        return float(self._agenda.now)
+
+    @property
+    def closed(self) -> int:
+        """Number of intervals that have closed."""
+        return self._interval
+
+    @property
+    def finished(self) -> bool:
+        """Whether the end of the replay has been reached."""
+        return self._interval == self.span.intervals
+
+    def start(self) -> None:
+        """Let the policies fit, and decide for the first interval; nothing where they have."""
+        self._fit()
+        while self._agenda.peek() <= 0:
+            self._agenda.step()
+
+    def step(self) -> ClosedInterval:
+        """Close one interval, let the policies decide for the next, and return the closed one.
+
+        Raises RunError where a policy fails, InputError where it asks for a model that cannot be
+        used, and RuntimeError at the end of the replay.
+        """
+        if self.finished:
+            raise RuntimeError("the replay has ended")
+        self._fit()
+        closing = self._interval
+        while self._interval == closing:
+            self._agenda.step()
+        # What else happens at this tick, the decision for the next interval among it.
+        while self._agenda.peek() <= self.now:
+            self._agenda.step()
+        return self._closed_interval(closing)
+
+    def advance(
+        self, until: float | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Let everything happen before the instant `until`, by default all that there is.
+
+        What is to happen at that very instant is still to come. `progress` is called now and then
+        with the intervals done and their number. Raises as :meth:`step` does.
+        """
+        self._fit()
+        end = np.inf if until is None else until
+        reported = self._interval
+        while self._agenda.peek() < end:
+            if self._waits_for_telemetry:
+                break
+            self._agenda.step()
+            if progress is not None and self._interval >= reported + _PROGRESS_EVERY:
+                reported = self._interval
+                progress(reported, self.span.intervals or 0)
+
+    @property
+    def _waits_for_telemetry(self) -> bool:
+        """Whether the interval that ends next has not been delivered."""
+        ends = self._agenda.peek() >= (self._interval + 1) * self.tick_s
+        return ends and self._source.ready <= self.span.first + self._interval
+
+    def _fit(self) -> None:
+        if self._started:
+            return
+        self._started = True
+        history = self._history()
+        with serving(self._services):
+            for lane in self._lanes:
+                lane.fit(history)
+        self._services.forget_history()
+        self._services.closed = self.span.first
+
+    def _history(self) -> History:
+        kpis = self._source.kpis
+        return History(self.links, self.tick_s, self.sla_target, self.span.history, kpis)
+
+    # Changes from outside
+
+    def add(self, event: Event) -> None:
+        """Let an event happen. Raises InputError for one that would have begun already."""
+        if event.start is None:
+            event = event.model_copy(update={"start": self.now})
+        self._check(event)
+        number = len(self._events)
+        self._events.append(event)
+        horizon = self.span.horizon(self.tick_s)
+        scope = Scope(self.links, self._source.flows, horizon, self.seed, f"event {number}")
+        for change in event.changes(scope):
+            self._agenda.plan(change.time, change.phase, Happening(number, change))
+        courses = event.courses(scope)
+        if courses:
+            self._load.add(courses)
+            self._services.forget_forecasts()
+
+    def _check(self, event: Event) -> None:
+        where = event.name or type(event).__name__
+        horizon = self.span.horizon(self.tick_s)
+        if event.begins < self.now:
+            begins, now = format_duration(event.begins), format_duration(self.now)
+            what = f"would have begun at {begins}, and it is {now}"
+            raise InputError(Problem(what, where, suggestion="write 'now', or a later time"))
+        if event.begins > horizon:
+            what = f"is after the end of the replay, {format_duration(horizon)}"
+            raise InputError(Problem(what, where))
+        known = {*self.links, *self._source.flows}
+        for link in event.links if event.links != "all" else ():
+            if link not in known:
+                raise InputError(Problem(f"there is no link '{link}'", where))
+
+    def change_links(self, settings: Sequence[LinkSpec]) -> None:
+        """Let other capacities and settings of the links hold from now on."""
+        self._cut()
+        self._network.rebase(_capacities(settings))
+        self._note_capacity()
+        for lane in self._lanes:
+            if lane.provisioning is not None:
+                lane.provisioning.change(LinkSettings.of(settings))
+
+    def hand_over(self, name: str, successor: Lane) -> None:
+        """Let the policy of another lane decide in the place of the one called `name`."""
+        lane = next(lane for lane in self._lanes if lane.name == name)
+        if not self._started:
+            self._fit()
+        with serving(self._services):
+            successor.fit(self._history())
+        self._services.forget_history()
+        lane.hand_over(successor.policy, successor.files)
+
+    # What happens
+
+    def _do(self, what: Close | Decide | Effect | Happening) -> None:
+        if isinstance(what, Decide):
+            self._decide()
+        elif isinstance(what, Close):
+            self._close()
+        elif isinstance(what, Effect):
+            self._cut()
+            provisioning = self._lanes[what.lane].provisioning
+            assert provisioning is not None
+            provisioning.apply(what.order)
+        else:
+            self._happen(self._events[what.event], what.change)
+
+    def _decide(self) -> None:
+        k, now = self._interval, self.now
+        sample = self.span.first + k
+        self._services.closed = sample
+        observation = Observation(
+            k, self._network.down, self.links, self.tick_s, self._source.kpis, sample
+        )
+        self._segment_start = now
+        with serving(self._services):
+            for lane in self._lanes:
+                lane.decide(observation)
+        for number, lane in enumerate(self._lanes):
+            for phase, detail, where in lane.notices():
+                self._log.append(LoggedEvent(now, "fallback", lane.name, phase, where, detail))
+            if lane.provisioning is not None:
+                for order in lane.provisioning.request(lane.latest, now):
+                    self._agenda.plan(order.at, Phase.EFFECT, Effect(number, order))
+        self._agenda.plan(float((k + 1) * self.tick_s), Phase.CLOSE, Close())
+
+    def _close(self) -> None:
+        for lane in self._lanes:
+            lane.close(self._interval, self._network.nominal)
+        if self._segments:
+            self._cut()
+            self._divided[self._interval] = self._segments
+            self._segments = []
+        self._load.close(self._interval)
+        self._interval += 1
+        if not self.finished:
+            self._agenda.plan(self.now, Phase.DECIDE, Decide())
+
+    def _happen(self, event: Event, change: Change) -> None:
+        self._cut()
+        if change.operation is not None:
+            down = self._network.down
+            change.operation.apply(self._network)
+            self._note_capacity()
+            if (self._network.down != down).any():
+                self._load.reroute(self.now, self._network.down)
+        if change.logged:
+            scope = Scope(self.links, self._source.flows, 0.0, self.seed, "")
+            touched = scope.touched(event.links)
+            logged = LoggedEvent(self.now, event.kind, event.name or "", change.logged, touched)
+            self._log.append(logged)
+
+    # Segments
+
+    def _cut(self) -> None:
+        """End a segment of the current interval here, with the state it had."""
+        now = self.now
+        if now > self._segment_start and now > self._interval * self.tick_s:
+            nominal = self._network.nominal
+            allocated = tuple(np.minimum(lane.in_force, nominal) for lane in self._lanes)
+            capacity = self._network.capacity
+            self._segments.append(Segment(self._segment_start, now, capacity, allocated))
+            self._segment_start = now
+
+    def _note_capacity(self) -> None:
+        """Remember the capacity from the next undivided interval on."""
+        first = self._interval + (self.now > self._interval * self.tick_s)
+        if self._stretches[-1][0] == first:
+            self._stretches.pop()
+        self._stretches.append((first, self._network.capacity, self._network.nominal))
+
+    # What was recorded
+
+    def _closed_interval(self, interval: int) -> ClosedInterval:
+        nominal = self._network.nominal
+        granted = {}
+        for lane in self._lanes:
+            rows = lane.granted(interval + 1)
+            row = lane.requested(interval + 1)[interval] if rows is None else rows[interval]
+            granted[lane.name] = np.minimum(row, nominal)
+        return ClosedInterval(
+            interval,
+            float(interval * self.tick_s),
+            self._load.demand(interval + 1)[interval],
+            granted,
+            self._network.capacity,
+            self._network.down,
+        )
+
+    def recording(self) -> Recording:
+        """Return what was recorded of the intervals that have closed."""
+        closed = self._interval
+        return Recording(
+            self.links,
+            self.tick_s,
+            self._load.demand(closed),
+            tuple((first, capacity) for first, capacity, _ in self._stretches if first <= closed),
+            tuple(self._record(lane, closed) for lane in self._lanes),
+            {k: self._division(k, segments) for k, segments in self._divided.items()},
+            tuple(self._log),
+        )
+
+    def _record(self, lane: Lane, closed: int) -> LaneRecord:
+        requested, granted = lane.requested(closed), lane.granted(closed)
+        if granted is not None:
+            changes = lane.provisioning.changes.copy() if lane.provisioning else None
+            return LaneRecord(lane.name, requested, granted, changes, lane.fallbacks)
+        if all(np.isinf(nominal).all() for _, _, nominal in self._stretches):
+            return LaneRecord(lane.name, requested, requested, None, lane.fallbacks)
+        limited = requested.copy()
+        for first, _, nominal in self._stretches:
+            np.minimum(requested[first:], nominal, out=limited[first:])
+        return LaneRecord(lane.name, requested, limited, None, lane.fallbacks)
+
+    def _division(self, interval: int, segments: list[Segment]) -> DividedInterval:
+        allocated = {
+            lane.name: np.stack([segment.allocated[i] for segment in segments])
+            for i, lane in enumerate(self._lanes)
+        }
+        return DividedInterval(
+            np.array([segment.end - segment.start for segment in segments]),
+            np.stack([self._load.over(interval, each.start, each.end) for each in segments]),
+            np.stack([self._load.turns(segment.start) for segment in segments]),
+            np.stack([segment.capacity for segment in segments]),
+            allocated,
+        )
+
+
+def _capacities(settings: Sequence[LinkSpec]) -> Floats:
+    stated = (link.capacity_mbps for link in settings)
+    return np.array([np.inf if capacity is None else capacity for capacity in stated])

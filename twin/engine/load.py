@@ -1,0 +1,267 @@
+"""The load that is offered to the links: the flows' base demand, under surges, as it is routed.
+
+Surges, and the floor at zero, act on flows; a routing maps flows to links. Between two changes the
+load of a link is linear in the flows, so that a mean over a span is the routed mean of the flows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from twin.core.arrays import Bools, Floats
+from twin.core.errors import RunError
+from twin.core.tail import Growing
+from twin.demand.gaps import Revision
+from twin.demand.trace import TRAFFIC_KPIS
+from twin.engine.span import ReplaySpan
+from twin.engine.surges import SurgedDemand
+from twin.events.course import Course
+from twin.routing.table import Routing, routed
+from twin.telemetry.source import TelemetrySource
+
+DEMAND = "internet"
+"""The KPI that is the demand."""
+
+
+class OfferedLoad:
+    """The load of every link, a feed of all KPIs, and its mean over any part of an interval.
+
+    Where flows are links and the source knows what is to come, the whole replay is there at once.
+    Else an interval's load is made when the interval closes.
+    """
+
+    def __init__(
+        self, source: TelemetrySource, span: ReplaySpan, routing: Routing | None = None
+    ) -> None:
+        self._source, self._span, self._routing = source, span, routing
+        self._courses: tuple[Course, ...] = ()
+        self._surged = self._surges()
+        self.links = source.flows if routing is None else routing.links
+        self.whole = source.ahead and routing is None
+        """Whether the whole replay is there at once."""
+        self._mean: dict[str, Floats] = {}
+        self._closed = span.first
+        self._routes: list[tuple[float, sparse.csr_array[Any]]] = []
+        self._seen: dict[str, Growing] = {}
+        self._best: dict[str, Growing] = {}
+        self._revisions: list[Revision] = []
+        if routing is not None:
+            self.reroute(0.0, np.zeros(len(self.links), dtype=np.bool_))
+        if self.whole:
+            self._make_means()
+        else:
+            self._begin()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> OfferedLoad:
+        other = object.__new__(type(self))
+        # What a source that is whole holds never changes; means are replaced, not written to.
+        for name, value in self.__dict__.items():
+            copied = value if name == "_mean" or self.whole else _copied(value, memo)
+            setattr(other, name, copied)
+        memo[id(self)] = other
+        return other
+
+    def _surges(self) -> dict[str, SurgedDemand]:
+        tick_s = self._source.tick_s
+        return {
+            name: SurgedDemand(self._courses, tick_s, additive=name in TRAFFIC_KPIS)
+            for name in self._source.kpis
+        }
+
+    def add(self, courses: Sequence[Course]) -> None:
+        """Add surges, none of which has begun in a closed interval."""
+        if not courses:
+            return
+        self._courses = (*self._courses, *courses)
+        self._surged = self._surges()
+        if self.whole:
+            self._make_means()
+
+    def _make_means(self) -> None:
+        start, stop = self._span.first, self._span.first + (self._span.intervals or 0)
+        self._mean = {
+            name: surged.means(self._source.values(name, start, stop))
+            for name, surged in self._surged.items()
+        }
+
+    def _begin(self) -> None:
+        """Take what came before the first replayed sample."""
+        first = self._span.first
+        for name in self.kpis:
+            seen, best = self._source.rows(name, 0, first), self._source.values(name, 0, first)
+            capacity = first + (self._span.intervals or first)
+            self._seen[name] = Growing(len(self.links), capacity)
+            self._best[name] = Growing(len(self.links), capacity)
+            self._seen[name].append(self._carried(seen))
+            self._best[name].append(self._carried(best))
+        for revision in self._source.revisions(0, first):
+            self._take(revision)
+
+    def _carried(self, flows: Floats) -> Floats:
+        """Return the load of the links before the replay, [..., links]."""
+        return flows if self._routing is None else routed(self._routes[0][1], flows)
+
+    # The feed
+
+    @property
+    def kpis(self) -> tuple[str, ...]:
+        """Names of the KPIs."""
+        return self._source.kpis
+
+    @property
+    def ready(self) -> int:
+        """Number of samples that can be asked for."""
+        if self.whole:
+            return self._span.first + (self._span.intervals or 0)
+        return self._closed
+
+    def rows(self, kpi: str, start: int, stop: int) -> Floats:
+        """Return samples start <= i < stop as first seen, [samples, links]."""
+        if not self.whole:
+            return self._seen[kpi].view(start, stop)
+        seen = self._source.rows(kpi, start, stop)
+        first = self._span.first
+        if stop <= first or not self._courses:
+            return seen
+        # What is not there at first is not there under a surge either.
+        later = slice(max(start - first, 0), stop - first)
+        hidden = np.isnan(seen[max(first - start, 0) :])
+        surged = np.where(hidden, np.nan, self._mean[kpi][later])
+        return surged if start >= first else np.concatenate([seen[: first - start], surged])
+
+    def revisions(self, after: int, upto: int) -> list[Revision]:
+        """Return what becomes known once more than `after` and at most `upto` samples are seen."""
+        if not self.whole:
+            return [each for each in self._revisions if after < each.closed <= upto]
+        revisions = self._source.revisions(after, upto)
+        return [self._under_surges(each) for each in revisions] if self._courses else revisions
+
+    def _under_surges(self, revision: Revision) -> Revision:
+        first = self._span.first
+        values = revision.values.copy()
+        start = max(first - revision.first, 0)
+        some = slice(revision.first + start - first, revision.first + len(values) - first)
+        if start < len(values):
+            values[start:] = self._mean[revision.kpi][some, revision.series]
+        return revision._replace(values=values)
+
+    def next_revision(self, after: int) -> int | None:
+        """Return the number of samples seen at the first revision after `after`."""
+        if self.whole:
+            return self._source.next_revision(after)
+        return min((each.closed for each in self._revisions if each.closed > after), default=None)
+
+    # The account
+
+    def demand(self, intervals: int) -> Floats:
+        """Return the mean demand of the first intervals as best known, [intervals, links]."""
+        if self.whole:
+            return self._mean[DEMAND][:intervals]
+        first = self._span.first
+        return self._best[DEMAND].view(first, first + intervals)
+
+    def coming(self, interval: int) -> Floats:
+        """Return the mean demand of an interval that has not closed, [links].
+
+        Raises RuntimeError where nobody knows it yet.
+        """
+        if not self._source.ahead:
+            raise RuntimeError("coming_mbps is not known before the interval has closed")
+        if self.whole:
+            row = self._mean[DEMAND][interval].copy()
+        else:
+            tick_s = self._source.tick_s
+            row = self._load(DEMAND, interval, interval * tick_s, (interval + 1) * tick_s)
+        row.setflags(write=False)
+        return row
+
+    def over(self, interval: int, start: float, end: float) -> Floats:
+        """Return the mean demand over [start, end) within a closed interval, [links]."""
+        return self._load(DEMAND, interval, start, end)
+
+    def turns(self, time: float) -> Bools:
+        """Return the links on which the course of a surge changes at `time`, [links]."""
+        flows = self._surged[DEMAND].turns(time, len(self._source.flows))
+        if self._routing is None:
+            return flows
+        return np.asarray(self._route(time) @ flows.astype(np.float64) > 0)
+
+    # Interval by interval
+
+    def reroute(self, time: float, down: Bools) -> None:
+        """Route by what is down from `time` on, where there is a routing."""
+        if self._routing is not None:
+            self._routes.append((time, self._routing.matrix(down)))
+
+    def close(self, interval: int) -> None:
+        """Take the interval that has closed. Raises RunError where its samples have not come."""
+        if self.whole:
+            return
+        sample = self._span.first + interval
+        if self._source.ready <= sample:
+            raise RunError(f"tick {interval + 1}: no telemetry of interval {interval} has come")
+        for name in self.kpis:
+            seen = self._source.rows(name, sample, sample + 1)[0]
+            best = self._source.values(name, sample, sample + 1)[0]
+            row = self._averaged(name, interval, seen)
+            known = row if seen is best else self._averaged(name, interval, best)
+            self._seen[name].append(row[None])
+            self._best[name].append(known[None])
+        self._closed = sample + 1
+        for revision in self._source.revisions(sample, sample + 1):
+            self._take(revision)
+
+    def _take(self, revision: Revision) -> None:
+        """Put what has become known of a flow into the links that carry it."""
+        samples = range(revision.first, revision.first + len(revision.values))
+        rows = np.stack([self._best_row(revision.kpi, sample) for sample in samples])
+        if self._routing is None:
+            carriers = [revision.series]
+        else:
+            shares = sum(matrix[:, [revision.series]] for _, matrix in self._routes)
+            carriers = np.flatnonzero(shares.toarray()[:, 0]).tolist()
+        for link in carriers:
+            values = rows[:, link]
+            self._best[revision.kpi].put(revision.first, link, values)
+            self._revisions.append(revision._replace(series=link, values=values))
+
+    def _best_row(self, kpi: str, sample: int) -> Floats:
+        best = self._source.values(kpi, sample, sample + 1)[0]
+        interval = sample - self._span.first
+        return self._carried(best) if interval < 0 else self._averaged(kpi, interval, best)
+
+    def _averaged(self, kpi: str, interval: int, base: Floats) -> Floats:
+        tick_s = self._source.tick_s
+        return self._mean_of(kpi, base, interval * tick_s, (interval + 1) * tick_s)
+
+    def _load(self, kpi: str, interval: int, start: float, end: float) -> Floats:
+        sample = self._span.first + interval
+        base = self._source.values(kpi, sample, sample + 1)[0]
+        return self._mean_of(kpi, base, start, end)
+
+    def _mean_of(self, kpi: str, base: Floats, start: float, end: float) -> Floats:
+        """Return the mean load of the links over [start, end) of one interval, [links]."""
+        if self._routing is None:
+            return self._surged[kpi].over(base, start, end)
+        turns = (time for time, _ in self._routes if start < time < end)
+        edges = sorted({start, *turns, end})
+        parts = [
+            routed(self._route(a), self._surged[kpi].over(base, a, b)) * ((b - a) / (end - start))
+            for a, b in pairwise(edges)
+        ]
+        return parts[0] if len(parts) == 1 else np.asarray(np.sum(parts, axis=0))
+
+    def _route(self, time: float) -> sparse.csr_array[Any]:
+        """Return the matrix that is in force from `time` on."""
+        return next(matrix for since, matrix in reversed(self._routes) if since <= time)
+
+
+def _copied(value: Any, memo: dict[int, Any]) -> Any:
+    import copy
+
+    return copy.deepcopy(value, memo)

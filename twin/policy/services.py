@@ -1,0 +1,66 @@
+"""What a policy may ask for while it fits or decides, and who answers.
+
+History and observation hold no data of their own: they ask whoever runs the policy, for as long as
+it runs. So nothing that a policy can reach from them holds what is still to come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+from twin.core.arrays import Floats, Ints
+
+Quantiles = tuple[Floats, tuple[float, ...]]
+"""Values, the last axis by level, and the levels."""
+
+
+class Services(Protocol):
+    """Answers what policies ask; samples are counted from the first of the trace."""
+
+    def observed(self, kpi: str, closed: int) -> Floats:
+        """Return a KPI as it is known once `closed` samples are seen, [samples, links]."""
+
+    def last_known(self, closed: int) -> Floats:
+        """Return the latest demand before sample `closed` that was not missing, [links]."""
+
+    def coming(self, closed: int) -> Floats:
+        """Return the demand of sample `closed` itself, [links]."""
+
+    def forecast(self, model: str, sample: int) -> Floats:
+        """Return a model's forecast of the demand in `sample` from those before it, [links]."""
+
+    def quantiles(self, model: str, sample: int) -> Quantiles:
+        """Return the same for its quantiles, [links, quantiles], and their levels."""
+
+    def past_forecasts(self, model: str, samples: int) -> Floats:
+        """Return what a model would have forecast at the end of the history, [samples, links]."""
+
+    def past_quantiles(self, model: str, samples: int) -> Quantiles:
+        """Return the same for its quantiles, [samples, links, quantiles], and their levels."""
+
+    def season(self) -> Ints:
+        """Return the samples after which each link's demand repeats, 0 for none, [links]."""
+
+
+_SERVICES: ContextVar[Services | None] = ContextVar("services", default=None)
+
+
+@contextmanager
+def serving(services: Services) -> Iterator[None]:
+    """Let `services` answer what policies ask."""
+    token = _SERVICES.set(services)
+    try:
+        yield
+    finally:
+        _SERVICES.reset(token)
+
+
+def services() -> Services:
+    """Return who answers now. Raises RuntimeError where no policy is being run."""
+    answering = _SERVICES.get()
+    if answering is None:
+        raise RuntimeError("a history or an observation can be read while a policy runs, not later")
+    return answering

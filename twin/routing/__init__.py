@@ -1,0 +1,1 @@
+"""Routing: which share of each flow crosses each link, given what is down."""

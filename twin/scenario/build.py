@@ -1,0 +1,66 @@
+"""From a checked scenario to the engine that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twin.engine.engine import Engine
+from twin.engine.lane import Fallback, Lane
+from twin.engine.links import LinkSpec, link_specs
+from twin.engine.provisioning import LinkSettings, Provisioning
+from twin.engine.recording import Recording
+from twin.scenario.load import PolicyChoice, Scenario
+from twin.telemetry.source import ReplaySource
+
+
+def engine_of(scenario: Scenario) -> Engine:
+    """Return an engine that replays the scenario under all its policies, on one demand."""
+    spec = scenario.spec
+    settings = settings_of(scenario)
+    return Engine(
+        ReplaySource(scenario.trace),
+        scenario.span,
+        [lane_of(scenario, choice) for choice in scenario.policies],
+        settings,
+        scenario.library,
+        events=spec.events,
+        sla_target=spec.sla.target,
+        seed=spec.seed,
+    )
+
+
+def simulate(scenario: Scenario, progress: Callable[[int, int], None] | None = None) -> Recording:
+    """Replay the scenario under all its policies, on one demand.
+
+    `progress` is called now and then with the intervals done and their number. Raises RunError
+    where a policy fails and InputError where it asks for a model that cannot be used.
+    """
+    engine = engine_of(scenario)
+    engine.advance(progress=progress)
+    return engine.recording()
+
+
+def settings_of(scenario: Scenario) -> list[LinkSpec]:
+    """Return what the scenario states of each link."""
+    return link_specs(scenario.spec.links, scenario.trace.links)
+
+
+def lane_of(scenario: Scenario, choice: PolicyChoice) -> Lane:
+    """Return the run of a policy, without anything learnt."""
+    settings = LinkSettings.of(settings_of(scenario))
+    provisioning = Provisioning(settings, scenario.trace.links, scenario.spec.seed)
+    return Lane(
+        choice.name,
+        choice.make(),
+        [str(member.source.path) for member in choice.members],
+        scenario.span.intervals,
+        None if settings.trivial else provisioning,
+        _fallback(scenario),
+    )
+
+
+def _fallback(scenario: Scenario) -> Fallback | None:
+    spec, spare = scenario.spec.fallback, scenario.fallback
+    if spec is None or spare is None:
+        return None
+    return Fallback(spare.name, spare.make(), spec.after, spec.time_limit)

@@ -1,0 +1,183 @@
+"""Sources of telemetry: a trace that is replayed, and samples that are delivered as they come.
+
+Both are feeds of the flows' base demand (see :class:`twin.demand.gaps.Feed`). Only a replay knows
+what is still to come; it lends that to the engine, to forecast in blocks, and to nobody else.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from twin.core.arrays import Floats, Ints
+from twin.core.errors import InputError, Problem, did_you_mean
+from twin.core.tail import Growing
+from twin.demand.gaps import ArrayFeed, Feed, Revision, known
+from twin.demand.repair import LONGEST_S, between
+from twin.demand.trace import Trace
+
+
+class TelemetrySource(Feed, Protocol):
+    """A feed of the base demand of flows, sample by sample."""
+
+    ahead: ClassVar[bool]
+    """Whether what has not closed yet can be asked for."""
+    flows: tuple[str, ...]
+    tick_s: int
+    starts: datetime | None
+    """Time of the first sample where it is known."""
+
+    def values(self, kpi: str, start: int, stop: int) -> Floats:
+        """Return samples start <= i < stop as they are best known, [samples, flows].
+
+        Of a replay that is with every short gap interpolated, as the account counts them.
+        """
+
+
+class ReplaySource(ArrayFeed):
+    """A trace, replayed."""
+
+    ahead: ClassVar[bool] = True
+
+    def __init__(self, trace: Trace) -> None:
+        super().__init__(trace.kpis, trace.gaps)
+        self.flows, self.tick_s, self.starts = trace.links, trace.tick_s, trace.starts
+
+    def values(self, kpi: str, start: int, stop: int) -> Floats:
+        """Return samples start <= i < stop as they are best known, [samples, flows]."""
+        return self._values[kpi][start:stop]
+
+
+class LiveSource:
+    """Samples that are delivered one interval at a time, after a history.
+
+    A gap of up to an hour is interpolated once its far end has come, by the same rule as in a
+    trace that is read as a whole.
+    """
+
+    ahead: ClassVar[bool] = False
+
+    def __init__(self, history: Trace, *, fill_gaps: bool = True) -> None:
+        """Begin after the samples of `history`, as they are known at its end.
+
+        Without `fill_gaps` what fills a gap is delivered as well, and nothing is interpolated.
+        """
+        self.flows, self.tick_s, self.starts = history.links, history.tick_s, history.starts
+        self._fill_gaps = fill_gaps
+        feed = ReplaySource(history)
+        past = {name: known(feed, name, history.samples) for name in history.kpis}
+        width = len(self.flows)
+        self._seen = {name: Growing(width, 2 * len(values)) for name, values in past.items()}
+        self._best = {name: Growing(width, 2 * len(values)) for name, values in past.items()}
+        self._missing: dict[str, Ints] = {}
+        for name, values in past.items():
+            self._seen[name].append(values)
+            self._best[name].append(values)
+            present = ~np.isnan(values)[::-1]
+            never = len(values)
+            self._missing[name] = np.where(present.any(0), present.argmax(0), never)
+        self._revisions: list[Revision] = []
+        self._history = history.samples
+
+    @property
+    def kpis(self) -> tuple[str, ...]:
+        """Names of the KPIs."""
+        return tuple(self._seen)
+
+    @property
+    def ready(self) -> int:
+        """Number of samples that have been delivered, the history included."""
+        return next(iter(self._seen.values())).rows
+
+    def deliver(self, values: Mapping[str, ArrayLike], revisions: Iterable[Revision] = ()) -> None:
+        """Take the samples of the interval that has closed: of each KPI one for each flow.
+
+        NaN is missing; `revisions` are earlier samples that are known now. Raises InputError for
+        KPIs that are not those of the history, for another number of flows, and for values that
+        are no demand; nothing is taken then.
+        """
+        rows = {name: self._checked(name, row) for name, row in values.items()}
+        for name in self.kpis:
+            if name not in rows:
+                raise InputError(Problem("is missing", name, suggestion="NaN stands for no sample"))
+        sample = self.ready
+        for name, row in rows.items():
+            self._seen[name].append(row[None])
+            self._best[name].append(row[None])
+            if self._fill_gaps:
+                self._fill(name, row, sample)
+            self._missing[name] = np.where(np.isnan(row), self._missing[name] + 1, 0)
+        for revision in revisions:
+            self._revise(revision._replace(closed=sample + 1))
+
+    def _checked(self, name: str, row: ArrayLike) -> Floats:
+        if name not in self._seen:
+            hint = did_you_mean(name, self.kpis) or f"KPIs: {', '.join(self.kpis)}"
+            raise InputError(Problem("is no KPI of the history", name, suggestion=hint))
+        try:
+            values = np.asarray(row, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InputError(Problem("must be numbers, one for each flow", name)) from None
+        if values.shape != (len(self.flows),):
+            what = f"has shape {values.shape}, not one number for each of {len(self.flows)} flows"
+            raise InputError(Problem(what, name))
+        if (values < 0).any() or np.isinf(values).any():
+            flow = self.flows[int(np.flatnonzero((values < 0) | np.isinf(values))[0])]
+            what = f"of '{flow}' is negative or infinite"
+            raise InputError(Problem(what, name, suggestion="NaN stands for no sample"))
+        return values
+
+    def _fill(self, name: str, row: Floats, sample: int) -> None:
+        length = self._missing[name]
+        closing = ~np.isnan(row) & (length > 0) & (length < sample)
+        closing &= length * self.tick_s <= LONGEST_S
+        for flow in np.flatnonzero(closing).tolist():
+            count = int(length[flow])
+            first = sample - count
+            left = self._best[name].view(first - 1, first)[0, flow]
+            share = np.arange(1, count + 1) / (count + 1)
+            filled = between(np.full(count, left), np.full(count, row[flow]), share)
+            self._revise(Revision(sample + 1, name, flow, first, filled))
+
+    def _revise(self, revision: Revision) -> None:
+        self._best[revision.kpi].put(revision.first, revision.series, revision.values)
+        self._revisions.append(revision)
+
+    def rows(self, kpi: str, start: int, stop: int) -> Floats:
+        """Return samples start <= i < stop as first seen, [samples, flows]."""
+        return self._seen[kpi].view(start, stop)
+
+    def values(self, kpi: str, start: int, stop: int) -> Floats:
+        """Return samples start <= i < stop as they are best known, [samples, flows]."""
+        return self._best[kpi].view(start, stop)
+
+    def revisions(self, after: int, upto: int) -> list[Revision]:
+        """Return what became known once more than `after` and at most `upto` samples were seen."""
+        first, last = (bisect_right(self._revisions, n, key=_closed) for n in (after, upto))
+        return self._revisions[first:last]
+
+    def next_revision(self, after: int) -> int | None:
+        """Return the number of samples seen at the first revision after `after`."""
+        place = bisect_right(self._revisions, after, key=_closed)
+        return self._revisions[place].closed if place < len(self._revisions) else None
+
+
+def _closed(revision: Revision) -> int:
+    return revision.closed
+
+
+def delivered(source: TelemetrySource, sample: int) -> dict[str, Floats]:
+    """Return what a source shows of a sample when it closes, as a live source takes it."""
+    return {name: source.rows(name, sample, sample + 1)[0].copy() for name in source.kpis}
+
+
+def head(trace: Trace, samples: int) -> Trace:
+    """Return the first samples of a trace as they are known at their end."""
+    feed = ArrayFeed(trace.kpis, trace.gaps)
+    kpis: dict[str, Any] = {name: known(feed, name, samples).copy() for name in trace.kpis}
+    return Trace(trace.links, kpis, trace.tick_s, trace.starts, trace.origin, trace.digest)
