@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from twin.core.arrays import Floats, Ints
+from twin.core.tail import Tail
 from twin.demand.synthetic import generate
 from twin.demand.varied import varied
 from twin.forecast.card import Normalisation

@@ -223,6 +223,10 @@ class Engine:
         kpis = self._source.kpis
         return History(self.links, self.tick_s, self.sla_target, self.span.history, kpis)
 
+    def observations_intact(self) -> bool:
+        """Return whether no policy has changed what all of them observe."""
+        return self._services.intact()
+
     # Changes from outside
 
     def add(self, event: Event) -> None:

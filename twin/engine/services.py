@@ -51,6 +51,10 @@ class EngineServices:
         """Return a KPI as it is known once `closed` samples are seen, [samples, links]."""
         return self._observed.values(kpi, self._past_only(closed))
 
+    def intact(self) -> bool:
+        """Return whether no policy has changed what all of them observe."""
+        return self._observed.intact()
+
     def last_known(self, closed: int) -> Floats:
         """Return the latest demand before sample `closed` that was not missing, [links]."""
         return self._observed.last_known(DEMAND, self._past_only(closed))

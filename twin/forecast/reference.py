@@ -166,9 +166,15 @@ class Reference:
         weights = np.zeros_like(self._weights)
         for link in range(0, self._links, _LINKS_AT_ONCE):
             some = slice(link, link + _LINKS_AT_ONCE)
-            rows = [series.rows(start - longest, stop)[:, some].T for series in self._series]
             # Each link's samples lie together, whatever others there are: BLAS rounds by layout.
-            past = np.stack(rows, axis=1)
+            shape = (
+                len(range(*some.indices(self._links))),
+                len(self._lags),
+                longest + stop - start,
+            )
+            past = np.empty(shape)
+            for place, series in enumerate(self._series):
+                past[:, place] = series.rows(start - longest, stop)[:, some].T
             if start >= self._served:
                 served = self._forecasts[:, : stop - start, some].transpose(0, 2, 1)
                 known = np.ascontiguousarray(self._known.rows(start, stop)[:, some].T)

@@ -6,7 +6,7 @@ import numpy as np
 
 from twin.core.arrays import Floats
 from twin.core.tail import Growing
-from twin.demand.gaps import Feed
+from twin.demand.gaps import Feed, known
 
 
 class Observed:
@@ -34,6 +34,13 @@ class Observed:
                 if revision.kpi == kpi:
                     table.put(revision.first, revision.series, revision.values)
         return table.view(0, closed)
+
+    def intact(self) -> bool:
+        """Return whether what was handed out is still what the feed says."""
+        return all(
+            np.array_equal(table.view(), known(self._feed, kpi, table.rows), equal_nan=True)
+            for kpi, table in self._tables.items()
+        )
 
     def last_known(self, kpi: str, closed: int) -> Floats:
         """Return the latest value before sample `closed` that was not missing, [series].

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +15,7 @@ from twin.engine.span import ReplaySpan
 from twin.forecast.forecaster import Forecaster
 from twin.policy.base import History, Observation, Policy
 from twin.policy.load import PolicySource
-from twin.scenario.build import simulate
+from twin.scenario.build import engine_of
 from twin.scenario.load import Member, Overrides, PolicyChoice, Scenario
 from twin.scenario.spec import ScenarioSpec
 from twin.studies.conformance.worlds import REPLAYED, TICK_S, World
@@ -82,25 +82,19 @@ class Bench:
         return Scenario(spec, path, Overrides(), trace, span, (choice,), self.models)
 
     def replay(self, scenario: Scenario) -> Trial:
-        """Replay a scenario of one policy. Raises RunError and InputError as simulate() does."""
+        """Replay a scenario of one policy. Raises RunError and InputError as Engine.advance() does."""
         (choice,) = scenario.policies
         timed = _Timed(choice.name, choice.members, choice.scheduled)
-        before = {name: values.copy() for name, values in scenario.trace.kpis.items()}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            recording = simulate(
-                Scenario(
-                    scenario.spec, scenario.path, scenario.asked, scenario.trace, scenario.span,
-                    (timed,), scenario.models,
-                )
-            )  # fmt: skip
+            engine = engine_of(replace(scenario, policies=(timed,)))
+            engine.advance()
         told = tuple(dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught))
-        touched = any(
-            not np.array_equal(values, before[name], equal_nan=True)
-            for name, values in scenario.trace.kpis.items()
-        )
+        touched = not engine.observations_intact()
         seconds = timed.clock
-        return Trial(recording.lanes[0].requested, sum(seconds) / len(seconds), told, touched)
+        return Trial(
+            engine.recording().lanes[0].requested, sum(seconds) / len(seconds), told, touched
+        )
 
 
 @dataclass(frozen=True, slots=True)

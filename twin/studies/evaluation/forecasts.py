@@ -14,6 +14,7 @@ from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem
 from twin.core.units import DAY_S, format_duration
 from twin.demand.gaps import ArrayFeed
+from twin.forecast.card import MEDIAN
 from twin.forecast.forecaster import Forecaster
 from twin.forecast.windows import forward_filled
 from twin.scenario.load import Scenario
@@ -129,10 +130,9 @@ def forecasts(scenario: Scenario, models: dict[str, Forecaster]) -> Iterator[For
     samples = range(span.first, span.first + span.intervals)
     for name, model in models.items():
         bound = model.bind(feed, span.history, samples.start, stop=samples.stop)
-        levels = tuple(float(level) for level in getattr(model.card, "quantiles", None) or ())
-        quantiles_at = getattr(bound, "quantiles_at", None) if levels else None
-        values = np.stack([bound.at(i) for i in samples])
-        if quantiles_at is None:
-            yield Forecast(name, values)
-        else:
-            yield Forecast(name, values, levels, np.stack([quantiles_at(i) for i in samples]))
+        levels = tuple(float(level) for level in model.card.quantiles)
+        if not levels:
+            yield Forecast(name, np.stack([bound.at(i) for i in samples]))
+            continue
+        quantiles = np.stack([bound.quantiles_at(i) for i in samples])
+        yield Forecast(name, quantiles[..., levels.index(MEDIAN)], levels, quantiles)
