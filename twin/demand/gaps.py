@@ -7,7 +7,7 @@ missing, for all but the account.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -101,11 +101,12 @@ class Gaps:
         for run in some.tolist():
             yield int(self.series[run]), int(self.first[run]), min(int(self.stop[run]), closed)
 
-    def cut(self, start: int, stop: int) -> Gaps:
-        """Return the runs that lie in [start, stop), counted from `start`."""
-        some = (self.first >= start) & (self.stop <= stop)
-        parts = (self.first - start, self.stop - start, self.seen - start)
-        return Gaps(self.series[some], *(part[some] for part in parts))
+    def of_series(self, chosen: Sequence[int]) -> Gaps:
+        """Return the runs of some series, which are numbered in the order of `chosen`."""
+        number = {series: i for i, series in enumerate(chosen)}
+        some = np.isin(self.series, chosen)
+        series = np.array([number[each] for each in self.series[some].tolist()], dtype=np.int64)
+        return Gaps.of(series, self.first[some], self.stop[some], self.seen[some])
 
 
 class ArrayFeed:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -59,6 +59,13 @@ class Trace:
     def __deepcopy__(self, memo: dict[int, Any]) -> Trace:
         # Nothing here ever changes.
         return self
+
+    def of_links(self, positions: Sequence[int]) -> Trace:
+        """Return the trace of some of its links, by their positions, in that order."""
+        names = tuple(self.links[position] for position in positions)
+        kpis = {name: np.ascontiguousarray(v[:, list(positions)]) for name, v in self.kpis.items()}
+        gaps = {name: gaps.of_series(positions) for name, gaps in self.gaps.items()}
+        return replace(self, links=names, kpis=kpis, gaps=gaps)
 
     @property
     def demand_mbps(self) -> NDArray[np.float64]:

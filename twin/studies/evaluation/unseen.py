@@ -15,7 +15,7 @@ from twin.core import content
 from twin.core.arrays import Floats
 from twin.core.errors import InputError
 from twin.core.units import counted
-from twin.demand.trace import KPIS, Trace
+from twin.demand.trace import KPIS
 from twin.forecast.forecaster import Forecaster
 from twin.forecast.train import train
 from twin.results.folder import check_free, staged
@@ -72,11 +72,7 @@ def leave_one_link_out(
 
 def _with_links(scenario: Scenario, links: list[int]) -> Scenario:
     """Return the scenario with `links` alone in its trace."""
-    trace = scenario.trace
-    names = tuple(trace.links[link] for link in links)
-    kpis = {name: np.ascontiguousarray(values[:, links]) for name, values in trace.kpis.items()}
-    part: Trace = replace(trace, links=names, kpis=kpis)
-    return replace(scenario, trace=part)
+    return replace(scenario, trace=scenario.trace.of_links(links))
 
 
 def _trained(scenario: Scenario, recipe: Path, epochs: int | None) -> Forecaster:
