@@ -15,7 +15,7 @@ from twin.cli.frontier import frontier_scenario
 from twin.cli.main import call
 from twin.core import content
 from twin.policy.load import load
-from twin.scenario.load import Member
+from twin.scenario.choices import Member
 from twin.studies.frontier.knobs import turned
 from twin.studies.frontier.sweep import Frontier, sweep
 

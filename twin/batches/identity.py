@@ -10,7 +10,8 @@ import numpy as np
 
 from twin.core import content
 from twin.results.manifest import versions
-from twin.scenario.load import Member, PolicyChoice, Scenario
+from twin.scenario.choices import Member, PolicyChoice
+from twin.scenario.load import Scenario
 
 _LENGTH = 16
 _SEED_STREAM = (0, 0)

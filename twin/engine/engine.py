@@ -158,7 +158,7 @@ class Engine:
     @property
     def finished(self) -> bool:
         """Whether the end of the replay has been reached."""
-        return self._interval == self.span.intervals
+        return self._interval == self.span.length
 
     def start(self) -> None:
         """Let the policies fit, and decide for the first interval; nothing where they have."""
@@ -200,7 +200,7 @@ class Engine:
             self._agenda.step()
             if progress is not None and self._interval >= reported + _PROGRESS_EVERY:
                 reported = self._interval
-                progress(reported, self.span.intervals or 0)
+                progress(reported, self.span.intervals)
 
     @property
     def _waits_for_telemetry(self) -> bool:

@@ -83,7 +83,7 @@ class OfferedLoad:
             self._make_means()
 
     def _make_means(self) -> None:
-        start, stop = self._span.first, self._span.first + (self._span.intervals or 0)
+        start, stop = self._span.first, self._span.first + self._span.intervals
         self._mean = {
             name: surged.means(self._source.values(name, start, stop))
             for name, surged in self._surged.items()
@@ -117,7 +117,7 @@ class OfferedLoad:
     def ready(self) -> int:
         """Number of samples that can be asked for."""
         if self.whole:
-            return self._span.first + (self._span.intervals or 0)
+            return self._span.first + self._span.intervals
         return self._closed
 
     def rows(self, kpi: str, start: int, stop: int) -> Floats:

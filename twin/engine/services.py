@@ -82,7 +82,7 @@ class EngineServices:
     def _forecasts(self, model: str) -> Forecasts:
         if model not in self._bound:
             span = self._span
-            stop = None if span.intervals is None else span.first + span.intervals
+            stop = None if span.endless else span.first + span.intervals
             forecaster = self._models.get(model)
             self._bound[model] = forecaster.bind(self._load, span.history, span.first, stop=stop)
         return self._bound[model]

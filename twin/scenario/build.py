@@ -9,7 +9,8 @@ from twin.engine.lane import Fallback, Lane
 from twin.engine.links import LinkSpec, link_specs
 from twin.engine.provisioning import LinkSettings, Provisioning
 from twin.engine.recording import Recording
-from twin.scenario.load import PolicyChoice, Scenario
+from twin.scenario.choices import PolicyChoice
+from twin.scenario.load import Scenario
 from twin.telemetry.source import ReplaySource
 
 
@@ -18,12 +19,13 @@ def engine_of(scenario: Scenario) -> Engine:
     spec = scenario.spec
     settings = settings_of(scenario)
     return Engine(
-        ReplaySource(scenario.trace),
+        scenario.given.source or ReplaySource(scenario.trace),
         scenario.span,
         [lane_of(scenario, choice) for choice in scenario.policies],
         settings,
         scenario.library,
         events=spec.events,
+        routing=scenario.given.routing,
         sla_target=spec.sla.target,
         seed=spec.seed,
     )
@@ -42,18 +44,18 @@ def simulate(scenario: Scenario, progress: Callable[[int, int], None] | None = N
 
 def settings_of(scenario: Scenario) -> list[LinkSpec]:
     """Return what the scenario states of each link."""
-    return link_specs(scenario.spec.links, scenario.trace.links)
+    return link_specs(scenario.spec.links, scenario.links)
 
 
 def lane_of(scenario: Scenario, choice: PolicyChoice) -> Lane:
     """Return the run of a policy, without anything learnt."""
     settings = LinkSettings.of(settings_of(scenario))
-    provisioning = Provisioning(settings, scenario.trace.links, scenario.spec.seed)
+    provisioning = Provisioning(settings, scenario.links, scenario.spec.seed)
     return Lane(
         choice.name,
         choice.make(),
         [str(member.source.path) for member in choice.members],
-        scenario.span.intervals,
+        scenario.span.length,
         None if settings.trivial else provisioning,
         _fallback(scenario),
     )

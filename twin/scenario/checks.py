@@ -60,30 +60,35 @@ def whole_ticks(seconds: float, tick_s: float, where: Loc) -> int:
     return int(seconds // tick_s)
 
 
-def link_problems(spec: ScenarioSpec, trace: Trace) -> Iterator[Problem]:
-    """Yield what is wrong with the links that are named, and with the names of events."""
+def link_problems(
+    spec: ScenarioSpec, links: tuple[str, ...], flows: tuple[str, ...] = ()
+) -> Iterator[Problem]:
+    """Yield what is wrong with the links that are named, and with the names of events.
+
+    `flows` are demand series that are no links; events may name them too.
+    """
     for link in ("all", "defaults"):
-        if link in trace.links:
+        if link in links:
             what = f"a link cannot be called '{link}'"
             yield Problem(what, ("demand",), suggestion="rename it in the trace")
     for link in spec.links:
-        if link != "defaults" and link not in trace.links:
-            yield _no_link(link, trace, ("links", link))
+        if link != "defaults" and link not in links:
+            yield _no_link(link, links, ("links", link))
     names: set[str] = set()
     for i, event in enumerate(spec.events):
         for link in event.links if event.links != "all" else ():
-            if link not in trace.links:
-                yield _no_link(link, trace, ("events", i, "links"))
+            if link not in links and link not in flows:
+                yield _no_link(link, links, ("events", i, "links"))
         if event.name is not None and event.name in names:
             yield Problem(f"a second event is called '{event.name}'", ("events", i, "name"))
         names |= {event.name} if event.name else set()
 
 
-def _no_link(link: str, trace: Trace, where: Loc) -> Problem:
+def _no_link(link: str, links: tuple[str, ...], where: Loc) -> Problem:
     if link == "all":
         return Problem("the trace has no link 'all'", where, suggestion="write 'links: all'")
-    shown = ", ".join(trace.links[:8]) + (", ..." if len(trace.links) > 8 else "")
-    hint = did_you_mean(link, trace.links) or f"links: {shown}"
+    shown = ", ".join(links[:8]) + (", ..." if len(links) > 8 else "")
+    hint = did_you_mean(link, links) or f"links: {shown}"
     return Problem(f"the trace has no link '{link}'", where, suggestion=hint)
 
 

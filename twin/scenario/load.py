@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,14 +22,15 @@ from twin.engine.span import ReplaySpan
 from twin.events.base import Event
 from twin.forecast.forecaster import Forecaster
 from twin.forecast.library import ModelLibrary
-from twin.policy.base import PERSISTENCE, Policy
-from twin.policy.load import PolicySource
-from twin.policy.schedule import Schedule
+from twin.policy.base import PERSISTENCE
+from twin.routing.table import Routing
 from twin.scenario import source as yaml_source
 from twin.scenario.cache import Cache
 from twin.scenario.checks import link_problems, span_of, span_problems, whole_ticks
+from twin.scenario.choices import GivenPolicy, Member, PolicyChoice, named
 from twin.scenario.source import Source
 from twin.scenario.spec import PolicySpec, ScenarioSpec, blocks
+from twin.telemetry.source import TelemetrySource
 
 T = TypeVar("T")
 
@@ -38,51 +40,15 @@ MOST_PROBLEMS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """One policy's file and parameters, and from which interval on it decides."""
+class Given:
+    """What a caller hands over as an object, rather than names."""
 
-    source: PolicySource
-    parameters: dict[str, Any]
-    first: int = 0
-
-    def make(self, where: Loc = ()) -> Policy:
-        """Return a fresh policy."""
-        return self.source.make(self.parameters, where)
-
-    @property
-    def use(self) -> str:
-        """What names it from any folder: its name where it is shipped, else its absolute path."""
-        shipped = content.shipped("policies").get(self.source.name)
-        return self.source.name if shipped == self.source.path else str(self.source.path.resolve())
-
-    def resolved(self, folder: Path, kpis: tuple[str, ...]) -> dict[str, Any]:
-        """Return the entry with every default written out and its own files by absolute path."""
-        announced = self.source.models(self.make(), kpis)
-        models = [model for model in announced if content.is_path("models", model)]
-
-        def absolute(value: Any) -> Any:
-            return str((folder / value).resolve()) if value in models else value
-
-        checked = self.source.policy.parameters()(**self.parameters)
-        return {"use": self.use} | {
-            name: [absolute(v) for v in value] if isinstance(value, list) else absolute(value)
-            for name, value in checked.model_dump(mode="json").items()
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyChoice:
-    """A policy as the scenario wants it: one member, or several handed over by schedule."""
-
-    name: str
-    members: tuple[Member, ...]
-    scheduled: bool = False
-
-    def make(self) -> Policy:
-        """Return a fresh policy, without anything learnt."""
-        if not self.scheduled:
-            return self.members[0].make()
-        return Schedule([(member.first, member.make()) for member in self.members])
+    policies: Mapping[str, GivenPolicy] = field(default_factory=dict)
+    """By the names that stand for them."""
+    trace: Trace | None = None
+    source: TelemetrySource | None = None
+    """What delivers telemetry as it comes, after the samples of `trace`."""
+    routing: Routing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +60,8 @@ class Overrides:
     policies: tuple[str, ...] | None = None
     """Names among the scenario's own first, then among the shipped, or paths."""
     seed: int | None = None
+    values: tuple[tuple[str, Any], ...] = ()
+    """Overrides as keys and values, from Python."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,6 +79,17 @@ class Scenario:
     """The models that its policies announced, by the name or path they use."""
     fallback: PolicyChoice | None = None
     """What decides where a policy fails."""
+    given: Given = field(default_factory=Given)
+    """What was handed over as an object."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Scenario:
+        # Nothing here ever changes, but that models are remembered once they are read.
+        return self
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Names of the links: those of the trace, or those that its flows are routed over."""
+        return self.trace.links if self.given.routing is None else self.given.routing.links
 
     def __repr__(self) -> str:
         names = ", ".join(choice.name for choice in self.policies)
@@ -122,29 +101,46 @@ class Scenario:
         return self.path.parent
 
     @classmethod
-    def load(cls, scenario: str | Path, asked: Overrides | None = None) -> Scenario:
+    def load(
+        cls,
+        scenario: str | Path | Mapping[str, Any],
+        asked: Overrides | None = None,
+        given: Given | None = None,
+    ) -> Scenario:
         """Read and check a scenario, the trace, policies and models included.
 
-        `scenario` is a path or the name of a shipped one. Raises InputError with every
-        problem found.
+        `scenario` is a path, the name of a shipped one, or a mapping of what a file would hold, in
+        which policies may be objects. Raises InputError with every problem found.
         """
-        asked = asked or Overrides()
-        path, source = read_source(scenario)
+        asked, given = asked or Overrides(), given or Given()
+        if isinstance(scenario, Mapping):
+            path, source, own = _mapped(scenario)
+            given = replace(given, policies={**own, **given.policies})
+        else:
+            path, source = read_source(scenario)
         for override in asked.overrides:
             source.override(override)
+        for key, value in asked.values:
+            source.assign(key, value, f"overrides:{key}")
         if asked.seed is not None:
             source.set("seed", asked.seed, "--seed")
-        return cls.of(source, path, asked)
+        return cls.of(source, path, asked, given=given)
 
     @classmethod
     def of(
-        cls, source: Source, path: Path, asked: Overrides, cache: Cache | None = None
+        cls,
+        source: Source,
+        path: Path,
+        asked: Overrides,
+        cache: Cache | None = None,
+        given: Given | None = None,
     ) -> Scenario:
         """Check the scenario that `source`, read from `path`, holds after all changes.
 
         What it names is taken from `cache`, or read. Raises InputError with every problem found.
         """
-        return _Assembly(source, path, cache or Cache()).scenario(_parse(source), asked)
+        assembly = _Assembly(source, path, cache or Cache(), given or Given())
+        return assembly.scenario(_parse(source), asked)
 
     def forecaster(self, model: str) -> Forecaster:
         """Return a model by name or path. Raises InputError where it cannot be used."""
@@ -154,6 +150,18 @@ class Scenario:
     def library(self) -> ModelLibrary:
         """Its models, and others beside it or shipped, by name or path."""
         return ModelLibrary(self.folder, tuple(self.trace.kpis), self.span.history, self.models)
+
+
+def _mapped(
+    scenario: Mapping[str, Any],
+) -> tuple[Path, Source, dict[str, GivenPolicy]]:
+    """Return a scenario that was given as a mapping, as if it were written in this folder."""
+    data = copy.copy(dict(scenario))
+    given: dict[str, GivenPolicy] = {}
+    if isinstance(data.get("policies"), list | tuple):
+        data["policies"], given = named(data["policies"])
+    data = {"name": "scenario"} | copy.deepcopy(data)
+    return Path("scenario.yaml"), Source(data, {}, None), given
 
 
 def read_source(scenario: str | Path) -> tuple[Path, Source]:
@@ -227,8 +235,9 @@ def _in_order(problems: Iterable[Problem]) -> list[Problem]:
 class _Assembly:
     """Puts a scenario together and collects the problems of everything that it names."""
 
-    def __init__(self, source: Source, path: Path, cache: Cache) -> None:
+    def __init__(self, source: Source, path: Path, cache: Cache, given: Given) -> None:
         self._source = source
+        self._given = given
         self._path = path
         self._cache = cache
         self._folder = path.parent
@@ -247,14 +256,21 @@ class _Assembly:
             member = self._try(spare)
             if member is not None:
                 fallback = PolicyChoice(member.source.name, (member,))
-        read = self._cache.trace
-        trace = self._try(partial(read, spec.demand, self._folder, int(spec.tick), spec.seed))
+        trace = self._trace(spec)
         self._stop_on_problems()
         assert trace is not None
         found = [choice for choice in choices if choice is not None]
         self._check_unique(found, places)
-        self._take(link_problems(spec, trace))
-        span = self._try(partial(span_of, spec, trace))
+        routing, live = self._given.routing, self._given.source
+        flows = () if routing is None else trace.links
+        links = trace.links if routing is None else routing.links
+        self._take(link_problems(spec, links, flows))
+        samples = trace.samples
+        span = (
+            self._try(partial(span_of, spec, trace))
+            if live is None
+            else ReplaySpan(samples, samples, 0, endless=True)
+        )
         if span is not None:
             self._take(span_problems(spec, trace, span))
             self._check_turns(found, places, spec, span)
@@ -263,7 +279,17 @@ class _Assembly:
         every = [*found, *([fallback] if fallback is not None else [])]
         models = self._models(every, [*places, ("fallback",)][: len(every)], trace, span)
         self._stop_on_problems()
-        return Scenario(spec, self._path, asked, trace, span, tuple(found), models, fallback)
+        choices = tuple(found)
+        return Scenario(
+            spec, self._path, asked, trace, span, choices, models, fallback, self._given
+        )
+
+    def _trace(self, spec: ScenarioSpec) -> Trace | None:
+        if self._given.trace is not None:
+            return self._given.trace
+        tick_s = int(spec.tick)
+        read = self._cache.trace
+        return self._try(partial(read, spec.demand, self._folder, tick_s, spec.seed))
 
     # Problems
 
@@ -308,6 +334,8 @@ class _Assembly:
     def _choice(self, where: Loc, entry: PolicySpec, tick_s: float) -> PolicyChoice:
         if entry.schedule is None:
             assert entry.use is not None
+            if entry.use in self._given.policies and not entry.parameters:
+                return replace(self._given.policies[entry.use], name=_name(entry))
             member = self._member(where, entry.use, entry.parameters, 0)
             return PolicyChoice(_name(entry), (member,))
         members = []
@@ -363,7 +391,7 @@ class _Assembly:
     ) -> None:
         for choice, place in zip(choices, places, strict=True):
             for i, member in enumerate(choice.members):
-                if member.first >= span.intervals:
+                if not span.endless and member.first >= span.intervals:
                     end = format_duration(span.intervals * spec.tick)
                     where = (*place, "schedule", i, "from")
                     self._say(where, f"is after the end of the replay, {end}")

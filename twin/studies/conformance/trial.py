@@ -16,7 +16,8 @@ from twin.forecast.forecaster import Forecaster
 from twin.policy.base import History, Observation, Policy
 from twin.policy.load import PolicySource
 from twin.scenario.build import engine_of
-from twin.scenario.load import Member, Overrides, PolicyChoice, Scenario
+from twin.scenario.choices import Member, PolicyChoice
+from twin.scenario.load import Overrides, Scenario
 from twin.scenario.spec import ScenarioSpec
 from twin.studies.conformance.worlds import REPLAYED, TICK_S, World
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from twin.core.errors import InputError
-from twin.scenario.load import Member
+from twin.scenario.choices import Member
 
 
 @dataclass(frozen=True, slots=True)

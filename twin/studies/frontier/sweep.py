@@ -13,7 +13,8 @@ from twin.account.summary import ALL
 from twin.api.run import run
 from twin.core import content
 from twin.policy.load import load
-from twin.scenario.load import Member, PolicyChoice, Scenario
+from twin.scenario.choices import Member, PolicyChoice
+from twin.scenario.load import Scenario
 from twin.studies.frontier.knobs import turned
 
 if TYPE_CHECKING:

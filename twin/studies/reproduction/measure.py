@@ -21,7 +21,8 @@ from twin.forecast.forecaster import Forecaster
 from twin.forecast.train import train
 from twin.policy.load import load as load_policy
 from twin.results.result import Result
-from twin.scenario.load import Member, Overrides, PolicyChoice, Scenario
+from twin.scenario.choices import Member, PolicyChoice
+from twin.scenario.load import Overrides, Scenario
 from twin.studies.evaluation.evaluate import Evaluation, evaluate
 from twin.studies.evaluation.forecasts import SEASONS, persistence, seasonal, usable
 from twin.studies.reproduction.cost import Cost, model_cost, policy_cost
