@@ -14,10 +14,10 @@ import pytest
 from twin.core.errors import InputError, RunError
 from twin.demand.synthetic import generate
 from twin.demand.trace import Trace
-from twin.forecast import train as training
 from twin.forecast.card import Normalisation
 from twin.forecast.forecaster import Forecaster
-from twin.forecast.train import load_recipe, train
+from twin.forecast.training import train as training
+from twin.forecast.training.train import load_recipe, train
 
 MODELS = Path(__file__).parents[2] / "models"
 NEEDS = {

@@ -17,11 +17,11 @@ from twin.core.errors import InputError, RunError
 from twin.demand.synthetic import generate
 from twin.demand.trace import Trace
 from twin.demand.varied import varied
-from twin.forecast import samples
-from twin.forecast import train as training
 from twin.forecast.card import Normalisation
 from twin.forecast.forecaster import Forecaster
-from twin.forecast.train import load_recipe, train
+from twin.forecast.training import samples
+from twin.forecast.training import train as training
+from twin.forecast.training.train import load_recipe, train
 
 RECIPE = Path(__file__).parents[2] / "models" / "bilstm.py"
 MODEL = RECIPE.with_name("bilstm_traffic.onnx")

@@ -15,7 +15,7 @@ from twin import InputError, Scenario
 from twin.cli.main import call
 from twin.demand.synthetic import generate
 from twin.forecast.forecaster import Forecaster
-from twin.forecast.train import train
+from twin.forecast.training.train import train
 from twin.studies.evaluation import unseen
 
 MODELS = Path(__file__).parents[2] / "models"

@@ -17,7 +17,7 @@ from twin.core.errors import InputError
 from twin.core.units import counted
 from twin.demand.trace import KPIS, Trace
 from twin.forecast.forecaster import Forecaster
-from twin.forecast.train import train
+from twin.forecast.training.train import train
 from twin.results.folder import check_free, staged
 from twin.scenario.load import Scenario
 from twin.studies.evaluation.forecasts import forecasts, persistence

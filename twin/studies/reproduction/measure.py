@@ -18,7 +18,7 @@ from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem
 from twin.engine.recording import LaneRecord
 from twin.forecast.forecaster import Forecaster
-from twin.forecast.train import train
+from twin.forecast.training.train import train
 from twin.policy.load import load as load_policy
 from twin.results.result import Result
 from twin.scenario.load import Asked, Member, PolicyChoice, Scenario

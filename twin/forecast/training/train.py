@@ -17,10 +17,10 @@ import numpy as np
 
 from twin.core.errors import InputError, Problem, RunError
 from twin.demand.trace import KPIS, Trace
-from twin.forecast import samples
 from twin.forecast.card import MEDIAN, Card, Scores, card_path
 from twin.forecast.forecaster import evaluate, open_session
-from twin.forecast.samples import Samples
+from twin.forecast.training import samples
+from twin.forecast.training.samples import Samples
 
 _EXTRA: Final = {
     "tensorflow": "TensorFlow",
