@@ -12,10 +12,10 @@ import pytest
 from twin import InputError
 from twin.cli.reproduce import reproduce_paper
 from twin.core import content
+from twin.forecast.card import read_card
 from twin.studies.reproduction import measure as measuring
 from twin.studies.reproduction.cost import Cost, model_cost
 from twin.studies.reproduction.document import Heading, Table, Text, html, markdown
-from twin.studies.reproduction.graph import multiply_adds
 from twin.studies.reproduction.measure import measure
 from twin.studies.reproduction.published import PUBLISHED
 from twin.studies.reproduction.reproduce import save, tabulate
@@ -187,39 +187,15 @@ def test_a_folder_that_holds_something_is_refused_without_force(tmp_path: Path) 
         reproduce_paper(None, tmp_path / "out", force=False)
 
 
-def field(number: int, value: int | bytes) -> bytes:
-    """Encode a field of a protocol buffer; numbers up to 127."""
-    if isinstance(value, int):
-        return bytes([number << 3, value])
-    length = len(value)
-    size = bytes([length]) if length < 128 else bytes([length % 128 + 128, length // 128])
-    return bytes([number << 3 | 2]) + size + value
-
-
-def onnx(weights: dict[str, tuple[int, ...]], nodes: list[tuple[str, str]]) -> bytes:
-    """Encode a graph as ONNX does: nodes by operator and inputs, tensors by name and shape."""
-    graph = b""
-    for operator, inputs in nodes:
-        fields = [field(1, name.encode()) for name in inputs.split()]
-        graph += field(1, b"".join(fields) + field(4, operator.encode()))
-    for name, shape in weights.items():
-        graph += field(5, b"".join(field(1, n) for n in shape) + field(8, name.encode()))
-    return field(1, 8) + field(7, graph)
-
-
-def test_multiply_adds_are_those_of_the_layers(tmp_path: Path) -> None:
-    weights = {"W": (2, 12, 4), "R": (2, 12, 3), "D": (6, 5), "bias": (5,)}
-    nodes = [("LSTM", "x W R"), ("MatMul", "h D"), ("Add", "m bias")]
-    file = tmp_path / "net.onnx"
-    file.write_bytes(onnx(weights, nodes))
-    assert multiply_adds(file, 10) == 10 * (2 * 12 * 4 + 2 * 12 * 3) + 6 * 5
-    file.write_bytes(onnx(weights, [*nodes, ("TreeEnsembleRegressor", "y")]))
-    assert multiply_adds(file, 10) is None
+def test_the_work_of_each_model_is_what_its_card_says(default: Path) -> None:
+    table = pd.read_csv(default / "table-2.csv").set_index("policy")["multiply_adds"]
+    assert table["static_p95"] == 0
+    for name, file in content.shipped("models").items():
+        count = read_card(file).multiply_adds
+        assert pd.isna(table[name]) if count is None else table[name] == count
 
 
 def test_what_a_model_costs_is_measured_in_a_process_of_its_own() -> None:
-    from twin.forecast.card import read_card
-
     file = content.shipped("models")["bilstm_traffic"]
     cost = model_cost(file, read_card(file))
     assert cost.size_mb == pytest.approx(file.stat().st_size / 2**20)

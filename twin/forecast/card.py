@@ -78,6 +78,10 @@ class Card(_Strict):
     quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     """Levels that the graph answers for, ascending, the median among them; none: a point."""
     parameters: int
+    """Numbers that the graph keeps: weights, or leaves of trees."""
+    multiply_adds: int | None = None
+    """Of one forecast, in recurrent and dense layers; None where the graph computes by other means
+    (trees), or was not counted when it was trained."""
     lstm_nodes: int
     opset: int
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

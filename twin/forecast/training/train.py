@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import os
 import sys
@@ -20,6 +21,7 @@ from twin.demand.trace import KPIS, Trace
 from twin.forecast.card import MEDIAN, Card, Scores, card_path
 from twin.forecast.forecaster import evaluate, open_session
 from twin.forecast.training import samples
+from twin.forecast.training.operations import multiply_adds
 from twin.forecast.training.samples import Samples
 
 _EXTRA: Final = {
@@ -225,6 +227,8 @@ def load_recipe(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+        # Needed once the recipe has trained: better missed now than after hours.
+        importlib.import_module("onnx")
     except ModuleNotFoundError as error:
         del sys.modules[name]
         if error.name not in _EXTRA:
@@ -265,6 +269,7 @@ def _write(
         card = Card(
             **about,
             **graph,
+            multiply_adds=multiply_adds(data, module.WINDOW),
             sha256=hashlib.sha256(data).hexdigest(),
             size_bytes=len(data),
             validation=scores or own,

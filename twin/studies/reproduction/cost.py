@@ -12,7 +12,6 @@ from typing import Final, Literal
 
 from twin.core.errors import RunError
 from twin.forecast.card import Card
-from twin.studies.reproduction.graph import multiply_adds
 
 _LIMIT_S: Final = 120
 _ONE_THREAD: Final = dict.fromkeys(
@@ -47,9 +46,7 @@ def policy_cost(file: Path) -> Cost:
 
 def model_cost(file: Path, card: Card) -> Cost:
     """Return the cost of a model file."""
-    stated: int | None = getattr(card, "multiply_adds", None)
-    count = multiply_adds(file, card.window) if stated is None else stated
-    return _cost("model", file, file.stat().st_size, count, card.parameters)
+    return _cost("model", file, file.stat().st_size, card.multiply_adds, card.parameters)
 
 
 def _cost(
