@@ -15,7 +15,7 @@ from twin.core import content
 from twin.forecast.card import read_card
 from twin.studies.reproduction import measure as measuring
 from twin.studies.reproduction.cost import Cost, model_cost
-from twin.studies.reproduction.document import Heading, Table, Text, html, markdown
+from twin.studies.reproduction.document import DocumentTable, Heading, Text, html, markdown
 from twin.studies.reproduction.measure import measure
 from twin.studies.reproduction.published import PUBLISHED
 from twin.studies.reproduction.reproduce import save, tabulate
@@ -90,11 +90,11 @@ def test_every_published_number_is_beside_a_measured_one(default: Path) -> None:
 def test_what_is_allocated_as_a_forecast_errs_as_the_evaluation_says(
     free: None, tmp_path: Path
 ) -> None:
-    found = measure(dataset(tmp_path / "data"))
-    scores = found.evaluation.pooled.set_index("model")["mae"]
+    measured = measure(dataset(tmp_path / "data"))
+    scores = measured.evaluation.pooled.set_index("model")["mae"]
     for name in scores.index:
         policy = {"persistence": "last_value"}.get(str(name), str(name))
-        assert found.summary.loc[policy, "mae"] == pytest.approx(scores[name])
+        assert measured.summary.loc[policy, "mae"] == pytest.approx(scores[name])
 
 
 def test_it_says_plainly_where_the_method_loses(default: Path) -> None:
@@ -141,9 +141,9 @@ def test_it_runs_on_a_folder_in_the_public_layout_and_says_so(
 def test_a_folder_with_traffic_alone_is_forecast_by_the_model_for_that(
     free: None, tmp_path: Path
 ) -> None:
-    found = measure(dataset(tmp_path / "data", kinds=("internet",)))
-    assert found.ai == "bilstm_traffic"
-    assert any("bilstm is left out" in note for note in found.notes)
+    measured = measure(dataset(tmp_path / "data", kinds=("internet",)))
+    assert measured.ai == "bilstm_traffic"
+    assert any("bilstm is left out" in note for note in measured.notes)
 
 
 def test_two_runs_give_the_same_files(free: None, tmp_path: Path) -> None:
@@ -173,10 +173,10 @@ def test_nothing_is_written_after_an_error(
     def fail(*_: object) -> str:
         raise OSError("no space left")
 
-    found = measure(dataset(tmp_path / "data"))
+    measured = measure(dataset(tmp_path / "data"))
     monkeypatch.setattr("twin.studies.reproduction.reproduce.html", fail)
     with pytest.raises(OSError, match="no space left"):
-        save(found, tabulate(found), tmp_path / "out")
+        save(measured, tabulate(measured), tmp_path / "out")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["data"]
 
 
@@ -204,16 +204,16 @@ def test_what_a_model_costs_is_measured_in_a_process_of_its_own() -> None:
 
 
 def test_a_report_is_the_same_in_both_its_forms(tmp_path: Path) -> None:
-    blocks = [
+    elements = [
         Heading("A < B", 1),
         Text("**Bold** and `code`, *so*", warning=True),
-        Table(["name", "value"], [["a|b", "1"]]),
+        DocumentTable(["name", "value"], [["a|b", "1"]]),
     ]
-    assert markdown(blocks) == (
+    assert markdown(elements) == (
         "# A < B\n\n> **Bold** and `code`, *so*\n\n"
         "| name | value |\n| :--- | ---: |\n| a\\|b | 1 |\n"
     )
-    page = html(blocks, tmp_path)
+    page = html(elements, tmp_path)
     assert "<title>A &lt; B</title>" in page
     text = '<p class="warning"><strong>Bold</strong> and <code>code</code>, <em>so</em></p>'
     assert text in page

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: tables and a picture, or nothing."""
+"""Writes an evaluation as tables and a picture: all of them, or none."""
 
 from __future__ import annotations
 
