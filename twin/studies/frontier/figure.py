@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from twin.core.arrays import Floats
+from twin.studies.drawing import figure_file
 from twin.studies.frontier.sweep import Frontier
 
 if TYPE_CHECKING:
@@ -25,14 +26,8 @@ _LETTER: Final = (0.011, 0.035)
 
 def draw(frontier: Frontier, path: Path) -> None:
     """Draw the frontier to `path`: the lower left is best, the oracle's line the bound."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    style: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-    with rc_context(style):
-        figure = Figure(figsize=(9, 5.4), layout="constrained")
-        FigureCanvasAgg(figure)
+    title = f"{frontier.scenario.spec.name}: what each policy's knob buys, all links"
+    with figure_file(path, title, (9, 5.4)) as figure:
         panel = figure.subplots()
         floor = _floor(frontier)
         _axes(panel, frontier, floor)
@@ -40,10 +35,6 @@ def draw(frontier: Frontier, path: Path) -> None:
         for i, name in enumerate(frontier.policies):
             rows = frontier.points[frontier.points["policy"] == name]
             _line(panel, name, rows, floor, i, taken)
-        title = f"{frontier.scenario.spec.name}: what each policy's knob buys, all links"
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-        # Without the version in it, the same numbers give the same bytes.
-        figure.savefig(path, dpi=130, metadata={"Software": None})
 
 
 def _floor(frontier: Frontier) -> float:
