@@ -26,7 +26,7 @@ class Cost:
     size_mb: float
     """Size of what it stores: its file, or 8 bytes for one number; MB of 2**20 bytes."""
     peak_mb: float
-    """Peak resident memory of a process that decides for one link, MB."""
+    """Peak resident memory of a process that decides for one link, MB; NaN where unknown."""
     peak_1000_mb: float
     """The same for 1,000 links."""
     tick_ms: float

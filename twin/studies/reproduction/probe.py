@@ -6,6 +6,7 @@ Called as ``python -m twin.studies.reproduction.probe KIND FILE`` with KIND ``po
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ _SAMPLES: Final = 8 * 288
 """Samples of the invented history: eight days, enough to find a weekly season in."""
 _REPEATS: Final = {1: 41, 1000: 5}
 """How many ticks are timed for each number of links, after one that warms up."""
+_STATUS: Final = Path("/proc/self/status")
+"""Where Linux tells what this process uses."""
 
 Tick = Callable[[], object]
 
@@ -83,14 +86,18 @@ def _model(file: Path, links: int) -> Callable[[], Tick]:
 
 
 def _peak_mb() -> float:
-    """Return the peak resident memory of this process, MB of 2**20 bytes."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        for line in status.read_text().splitlines():
+    """Return the peak resident memory of this process, MB of 2**20 bytes.
+
+    NaN where neither Linux's /proc nor the module `resource` can tell.
+    """
+    if _STATUS.is_file():
+        for line in _STATUS.read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
-    import resource
-
+    try:
+        import resource
+    except ImportError:
+        return math.nan
     # Unlike VmHWM, this includes the memory of the parent when it started this process.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 1024)
