@@ -22,7 +22,7 @@ class Rows:
     """KPIs as rows, in the file's order and unit; missing values are NaN."""
 
     times: Times
-    """Of the rows, [rows]."""
+    """Time of each row, [rows]."""
     code: NDArray[np.int32]
     """Index of each row's link in `links`, [rows]."""
     links: tuple[str, ...]
