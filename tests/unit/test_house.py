@@ -20,6 +20,7 @@ ORDER = [
 
 ONLY_IN = {
     "simpy": {"engine"},
+    "onnx": {"forecast"},
     "onnxruntime": {"forecast"},
     "typer": {"cli"},
     "distributed": {"batches"},

@@ -53,10 +53,10 @@ def graph(weights: dict[str, tuple[int, ...]], nodes: list[tuple[str, str]]) -> 
     import numpy as np
     from onnx import helper, numpy_helper
 
-    made: Any = helper.make_graph(
+    proto: Any = helper.make_graph(
         [helper.make_node(operator, inputs.split(), ["y"]) for operator, inputs in nodes],
         "graph", [], [],
         [numpy_helper.from_array(np.zeros(shape), name) for name, shape in weights.items()],
     )  # fmt: skip
-    data: bytes = helper.make_model(made).SerializeToString()
+    data: bytes = helper.make_model(proto).SerializeToString()
     return data

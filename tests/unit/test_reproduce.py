@@ -1,4 +1,4 @@
-"""The paper's tables and figures, on the default trace and on a small made dataset."""
+"""The paper's tables and figures, on the default trace and on a small dataset of the tests."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ def test_the_baselines_rows_are_within_3_percent_of_the_published_ones(default: 
 
 def test_every_file_is_there_and_says_which_data_it_is_from(default: Path) -> None:
     assert sorted(file.name for file in default.iterdir()) == FILES
-    said = "generated trace (seed 1, link-1)"
+    origin = "generated trace (seed 1, link-1)"
     for file in default.glob("*.csv"):
-        assert pd.read_csv(file)["data"].str.startswith(said).all()
+        assert pd.read_csv(file)["data"].str.startswith(origin).all()
     for name in ("reproduction.md", "reproduction.html"):
-        assert said in (default / name).read_text()
+        assert origin in (default / name).read_text()
 
 
 def test_every_published_number_is_beside_a_measured_one(default: Path) -> None:

@@ -124,20 +124,20 @@ class _Fit:
         if len(seeds) == 1:
             return *self._one(seeds[0]), seeds[0]
         done: list[tuple[Any, int, int]] = []
-        found: list[float] = []
+        ratios: list[float] = []
         for seed in seeds:
             try:
                 model, run = self._one(seed)
-                found.append(self._score(model))
+                ratios.append(self._score(model))
                 done.append((model, run, seed))
             except RunError as error:
                 self._report(f"seed {seed}: {error}")
         if not done:
             raise RunError(f"the training diverged from each of {len(seeds)} seeds")
         self._report(
-            f"{len(found)} of {len(seeds)} seeds: validation error {np.mean(found):.4f} "
-            f"of persistence's on average, {min(found):.4f} to {max(found):.4f}, "
-            f"standard deviation {np.std(found):.4f}"
+            f"{len(ratios)} of {len(seeds)} seeds: validation error {np.mean(ratios):.4f} "
+            f"of persistence's on average, {min(ratios):.4f} to {max(ratios):.4f}, "
+            f"standard deviation {np.std(ratios):.4f}"
         )
         return done[0]
 
