@@ -1,35 +1,37 @@
 # Everything that a fresh machine with Python 3.11-3.13, make and a network needs.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-BIN := .venv/bin
+# Another Python needs an environment of its own: make test PYTHON=python3.13 VENV=.venv-313
+VENV ?= .venv
+BIN := $(VENV)/bin
 
 .PHONY: demo test test-train lint types bench wheel report-in-browser lock clean
 
 # The main job: replay the embedded default under five policies.
-demo: .venv/.run
+demo: $(VENV)/.run
 	$(BIN)/twin run baseline --out out/baseline --force
 	@echo "Look at out/baseline/figures/allocation.png"
 
-test: .venv/.dev
+test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto -m "not train"
 
 # Training needs TensorFlow, which nothing else does.
-test-train: .venv/.train
+test-train: $(VENV)/.train
 	$(BIN)/python -m pytest -m train
 
-lint: .venv/.dev
+lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: .venv/.dev
+types: $(VENV)/.dev
 	$(BIN)/mypy
 
-bench: .venv/.dev
+bench: $(VENV)/.dev
 	$(BIN)/python tests/bench/bench.py
 	$(BIN)/python tests/bench/batches.py
 
 # Builds the wheel and uses it in an environment of its own, outside the checkout.
-wheel: .venv/.dev
-	PYTHON=$(PYTHON) tests/wheel.sh
+wheel: $(VENV)/.dev
+	PYTHON=$(PYTHON) VENV=$(abspath $(VENV)) tests/wheel.sh
 
 lock:
 	$(PYTHON) -m pip install --quiet uv
@@ -38,23 +40,23 @@ lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev --extra train -c requirements-dev.lock -o requirements-train.lock -q
 
 # Part of the tests where a Chromium is found; this keeps the screenshots and PDFs to look at.
-report-in-browser: .venv/.dev
+report-in-browser: $(VENV)/.dev
 	REPORT_PICTURES=out/report-in-browser $(BIN)/python -m pytest tests/unit/test_report_in_browser.py -v -rs
 
 clean:
-	rm -rf .venv build dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv/.run: requirements.lock pyproject.toml
+$(VENV)/.run: requirements.lock pyproject.toml
 	$(call install,requirements.lock)
 
-.venv/.dev: requirements-dev.lock pyproject.toml
+$(VENV)/.dev: requirements-dev.lock pyproject.toml
 	$(call install,requirements-dev.lock)
 
-.venv/.train: requirements-train.lock pyproject.toml
+$(VENV)/.train: requirements-train.lock pyproject.toml
 	$(call install,requirements-train.lock)
 
 define install
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@

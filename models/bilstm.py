@@ -65,8 +65,8 @@ def fit(
 ) -> tuple[Any, int]:
     """Return the trained network, as it was in its best epoch, and the epochs run.
 
-    `training` and `validation` have `inputs`, `targets` and `weights` (twin.forecast.samples);
-    `checkpoint` keeps the state from epoch to epoch.
+    `training` and `validation` have `inputs`, `targets` and `weights`, as Samples in
+    twin.forecast.training.samples; `checkpoint` keeps the state from epoch to epoch.
     """
     start(seed)
     model = build(*training.inputs.shape[1:], True)

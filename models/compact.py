@@ -15,8 +15,8 @@ from typing import Any
 import keras
 
 from twin.forecast.card import Normalisation
-from twin.forecast.samples import Varied
-from twin.forecast.train import load_recipe
+from twin.forecast.training.samples import Varied
+from twin.forecast.training.train import load_recipe
 
 _bilstm = load_recipe(Path(__file__).with_name("bilstm.py"))
 

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from twin.forecast.card import Normalisation
-from twin.forecast.train import load_recipe
+from twin.forecast.training.train import load_recipe
 
 _bilstm = load_recipe(Path(__file__).with_name("bilstm.py"))
 

@@ -4,7 +4,7 @@ set -euo pipefail
 checkout=$(cd "$(dirname "$0")/.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-"$checkout/.venv/bin/python" -m build --wheel --outdir "$scratch/dist" "$checkout" >"$scratch/build.log" 2>&1 ||
+"${VENV:-$checkout/.venv}/bin/python" -m build --wheel --outdir "$scratch/dist" "$checkout" >"$scratch/build.log" 2>&1 ||
   { cat "$scratch/build.log"; exit 1; }
 "${PYTHON:-python3}" -m venv "$scratch/venv"
 "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$checkout/requirements.lock"

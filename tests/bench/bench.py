@@ -319,12 +319,12 @@ def bench_startup() -> Iterator[str]:
             yield f"startup: twin {' '.join(words[3:5])}: {median(taken)}  target {target} s"
 
 
-def ugly_summary(folder: Path, samples: int) -> pd.DataFrame:
-    """Replay the last fifth of unpleasant links; return [policy, link] rows."""
-    from ugly import ugly_links
+def adversarial_summary(folder: Path, samples: int) -> pd.DataFrame:
+    """Replay the last fifth of adversarial traffic; return [policy, link] rows."""
+    from adversarial import adversarial_links
 
     # Half of the links are calm until the replay, and then they are not.
-    demand = ugly_links(1_000 + samples, 60, samples, calm=0.8)
+    demand = adversarial_links(1_000 + samples, 60, samples, calm=0.8)
     columns = {f"link-{i + 1}": demand[:, i] for i in range(demand.shape[1])}
     pq.write_table(pa.table({"time": np.arange(samples) * 300} | columns), folder / "t.parquet")
     policies = [
@@ -340,10 +340,10 @@ def ugly_summary(folder: Path, samples: int) -> pd.DataFrame:
 
 
 def bench_margin() -> Iterator[str]:
-    """Count what the margin keeps and wastes on unpleasant links, beside two without a model."""
+    """Count what the margin keeps and wastes on adversarial traffic, beside two without a model."""
     for samples in (2_500, 10_000, 40_000):
         with tempfile.TemporaryDirectory() as folder:
-            table = ugly_summary(Path(folder), samples)
+            table = adversarial_summary(Path(folder), samples)
         short, over = table["sla_violation_rate"], table["over_provisioning_pct"]
         kept = short["rolling_max"] <= 0.015
         dearer = (over["conformal"] >= over["rolling_max"])[kept]

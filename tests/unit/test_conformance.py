@@ -11,13 +11,13 @@ from twin import InputError
 from twin.cli.conformance import check_policy
 from twin.cli.main import call
 from twin.core import content
-from twin.studies.conformance import Report, check, checks
+from twin.studies.conformance import ConformanceReport, check, checks
 from twin.studies.conformance.report import Status
 
 
-def told(report: Report, name: str) -> tuple[Status, str]:
-    (found,) = [each for each in report.checks if each.name == name]
-    return found.status, found.told
+def outcome(report: ConformanceReport, name: str) -> tuple[Status, str]:
+    (one,) = [each for each in report.checks if each.name == name]
+    return one.status, one.message
 
 
 @pytest.mark.parametrize("name", content.shipped("policies"))
@@ -65,7 +65,7 @@ def test_a_fault_is_found_and_told_with_a_remedy(
     tmp_path: Path, body: str, failing: str, message: str
 ) -> None:
     report = check(policy_file(tmp_path, "mine", body))
-    status, what = told(report, failing)
+    status, what = outcome(report, failing)
     assert status is Status.FAILED
     assert message in what
     assert not report.passed
@@ -86,7 +86,7 @@ def test_what_may_be_meant_is_a_warning_and_passes(
     tmp_path: Path, body: str, warned: str, message: str
 ) -> None:
     report = check(policy_file(tmp_path, "mine", body))
-    status, what = told(report, warned)
+    status, what = outcome(report, warned)
     assert status is Status.WARNING
     assert message in what
     assert report.passed
@@ -94,13 +94,13 @@ def test_what_may_be_meant_is_a_warning_and_passes(
 
 def test_a_slow_policy_is_told_how_long_a_year_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "_SLOW_S", 0.0)
-    status, what = told(check(content.shipped("policies")["last_value"]), "time per tick")
+    status, what = outcome(check(content.shipped("policies")["last_value"]), "time per tick")
     assert status is Status.WARNING
     assert "a year would take" in what
 
 
 def test_a_bound_may_look_into_the_future() -> None:
-    status, what = told(check(content.shipped("policies")["oracle"]), "no look into the future")
+    status, what = outcome(check(content.shipped("policies")["oracle"]), "no look into the future")
     assert status is Status.OK
     assert "kept out of rankings" in what
 
@@ -109,13 +109,13 @@ def test_a_policy_that_takes_any_parameter_fails(tmp_path: Path) -> None:
     path = policy_file(tmp_path, "mine", "return observation.last_known_mbps")
     anything = "    def __init__(self, **anything):\n        pass\n\n    def allocate"
     path.write_text(path.read_text().replace("    def allocate", anything))
-    assert told(check(path), "parameters")[0] is Status.FAILED
+    assert outcome(check(path), "parameters")[0] is Status.FAILED
 
 
-def test_imports_beyond_numpy_and_the_standard_library_are_told(tmp_path: Path) -> None:
+def test_imports_beyond_numpy_and_the_standard_library_are_outcome(tmp_path: Path) -> None:
     path = policy_file(tmp_path, "mine", "return observation.last_known_mbps")
     path.write_text("import pandas\n" + path.read_text())
-    status, what = told(check(path), "docstring and imports")
+    status, what = outcome(check(path), "docstring and imports")
     assert status is Status.WARNING
     assert "imports pandas" in what
 

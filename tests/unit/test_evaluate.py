@@ -38,18 +38,18 @@ def one(table: pd.DataFrame, model: str, link: str = "all") -> pd.Series:
 def test_scores_are_those_of_a_plain_calculation(make: Maker) -> None:
     demand = noisy(4 * DAY)
     scenario = Scenario.load(make(demand))
-    found = evaluate(scenario, ["bilstm_traffic"]).scores
+    result = evaluate(scenario, ["bilstm_traffic"]).scores
     half = 2 * DAY
     truth, last, day = demand[half:], demand[half - 1 : -1], demand[half - DAY : -DAY]
     model = Forecaster.load(content.shipped("models")["bilstm_traffic"])
     bound = model.bind(ArrayFeed({"internet": demand}), half, half, stop=2 * half)
     trained = np.array([bound.at(i) for i in range(half, 2 * half)])
     by_name = {"persistence": last, "seasonal_day": day, "bilstm_traffic": trained}
-    assert list(found["model"].unique()) == list(by_name)
+    assert list(result["model"].unique()) == list(by_name)
     for name, forecast in by_name.items():
         for link, at in (("link-1", [0]), ("link-2", [1]), ("all", [0, 1])):
             error = forecast[:, at] - truth[:, at]
-            row = one(found, name, link)
+            row = one(result, name, link)
             assert row["mae"] == pytest.approx(np.abs(error).mean())
             assert row["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
             assert row["bias"] == pytest.approx(error.mean())
@@ -59,24 +59,24 @@ def test_scores_are_those_of_a_plain_calculation(make: Maker) -> None:
 
 
 def test_persistence_has_a_mase_of_one_and_no_spread(make: Maker) -> None:
-    found = one(
+    result = one(
         evaluate(Scenario.load(make(noisy(6 * DAY))), ["persistence"]).scores, "persistence"
     )
-    assert (found["mase"], found["mase_low"], found["mase_high"]) == (1, 1, 1)
+    assert (result["mase"], result["mase_low"], result["mase_high"]) == (1, 1, 1)
 
 
 def test_missing_samples_are_left_out_and_forecast_from_the_last_known(make: Maker) -> None:
     demand = noisy(4 * DAY, 2)
     demand[2 * DAY + 50 : 2 * DAY + 90, 1] = np.nan
     scenario = Scenario.load(make(demand))
-    found = evaluate(scenario, ["persistence"]).scores
-    assert one(found, "persistence", "link-1")["n"] == 2 * DAY
-    row = one(found, "persistence", "link-2")
+    result = evaluate(scenario, ["persistence"]).scores
+    assert one(result, "persistence", "link-1")["n"] == 2 * DAY
+    row = one(result, "persistence", "link-2")
     assert row["n"] == 2 * DAY - 40
     filled = pd.Series(demand[:, 1]).ffill().to_numpy()
     errors = np.abs(filled[2 * DAY - 1 : -1] - demand[2 * DAY :, 1])
     assert row["mae"] == pytest.approx(np.nanmean(errors))
-    assert one(found, "persistence")["n"] == 4 * DAY - 40
+    assert one(result, "persistence")["n"] == 4 * DAY - 40
 
 
 def test_a_seasonal_forecast_passes_over_a_gap_to_the_season_before() -> None:
@@ -96,16 +96,16 @@ def test_no_reference_sees_what_it_forecasts() -> None:
 
 
 def test_a_season_longer_than_the_history_is_left_out_with_a_note(make: Maker) -> None:
-    found = evaluate(Scenario.load(make(noisy(3 * DAY))), ["persistence"])
-    assert list(found.pooled["model"]) == ["persistence", "seasonal_day"]
-    assert found.notes == ("seasonal_week is left out: the history is 1d 12h, its season 7d",)
+    result = evaluate(Scenario.load(make(noisy(3 * DAY))), ["persistence"])
+    assert list(result.pooled["model"]) == ["persistence", "seasonal_day"]
+    assert result.notes == ("seasonal_week is left out: the history is 1d 12h, its season 7d",)
 
 
 def test_shipped_models_that_need_more_kpis_are_left_out_with_a_note(make: Maker) -> None:
-    found = evaluate(Scenario.load(make(noisy(2 * DAY))))
-    assert "bilstm_traffic" in set(found.pooled["model"])
-    assert "bilstm" not in set(found.pooled["model"])
-    assert any(note.startswith("bilstm is left out: needs the KPI") for note in found.notes)
+    result = evaluate(Scenario.load(make(noisy(2 * DAY))))
+    assert "bilstm_traffic" in set(result.pooled["model"])
+    assert "bilstm" not in set(result.pooled["model"])
+    assert any(note.startswith("bilstm is left out: needs the KPI") for note in result.notes)
 
 
 def test_events_of_the_scenario_are_not_applied(make: Maker) -> None:
@@ -121,8 +121,8 @@ def test_a_model_is_named_by_its_path_too(make: Maker, tmp_path: Path) -> None:
     for file in (source, source.with_suffix(".json")):
         shutil.copy(file, tmp_path / f"mine{file.suffix}")
     scenario = Scenario.load(make(noisy(2 * DAY)))
-    found = evaluate(scenario, [str(tmp_path / "mine.onnx"), "bilstm_traffic"]).scores
-    assert one(found, "mine")["mae"] == one(found, "bilstm_traffic")["mae"]
+    result = evaluate(scenario, [str(tmp_path / "mine.onnx"), "bilstm_traffic"]).scores
+    assert one(result, "mine")["mae"] == one(result, "bilstm_traffic")["mae"]
 
 
 @pytest.mark.parametrize(
@@ -164,11 +164,11 @@ def test_the_interval_covers_the_true_ratio_about_as_often_as_it_says() -> None:
 
 def test_quantiles_are_scored_by_pinball_loss_and_coverage() -> None:
     demand = np.array([[1.0], [2.0], [3.0], [np.nan]])
-    found = quantile_scores(np.full((4, 1, 2), [2.0, 4.0]), (0.5, 0.9), demand)
+    result = quantile_scores(np.full((4, 1, 2), [2.0, 4.0]), (0.5, 0.9), demand)
     # 0.5: (0.5 + 0 + 0.5) / 3; 0.9: 0.1 x (3 + 2 + 1) / 3
-    assert found["pinball"][:, 1] == pytest.approx([1 / 3, 0.2])
-    assert found["coverage"][:, 1] == pytest.approx([2 / 3, 1])
-    assert found["n"].tolist() == [[3, 3], [3, 3]]
+    assert result["pinball"][:, 1] == pytest.approx([1 / 3, 0.2])
+    assert result["coverage"][:, 1] == pytest.approx([2 / 3, 1])
+    assert result["n"].tolist() == [[3, 3], [3, 3]]
 
 
 def test_hours_are_of_the_day_where_the_trace_says_when_it_starts(make: Maker) -> None:
@@ -214,21 +214,21 @@ def test_quantiles_of_a_model_are_written_where_it_gives_any(
     around = np.stack([0.9 * demand[DAY:], 1.1 * demand[DAY:]], axis=2)
     forecast = Forecast("sure", demand[DAY:], (0.1, 0.9), around)
     monkeypatch.setattr(evaluating, "forecasts", lambda *_: [forecast])
-    found = evaluate(Scenario.load(make(demand)), ["persistence"])
-    pooled = found.quantiles[found.quantiles["link"] == "all"]
+    result = evaluate(Scenario.load(make(demand)), ["persistence"])
+    pooled = result.quantiles[result.quantiles["link"] == "all"]
     assert pooled["coverage"].tolist() == [0, 1]
     assert pooled["pinball"].to_numpy() == pytest.approx(0.1 * 0.1 * demand[DAY:].mean())
-    save(found, tmp_path / "out")
+    save(result, tmp_path / "out")
     assert len(pd.read_csv(tmp_path / "out" / "quantiles.csv")) == 6
 
 
 def test_a_demand_that_never_changes_is_evaluated_without_a_ratio(
     make: Maker, tmp_path: Path
 ) -> None:
-    found = evaluate(Scenario.load(make(np.full((3 * DAY, 1), 5.0))), ["bilstm_traffic"])
-    assert found.pooled["mae"].tolist() == pytest.approx([0, 0, 0], abs=1e-6)
-    assert found.pooled["mase"].isna().all()
-    save(found, tmp_path / "out")
+    result = evaluate(Scenario.load(make(np.full((3 * DAY, 1), 5.0))), ["bilstm_traffic"])
+    assert result.pooled["mae"].tolist() == pytest.approx([0, 0, 0], abs=1e-6)
+    assert result.pooled["mase"].isna().all()
+    save(result, tmp_path / "out")
 
 
 def test_nothing_is_written_after_an_error(
@@ -238,9 +238,9 @@ def test_nothing_is_written_after_an_error(
         raise OSError("no space left")
 
     monkeypatch.setattr("twin.studies.evaluation.write.draw", fail)
-    found = evaluate(Scenario.load(make(noisy(2 * DAY))), ["persistence"])
+    result = evaluate(Scenario.load(make(noisy(2 * DAY))), ["persistence"])
     with pytest.raises(OSError, match="no space left"):
-        save(found, tmp_path / "out")
+        save(result, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".out*"))
 

@@ -37,9 +37,9 @@ KNOBS = {
 
 @pytest.mark.parametrize("name", KNOBS)
 def test_every_shipped_policy_has_the_knob_that_one_expects(name: str) -> None:
-    found, settings = turned(Member(load(content.shipped("policies")[name]), {}), 6)
-    assert found == KNOBS[name]
-    assert len(settings) >= 6 or not found
+    knob, settings = turned(Member(load(content.shipped("policies")[name]), {}), 6)
+    assert knob == KNOBS[name]
+    assert len(settings) >= 6 or not knob
 
 
 def test_what_the_scenario_states_is_one_of_the_settings(make: Maker) -> None:
@@ -169,15 +169,15 @@ def test_a_run_holds_its_frontier_where_it_was_asked_for(make: Maker, tmp_path: 
     # The run's own setting is among those of the frontier.
     own = pd.read_csv(out / "summary.csv").set_index(["policy", "link"]).loc[("last_value", "all")]
     assert own["over_provisioning_pct"] in points["over_provisioning_pct"].tolist()
-    made = {"frontier.csv", "figures/frontier.png"}
-    assert made <= set(json.loads((out / "manifest.json").read_text())["files"])
+    files = {"frontier.csv", "figures/frontier.png"}
+    assert files <= set(json.loads((out / "manifest.json").read_text())["files"])
 
     (out / "report.html").unlink()
     assert call(["report", str(out)]) == 0
     assert (out / "report.html").read_text() == text
 
     assert call([*asked, "--force"]) == 0
-    assert not any((out / name).exists() for name in made)
+    assert not any((out / name).exists() for name in files)
     assert "knob buys" not in (out / "report.html").read_text()
 
 

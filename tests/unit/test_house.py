@@ -20,6 +20,7 @@ ORDER = [
 
 ONLY_IN = {
     "simpy": {"engine"},
+    "onnx": {"forecast"},
     "onnxruntime": {"forecast"},
     "typer": {"cli"},
     "distributed": {"batches"},
@@ -86,3 +87,9 @@ def test_a_run_needs_neither_tensorflow_nor_matplotlib() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
+
+
+def test_studies_are_outside_the_core() -> None:
+    for path in MODULES:
+        if _room(path) not in {"studies", "cli"}:
+            assert not [name for name in _imports(path) if name.startswith("twin.studies")], path

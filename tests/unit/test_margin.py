@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from adversarial import adversarial_links
 from conftest import Maker, row
 from numpy.typing import NDArray
-from ugly import ugly_links
 
 import twin
 from twin import AdaptiveMargin
@@ -71,7 +71,7 @@ def test_a_link_that_sleeps_and_wakes_keeps_its_margin() -> None:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_link_keeps_the_target_whatever_happens_on_it(seed: int) -> None:
     # Half of the links are calm until the replay, and then jump, burst, sleep or shift.
-    demand = ugly_links(seed, links=60, samples=5_000, calm=0.4)
+    demand = adversarial_links(seed, links=60, samples=5_000, calm=0.4)
     allocated, met = _follow(demand)
     short = (met > allocated).mean(axis=0)
     assert short.max() <= 0.015
@@ -80,7 +80,7 @@ def test_every_link_keeps_the_target_whatever_happens_on_it(seed: int) -> None:
 
 
 def test_no_link_changes_another() -> None:
-    demand = ugly_links(4, links=6, samples=1_500)
+    demand = adversarial_links(4, links=6, samples=1_500)
     order = np.array([3, 0, 5, 1, 4, 2])
     together, _ = _follow(demand, season=96, warm=800)
     permuted, _ = _follow(demand[:, order], season=96, warm=800)

@@ -77,13 +77,14 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
 def test_a_trace_is_described_over_its_known_samples():
     internet = np.array([[1.0, NAN], [2.0, NAN], [3.0, NAN], [NAN, NAN]])
     trace = Trace(("a", "b"), {"internet": internet}, 300, origin="x.csv", repairs=("done",))
-    found = describe(trace)
-    assert (found.samples, found.tick_s, found.span_s, found.missing) == (4, 300, 1200, 5)
-    assert (found.origin, found.kpis, found.starts) == ("x.csv", ("internet",), None)
-    assert found.repairs == ("done",)
-    assert found.links[0] == LinkDescription("a", 2.0, pytest.approx(2.9), 3.0, 1)
-    assert np.isnan(found.links[1].mean_mbps)
-    assert found.links[1].missing == 4
+    description = describe(trace)
+    assert (description.samples, description.tick_s, description.span_s) == (4, 300, 1200)
+    assert (description.origin, description.kpis) == ("x.csv", ("internet",))
+    assert (description.starts, description.missing) == (None, 5)
+    assert description.repairs == ("done",)
+    assert description.links[0] == LinkDescription("a", 2.0, pytest.approx(2.9), 3.0, 1)
+    assert np.isnan(description.links[1].mean_mbps)
+    assert description.links[1].missing == 4
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -15,10 +15,10 @@ from twin.core.errors import InputError, RunError
 from twin.demand.gaps import ArrayFeed
 from twin.demand.synthetic import generate
 from twin.demand.trace import Trace
-from twin.forecast import train as training
 from twin.forecast.card import Normalisation
 from twin.forecast.forecaster import Forecaster
-from twin.forecast.train import load_recipe, train
+from twin.forecast.training import train as training
+from twin.forecast.training.train import load_recipe, train
 
 MODELS = Path(__file__).parents[2] / "models"
 NEEDS = {
@@ -138,9 +138,9 @@ def test_a_run_that_was_broken_off_ends_where_it_would_have(recipe: str) -> None
     kept = Kept(breaks_after=2)
     with pytest.raises(KeyboardInterrupt):
         module.fit(data, data, 1, 4, quiet, kept)
-    said: list[str] = []
-    again, run = module.fit(data, data, 1, 4, said.append, kept)
-    assert said[0] == "going on after epoch 2"
+    lines: list[str] = []
+    again, run = module.fit(data, data, 1, 4, lines.append, kept)
+    assert lines[0] == "going on after epoch 2"
     assert run == epochs == 4
     np.testing.assert_array_equal(
         module.predict(whole, data.inputs), module.predict(again, data.inputs)
@@ -212,12 +212,12 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Path]:
 def test_several_seeds_are_reported_and_the_first_that_converged_is_written(
     use: Callable[[Any], Path], tmp_path: Path
 ) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     path = use(recipe(fails=(1,)))
-    card = train(path, tmp_path / "a.onnx", trace=trace(), seeds=3, report=said.append)
+    card = train(path, tmp_path / "a.onnx", trace=trace(), seeds=3, report=lines.append)
     assert card.seed == 2
-    assert "seed 1: the training diverged: a loss of NaN in epoch 1" in said
-    assert any(text.startswith("2 of 3 seeds: validation error 0.") for text in said)
+    assert "seed 1: the training diverged: a loss of NaN in epoch 1" in lines
+    assert any(text.startswith("2 of 3 seeds: validation error 0.") for text in lines)
 
 
 def test_where_every_seed_diverges_nothing_is_written(

@@ -1,4 +1,4 @@
-"""The paper's tables and figures, on the default trace and on a small made dataset."""
+"""The paper's tables and figures, on the default trace and on a small dataset of the tests."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from twin import InputError
 from twin.cli.reproduce import reproduce_paper
 from twin.core import content
+from twin.forecast.card import read_card
 from twin.studies.reproduction import measure as measuring
 from twin.studies.reproduction.cost import Cost, model_cost
-from twin.studies.reproduction.document import Heading, Table, Text, html, markdown
-from twin.studies.reproduction.graph import multiply_adds
+from twin.studies.reproduction.document import DocumentTable, Heading, Text, html, markdown
 from twin.studies.reproduction.measure import measure
 from twin.studies.reproduction.published import PUBLISHED
 from twin.studies.reproduction.reproduce import save, tabulate
@@ -73,11 +73,11 @@ def test_the_baselines_rows_are_within_3_percent_of_the_published_ones(default: 
 
 def test_every_file_is_there_and_says_which_data_it_is_from(default: Path) -> None:
     assert sorted(file.name for file in default.iterdir()) == FILES
-    said = "generated trace (seed 1, link-1)"
+    origin = "generated trace (seed 1, link-1)"
     for file in default.glob("*.csv"):
-        assert pd.read_csv(file)["data"].str.startswith(said).all()
+        assert pd.read_csv(file)["data"].str.startswith(origin).all()
     for name in ("reproduction.md", "reproduction.html"):
-        assert said in (default / name).read_text()
+        assert origin in (default / name).read_text()
 
 
 def test_every_published_number_is_beside_a_measured_one(default: Path) -> None:
@@ -90,11 +90,11 @@ def test_every_published_number_is_beside_a_measured_one(default: Path) -> None:
 def test_what_is_allocated_as_a_forecast_errs_as_the_evaluation_says(
     free: None, tmp_path: Path
 ) -> None:
-    found = measure(dataset(tmp_path / "data"))
-    scores = found.evaluation.pooled.set_index("model")["mae"]
+    measured = measure(dataset(tmp_path / "data"))
+    scores = measured.evaluation.pooled.set_index("model")["mae"]
     for name in scores.index:
         policy = {"persistence": "last_value"}.get(str(name), str(name))
-        assert found.summary.loc[policy, "mae"] == pytest.approx(scores[name])
+        assert measured.summary.loc[policy, "mae"] == pytest.approx(scores[name])
 
 
 def test_it_says_plainly_where_the_method_loses(default: Path) -> None:
@@ -141,9 +141,9 @@ def test_it_runs_on_a_folder_in_the_public_layout_and_says_so(
 def test_a_folder_with_traffic_alone_is_forecast_by_the_model_for_that(
     free: None, tmp_path: Path
 ) -> None:
-    found = measure(dataset(tmp_path / "data", kinds=("internet",)))
-    assert found.ai == "bilstm_traffic"
-    assert any("bilstm is left out" in note for note in found.notes)
+    measured = measure(dataset(tmp_path / "data", kinds=("internet",)))
+    assert measured.ai == "bilstm_traffic"
+    assert any("bilstm is left out" in note for note in measured.notes)
 
 
 def test_two_runs_give_the_same_files(free: None, tmp_path: Path) -> None:
@@ -173,10 +173,10 @@ def test_nothing_is_written_after_an_error(
     def fail(*_: object) -> str:
         raise OSError("no space left")
 
-    found = measure(dataset(tmp_path / "data"))
+    measured = measure(dataset(tmp_path / "data"))
     monkeypatch.setattr("twin.studies.reproduction.reproduce.html", fail)
     with pytest.raises(OSError, match="no space left"):
-        save(found, tabulate(found), tmp_path / "out")
+        save(measured, tabulate(measured), tmp_path / "out")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["data"]
 
 
@@ -187,39 +187,15 @@ def test_a_folder_that_holds_something_is_refused_without_force(tmp_path: Path) 
         reproduce_paper(None, tmp_path / "out", force=False)
 
 
-def field(number: int, value: int | bytes) -> bytes:
-    """Encode a field of a protocol buffer; numbers up to 127."""
-    if isinstance(value, int):
-        return bytes([number << 3, value])
-    length = len(value)
-    size = bytes([length]) if length < 128 else bytes([length % 128 + 128, length // 128])
-    return bytes([number << 3 | 2]) + size + value
-
-
-def onnx(weights: dict[str, tuple[int, ...]], nodes: list[tuple[str, str]]) -> bytes:
-    """Encode a graph as ONNX does: nodes by operator and inputs, tensors by name and shape."""
-    graph = b""
-    for operator, inputs in nodes:
-        fields = [field(1, name.encode()) for name in inputs.split()]
-        graph += field(1, b"".join(fields) + field(4, operator.encode()))
-    for name, shape in weights.items():
-        graph += field(5, b"".join(field(1, n) for n in shape) + field(8, name.encode()))
-    return field(1, 8) + field(7, graph)
-
-
-def test_multiply_adds_are_those_of_the_layers(tmp_path: Path) -> None:
-    weights = {"W": (2, 12, 4), "R": (2, 12, 3), "D": (6, 5), "bias": (5,)}
-    nodes = [("LSTM", "x W R"), ("MatMul", "h D"), ("Add", "m bias")]
-    file = tmp_path / "net.onnx"
-    file.write_bytes(onnx(weights, nodes))
-    assert multiply_adds(file, 10) == 10 * (2 * 12 * 4 + 2 * 12 * 3) + 6 * 5
-    file.write_bytes(onnx(weights, [*nodes, ("TreeEnsembleRegressor", "y")]))
-    assert multiply_adds(file, 10) is None
+def test_the_work_of_each_model_is_what_its_card_says(default: Path) -> None:
+    table = pd.read_csv(default / "table-2.csv").set_index("policy")["multiply_adds"]
+    assert table["static_p95"] == 0
+    for name, file in content.shipped("models").items():
+        count = read_card(file).multiply_adds
+        assert pd.isna(table[name]) if count is None else table[name] == count
 
 
 def test_what_a_model_costs_is_measured_in_a_process_of_its_own() -> None:
-    from twin.forecast.card import read_card
-
     file = content.shipped("models")["bilstm_traffic"]
     cost = model_cost(file, read_card(file))
     assert cost.size_mb == pytest.approx(file.stat().st_size / 2**20)
@@ -228,16 +204,16 @@ def test_what_a_model_costs_is_measured_in_a_process_of_its_own() -> None:
 
 
 def test_a_report_is_the_same_in_both_its_forms(tmp_path: Path) -> None:
-    blocks = [
+    elements = [
         Heading("A < B", 1),
         Text("**Bold** and `code`, *so*", warning=True),
-        Table(["name", "value"], [["a|b", "1"]]),
+        DocumentTable(["name", "value"], [["a|b", "1"]]),
     ]
-    assert markdown(blocks) == (
+    assert markdown(elements) == (
         "# A < B\n\n> **Bold** and `code`, *so*\n\n"
         "| name | value |\n| :--- | ---: |\n| a\\|b | 1 |\n"
     )
-    page = html(blocks, tmp_path)
+    page = html(elements, tmp_path)
     assert "<title>A &lt; B</title>" in page
     text = '<p class="warning"><strong>Bold</strong> and <code>code</code>, <em>so</em></p>'
     assert text in page

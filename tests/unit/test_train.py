@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,11 +18,11 @@ from twin.core.errors import InputError, RunError
 from twin.demand.synthetic import generate
 from twin.demand.trace import Trace
 from twin.demand.varied import varied
-from twin.forecast import samples
-from twin.forecast import train as training
 from twin.forecast.card import Normalisation
 from twin.forecast.forecaster import Forecaster
-from twin.forecast.train import load_recipe, train
+from twin.forecast.training import samples
+from twin.forecast.training import train as training
+from twin.forecast.training.train import load_recipe, train
 
 RECIPE = Path(__file__).parents[2] / "models" / "bilstm.py"
 MODEL = RECIPE.with_name("bilstm_traffic.onnx")
@@ -75,6 +76,7 @@ def recipe(answer: float = 0.0, apart: float = 0.0, fails: bool = False) -> Any:
 
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    monkeypatch.setattr(training, "multiply_adds", lambda model, window: 100 * window)
     return lambda module: monkeypatch.setattr(training, "load_recipe", lambda path: module)
 
 
@@ -84,6 +86,7 @@ def test_what_is_written_can_be_loaded(use: Callable[[Any], None], tmp_path: Pat
     assert Forecaster.load(tmp_path / "mine.onnx").card == card
     assert card.trained_on == f"test: samples 0 to 320 of 400, 2 links, sha256 {'0' * 64}"
     assert card.name == "mine"
+    assert card.multiply_adds == 1000
 
 
 @pytest.mark.parametrize(
@@ -174,6 +177,16 @@ def test_what_a_recipe_lacks_is_named_with_the_remedy(
     )
     with pytest.raises(InputError, match=message):
         load_recipe(missing)
+
+
+def test_a_recipe_that_needs_nothing_still_needs_onnx(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    recipe = tmp_path / "plain_recipe.py"
+    recipe.write_text("WINDOW = 10\n")
+    with pytest.raises(InputError, match="the recipe 'plain_recipe' needs onnx; install it with"):
+        load_recipe(recipe)
 
 
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from twin import InputError, Scenario
 from twin.cli.main import call
 from twin.demand.synthetic import generate
 from twin.forecast.forecaster import Forecaster
-from twin.forecast.train import train
+from twin.forecast.training.train import train
 from twin.studies.evaluation import unseen
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -35,19 +35,21 @@ def test_a_link_is_forecast_by_a_model_that_never_saw_it(
         return Forecaster.load(MODELS / "ridge_traffic.onnx")
 
     monkeypatch.setattr(unseen, "_trained", trained)
-    said: list[str] = []
+    lines: list[str] = []
     scenario = Scenario.load(make(demand()))
-    found = unseen.leave_one_link_out(scenario, {"ridge": MODELS / "ridge.py"}, report=said.append)
+    scores = unseen.leave_one_link_out(
+        scenario, {"ridge": MODELS / "ridge.py"}, report=lines.append
+    )
     names = ("link-1", "link-2", "link-3")
     assert seen == [names, names[1:], (names[0], names[2]), names[:2]]
-    assert said[-1] == "ridge: trained without link-3"
-    assert list(found["link"]) == [*names, "all"]
+    assert lines[-1] == "ridge: trained without link-3"
+    assert list(scores["link"]) == [*names, "all"]
     # It is the linear reference under every name, for each link by itself.
-    np.testing.assert_allclose(found["all_links"], found["linear"])
-    np.testing.assert_allclose(found["other_links"], found["linear"])
+    np.testing.assert_allclose(scores["all_links"], scores["linear"])
+    np.testing.assert_allclose(scores["other_links"], scores["linear"])
     last = np.abs(np.diff(scenario.trace.demand_mbps[399:], axis=0)).mean(axis=0)
-    np.testing.assert_allclose(found["persistence_mae"][:3], last)
-    assert found["n"].iloc[-1] == 400 * 3
+    np.testing.assert_allclose(scores["persistence_mae"][:3], last)
+    assert scores["n"].iloc[-1] == 400 * 3
 
 
 @pytest.mark.parametrize(
@@ -77,9 +79,9 @@ def test_a_single_link_cannot_be_left_out(make: Maker) -> None:
 def test_trees_forecast_links_that_they_never_saw(make: Maker) -> None:
     scenario = Scenario.load(make(generate(1, 2, 1_500)["internet"], train=0.8))
     recipes = {"trees": MODELS / "trees.py"}
-    found = unseen.leave_one_link_out(scenario, recipes, epochs=20, report=lambda _: None)
-    assert (found["other_links"] < 0.8).all()
-    assert (found["other_links"] < 1.1 * found["all_links"]).all()
+    scores = unseen.leave_one_link_out(scenario, recipes, epochs=20, report=lambda _: None)
+    assert (scores["other_links"] < 0.8).all()
+    assert (scores["other_links"] < 1.1 * scores["all_links"]).all()
 
 
 @pytest.mark.train
@@ -91,9 +93,9 @@ def test_the_command_prints_and_writes_a_row_for_each_link(
     words = ["--leave-one-link-out", "ridge", "--out", str(out)]
     assert call(["evaluate", str(make(demand())), *words]) == 0
     assert "ridge: trained without link-3" in capsys.readouterr().out
-    found = pd.read_csv(out / unseen.FILE)
-    assert list(found["link"]) == ["link-1", "link-2", "link-3", "all"]
-    assert (found["other_links"] < 0.9).all()
+    scores = pd.read_csv(out / unseen.FILE)
+    assert list(scores["link"]) == ["link-1", "link-2", "link-3", "all"]
+    assert (scores["other_links"] < 0.9).all()
 
 
 @pytest.mark.train

@@ -29,7 +29,7 @@ def frontier_scenario(
     *,
     force: bool,
 ) -> None:
-    """Sweep each policy's knob, print what it buys, and write the folder.
+    """Turn each policy's knob, print its best setting, and write the folder.
 
     `policies` is a list with commas; None stands for the scenario's own.
     """
@@ -39,15 +39,15 @@ def frontier_scenario(
     # Before the work rather than after it.
     check_free(folder, force=force)
     with progress(f"frontier of {checked.spec.name}") as show:
-        found = sweep(checked, points, show)
+        frontier = sweep(checked, points, show)
     # Before anything is printed: whoever closes the pipe keeps the table.
-    save(found, folder, force=force)
-    print_frontier(found)
+    save(frontier, folder, force=force)
+    print_frontier(frontier)
     typer.echo(f"\nWritten to {folder}/: frontier.csv, figures/frontier.png")
 
 
 def print_frontier(frontier: Frontier) -> None:
-    """Print, for each policy, the setting that keeps the SLA with the least waste."""
+    """Print, for each policy, the setting that holds the SLA target at the least waste."""
     scenario = frontier.scenario
     bounds = set(frontier.points["policy"][frontier.points["bound"]])
     typer.echo(

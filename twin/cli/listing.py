@@ -40,9 +40,9 @@ def _aligned(rows: Mapping[str, str]) -> Iterator[str]:
 def _policies() -> dict[str, str]:
     rows = {}
     for name, path in content.shipped("policies").items():
-        found = load(path)
-        keys = _keys(found.policy.parameters())
-        rows[name] = found.summary + (f" [{keys}]" if keys else "")
+        source = load(path)
+        keys = _keys(source.policy.parameters())
+        rows[name] = source.summary + (f" [{keys}]" if keys else "")
     return rows
 
 

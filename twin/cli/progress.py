@@ -43,10 +43,10 @@ def _bar(what: str) -> Iterator[Show]:
         TimeRemainingColumn,
     )  # fmt: skip
 
-    said = TextColumn("{task.fields[note]}")
+    remark = TextColumn("{task.fields[note]}")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     times = (TaskProgressColumn(show_speed=True), TimeRemainingColumn())
-    with Progress(*columns, *times, said, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, *times, remark, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, note="")
 
         def show(done: int, total: int, note: str = "") -> None:

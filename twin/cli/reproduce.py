@@ -11,10 +11,10 @@ from twin.cli.progress import progress
 from twin.results.folder import check_free
 from twin.results.table import show_rows
 from twin.studies.reproduction.findings import findings
+from twin.studies.reproduction.formatting import own, percent
 from twin.studies.reproduction.measure import measure
 from twin.studies.reproduction.reproduce import save, tabulate
-from twin.studies.reproduction.story import Tables
-from twin.studies.reproduction.words import own, percent
+from twin.studies.reproduction.sections import Tables
 
 
 def reproduce_paper(

@@ -35,8 +35,8 @@ def describe(error: Any) -> str:
     elif option is not None:
         message = f"{option}: {message}"
     elif parameter is not None:
-        said = message if message[:4] in ("must", "need") else "is missing"
-        return f"{place}: {_shown(parameter)}: {said}"
+        problem = message if message[:4] in ("must", "need") else "is missing"
+        return f"{place}: {_shown(parameter)}: {problem}"
     elif message.startswith("No such command") and context is not None:
         message = _no_such("command", message.split("'")[1], context.command.commands)
     return f"{place}: {message[:1].lower() + message[1:] if message[:2] != '--' else message}"

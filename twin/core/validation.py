@@ -41,15 +41,15 @@ def problems_of(
     `known` holds the keys of each block, by its place, for suggestions (``*`` stands for any
     entry); `tags` are the parts of a place that only name a member of a union.
     """
-    found = []
+    problems = []
     for detail in error.errors():
         full = tuple(part for part in detail["loc"] if part != "[key]")
         shown = tuple(p for i, p in enumerate(full) if not (p in tags and _is_index(full, i - 1)))
         what, suggestion = _say(detail, full, known or {})
         if "[key]" in detail["loc"]:
             what = "unknown key"
-        found.append(Problem(what, (*prefix, *shown), suggestion=suggestion))
-    return found
+        problems.append(Problem(what, (*prefix, *shown), suggestion=suggestion))
+    return problems
 
 
 def _is_index(loc: Loc, position: int) -> bool:

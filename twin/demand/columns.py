@@ -1,4 +1,4 @@
-"""From the columns of a file to arrays: numbers, times and links, with every bad cell named."""
+"""Turns the columns of a file into arrays of numbers, times and links; names every bad cell."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from twin.core.arrays import Floats, Ints
 from twin.core.errors import Problem
-from twin.demand.places import Locate, some
+from twin.demand.locations import Locate, problems_at
 
 MICROSECONDS = 10**6
 LARGEST_S = 4e12
-"""Largest time in seconds: differences fit a signed 64-bit count of microseconds."""
+"""Largest time in seconds: its microseconds, and any difference, fit 64 signed bits."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _EPOCH = datetime(1970, 1, 1)
@@ -25,10 +25,10 @@ _EPOCH = datetime(1970, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Times of rows as whole numbers, exactly: seconds, or a fraction of them."""
+    """Times of rows as whole numbers of a unit that holds them exactly, 1 / `per_second` s."""
 
     ticks: Ints
-    """[rows], in 1 / `per_second` seconds, from `epoch` where that is known."""
+    """[rows], counted from `epoch` where that is known."""
     per_second: int = 1
     epoch: datetime | None = None
     """1970 for dates, in UTC where the file said so; None for a count of seconds."""
@@ -46,7 +46,7 @@ class Times:
 
 
 def plain(column: Any) -> Any:
-    """Return an Arrow column with codes replaced by what they stand for."""
+    """Return an Arrow column with dictionary codes replaced by their values."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -75,7 +75,7 @@ def kpi(column: Any, name: str, locate: Locate, problems: list[Problem]) -> Floa
     values = numbers(column, name, locate, problems)
     if np.fmin.reduce(values, initial=0) < 0:
         remedy = "a KPI is never below 0: correct it, or leave the cell empty"
-        problems += some(
+        problems += problems_at(
             np.flatnonzero(values < 0).tolist(),
             locate,
             name,
@@ -83,7 +83,7 @@ def kpi(column: Any, name: str, locate: Locate, problems: list[Problem]) -> Floa
         )
     if np.fmax.reduce(values, initial=0) == np.inf:
         rows = np.flatnonzero(values == np.inf).tolist()
-        problems += some(rows, locate, name, lambda _: ("inf is not finite", _EMPTY))
+        problems += problems_at(rows, locate, name, lambda _: ("inf is not finite", _EMPTY))
     return values
 
 
@@ -128,7 +128,7 @@ def _from_text(
             return values
     cells = _trimmed(column).to_pylist()
     bad = [row for row, cell in enumerate(cells) if cell is not None and not _is_number(cell)]
-    problems += some(bad, locate, name, lambda row: _tell(cells[row], instead))
+    problems += problems_at(bad, locate, name, lambda row: _explain(cells[row], instead))
     return np.full(len(column), np.nan)
 
 
@@ -136,7 +136,7 @@ def _is_number(cell: str) -> bool:
     return _NUMBER.fullmatch(cell) is not None and math.isfinite(float(cell))
 
 
-def _tell(cell: str, instead: str) -> tuple[str, str]:
+def _explain(cell: str, instead: str) -> tuple[str, str]:
     what = f"{shown(cell)} is not a number"
     if instead:
         return what, instead
@@ -168,7 +168,7 @@ def times(column: Any, name: str, locate: Locate, problems: list[Problem]) -> Ti
     if column.null_count:
         empty = np.flatnonzero(column.is_null().to_numpy()).tolist()
         remedy = "give every row its time"
-        problems += some(empty, locate, name, lambda _: ("is empty", remedy))
+        problems += problems_at(empty, locate, name, lambda _: ("is empty", remedy))
         return Times(np.zeros(len(column), np.int64))
     if pa.types.is_timestamp(column.type):
         return _possible(_dates(column), name, locate, problems)
@@ -194,7 +194,7 @@ def _seconds(column: Any, name: str, locate: Locate, problems: list[Problem]) ->
         return Times(np.zeros(len(column), np.int64))
     if wrong:
         remedy = "times are seconds from the first sample, or ISO-8601"
-        problems += some(
+        problems += problems_at(
             wrong, locate, name, lambda row: (f"{seconds[row]:.15g} is no time in seconds", remedy)
         )
         return Times(np.zeros(len(column), np.int64))
@@ -219,12 +219,12 @@ def _dates(column: Any) -> Times:
     return Times(ticks, MICROSECONDS, _EPOCH.replace(tzinfo=zone or None))
 
 
-def _possible(found: Times, name: str, locate: Locate, problems: list[Problem]) -> Times:
+def _possible(times: Times, name: str, locate: Locate, problems: list[Problem]) -> Times:
     moments = np.array([datetime.min, datetime.max], "datetime64[us]").astype(np.int64)
-    rows = np.flatnonzero((found.ticks < moments[0]) | (found.ticks > moments[1])).tolist()
+    rows = np.flatnonzero((times.ticks < moments[0]) | (times.ticks > moments[1])).tolist()
     what, remedy = "is a time after the year 9999 or before 1", "check the unit of the column"
-    problems += some(rows, locate, name, lambda _: (what, remedy))
-    return found
+    problems += problems_at(rows, locate, name, lambda _: (what, remedy))
+    return times
 
 
 def _from_iso(column: Any, name: str, locate: Locate, problems: list[Problem]) -> Times:
@@ -240,7 +240,9 @@ def _from_iso(column: Any, name: str, locate: Locate, problems: list[Problem]) -
     moments = [_iso(cell) for cell in cells]
     bad = [row for row, moment in enumerate(moments) if moment is None]
     remedy = "write all times as seconds, or all as ISO-8601, such as 2004-11-19T09:30"
-    problems += some(bad, locate, name, lambda row: (f"{shown(cells[row])} is not a time", remedy))
+    problems += problems_at(
+        bad, locate, name, lambda row: (f"{shown(cells[row])} is not a time", remedy)
+    )
     known = [moment for moment in moments if moment is not None]
     zoned = [moment.tzinfo is not None for moment in known]
     if not bad and len(set(zoned)) > 1:
@@ -284,7 +286,9 @@ def links(
     if used[-1] or not np.array_equal(moved[:-1], np.arange(len(texts))):
         codes = moved[codes]
         empty = np.flatnonzero(codes < 0).tolist()
-        problems += some(empty, locate, name, lambda _: ("is empty", "name the link of every row"))
+        problems += problems_at(
+            empty, locate, name, lambda _: ("is empty", "name the link of every row")
+        )
     return codes, tuple(links)
 
 

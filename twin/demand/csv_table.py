@@ -1,4 +1,4 @@
-"""CSV as users have it: any of three separators, compressed or not, with every line known."""
+"""CSV files: any of three separators, compressed or not, with the line of every row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.core.errors import InputError, Problem
-from twin.demand.places import SHOWN, Place, refuse
+from twin.core.text import decode, line_at
+from twin.core.units import counted
+from twin.demand.locations import SHOWN, Location, not_shown, refuse
 
 BLOCK = 1 << 24
 """Bytes parsed at once; a row must fit."""
@@ -35,7 +37,7 @@ class CsvTable:
         self._data = _text(file, data)
         start = len(self._data) - len(self._data.lstrip())
         self._body = self._data.index(b"\n", start) + 1
-        self.header: int | None = self._data.count(b"\n", 0, start) + 1
+        self.header: int | None = line_at(self._data, start)
         header = self._data[start : self._body].decode()
         self._separator = max(",;\t", key=header.count)
         try:
@@ -94,14 +96,12 @@ class CsvTable:
         wrong = [(line, len(cells)) for line, cells in self._rows() if len(cells) != header]
         problems = []
         for line, count in wrong[:SHOWN]:
-            what = f"has {count} cell{'s' * (count > 1)}, but the header has {header}"
+            what = f"has {counted(count, 'cell')}, but the header has {header}"
             remedy = "leave a missing cell empty, but keep its separator"
             if count > header:
                 remedy = "quote a cell that holds the separator; write decimals with a point"
             problems.append(Problem(what, "", self.file, line, remedy))
-        if len(wrong) > SHOWN:
-            problems.append(Problem(f"and {len(wrong) - SHOWN} more", "", self.file))
-        refuse(problems)
+        refuse(problems + not_shown(len(wrong), "", self.file))
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         text = io.StringIO(self._data[self._body :].decode(), newline="")
@@ -121,12 +121,13 @@ class CsvTable:
     def _lines(self) -> NDArray[np.int64]:
         return np.fromiter((line for line, _ in self._rows()), np.int64)
 
-    def locate(self, row: int) -> Place:
-        """Return the line of a row, counted from 0."""
-        return Place(self.file, int(self._lines[row]))
+    def locate(self, row: int) -> Location:
+        """Return the location of a row, counted from 0."""
+        return Location(self.file, int(self._lines[row]))
 
 
 def _text(file: Path, data: bytes) -> bytes:
+    """Return UTF-8 with LF at the end of every line, unpacked and without a byte order mark."""
     data = _decompressed(file, data)
     if data.startswith(b"PAR1"):
         raise InputError(Problem("is a Parquet file", "", file, None, "use 'source: parquet'"))
@@ -136,14 +137,9 @@ def _text(file: Path, data: bytes) -> bytes:
     if not data.strip():
         raise InputError(Problem("is empty", "", file))
     if b"\0" in data:
-        line = data.count(b"\n", 0, data.index(b"\0")) + 1
+        line = line_at(data, data.index(b"\0"))
         raise InputError(Problem("is not text", "", file, line, "save it as CSV in UTF-8"))
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        what = f"byte 0x{data[error.start]:02x} is not UTF-8 text"
-        raise InputError(Problem(what, "", file, line, "save the file in UTF-8")) from None
+    decode(data, file, suggestion="save the file in UTF-8")
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n ") + b"\n"
 
 

@@ -1,4 +1,4 @@
-"""What is in a trace, as `twin data info` tells it."""
+"""The contents of a trace, as `twin data info` prints them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from twin.demand.trace import Trace
 
 @dataclass(frozen=True, slots=True)
 class LinkDescription:
-    """Demand of one link over the samples that are known."""
+    """Statistics of one link's demand over its known samples, NaN where there is none."""
 
     link: str
     mean_mbps: float
@@ -24,7 +24,7 @@ class LinkDescription:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a trace holds and what was repaired."""
+    """The contents of a trace, and what was repaired while it was read."""
 
     origin: str
     samples: int
@@ -40,7 +40,7 @@ class Description:
 
 
 def describe(trace: Trace) -> Description:
-    """Return what is in `trace`."""
+    """Return the description of `trace`."""
     links = tuple(_link(name, trace.demand_mbps[:, k]) for k, name in enumerate(trace.links))
     return Description(
         origin=trace.origin,

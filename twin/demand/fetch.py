@@ -1,4 +1,4 @@
-"""Downloads the public dataset, which its licence does not let us ship."""
+"""Downloads the public dataset, which its licence does not allow to be shipped."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def fetch(folder: Path, url: str = URL, digest: str = DIGEST) -> Path:
     """Download and unpack the archive at `url` into `folder`; return the unpacked folder.
 
     The unpacked folder has the archive's name; one that is there already is returned as it is.
-    It appears whole or not at all. Raises RunError, which says what to download and where to
-    put it, where the download fails or has another digest.
+    It appears whole or not at all. Raises RunError where the download fails or has another digest;
+    the message says what to download by hand, and where to put it.
     """
     target = folder / Path(url).stem
     if target.is_dir():

@@ -1,4 +1,4 @@
-"""One regular time grid for all links: the step found, disorder sorted, duplicates dropped."""
+"""One regular time grid for all links: finds the step, sorts rows, drops duplicates."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 
 from twin.core.arrays import Floats, Ints
 from twin.core.errors import InputError, Problem
-from twin.core.units import format_duration
+from twin.core.units import counted, format_duration
 from twin.demand.columns import Times
-from twin.demand.places import SHOWN, refuse, some
+from twin.demand.locations import SHOWN, not_shown, problems_at, refuse
 from twin.demand.rows import Rows
 
 ROOM = 20
-"""Most cells of the grid per row of the file, above `SMALL` cells: more is a wrong time."""
+"""Most cells of the grid per row of the file; more means a wrong time, far from the others."""
 SMALL = 10_000_000
+"""Cells of a grid that is accepted however few rows the file has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,9 @@ class Grid:
     kpis: Mapping[str, Floats]
     """[samples, links] each, C-contiguous."""
     start: int
-    """Of the first sample, in ticks of `times`."""
+    """Time of the first sample, in units of `times`: 1 / per_second seconds."""
     step: int
-    """Between two samples, in ticks of `times`."""
+    """Time between two samples, in the same unit."""
     times: Times
     repairs: tuple[str, ...] = ()
 
@@ -57,7 +58,7 @@ def grid(rows: Rows, tick_s: int) -> Grid:
     if regular is None:
         kpis, dropped = _scatter(rows, index, shape)
         if dropped:
-            repairs.append(f"{dropped} duplicate row{'s' * (dropped > 1)} dropped")
+            repairs.append(f"{counted(dropped, 'duplicate row')} dropped")
     elif len(index) < shape[0]:
         kpis = {name: _spread(values, index, shape) for name, values in kpis.items()}
     return Grid(kpis, start, step, rows.times, tuple(repairs))
@@ -66,7 +67,7 @@ def grid(rows: Rows, tick_s: int) -> Grid:
 def _regular(rows: Rows) -> tuple[Ints, dict[str, Floats]] | None:
     """Return distinct times and KPIs [times, links] where every time has every link, in order.
 
-    A layout found by comparing spares large files the sort and the scatter.
+    Recognising this layout spares large files the sort and the scatter.
     """
     links = len(rows.links)
     samples, rest = divmod(len(rows.code), links)
@@ -119,23 +120,25 @@ def _steps(rows: Rows) -> tuple[Ints, int]:
 def _sorted(rows: Rows) -> Ints:
     """Return the differences in time within each link once its times are sorted."""
     since = rows.times.ticks - rows.times.ticks.min()
-    room = int(since.max()) + 1
-    if len(rows.links) * room >= 2**62:
+    span = int(since.max()) + 1
+    if len(rows.links) * span >= 2**62:
         return _within(rows, np.lexsort((rows.times.ticks, rows.code)))
-    # One key per row: sorting numbers is many times faster than sorting their order.
-    keys = np.sort(rows.code * np.int64(room) + since)
-    link = keys // room
+    # One key per row, link first: sorting keys is many times faster than sorting indices.
+    keys = np.sort(rows.code * np.int64(span) + since)
+    link = keys // span
     steps: Ints = np.diff(keys)[link[1:] == link[:-1]]
     return steps
 
 
 def _within(rows: Rows, order: Ints) -> Ints:
+    """Return the differences in time between neighbours of one link, rows taken in `order`."""
     code = rows.code[order]
     steps: Ints = np.diff(rows.times.ticks[order])[code[1:] == code[:-1]]
     return steps
 
 
 def _checked_step(rows: Rows, steps: Ints, tick_s: int) -> int:
+    """Return the most frequent of `steps`. Raises InputError unless it divides the tick."""
     if not len(steps):
         what = "no link has samples at two times, so there is no step"
         raise InputError(Problem(what, "", rows.locate(0).file, None, "give at least two samples"))
@@ -165,24 +168,26 @@ def _step_remedy(rows: Rows, step_s: float, tick_s: int) -> str:
 
 
 def _refuse_off_grid(rows: Rows, step: int) -> None:
+    """Raise InputError for the rows whose time is off the grid of most others."""
     phase = rows.times.ticks % step
     phases, counts = np.unique(phase, return_counts=True)
     lines = np.unique(np.flatnonzero(phase != phases[counts.argmax()]) // rows.per_line)
     size = format_duration(step / rows.times.per_second)
 
-    def tell(row: int) -> tuple[str, str]:
+    def explain(row: int) -> tuple[str, str]:
         time = rows.times.show(int(rows.times.ticks[row]))
         return f"wrong step: {time} is not on the grid of {size}", "correct the time, or remove it"
 
-    refuse(some((lines * rows.per_line).tolist(), rows.locate, rows.names["time"], tell))
+    refuse(problems_at((lines * rows.per_line).tolist(), rows.locate, rows.names["time"], explain))
 
 
 def _refuse_far_away(rows: Rows, samples: int) -> None:
+    """Raise InputError where a single wrong time makes a grid that is nearly all empty."""
     if samples * len(rows.links) <= max(SMALL, ROOM * len(rows.code)):
         return
     ticks = np.sort(rows.times.ticks)
     far = int(np.diff(ticks).argmax())
-    # The lonely side of the widest gap is the wrong one.
+    # Of the two sides of the widest gap, the one with fewer times is wrong.
     odd = ticks[far] if far < len(ticks) // 2 else ticks[far + 1]
     row = int(np.flatnonzero(rows.times.ticks == odd)[0])
     what = f"{rows.times.show(int(odd))} is far from the other times"
@@ -191,6 +196,7 @@ def _refuse_far_away(rows: Rows, samples: int) -> None:
 
 
 def _spread(values: Floats, index: Ints, shape: tuple[int, int]) -> Floats:
+    """Return `values` [times, links] at the samples `index` of a grid of `shape`, NaN between."""
     out = np.full(shape, np.nan)
     out[index] = values
     return out
@@ -229,9 +235,8 @@ def _duplicates(rows: Rows, cell: Ints) -> int:
             what += " for the same time and link"
             column = rows.column(name, row)
             problems.append(rows.locate(row).problem(column, what, "keep one of the two rows"))
-        if len(differ) > SHOWN:
-            file = rows.locate(0).file
-            problems.append(Problem(f"and {len(differ) - SHOWN} more", name, file))
+        if len(differ):
+            problems += not_shown(len(differ), name, rows.locate(0).file)
     refuse(problems)
     return len(np.unique(again // rows.per_line))
 

@@ -1,4 +1,4 @@
-"""Parquet: only the columns that are needed, texts as codes."""
+"""Parquet files: only the columns that are needed, repeated texts as codes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from twin.core.errors import InputError, Problem
-from twin.demand.places import Place
+from twin.demand.locations import Location
 
 
 class ParquetTable:
@@ -50,9 +50,9 @@ class ParquetTable:
             raise _damaged(self.file) from error
         return {name: table.column(name) for name in wanted}
 
-    def locate(self, row: int) -> Place:
-        """Return the place of a row, counted from 0."""
-        return Place(self.file, row + 1, is_line=False)
+    def locate(self, row: int) -> Location:
+        """Return the location of a row, counted from 0."""
+        return Location(self.file, row + 1, is_line=False)
 
 
 def _check_start(file: Path, start: bytes) -> None:

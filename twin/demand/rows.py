@@ -1,4 +1,4 @@
-"""From a table to rows: one link at one time each, whichever way the file is laid out."""
+"""Rows of a trace: one link at one time each, whichever way the file is laid out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.demand import columns
 from twin.demand.columns import Times
-from twin.demand.places import Locate, Table, refuse
+from twin.demand.locations import ColumnFile, Locate, refuse
 from twin.demand.spec import DemandSpec
 from twin.demand.trace import KPIS
 
@@ -22,19 +22,19 @@ class Rows:
     """KPIs as rows, in the file's order and unit; missing values are NaN."""
 
     times: Times
-    """Of the rows, [rows]."""
+    """Time of each row, [rows]."""
     code: NDArray[np.int32]
     """Index of each row's link in `links`, [rows]."""
     links: tuple[str, ...]
     kpis: Mapping[str, Floats]
     """[rows] each."""
     names: Mapping[str, str]
-    """What the file calls the time and each KPI; of KPIs, none where its columns are links."""
+    """The file's names of the time and each KPI; only of the time where columns are links."""
     locate: Locate
 
     @property
     def per_line(self) -> int:
-        """How many rows a line of the file makes: one for each link where those are columns."""
+        """How many rows are on a line of the file: one for each link where columns are links."""
         return 1 if len(self.names) > 1 else len(self.links)
 
     def column(self, kpi: str, row: int) -> str:
@@ -46,26 +46,26 @@ class Rows:
         return self.locate(row).problem(self.names["time"], what, suggestion)
 
 
-def rows(table: Table, demand: DemandSpec) -> Rows:
+def rows(table: ColumnFile, demand: DemandSpec) -> Rows:
     """Return the rows of a table in the layout that `demand` states.
 
     Raises InputError for columns that are missing and for cells that cannot be used.
     """
-    found = _wide(table, demand) if demand.layout == "wide" else _long(table, demand)
-    known = ~np.isnan(found.kpis["internet"])
+    result = _wide(table, demand) if demand.layout == "wide" else _long(table, demand)
+    known = ~np.isnan(result.kpis["internet"])
     if not known.all():
-        counts = np.bincount(found.code[known], minlength=len(found.links)).tolist()
-        empty = [link for link, count in zip(found.links, counts, strict=True) if not count]
+        counts = np.bincount(result.code[known], minlength=len(result.links)).tolist()
+        empty = [link for link, count in zip(result.links, counts, strict=True) if not count]
         refuse([_valueless(link, table) for link in empty])
-    return found
+    return result
 
 
-def _valueless(link: str, table: Table) -> Problem:
+def _valueless(link: str, table: ColumnFile) -> Problem:
     what = f"link '{link}' has no value at all"
     return Problem(what, "", table.file, None, "remove it from the trace")
 
 
-def _long(table: Table, demand: DemandSpec) -> Rows:
+def _long(table: ColumnFile, demand: DemandSpec) -> Rows:
     names = _names(table, demand)
     link = names.pop("link", None)
     wanted = [names[key] for key in names] + ([link] if link else [])
@@ -85,8 +85,8 @@ def _long(table: Table, demand: DemandSpec) -> Rows:
     return Rows(times, code, links, kpis, names, table.locate)
 
 
-def _names(table: Table, demand: DemandSpec) -> dict[str, str]:
-    """Return the file's name of each of our columns that it has."""
+def _names(table: ColumnFile, demand: DemandSpec) -> dict[str, str]:
+    """Return the file's name of each column of a trace that it has: time, link and KPIs."""
     renamed = {str(ours): theirs for ours, theirs in demand.columns.items()}
     claimed = set(renamed.values())
     names: dict[str, str] = {}
@@ -111,7 +111,7 @@ def _unknown_column(name: str, where: str, known: Sequence[str]) -> Problem:
     return Problem(f"no column '{name}'", where, None, None, f"{hint} {listed}" if hint else listed)
 
 
-def _missing_column(ours: str, table: Table) -> Problem:
+def _missing_column(ours: str, table: ColumnFile) -> Problem:
     close = did_you_mean(ours, table.names)
     remedy = f"rename one with 'columns: {{{ours}: ...}}' in the scenario"
     if ours == "internet" and not close:
@@ -125,7 +125,7 @@ def _listed(names: Sequence[str]) -> str:
     return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
-def _wide(table: Table, demand: DemandSpec) -> Rows:
+def _wide(table: ColumnFile, demand: DemandSpec) -> Rows:
     time = _time_of_wide(table, demand)
     links = tuple(name for name in table.names if name != time)
     if "" in links:
@@ -151,7 +151,7 @@ def _wide(table: Table, demand: DemandSpec) -> Rows:
     )
 
 
-def _time_of_wide(table: Table, demand: DemandSpec) -> str:
+def _time_of_wide(table: ColumnFile, demand: DemandSpec) -> str:
     for ours in demand.columns:
         if ours != "time":
             what = "cannot be renamed where each column is a link"

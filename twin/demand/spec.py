@@ -1,4 +1,4 @@
-"""Where the demand comes from, as a user writes it."""
+"""The block `demand` of a scenario: where the demand comes from."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ SYNTHETIC_KEYS = ("facilities", "length")
 """Keys of the demand that only the synthetic source has."""
 
 MOST_SAMPLES = 100_000_000
-"""Samples of all links that the synthetic source makes at the most."""
+"""Most samples that the synthetic source generates, over all links."""
 
 
 def _unit(value: Any) -> Any:
-    # The unit closest in spelling would be wrong by a factor of 8.
+    # Suggesting the unit of closest spelling, in bits, would be wrong by a factor of 8.
     if isinstance(value, str) and re.fullmatch("[kKMGT]i?B(/s|ps)", value):
         raise ValueError(f"{show(value)} is not known; of bytes there is 'byte/s' alone")
     return value

@@ -1,4 +1,4 @@
-"""Traces for training: many short links that differ in whatever a forecaster should survive."""
+"""Traces for training: many short links, as different as those that a forecaster may meet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from twin.demand.trace import KPIS
 Random = np.random.Generator
 
 _SEASONS: Final = (24, 96, 144, 288, 288, 288, 288, 288, 400, 1440)
-"""Samples in a season; a season need not be a day, nor a sample five minutes."""
+"""Samples in a season, drawn from for each link; seasons other than a day are among them."""
 
 
 def varied(seed: int, links: int, samples: int = 2_400) -> dict[str, Floats]:
@@ -42,24 +42,29 @@ def _log_uniform(rng: Random, low: float, high: float, links: int) -> Floats:
 
 
 def _latent(rng: Random, links: int, samples: int) -> Floats:
-    """Return the logarithm of what is measured, mean about 0, [samples, links]."""
+    """Return the logarithm of a KPI before noise, mean about 0, [samples, links]."""
     season = _season(rng, links, samples)
     return season + _walk(rng, season) + _shifts(rng, links, samples) + _held(rng, links, samples)
 
 
 def _season(rng: Random, links: int, samples: int) -> Floats:
-    """Return seasons, from flat to peaky: harmonics that fall off fast or slowly."""
-    turns = np.arange(samples)[:, None] / rng.choice(_SEASONS, links)
+    """Return seasons, from flat to peaky, [samples, links]: sums of six decaying harmonics."""
+    cycles = np.arange(samples)[:, None] / rng.choice(_SEASONS, links)
     decay = rng.uniform(0.6, 2.5, links)
     total = np.zeros((samples, links))
     for harmonic in range(1, 7):
         size = rng.normal(0, 1, links) / harmonic**decay
-        total += size * np.sin(2 * np.pi * (harmonic * turns + rng.uniform(0, 1, links)))
+        total += size * np.sin(2 * np.pi * (harmonic * cycles + rng.uniform(0, 1, links)))
     return np.asarray(_log_uniform(rng, 0.01, 0.7, links) * total)
 
 
 def _walk(rng: Random, season: Floats) -> Floats:
-    """Return drift that is integrated and returns: steps that are free, or carry on as ramps."""
+    """Return mean-reverting random walks, [samples, links].
+
+    value[t] = back * value[t-1] + step[t] + slope[t], with step[t] = carry * step[t-1] + shock[t]:
+    steps are independent or correlated, shocks may be heavy-tailed and grow with the season, and a
+    slope that changes slowly makes ramps.
+    """
     samples, links = season.shape
     size = _log_uniform(rng, 0.001, 0.06, links) * _some(rng, links, 0.75)
     back = 1 - 1 / _log_uniform(rng, 20, 5000, links)
@@ -78,7 +83,10 @@ def _walk(rng: Random, season: Floats) -> Floats:
 
 
 def _smoothed(rng: Random, samples: int, links: int) -> Floats:
-    """Return unit noise that changes slowly, over 6 to 60 samples, [samples, links]."""
+    """Return noise that changes slowly, [samples, links]: lines between knots of sigma 1.
+
+    Knots are 6 to 60 samples apart, for each link another number.
+    """
     knots = rng.standard_normal((samples, links))
     lasts = rng.integers(6, 61, links)
     place = np.arange(samples)[:, None] / lasts
@@ -90,7 +98,7 @@ def _smoothed(rng: Random, samples: int, links: int) -> Floats:
 
 
 def _shifts(rng: Random, links: int, samples: int) -> Floats:
-    """Return lasting shifts of the level and spikes that pass, for some of the links."""
+    """Return lasting level shifts and decaying spikes, for some of the links, [samples, links]."""
     shape = (samples, links)
     often = 0.0008 * _some(rng, links, 0.4), 0.003 * _some(rng, links, 0.4)
     lasting, spike = (
@@ -104,23 +112,29 @@ def _shifts(rng: Random, links: int, samples: int) -> Floats:
 
 
 def _held(rng: Random, links: int, samples: int) -> Floats:
-    """Return levels that are held and left at once, between two or among many, for some links."""
+    """Return piecewise constant levels, for some of the links, [samples, links].
+
+    A link either switches between two levels, or draws a new one each time.
+    """
     shape = (samples, links)
-    turn = np.cumsum(rng.uniform(size=shape) < 1 / _log_uniform(rng, 5, 400, links), axis=0)
+    piece = np.cumsum(rng.uniform(size=shape) < 1 / _log_uniform(rng, 5, 400, links), axis=0)
     two = _some(rng, links, 0.5) > 0
-    level = np.take_along_axis(rng.standard_normal(shape), np.where(two, turn % 2, turn), axis=0)
+    level = np.take_along_axis(rng.standard_normal(shape), np.where(two, piece % 2, piece), axis=0)
     return np.asarray(level * _log_uniform(rng, 0.03, 3, links) * _some(rng, links, 0.4))
 
 
 def _led(rng: Random, traffic: Floats) -> Floats:
-    """Return `traffic`, up to two samples earlier or later for each link."""
+    """Return `traffic` [samples, links], each link moved by up to two samples either way."""
     lead = rng.choice((-2, -1, 0, 0, 0, 1, 2), traffic.shape[1])
     rows = np.clip(np.arange(len(traffic))[:, None] + lead, 0, len(traffic) - 1)
     return np.asarray(np.take_along_axis(traffic, rows, axis=0))
 
 
 def _measured(rng: Random, latent: Floats) -> Floats:
-    """Return a KPI as collected: at its level, with noise, floor and rounding."""
+    """Return a KPI as it is collected, [samples, links], from its logarithm `latent`.
+
+    Adds noise; subtracts a floor from some links, rounds some, and scales each to a level.
+    """
     samples, links = latent.shape
     noise = rng.standard_normal((samples + 1, links))
     noise = noise[1:] - rng.uniform(-0.2, 0.7, links) * noise[:-1]

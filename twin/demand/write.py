@@ -1,4 +1,4 @@
-"""Writes traces as files that the twin reads back to the same numbers."""
+"""Writes traces as files from which the same numbers are read."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def write_parquet(
 
 
 def _table(links: Sequence[str], kpis: Mapping[str, Floats], step_s: int) -> Any:
-    """Return the rows, ordered by time, then link."""
+    """Return a row for each sample and link that has any value, by time, then link."""
     import pyarrow as pa
 
     shape = next(iter(kpis.values())).shape
@@ -66,7 +66,7 @@ def _table(links: Sequence[str], kpis: Mapping[str, Floats], step_s: int) -> Any
 
 
 class _Whole:
-    """A temporary file beside `path` that takes its place if all went well."""
+    """A temporary file beside `path` that replaces it unless there is an error."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -82,7 +82,7 @@ class _Whole:
         if kind is not None:
             self._unfinished.unlink()
             return
-        # A temporary file is private; a result is as readable as any new file.
+        # Temporary files are private; this one gets the permissions of any new file.
         mask = os.umask(0)
         os.umask(mask)
         self._unfinished.chmod(0o666 & ~mask)

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from twin.core.errors import InputError, Problem
+from twin.core.text import decode
 from twin.demand import columns
 from twin.demand.columns import Times, natural
 from twin.demand.grid import Grid, grid
-from twin.demand.places import Place, refuse
+from twin.demand.locations import Location, refuse
 from twin.demand.rows import Rows
 from twin.demand.spec import DemandSpec
 from twin.demand.trace import KPIS
@@ -25,13 +26,13 @@ from twin.demand.trace import KPIS
 INFO = "data_series_info"
 SERIES = "data_series"
 ENDINGS = (".txt", ".txt.ok")
-"""As the files are called, and as the dataset's own description calls them."""
+"""Of file names: as they are, and as the dataset's own description gives them."""
 
 
 def read(path: Path, demand: DemandSpec, tick_s: int) -> tuple[tuple[str, ...], Grid, str]:
     """Return links, KPIs on one grid, and the SHA-256 over names and bytes of the files used.
 
-    Raises InputError where the folder or a file in it is not as the dataset has it.
+    Raises InputError where the folder or a file in it differs from the dataset's layout.
     """
     for key, stated in (("columns", demand.columns), ("layout", demand.layout == "wide")):
         if stated:
@@ -55,8 +56,8 @@ def read(path: Path, demand: DemandSpec, tick_s: int) -> tuple[tuple[str, ...], 
 def _info(path: Path, demand: DemandSpec) -> Path:
     for nested in ("", "*/", "*/*/"):
         for ending in ENDINGS:
-            for found in sorted(path.glob(f"{nested}{INFO}{ending}")):
-                return found
+            for info in sorted(path.glob(f"{nested}{INFO}{ending}")):
+                return info
     what = f"'{demand.path}' holds no '{INFO}.txt'"
     remedy = f"name the folder with that and '{SERIES}', as 'twin data fetch' makes it"
     raise InputError(Problem(what, "demand.path", None, None, remedy))
@@ -65,16 +66,12 @@ def _info(path: Path, demand: DemandSpec) -> Path:
 def _text(file: Path, name: str, hashed: Any) -> str:
     data = file.read_bytes()
     hashed.update(name.encode() + b"\0" + data)
-    try:
-        return data.removeprefix(b"\xef\xbb\xbf").decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        what = f"byte 0x{data[error.start]:02x} is not UTF-8 text"
-        raise InputError(Problem(what, "", file, line, "unpack the dataset again")) from None
+    text = data.removeprefix(b"\xef\xbb\xbf")
+    return decode(text, file, suggestion="unpack the dataset again")
 
 
 def _chosen(info: Path, text: str) -> dict[str, list[Path]]:
-    """Return the files of each KPI, one for each link; without links, nothing."""
+    """Return the files of each KPI that every link has, one for each link; {} without links."""
     named: dict[str, list[str]] = {kpi: [] for kpi in KPIS}
     for line in text.splitlines():
         match line.split():
@@ -114,9 +111,9 @@ class SeriesFile:
         self.lines = [n for n, _ in rows]
         self.cells = [cells for _, cells in rows]
 
-    def locate(self, row: int) -> Place:
-        """Return the line of a row, counted from 0."""
-        return Place(self.file, self.lines[row])
+    def locate(self, row: int) -> Location:
+        """Return the location of a row, counted from 0."""
+        return Location(self.file, self.lines[row])
 
 
 def _rows(kpi: str, links: tuple[str, ...], tables: list[SeriesFile]) -> Rows:
@@ -125,7 +122,7 @@ def _rows(kpi: str, links: tuple[str, ...], tables: list[SeriesFile]) -> Rows:
     cells = [pair for table in tables for pair in table.cells]
     first = np.cumsum([0] + [len(table.cells) for table in tables])
 
-    def locate(row: int) -> Place:
+    def locate(row: int) -> Location:
         k = int(np.searchsorted(first, row, side="right")) - 1
         return tables[k].locate(row - int(first[k]))
 
@@ -141,23 +138,25 @@ def _rows(kpi: str, links: tuple[str, ...], tables: list[SeriesFile]) -> Rows:
 
 
 def _joined(grids: dict[str, Grid]) -> Grid:
-    """Return the KPIs on one grid that holds the times of all of them."""
+    """Return the KPIs on one grid that spans the times of all of them."""
     one = grids["internet"]
-    exact = max(found.times.per_second for found in grids.values())
+    # Times are whole numbers of 1 / per_second seconds: the finest such unit holds them all.
+    exact = max(own.times.per_second for own in grids.values())
     spans = {
-        kpi: (found.start * (scale := exact // found.times.per_second), found.step * scale)
-        for kpi, found in grids.items()
+        kpi: (own.start * (scale := exact // own.times.per_second), own.step * scale)
+        for kpi, own in grids.items()
     }
     start, step = min(first for first, _ in spans.values()), spans["internet"][1]
-    for kpi, (first, own) in spans.items():
-        if own != step or (first - start) % step:
+    for kpi, (first, own_step) in spans.items():
+        if own_step != step or (first - start) % step:
             what = f"the '{kpi}' series have other times than the 'internet' series"
             raise InputError(Problem(what, "demand.path", None, None, "unpack the dataset again"))
     offsets = {kpi: (first - start) // step for kpi, (first, _) in spans.items()}
-    samples = max(offsets[kpi] + len(found.kpis[kpi]) for kpi, found in grids.items())
+    samples = max(offsets[kpi] + len(own.kpis[kpi]) for kpi, own in grids.items())
     kpis = {}
-    for kpi, found in grids.items():
-        kpis[kpi] = np.full((samples, found.kpis[kpi].shape[1]), np.nan)
-        kpis[kpi][offsets[kpi] : offsets[kpi] + len(found.kpis[kpi])] = found.kpis[kpi]
+    for kpi, own in grids.items():
+        values = own.kpis[kpi]
+        kpis[kpi] = np.full((samples, values.shape[1]), np.nan)
+        kpis[kpi][offsets[kpi] : offsets[kpi] + len(values)] = values
     times = Times(one.times.ticks, exact, one.times.epoch)
     return replace(one, kpis=kpis, start=start, step=step, times=times)

@@ -1,1 +1,1 @@
-"""Forecasters: trained models under ONNX Runtime, and how they are trained."""
+"""Forecasters: trained models under ONNX Runtime; how they are trained is in `training`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from twin.core.errors import InputError, Problem, did_you_mean
+from twin.core.text import parse_json
 from twin.core.validation import problems_of
 from twin.demand.trace import KPIS
 
@@ -78,6 +78,10 @@ class Card(_Strict):
     quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     """Levels that the graph answers for, ascending, the median among them; none: a point."""
     parameters: int
+    """Numbers that the graph keeps: weights, or leaves of trees."""
+    multiply_adds: int | None = None
+    """Of one forecast, in recurrent and dense layers; None where the graph computes by other means
+    (trees), or was not counted when it was trained."""
     lstm_nodes: int
     opset: int
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -128,10 +132,10 @@ def read_card(model: Path) -> Card:
     that is not the one that its card describes.
     """
     card = _parse(model, card_path(model))
-    found = hashlib.sha256(_bytes(model, "the model", "")).hexdigest()
-    if found != card.sha256:
+    digest = hashlib.sha256(_bytes(model, "the model", "")).hexdigest()
+    if digest != card.sha256:
         what = (
-            f"is not the file that its card describes: sha256 {found[:12]}..., "
+            f"is not the file that its card describes: sha256 {digest[:12]}..., "
             f"the card says {card.sha256[:12]}..."
         )
         raise InputError(Problem(what, file=model, suggestion="restore it, or train it again"))
@@ -143,26 +147,12 @@ def _parse(model: Path, path: Path) -> Card:
     remedy = "restore it, or train the model again"
     data = _bytes(path, f"the card of {model.name}", "a model needs its card beside it")
     try:
-        return Card.model_validate(_json(data, path, remedy))
+        return Card.model_validate(parse_json(data, path, remedy))
     except ValidationError as error:
-        found = problems_of(error, known={(): list(Card.model_fields)})
+        problems = problems_of(error, known={(): list(Card.model_fields)})
         raise InputError(
-            replace(problem, file=path, suggestion=remedy) for problem in found
+            replace(problem, file=path, suggestion=remedy) for problem in problems
         ) from None
-
-
-def _json(data: bytes, path: Path, remedy: str) -> object:
-    if not data:
-        raise InputError(Problem("is empty", file=path, suggestion=remedy))
-    try:
-        return json.loads(data.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        line, what = data.count(b"\n", 0, error.start) + 1, "is not text in UTF-8"
-    except json.JSONDecodeError as error:
-        line, what = error.lineno, f"is not JSON: {error.msg[:1].lower() + error.msg[1:]}"
-    except RecursionError:
-        line, what = 1, "is nested too deeply"
-    raise InputError(Problem(what, file=path, line=line, suggestion=remedy))
 
 
 def _bytes(path: Path, what: str, suggestion: str) -> bytes:

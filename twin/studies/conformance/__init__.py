@@ -1,8 +1,8 @@
-"""Conformance: what every policy must stand, tried out on small worlds."""
+"""Conformance: what every policy must keep to, tested on small scenarios."""
 
 from __future__ import annotations
 
 from twin.studies.conformance.checks import check
-from twin.studies.conformance.report import Check, Report
+from twin.studies.conformance.report import Check, ConformanceReport
 
-__all__ = ["Check", "Report", "check"]
+__all__ = ["Check", "ConformanceReport", "check"]

@@ -1,4 +1,4 @@
-"""The conformance test of a policy: small worlds, and what must hold in any."""
+"""The conformance test of a policy: scenarios that it must survive, and laws that always hold."""
 
 from __future__ import annotations
 
@@ -17,42 +17,54 @@ from twin.core.errors import InputError, TwinError
 from twin.demand.trace import KPIS
 from twin.policy.base import PERSISTENCE
 from twin.policy.load import load
-from twin.studies.conformance.report import Check, Report, Status
-from twin.studies.conformance.trial import Bench, Trial
-from twin.studies.conformance.worlds import World, five_links, worlds
+from twin.studies.conformance.harness import ConformanceRun, Harness
+from twin.studies.conformance.report import Check, ConformanceReport, Status
+from twin.studies.conformance.scenarios import ConformanceScenario, five_links, scenarios
 
 _FACTOR: Final = 1024.0
 """A change of unit that is exact in floating point."""
 _CLOSE: Final = 1e-6
 """Relative difference that is put down to rounding."""
 _SLOW_S: Final = 0.01
+"""Longest mean time of a decision that draws no warning, seconds."""
 _YEAR: Final = 365 * 288
+"""Ticks in a year, at five minutes."""
+
+Law = Callable[[Harness, ConformanceScenario], tuple[Status, str]]
+"""Runs a policy on a test scenario; returns the outcome and what to say of it."""
 
 
-def check(path: Path) -> Report:
-    """Try the policy of the file at `path`, with its defaults, and report on every check.
+def check(path: Path) -> ConformanceReport:
+    """Test the policy of the file at `path`, with its defaults; return the outcome of every check.
 
     Raises InputError where the file or a model that it announces cannot be loaded.
     """
-    bench = Bench(load(path))
-    scenario = bench.scenario(five_links())
+    harness = Harness(load(path))
+    scenario = harness.scenario(five_links())
     # A parameter without a default, or with a wrong one, ends here; so does an unknown model.
-    for model in bench.source.models(scenario.policies[0].make(), KPIS):
+    for model in harness.source.models(scenario.policies[0].make(), KPIS):
         if model != PERSISTENCE:
             scenario.forecaster(model)
-    checks = (_written(bench), _parameters(bench), *_worlds(bench), *_laws(bench))
-    return Report(bench.source.name, path, checks)
+    checks = (
+        _check_source(harness),
+        _check_parameters(harness),
+        *_check_scenarios(harness),
+        *_check_laws(harness),
+    )
+    return ConformanceReport(harness.source.name, path, checks)
 
 
-def _written(bench: Bench) -> Check:
+def _check_source(harness: Harness) -> Check:
     """Check what `twin list` prints, and what the file imports."""
     name = "docstring and imports"
-    if not bench.source.summary:
+    if not harness.source.summary:
         return Check(name, Status.WARNING, "no docstring; its first line is shown by 'twin list'")
-    outside = sorted(set(_imports(bench.source.path)) - {"twin", "numpy", *sys.stdlib_module_names})
+    outside = sorted(
+        set(_imports(harness.source.path)) - {"twin", "numpy", *sys.stdlib_module_names}
+    )
     if outside:
-        told = f"imports {', '.join(outside)}; keep to twin, NumPy and the standard library"
-        return Check(name, Status.WARNING, told)
+        message = f"imports {', '.join(outside)}; keep to twin, NumPy and the standard library"
+        return Check(name, Status.WARNING, message)
     return Check(name, Status.OK)
 
 
@@ -64,133 +76,137 @@ def _imports(path: Path) -> Iterator[str]:
             yield "." if node.level else (node.module or "").split(".")[0]
 
 
-def _parameters(bench: Bench) -> Check:
-    model = bench.source.policy.parameters()
+def _check_parameters(harness: Harness) -> Check:
+    model = harness.source.policy.parameters()
     values = model().model_dump(mode="json")
     shown = ", ".join(f"{name}={value}" for name, value in values.items())
     try:
-        bench.source.policy(no_such_parameter=1)
+        harness.source.policy(no_such_parameter=1)
     except Exception:
         return Check("parameters", Status.OK, shown or "none")
-    told = "takes a parameter that it does not have; let __init__ call super().__init__"
-    return Check("parameters", Status.FAILED, told)
+    message = "takes a parameter that it does not have; let __init__ call super().__init__"
+    return Check("parameters", Status.FAILED, message)
 
 
-def _worlds(bench: Bench) -> Iterator[Check]:
-    """Yield a check for each world: a finite allocation of at least 0 for each link, always."""
-    for world in worlds():
-        yield _tried(world.name, world.hint, lambda w=world: _quiet(_replayed(bench, w)))  # type: ignore[misc]
+def _check_scenarios(harness: Harness) -> Iterator[Check]:
+    """Yield a check for each test scenario: every allocation is finite and at least 0."""
+    for case in scenarios():
+        yield _checked(case.name, case.hint, lambda c=case: _warned(_replayed(harness, c)))  # type: ignore[misc]
 
 
-def _laws(bench: Bench) -> Iterator[Check]:
-    """Yield a check for each law that holds in any world."""
-    laws: tuple[tuple[str, str, Callable[[Bench, World], tuple[Status, str]]], ...] = (
-        ("the same twice", "seed what is random, keep nothing in the class", _twice),
-        ("the input stays as it is", "copy an array before you change it", _untouched),
-        ("no look into the future", "use what the observation shows", _blind),
+def _check_laws(harness: Harness) -> Iterator[Check]:
+    """Yield a check for each law that holds in any scenario."""
+    laws: tuple[tuple[str, str, Law], ...] = (
+        ("the same twice", "seed what is random, keep nothing in the class", _same_twice),
+        ("the input stays as it is", "copy an array before you change it", _input_unchanged),
+        ("no look into the future", "use what the observation shows", _no_look_ahead),
         ("the order of links", "treat links alike, or tell them by name", _any_order),
         ("another unit of traffic", "", _any_unit),
-        ("in a schedule", "keep what it learns in the instance, not in the class", _scheduled),
+        ("in a schedule", "keep what it learns in the instance, not in the class", _in_a_schedule),
         ("traffic alone", "a trace need not carry the other KPIs", _traffic_alone),
-        ("time per tick", "", _timed),
+        ("time per tick", "", _time_per_tick),
     )
     for name, hint, law in laws:
-        yield _tried(name, hint, lambda law=law: law(bench, five_links()))  # type: ignore[misc]
+        yield _checked(name, hint, lambda law=law: law(harness, five_links()))  # type: ignore[misc]
 
 
-def _tried(name: str, hint: str, call: Callable[[], tuple[Status, str]]) -> Check:
+def _checked(name: str, hint: str, call: Callable[[], tuple[Status, str]]) -> Check:
+    """Return the outcome of `call` as a check; an error that the twin raises is a failure."""
     try:
-        status, told = call()
+        status, message = call()
     except TwinError as error:
-        status, told = Status.FAILED, str(error)
+        status, message = Status.FAILED, str(error)
     if status is not Status.OK and hint:
-        told = f"{told}; {hint}"
-    return Check(name, status, " ".join(told.split()))
+        message = f"{message}; {hint}"
+    return Check(name, status, " ".join(message.split()))
 
 
-def _replayed(bench: Bench, world: World) -> Trial:
-    return bench.replay(bench.scenario(world))
+def _replayed(harness: Harness, case: ConformanceScenario) -> ConformanceRun:
+    return harness.replay(harness.scenario(case))
 
 
-def _quiet(trial: Trial) -> tuple[Status, str]:
-    return (Status.WARNING, trial.warnings[0]) if trial.warnings else (Status.OK, "")
+def _warned(run: ConformanceRun) -> tuple[Status, str]:
+    return (Status.WARNING, run.warnings[0]) if run.warnings else (Status.OK, "")
 
 
-def _twice(bench: Bench, world: World) -> tuple[Status, str]:
-    return _same(_replayed(bench, world).requested, _replayed(bench, world).requested)
+def _same_twice(harness: Harness, case: ConformanceScenario) -> tuple[Status, str]:
+    return _same(_replayed(harness, case).requested, _replayed(harness, case).requested)
 
 
-def _untouched(bench: Bench, world: World) -> tuple[Status, str]:
-    if _replayed(bench, world).touched:
+def _input_unchanged(harness: Harness, case: ConformanceScenario) -> tuple[Status, str]:
+    if _replayed(harness, case).input_changed:
         return Status.FAILED, "changed the arrays that it was shown"
     return Status.OK, ""
 
 
-def _blind(bench: Bench, world: World) -> tuple[Status, str]:
+def _no_look_ahead(harness: Harness, case: ConformanceScenario) -> tuple[Status, str]:
     """Change everything after some instants, and compare the decisions up to then."""
-    if bench.source.policy.bound:
+    if harness.source.policy.bound:
         return Status.OK, "it says that it sees the future: a bound, kept out of rankings"
-    known = _replayed(bench, world).requested
+    known = _replayed(harness, case).requested
     for seen in (0, 40, 77):
-        future = world.demand.copy()
-        future[world.first + seen :] = 3 * future[world.first + seen :][::-1] + 17
-        other = _replayed(bench, replace(world, demand=future)).requested
-        status, told = _same(known[: seen + 1], other[: seen + 1])
+        future = case.demand.copy()
+        future[case.first + seen :] = 3 * future[case.first + seen :][::-1] + 17
+        other = _replayed(harness, replace(case, demand=future)).requested
+        status, difference = _same(known[: seen + 1], other[: seen + 1])
         if status is not Status.OK:
-            told = f"{told} when only what comes after tick {seen} changed"
-            return status, told + "; say `bound: ClassVar[bool] = True` of a bound"
+            message = f"{difference} when only what comes after tick {seen} changed"
+            return status, message + "; say `bound: ClassVar[bool] = True` of a bound"
     return Status.OK, ""
 
 
-def _any_order(bench: Bench, world: World) -> tuple[Status, str]:
+def _any_order(harness: Harness, case: ConformanceScenario) -> tuple[Status, str]:
     order = (3, 0, 4, 2, 1)
-    other = bench.replay(bench.scenario(world, order=order)).requested
-    return _alike(_replayed(bench, world).requested[:, order], other)
+    other = harness.replay(harness.scenario(case, order=order)).requested
+    return _alike(_replayed(harness, case).requested[:, order], other)
 
 
-def _any_unit(bench: Bench, world: World) -> tuple[Status, str]:
-    larger = replace(world, demand=world.demand * _FACTOR)
-    status, told = _alike(
-        _replayed(bench, world).requested * _FACTOR, _replayed(bench, larger).requested
+def _any_unit(harness: Harness, case: ConformanceScenario) -> tuple[Status, str]:
+    larger = replace(case, demand=case.demand * _FACTOR)
+    status, _ = _alike(
+        _replayed(harness, case).requested * _FACTOR, _replayed(harness, larger).requested
     )
     if status is Status.OK:
-        return status, told
+        return status, ""
     what = "answers do not scale with the traffic: right only for numbers stated in Mbit/s"
     return Status.WARNING, what
 
 
-def _scheduled(bench: Bench, world: World) -> tuple[Status, str]:
-    other = bench.replay(bench.scenario(world, scheduled=True)).requested
-    status, told = _same(_replayed(bench, world).requested, other)
-    return status, told and f"{told} once two of it observe"
+def _in_a_schedule(harness: Harness, case: ConformanceScenario) -> tuple[Status, str]:
+    other = harness.replay(harness.scenario(case, scheduled=True)).requested
+    status, difference = _same(_replayed(harness, case).requested, other)
+    return status, difference and f"{difference} once two of it observe"
 
 
-def _traffic_alone(bench: Bench, world: World) -> tuple[Status, str]:
+def _traffic_alone(harness: Harness, case: ConformanceScenario) -> tuple[Status, str]:
     try:
-        bench.replay(bench.scenario(world, kpis=("internet",)))
+        harness.replay(harness.scenario(case, kpis=("internet",)))
     except InputError as error:
         return Status.WARNING, str(error)
     return Status.OK, ""
 
 
-def _timed(bench: Bench, world: World) -> tuple[Status, str]:
-    seconds = _replayed(bench, world).tick_s
-    told = f"{1000 * seconds:.3g} ms on {len(world.links)} links"
+def _time_per_tick(harness: Harness, case: ConformanceScenario) -> tuple[Status, str]:
+    seconds = _replayed(harness, case).tick_s
+    message = f"{1000 * seconds:.3g} ms on {len(case.links)} links"
     if seconds < _SLOW_S:
-        return Status.OK, told
-    return Status.WARNING, f"{told}; a year would take {seconds * _YEAR / 60:.0f} minutes"
+        return Status.OK, message
+    return Status.WARNING, f"{message}; a year would take {seconds * _YEAR / 60:.0f} minutes"
 
 
 def _same(expected: Floats, answer: Floats) -> tuple[Status, str]:
+    """Compare two lists of decisions, Mbit/s, [intervals, links], bit by bit."""
     return _compared(expected, answer, expected == answer)
 
 
 def _alike(expected: Floats, answer: Floats) -> tuple[Status, str]:
+    """Compare two lists of decisions, Mbit/s, [intervals, links], up to rounding."""
     close = np.isclose(expected, answer, rtol=_CLOSE, atol=_CLOSE * np.abs(expected).max())
     return _compared(expected, answer, close)
 
 
 def _compared(expected: Floats, answer: Floats, same: NDArray[np.bool_]) -> tuple[Status, str]:
+    """Return the outcome, and the first decision that is not the same."""
     if same.all():
         return Status.OK, ""
     tick, link = np.argwhere(~same)[0]

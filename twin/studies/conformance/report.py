@@ -1,4 +1,4 @@
-"""What became of each check of a policy."""
+"""The outcome of each check of a policy, and all of them as lines of text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twin.core.units import counted
 
 
 class Status(StrEnum):
-    """How a check went, as it is printed."""
+    """The outcome of a check, as it is printed."""
 
     OK = "ok"
     WARNING = "warning"
@@ -20,20 +20,20 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: what was tried, how it went, and what to do about it."""
+    """One check: its name, its outcome, and what to do about it."""
 
     name: str
     status: Status
-    told: str = ""
+    message: str = ""
 
     def __str__(self) -> str:
         text = f"{self.status:<8} {self.name}"
-        return f"{text}: {self.told}" if self.told else text
+        return f"{text}: {self.message}" if self.message else text
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """All checks of one policy, in the order in which they were made."""
+class ConformanceReport:
+    """All checks of one policy, in the order in which they ran."""
 
     policy: str
     path: Path
@@ -42,16 +42,19 @@ class Report:
     @property
     def passed(self) -> bool:
         """Whether no check failed; warnings do not count."""
-        return not self.of(Status.FAILED)
+        return not self.with_status(Status.FAILED)
 
-    def of(self, status: Status) -> tuple[Check, ...]:
-        """Return the checks that went like that."""
+    def with_status(self, status: Status) -> tuple[Check, ...]:
+        """Return the checks with that outcome."""
         return tuple(check for check in self.checks if check.status is status)
 
     def lines(self) -> Iterator[str]:
-        """Yield a line for each check, and one that sums up."""
+        """Yield a line for each check, then a summary."""
         yield from map(str, self.checks)
-        warnings, failures = len(self.of(Status.WARNING)), len(self.of(Status.FAILED))
+        warnings, failures = (
+            len(self.with_status(Status.WARNING)),
+            len(self.with_status(Status.FAILED)),
+        )
         parts = [f"{counted(len(self.checks), 'check')}"]
         parts += [counted(warnings, "warning")] if warnings else []
         parts += [f"{failures} failed"] if failures else ["passed"]

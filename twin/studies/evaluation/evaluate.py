@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found. `mae`, `rmse`, `bias` and `pinball` are in Mbit/s."""
+    """The scores of an evaluation. `mae`, `rmse`, `bias` and `pinball` are in Mbit/s."""
 
     scenario: Scenario
     scores: pd.DataFrame
@@ -62,13 +62,13 @@ def evaluate(scenario: Scenario, models: Sequence[str] | None = None) -> Evaluat
     """
     import pandas as pd
 
-    found, notes = references(scenario)
+    baselines, notes = references(scenario)
     trained, left_out = usable(scenario) if models is None else (chosen(scenario, models), [])
     span = scenario.span
     demand = scenario.trace.demand_mbps[span.first : span.first + span.intervals]
-    reference = found[0].mbps
+    reference = baselines[0].mbps
     scores, quantiles, hours = [], [], []
-    for forecast in (*found, *forecasts(scenario, trained)):
+    for forecast in (*baselines, *forecasts(scenario, trained)):
         errors = Errors.of(forecast.mbps, demand, reference)
         scores.append(_scores(scenario, forecast.name, errors))
         hours.append(_by_hour(scenario, forecast.name, errors))
@@ -91,18 +91,18 @@ def _scores(scenario: Scenario, name: str, errors: Errors) -> pd.DataFrame:
     own, reference = errors.per_tick()
     day = DAY_S // scenario.trace.tick_s
     low[-1], high[-1] = ratio_interval(own, reference, day, scenario.spec.seed)
-    found = errors.per_link()
+    per_link = errors.per_link()
     return pd.DataFrame(
         {
             "model": name,
             "link": links,
-            "mae": found["mae"],
-            "rmse": found["rmse"],
-            "mase": found["mase"],
+            "mae": per_link["mae"],
+            "rmse": per_link["rmse"],
+            "mase": per_link["mase"],
             "mase_low": low,
             "mase_high": high,
-            "bias": found["bias"],
-            "n": found["n"].astype(np.int64),
+            "bias": per_link["bias"],
+            "n": per_link["n"].astype(np.int64),
         }
     )
 
@@ -137,14 +137,14 @@ def _quantiles(scenario: Scenario, forecast: Forecast, demand: Floats) -> pd.Dat
 
     assert forecast.quantiles is not None
     links = [*scenario.trace.links, ALL]
-    found = quantile_scores(forecast.quantiles, forecast.levels, demand)
+    per_level = quantile_scores(forecast.quantiles, forecast.levels, demand)
     return pd.DataFrame(
         {
             "model": forecast.name,
             "link": links * len(forecast.levels),
             "quantile": np.repeat(forecast.levels, len(links)),
-            "pinball": found["pinball"].ravel(),
-            "coverage": found["coverage"].ravel(),
-            "n": found["n"].ravel().astype(np.int64),
+            "pinball": per_level["pinball"].ravel(),
+            "coverage": per_level["coverage"].ravel(),
+            "n": per_level["n"].ravel().astype(np.int64),
         }
     )

@@ -26,11 +26,11 @@ SEASONS: Final = {"seasonal_day": DAY_S, "seasonal_week": 7 * DAY_S}
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """One forecaster's answers for the replayed samples, each made from what precedes it."""
+    """One forecaster's forecasts of the replayed samples, each from the samples before it."""
 
     name: str
     mbps: Floats
-    """[samples, links]; NaN where it had nothing to go by."""
+    """[samples, links]; NaN where nothing before the sample is known."""
     levels: tuple[float, ...] = ()
     """Quantile levels, 0 to 1, where the forecaster gives any."""
     quantiles: Floats | None = None
@@ -60,19 +60,19 @@ def seasonal(demand: Floats, first: int, samples: int, season: int) -> Floats:
 def references(scenario: Scenario) -> tuple[list[Forecast], list[str]]:
     """Return persistence and the seasonal naive forecasts, and a note for each left out."""
     demand, span = scenario.trace.demand_mbps, scenario.span
-    found = [Forecast(PERSISTENCE, persistence(demand, span.first, span.intervals))]
+    naive = [Forecast(PERSISTENCE, persistence(demand, span.first, span.intervals))]
     notes = []
     for name, season_s in SEASONS.items():
         season = season_s // scenario.trace.tick_s
         if season <= span.history:
-            found.append(Forecast(name, seasonal(demand, span.first, span.intervals, season)))
+            naive.append(Forecast(name, seasonal(demand, span.first, span.intervals, season)))
         else:
             length = format_duration(span.history * scenario.trace.tick_s)
             notes.append(
                 f"{name} is left out: the history is {length}, its season "
                 f"{format_duration(season_s)}"
             )
-    return found, notes
+    return naive, notes
 
 
 def chosen(scenario: Scenario, models: Sequence[str]) -> dict[str, Forecaster]:
@@ -81,35 +81,35 @@ def chosen(scenario: Scenario, models: Sequence[str]) -> dict[str, Forecaster]:
     The references' names are passed over, since they are evaluated anyway. Raises InputError
     for a model that there is not, that needs more than the trace has, or that is named twice.
     """
-    found: dict[str, Forecaster] = {}
-    for asked in models:
-        if asked in (PERSISTENCE, *SEASONS):
+    forecasters: dict[str, Forecaster] = {}
+    for wanted in models:
+        if wanted in (PERSISTENCE, *SEASONS):
             continue
-        if list(models).count(asked) > 1:
-            raise InputError(Problem(f"'{asked}' is named twice", ("--models",)))
+        if list(models).count(wanted) > 1:
+            raise InputError(Problem(f"'{wanted}' is named twice", ("--models",)))
         # What the caller names by path is relative to where the caller is.
-        own = content.is_path("models", asked)
-        text = str(Path(asked).resolve()) if own else asked
+        own = content.is_path("models", wanted)
+        text = str(Path(wanted).resolve()) if own else wanted
         path = content.find("models", text, scenario.folder, ("--models",))
-        if path.stem in found or path.stem in (PERSISTENCE, *SEASONS):
+        if path.stem in forecasters or path.stem in (PERSISTENCE, *SEASONS):
             what = f"a second forecaster is called '{path.stem}'"
             raise InputError(Problem(what, ("--models",), suggestion="rename the file"))
-        found[path.stem] = _loaded(scenario, path)
+        forecasters[path.stem] = _loaded(scenario, path)
     if not models:
         raise InputError(Problem("names no model", ("--models",)))
-    return found
+    return forecasters
 
 
 def usable(scenario: Scenario) -> tuple[dict[str, Forecaster], list[str]]:
     """Return the shipped models that the trace has enough for, and a note for each other one."""
-    found: dict[str, Forecaster] = {}
+    forecasters: dict[str, Forecaster] = {}
     notes = []
     for name, path in content.shipped("models").items():
         try:
-            found[name] = _loaded(scenario, path)
+            forecasters[name] = _loaded(scenario, path)
         except InputError as error:
             notes.append(f"{name} is left out: {error.problems[0].what}")
-    return found, notes
+    return forecasters, notes
 
 
 def _loaded(scenario: Scenario, path: Path) -> Forecaster:

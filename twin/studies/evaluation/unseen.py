@@ -1,4 +1,4 @@
-"""Links that a model was not trained on: each left out in turn, and forecast all the same."""
+"""Links that a model was not trained on: each is left out in turn, then forecast."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from twin.core.errors import InputError
 from twin.core.units import counted
 from twin.demand.trace import KPIS
 from twin.forecast.forecaster import Forecaster
-from twin.forecast.train import train
+from twin.forecast.training.train import train
 from twin.results.folder import check_free, staged
 from twin.scenario.load import Scenario
 from twin.studies.evaluation.forecasts import forecasts, persistence
@@ -58,15 +58,15 @@ def leave_one_link_out(
     for name, recipe in recipes.items():
         whole = _trained(scenario, recipe, epochs)
         report(f"{name}: trained on {counted(len(every), 'link')}")
-        found = {"linear": linear, "all_links": _forecast(scenario, whole)}
+        by_model = {"linear": linear, "all_links": _forecast(scenario, whole)}
         parts = []
         for link in every:
             others = _with_links(scenario, [each for each in every if each != link])
             model = _trained(others, recipe, epochs)
             parts.append(_forecast(_with_links(scenario, [link]), model))
             report(f"{name}: trained without {trace.links[link]}")
-        found["other_links"] = np.concatenate(parts, axis=1)
-        tables.append(_scored(scenario, name, known, found))
+        by_model["other_links"] = np.concatenate(parts, axis=1)
+        tables.append(_scored(scenario, name, known, by_model))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -80,12 +80,12 @@ def _trained(scenario: Scenario, recipe: Path, epochs: int | None) -> Forecaster
     with TemporaryDirectory() as folder:
         out = Path(folder) / f"{recipe.stem}.onnx"
         train(
-            recipe, out, trace=scenario.trace, train_share=share, epochs=epochs, report=_say_nothing
+            recipe, out, trace=scenario.trace, train_share=share, epochs=epochs, report=_no_report
         )
         return Forecaster.load(out)
 
 
-def _say_nothing(_: str) -> None:
+def _no_report(_: str) -> None:
     pass
 
 
@@ -95,15 +95,16 @@ def _forecast(scenario: Scenario, model: Forecaster) -> Floats:
 
 
 def _scored(
-    scenario: Scenario, recipe: str, known: Floats, found: Mapping[str, Floats]
+    scenario: Scenario, recipe: str, known: Floats, by_model: Mapping[str, Floats]
 ) -> pd.DataFrame:
+    """Score forecasts of the replayed samples, [samples, links] each; `known` is persistence."""
     import pandas as pd
 
     span = scenario.span
     demand = scenario.trace.demand_mbps[span.first : span.first + span.intervals]
     last = Errors.of(known, demand, known).per_link()
     table = {"recipe": recipe, "link": [*scenario.trace.links, ALL], "persistence_mae": last["mae"]}
-    for name, forecast in found.items():
+    for name, forecast in by_model.items():
         table[name] = Errors.of(forecast, demand, known).per_link()["mase"]
     return pd.DataFrame(table | {"n": last["n"].astype(np.int64)})
 

@@ -1,11 +1,11 @@
-"""What an evaluation leaves behind: tables and a picture, or nothing."""
+"""Writes an evaluation as tables and a picture: all of them, or none."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from twin.results.folder import check_free, staged
+from twin.studies.drawing import figure_file
 from twin.studies.evaluation.evaluate import Evaluation
 from twin.studies.evaluation.forecasts import PERSISTENCE
 
@@ -39,15 +39,10 @@ def save(evaluation: Evaluation, folder: Path, *, force: bool = False) -> Path:
 
 def draw(evaluation: Evaluation, path: Path) -> None:
     """Draw each model's MAE over persistence's by the hour."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    style: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-    with rc_context(style):
-        figure = Figure(figsize=(9, 4.6), layout="constrained")
-        FigureCanvasAgg(figure)
+    title = f"{evaluation.scenario.spec.name}: error by the hour, one step ahead, all links"
+    with figure_file(path, title, (9, 4.6)) as figure:
         panel = figure.subplots()
         panel.axhline(1, color="#222222", linewidth=1, label=PERSISTENCE)
         names = [name for name in evaluation.pooled["model"] if name != PERSISTENCE]
@@ -69,7 +64,3 @@ def draw(evaluation: Evaluation, path: Path) -> None:
         panel.yaxis.set_minor_formatter(NullFormatter())
         panel.grid(alpha=0.25, which="both")
         panel.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
-        title = f"{evaluation.scenario.spec.name}: error by the hour, one step ahead, all links"
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-        # Without the version in it, the same numbers give the same bytes.
-        figure.savefig(path, dpi=130, metadata={"Software": None})

@@ -1,1 +1,1 @@
-"""The frontier: what each policy's knob buys, violations against over-provisioning."""
+"""The frontier: violations against over-provisioning as each policy's knob turns."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from twin.core.arrays import Floats
+from twin.studies.drawing import figure_file
 from twin.studies.frontier.sweep import Frontier
 
 if TYPE_CHECKING:
@@ -20,19 +21,13 @@ _COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4
 _MARKERS: Final = "osD^vPX"
 _INK, _GREY = "#222222", "#777777"
 _LETTER: Final = (0.011, 0.035)
-"""Width of a letter and height of a line, as shares of the panel."""
+"""Width of a letter and height of a line of text, as shares of the panel."""
 
 
 def draw(frontier: Frontier, path: Path) -> None:
     """Draw the frontier to `path`: the lower left is best, the oracle's line the bound."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    style: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-    with rc_context(style):
-        figure = Figure(figsize=(9, 5.4), layout="constrained")
-        FigureCanvasAgg(figure)
+    title = f"{frontier.scenario.spec.name}: what each policy's knob buys, all links"
+    with figure_file(path, title, (9, 5.4)) as figure:
         panel = figure.subplots()
         floor = _floor(frontier)
         _axes(panel, frontier, floor)
@@ -40,14 +35,10 @@ def draw(frontier: Frontier, path: Path) -> None:
         for i, name in enumerate(frontier.policies):
             rows = frontier.points[frontier.points["policy"] == name]
             _line(panel, name, rows, floor, i, taken)
-        title = f"{frontier.scenario.spec.name}: what each policy's knob buys, all links"
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-        # Without the version in it, the same numbers give the same bytes.
-        figure.savefig(path, dpi=130, metadata={"Software": None})
 
 
 def _floor(frontier: Frontier) -> float:
-    """Return where no violation at all is drawn, %: below a single violated interval."""
+    """Return the height at which 0 violations are drawn, %: below a single violated interval."""
     links, intervals = len(frontier.scenario.trace.links), frontier.scenario.span.intervals
     return 100 * min(0.4 / (links * intervals), frontier.scenario.spec.sla.target or 1.0)
 
@@ -56,7 +47,7 @@ def _axes(panel: Axes, frontier: Frontier, floor: float) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
     widest = float(np.nanmax([*frontier.points["over_provisioning_pct"], 1.0]))
-    # Square roots: room for the good policies, and a place for 0.
+    # A square-root scale shows 0, and gives the good policies on its left more space.
     panel.set_xscale("function", functions=(_root, np.square))
     panel.set(xlim=(0, widest * 1.15), yscale="log", ylim=(floor * 0.7, 130))
     marks = np.array([0, 1, 2, 5, 10, 20, 50, 100, 200, 500, *10.0 ** np.arange(3, 12)])
@@ -111,7 +102,10 @@ def _line(
 def _free(
     points: Floats, letters: int, taken: list[tuple[float, float, float, float]]
 ) -> tuple[float, float]:
-    """Return a place beside one of `points`, shares of the panel, where no other label is."""
+    """Return left and bottom of a label beside one of `points` that overlaps no label in `taken`.
+
+    All are shares of the panel: `points` [points, 2], labels left, bottom, right and top.
+    """
     width, height = letters * _LETTER[0], _LETTER[1]
     places = [
         (float(x) + dx, float(y) + dy)

@@ -1,4 +1,4 @@
-"""Knobs: the one parameter of a policy that trades violations for over-provisioning."""
+"""Knobs: the parameter of each policy that trades violations for over-provisioning."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from twin.scenario.choices import Member
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """A parameter and how it is turned, from the most violations to the fewest."""
+    """A parameter and its range, from the most violations to the fewest."""
 
     parameter: str
     first: float
     last: float
     offset: float = 0.0
-    """What the values are measured from; they then grow or shrink by the same factor."""
+    """Distances from the offset grow or shrink by the same factor from value to value."""
 
     def values(self, points: int) -> list[float]:
         """Return `points` values from `first` to `last`, both included, of three digits."""
@@ -34,15 +34,16 @@ KNOBS: Final = (
     Knob("q", 50.0, 99.99, offset=100.0),
     Knob("percentile", 50.0, 99.99, offset=100.0),
 )
-"""The first that a policy has is its knob: the target of `conformal`, `quantile` and `blend`, the
-price of `cost_aware`, the margin of most others, the percentile of `static_percentile`."""
+"""The first of these that a policy has is its knob: the target of `conformal`, `quantile` and
+`blend`, the price of `cost_aware`, the margin of most others, the percentile of
+`static_percentile`."""
 
 
 def turned(member: Member, points: int) -> tuple[str, list[tuple[float, Member]]]:
     """Return the name of a policy's knob, and the policy at each value of it.
 
-    What the policy states itself is among the values. The name is empty, and there are no values,
-    for a policy without a knob. Values that a policy refuses are left out.
+    The policy's own value is among them. A policy without a knob has an empty name and no values.
+    Values that the policy refuses are left out.
     """
     model = member.source.policy.parameters()
     for knob in KNOBS:
@@ -50,11 +51,11 @@ def turned(member: Member, points: int) -> tuple[str, list[tuple[float, Member]]
             continue
         own = getattr(model(**member.parameters), knob.parameter)
         values = {*knob.values(points), *([] if own is None else [own])}
-        found = [
+        variants = [
             (value, _with(member, knob.parameter, value))
             for value in sorted(values, reverse=knob.first > knob.last)
         ]
-        kept = [(value, changed) for value, changed in found if changed is not None]
+        kept = [(value, changed) for value, changed in variants if changed is not None]
         if kept:
             return knob.parameter, kept
     return "", []

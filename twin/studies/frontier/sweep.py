@@ -1,4 +1,4 @@
-"""The sweep: every policy at every value of its knob, on one demand, and who is dominated."""
+"""The sweep: every policy at every value of its knob on one demand, and which are dominated."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 POINTS: Final = 9
 """Values of a knob, unless asked otherwise."""
-_HAIR: Final = 0.01
-"""Relative difference below which nothing is called better: another seed would turn it round."""
+_MARGIN: Final = 0.01
+"""Relative difference below which nothing is called better: another seed could reverse it."""
 _MEASURED: Final = (
     "sla_violation_rate", "over_provisioning_pct", "sla_violation_minutes", "unmet_mbit",
 )  # fmt: skip
@@ -31,7 +31,7 @@ _MEASURED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
-    """What each policy's knob buys, over all links of a scenario."""
+    """Results of every policy at every value of its knob, over all links of a scenario."""
 
     scenario: Scenario
     points: pd.DataFrame
@@ -46,16 +46,20 @@ class Frontier:
         return list(dict.fromkeys(self.points["policy"]))
 
     def cheapest(self, policy: str) -> pd.Series[Any] | None:
-        """Return the point of a policy that keeps the SLA with the least waste, if any does."""
+        """Return the point of a policy that holds the SLA target at the least over-provisioning.
+
+        None where no point of the policy holds it.
+        """
         rows = self.points[self.points["policy"] == policy]
-        kept = rows[rows["sla_violation_rate"] <= self.scenario.spec.sla.target]
-        return None if kept.empty else kept.sort_values("over_provisioning_pct").iloc[0]
+        held = rows[rows["sla_violation_rate"] <= self.scenario.spec.sla.target]
+        return None if held.empty else held.sort_values("over_provisioning_pct").iloc[0]
 
     def dominated_by(self, policy: str) -> list[str]:
-        """Return who has, for every point of a policy, one no worse and 1 % better in one thing.
+        """Return the policies that dominate `policy`: none where a point of it is not dominated.
 
-        Those that do so alone; where it takes several together, all that have a part in it; none
-        where some point of the policy is not dominated. A bound neither dominates nor is dominated.
+        A point is dominated by one that is no worse in violations and over-provisioning, and
+        more than 1 % better in one of them. Returned are the policies that dominate every point by
+        themselves, or else all that dominate some. Bounds neither dominate nor are dominated.
         """
         rows = self.points[self.points["policy"] == policy]
         if not rows["dominated"].all():
@@ -98,7 +102,7 @@ def _bound(choice: PolicyChoice) -> bool:
 
 
 def _settings(choice: PolicyChoice, points: int) -> list[tuple[PolicyChoice, dict[str, Any]]]:
-    """Return a policy at each value of its knob, with what the table says of it."""
+    """Return a policy at each value of its knob, with its first columns of the table."""
     label = {"policy": choice.name, "knob": "", "value": np.nan, "bound": _bound(choice)}
     knob, values = ("", []) if choice.scheduled else turned(choice.members[0], points)
     if not values:
@@ -128,6 +132,6 @@ def _beaten(rows: pd.DataFrame, rivals: pd.DataFrame) -> NDArray[np.bool_]:
     for column in ("sla_violation_rate", "over_provisioning_pct"):
         own, other = rows[column].to_numpy()[:, None], rivals[column].to_numpy()[None]
         no_worse &= other <= own
-        better |= other < (1 - _HAIR) * own
-    found: NDArray[np.bool_] = apart & no_worse & better
-    return found
+        better |= other < (1 - _MARGIN) * own
+    beaten: NDArray[np.bool_] = apart & no_worse & better
+    return beaten

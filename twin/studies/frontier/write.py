@@ -1,4 +1,4 @@
-"""What a frontier leaves behind: a table and a picture, or nothing."""
+"""Writes a frontier as a table and a picture, or neither."""
 
 from __future__ import annotations
 

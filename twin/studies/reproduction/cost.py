@@ -1,4 +1,4 @@
-"""What a method costs: its size, and memory and time in a fresh process on one thread."""
+"""The cost of a method: its size, and memory and time in a fresh process on one thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Final, Literal
 
 from twin.core.errors import RunError
 from twin.forecast.card import Card
-from twin.studies.reproduction.graph import multiply_adds
 
 _LIMIT_S: Final = 120
 _ONE_THREAD: Final = dict.fromkeys(
@@ -22,12 +21,12 @@ _ONE_THREAD: Final = dict.fromkeys(
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one method costs. Times differ from run to run, and memory by a few MB."""
+    """The cost of one method. Times differ from run to run, and memory by a few MB."""
 
     size_mb: float
-    """What it keeps: its file, or 8 bytes for a number; MB of 2**20 bytes."""
+    """Size of what it stores: its file, or 8 bytes for one number; MB of 2**20 bytes."""
     peak_mb: float
-    """Peak resident memory of a process that decides for one link, MB."""
+    """Peak resident memory of a process that decides for one link, MB; NaN where unknown."""
     peak_1000_mb: float
     """The same for 1,000 links."""
     tick_ms: float
@@ -37,7 +36,7 @@ class Cost:
     multiply_adds: int | None
     """Of one decision for one link; None where the work is not of that kind."""
     parameters: int
-    """Numbers that it keeps: weights, or leaves of trees."""
+    """Numbers that it stores: weights, or leaves of trees."""
 
 
 def policy_cost(file: Path) -> Cost:
@@ -47,28 +46,29 @@ def policy_cost(file: Path) -> Cost:
 
 def model_cost(file: Path, card: Card) -> Cost:
     """Return the cost of a model file."""
-    stated: int | None = getattr(card, "multiply_adds", None)
-    count = multiply_adds(file, card.window) if stated is None else stated
-    return _cost("model", file, file.stat().st_size, count, card.parameters)
+    return _cost("model", file, file.stat().st_size, card.multiply_adds, card.parameters)
 
 
 def _cost(
     kind: Literal["policy", "model"], file: Path, size: int, count: int | None, parameters: int
 ) -> Cost:
-    found = _probe(kind, file)
+    measured = _probe(kind, file)
     return Cost(
         size / 2**20,
-        found["peak_1_mb"],
-        found["peak_1000_mb"],
-        found["latency_1_ms"],
-        found["latency_1000_ms"],
+        measured["peak_1_mb"],
+        measured["peak_1000_mb"],
+        measured["latency_1_ms"],
+        measured["latency_1000_ms"],
         count,
         parameters,
     )
 
 
 def _probe(kind: str, file: Path) -> dict[str, float]:
-    """Run the probe in a fresh interpreter. Raises RunError where it fails."""
+    """Return what the probe measures in a fresh interpreter: times in ms, memory in MB.
+
+    Raises RunError where it fails.
+    """
     root = str(Path(__file__).resolve().parents[3])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     # -P: what lies in the working directory is not imported.
@@ -94,5 +94,5 @@ def _probe(kind: str, file: Path) -> dict[str, float]:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise RunError(f"measuring {file.name} failed: {last}")
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    measured: dict[str, float] = json.loads(done.stdout)
+    return measured

@@ -1,4 +1,4 @@
-"""A report as a list of blocks, and its two forms: Markdown and one HTML page."""
+"""A report as a list of elements, and its two forms: Markdown and one HTML page."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """Cells as text; the first `left` columns are words, the others numbers."""
+class DocumentTable:
+    """A table, its cells as text; the first `left` columns are words, the others numbers."""
 
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -44,7 +44,7 @@ class Picture:
     caption: str
 
 
-Block = Heading | Text | Table | Picture
+Element = Heading | Text | DocumentTable | Picture
 
 _STYLE: Final = """
 :root { color-scheme: light; }
@@ -70,29 +70,29 @@ figcaption { font-size: .84rem; color: #555; }
 """
 
 
-def markdown(blocks: Sequence[Block]) -> str:
+def markdown(elements: Sequence[Element]) -> str:
     """Return the report as Markdown; pictures are named, not contained."""
-    return "\n\n".join(_markdown(block) for block in blocks) + "\n"
+    return "\n\n".join(_markdown(element) for element in elements) + "\n"
 
 
-def _markdown(block: Block) -> str:
-    match block:
+def _markdown(element: Element) -> str:
+    match element:
         case Heading(text, level):
             return f"{'#' * level} {text}"
         case Text(text, warning):
             return f"> {text}" if warning else text
         case Picture(file, caption):
             return f"![{caption}]({file})"
-        case Table(headers, rows, left):
+        case DocumentTable(headers, rows, left):
             rule = [":---" if i < left else "---:" for i in range(len(headers))]
             lines = [[cell.replace("|", "\\|") for cell in row] for row in (headers, rule, *rows)]
             return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def html(blocks: Sequence[Block], folder: Path) -> str:
+def html(elements: Sequence[Element], folder: Path) -> str:
     """Return the report as one page that needs nothing else; pictures are read from `folder`."""
-    title = next(block.text for block in blocks if isinstance(block, Heading))
-    body = "\n".join(_html(block, folder) for block in blocks)
+    title = next(element.text for element in elements if isinstance(element, Heading))
+    body = "\n".join(_html(element, folder) for element in elements)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -101,8 +101,8 @@ def html(blocks: Sequence[Block], folder: Path) -> str:
     )
 
 
-def _html(block: Block, folder: Path) -> str:
-    match block:
+def _html(element: Element, folder: Path) -> str:
+    match element:
         case Heading(text, level):
             return f"<h{level}>{_inline(text)}</h{level}>"
         case Text(text, warning):
@@ -112,7 +112,7 @@ def _html(block: Block, folder: Path) -> str:
             data = base64.b64encode((folder / file).read_bytes()).decode()
             image = f'<img src="data:image/png;base64,{data}" alt="{escape(caption)}">'
             return f"<figure>{image}<figcaption>{_inline(caption)}</figcaption></figure>"
-        case Table(headers, rows, left):
+        case DocumentTable(headers, rows, left):
             head = _row("th", headers, left)
             body = "".join(_row("td", row, left) for row in rows)
             table = f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"

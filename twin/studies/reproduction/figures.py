@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from twin.studies.drawing import STYLE, write_png
 from twin.studies.reproduction.published import QUANTITIES
 
 if TYPE_CHECKING:
@@ -21,13 +22,7 @@ _COLOURS: Final = ("#E69F00", "#56B4E9", "#0072B2", "#777777")
 """Of Baseline 1, Baseline 2, the AI-enabled DT and persistence."""
 _PUBLISHED: Final = "#D55E00"
 _KPI_UNITS: Final = {"internet": "Mbit/s", "downstream": "Mbit/s"}
-_STYLE: Any = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.alpha": 0.25,
-}
+_STYLE: Any = STYLE | {"axes.axisbelow": True, "grid.alpha": 0.25}
 
 TITLES: Final = {
     1: "The four KPIs over time",
@@ -48,13 +43,9 @@ def draw(measured: Measured, tables: dict[int, pd.DataFrame], folder: Path) -> N
         for number, table in tables.items():
             figure = _drawn(number, table, measured)
             FigureCanvasAgg(figure)
-            figure.suptitle(
-                f"Figure {number}: {TITLES[number]}", x=0.01, ha="left", fontweight="bold"
-            )
             figure.supxlabel(f"Data: {measured.data}", x=0.01, ha="left", fontsize=7.5)
-            # Without the version in it, the same numbers give the same bytes.
-            path = folder / f"figure-{number}.png"
-            figure.savefig(path, dpi=160, metadata={"Software": None})
+            title = f"Figure {number}: {TITLES[number]}"
+            write_png(figure, folder / f"figure-{number}.png", title, dpi=160)
 
 
 def _drawn(number: int, table: pd.DataFrame, measured: Measured) -> Figure:

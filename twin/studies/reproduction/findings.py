@@ -1,12 +1,12 @@
-"""What the numbers say, for and against the paper's method, in sentences that follow them."""
+"""Findings for and against the paper's method, in sentences made from the numbers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twin.studies.reproduction.formatting import size
 from twin.studies.reproduction.measure import Measured
 from twin.studies.reproduction.published import BASELINE_1, BASELINE_2
-from twin.studies.reproduction.words import size
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,7 @@ from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem
 from twin.engine.recording import LaneRecord
 from twin.forecast.forecaster import Forecaster
-from twin.forecast.train import train
+from twin.forecast.training.train import train
 from twin.policy.load import load as load_policy
 from twin.results.result import Result
 from twin.scenario.choices import Member, PolicyChoice
@@ -36,35 +36,35 @@ SEED: Final = 1
 PAPER: Final = "paper"
 """The model by the paper's recipe."""
 PREFERRED: Final = (PAPER, "bilstm", "bilstm_traffic")
-"""Models that can be the AI-enabled DT, the first usable one is."""
+"""Models that can stand for the AI-enabled DT; the first that is usable does."""
 
 Show = Callable[[int, int], None]
 
 
-def _say_nothing(done: int, total: int) -> None:
+def _no_progress(done: int, total: int) -> None:
     del done, total
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was run and what came out."""
+    """Everything that was run, and its results."""
 
     data: str
-    """Where every number comes from, as each artefact says it."""
+    """The data that every number is from, as each file states it."""
     public: bool
-    """Whether that is the public dataset."""
+    """Whether the data are the public dataset."""
     result: Result
     """Every method as a policy, on one link."""
     evaluation: Evaluation
     models: dict[str, Forecaster]
     ai: str
-    """The model that is the AI-enabled DT."""
+    """Name of the model that stands for the AI-enabled DT."""
     costs: dict[str, Cost]
     notes: tuple[str, ...]
 
     @property
     def three(self) -> dict[str, str]:
-        """The methods of the paper, and the policy that each is."""
+        """The policy that stands for each of the paper's three methods."""
         return {BASELINE_1: BASELINE_1, BASELINE_2: BASELINE_2, AI: self.ai}
 
     @property
@@ -75,18 +75,18 @@ class Measured:
 
     @property
     def history(self) -> Floats:
-        """Demand of the training part without its gaps, Mbit/s."""
+        """Demand of the training part without its gaps, Mbit/s, [samples]."""
         scenario = self.result.scenario
         return _known(scenario.trace.demand_mbps[: scenario.span.history, 0])
 
     @property
     def replayed(self) -> Floats:
-        """Demand of the test part without its gaps, Mbit/s."""
+        """Demand of the test part without its gaps, Mbit/s, [samples]."""
         return _known(self.result.recording.demand[:, 0])
 
 
 def measure(
-    data: Path | None, progress: Show = _say_nothing, retrain: Path | None = None
+    data: Path | None, progress: Show = _no_progress, retrain: Path | None = None
 ) -> Measured:
     """Run everything on one link, of the public dataset's folder `data` or of the default trace.
 
@@ -152,13 +152,13 @@ def one_link(data: Path | None) -> Scenario:
     except InputError as error:
         raise InputError([_about_data(problem) for problem in error.problems]) from None
     trace = scenario.trace
-    # A link is all of its four series; the paper takes the first of each.
+    # A link combines four series, one of each kind; the paper takes the first of each.
     first = {name: np.ascontiguousarray(values[:, :1]) for name, values in trace.kpis.items()}
     return replace(scenario, trace=replace(trace, links=trace.links[:1], kpis=first))
 
 
 def _about_data(problem: Problem) -> Problem:
-    """Return a problem as one with --data, where it names what stands for that inside."""
+    """Return a problem as one of --data, where it names the override that --data becomes."""
     for inside in ("--set:demand: path", "--set:demand.path", "--set:demand"):
         if problem.what.startswith(f"{inside}: "):
             return replace(problem, what=problem.what.replace(inside, "--data", 1))
@@ -166,7 +166,7 @@ def _about_data(problem: Problem) -> Problem:
 
 
 def describe(scenario: Scenario, data: Path | None) -> str:
-    """Return which data a reproduction is made from."""
+    """Return a sentence part that names the data of a reproduction."""
     link = scenario.trace.links[0]
     if data is None:
         return f"generated trace (seed {SEED}, {link}), calibrated to the published figures"
@@ -190,9 +190,9 @@ def with_seasons(result: Result) -> Result:
         season = season_s // tick_s
         if season <= span.history:
             values = seasonal(demand, span.first, span.intervals, season)
-            # An allocation is a number, also where no season before had a value.
-            asked = np.where(np.isnan(values), last, values)
-            lanes.append(LaneRecord(name, asked, asked))
+            # An allocation is a number, also where no earlier season has a value.
+            allocated = np.where(np.isnan(values), last, values)
+            lanes.append(LaneRecord(name, allocated, allocated))
     recording = replace(result.recording, lanes=(*result.recording.lanes, *lanes))
     return Result(scenario, recording, result.wall_time_s)
 

@@ -1,4 +1,4 @@
-"""Measures one method in a process of its own, and prints what it cost as JSON.
+"""Measures one method in a process of its own, and prints its cost as JSON.
 
 Called as ``python -m twin.studies.reproduction.probe KIND FILE`` with KIND ``policy`` or ``model``.
 """
@@ -6,6 +6,7 @@ Called as ``python -m twin.studies.reproduction.probe KIND FILE`` with KIND ``po
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -20,22 +21,24 @@ from twin.demand.gaps import ArrayFeed
 from twin.demand.trace import KPIS
 
 _SAMPLES: Final = 8 * 288
-"""Samples of made-up history: eight days, so that a season of a week can be found in it."""
+"""Samples of the invented history: eight days, enough to find a weekly season in."""
 _REPEATS: Final = {1: 41, 1000: 5}
-"""Number of links: how many ticks are timed, after one that is not."""
+"""How many ticks are timed for each number of links, after one that warms up."""
+_STATUS: Final = Path("/proc/self/status")
+"""Where Linux tells what this process uses."""
 
 Tick = Callable[[], object]
 
 
 def main(kind: str, file: str) -> None:
     """Print the peak memory in MB (2**20 bytes), and the median latency of a tick in ms."""
-    found = {}
+    measured = {}
     for links, repeats in _REPEATS.items():
         make = (_policy if kind == "policy" else _model)(Path(file), links)
         make()()
-        found[f"latency_{links}_ms"] = 1e3 * median(_seconds(make()) for _ in range(repeats))
-        found[f"peak_{links}_mb"] = _peak_mb()
-    print(json.dumps(found))
+        measured[f"latency_{links}_ms"] = 1e3 * median(_seconds(make()) for _ in range(repeats))
+        measured[f"peak_{links}_mb"] = _peak_mb()
+    print(json.dumps(measured))
 
 
 def _seconds(tick: Tick) -> float:
@@ -81,12 +84,12 @@ def _model(file: Path, links: int) -> Callable[[], Tick]:
 
     forecaster = Forecaster.load(file, threads=1)
     last = _SAMPLES - 1
-    # What is fitted is fitted here, once a run; a tick makes the windows and runs the graph, on
-    # every link: the most that it can cost.
+    # Fitting happens once a run, so it is not timed. A tick makes the windows and runs the graph
+    # for every link, which is the most that a tick can cost.
     bound = forecaster.bind(ArrayFeed(_kpis(links)), last, last, stop=last + 1, trial=False)
 
     def make() -> Tick:
-        # A copy has not forecast yet: it does the work of a tick, rather than remember it.
+        # A copy has no cached forecast, so that it does the work of a tick.
         fresh = deepcopy(bound)
         return lambda: fresh.at(last)
 
@@ -94,15 +97,19 @@ def _model(file: Path, links: int) -> Callable[[], Tick]:
 
 
 def _peak_mb() -> float:
-    """Return the peak resident memory of this process."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        for line in status.read_text().splitlines():
+    """Return the peak resident memory of this process, MB of 2**20 bytes.
+
+    NaN where neither Linux's /proc nor the module `resource` can tell.
+    """
+    if _STATUS.is_file():
+        for line in _STATUS.read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
-    import resource
-
-    # Unlike the above, this counts what the parent held when it started this process.
+    try:
+        import resource
+    except ImportError:
+        return math.nan
+    # Unlike VmHWM, this includes the memory of the parent when it started this process.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 1024)
 

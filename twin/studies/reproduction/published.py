@@ -1,4 +1,4 @@
-"""What the paper reports, as far as its tables, its text and its author's charts can be read."""
+"""The paper's numbers, as far as its tables, its text and its author's charts can be read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 BASELINE_1: Final = "static_mean2sigma"
 BASELINE_2: Final = "static_p95"
 AI: Final = "ai"
-"""Stands for whichever model is the AI-enabled DT in a reproduction."""
+"""Key of the AI-enabled DT, whichever model stands for it in a reproduction."""
 
 LABELS: Final = {
     BASELINE_1: "Baseline 1 (mean + 2 sigma)",
@@ -23,18 +23,18 @@ class Published:
 
     artefact: str
     quantity: str
-    """A key of what is measured."""
+    """A key of QUANTITIES."""
     method: str
     value: float
     text: str
-    """As the paper or its charts give it; ``~`` is read off a chart."""
+    """The value as the paper or its charts give it; ``~`` is read off a chart."""
 
 
-def _row(artefact: str, quantity: str, **found: tuple[float, str]) -> tuple[Published, ...]:
+def _row(artefact: str, quantity: str, **numbers: tuple[float, str]) -> tuple[Published, ...]:
     methods = {"b1": BASELINE_1, "b2": BASELINE_2, "ai": AI}
     return tuple(
         Published(artefact, quantity, methods[name], value, text)
-        for name, (value, text) in found.items()
+        for name, (value, text) in numbers.items()
     )
 
 

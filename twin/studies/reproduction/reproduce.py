@@ -1,4 +1,4 @@
-"""Makes the report from what was measured, and writes all of it or nothing."""
+"""Makes tables, figures and the report from what was measured, and writes all or none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from twin.studies.reproduction import tables as numbers
 from twin.studies.reproduction.document import html, markdown
 from twin.studies.reproduction.figures import draw
 from twin.studies.reproduction.measure import Measured
-from twin.studies.reproduction.story import Tables, story
+from twin.studies.reproduction.sections import Tables, sections
 
 
 def tabulate(measured: Measured) -> Tables:
@@ -50,7 +50,7 @@ def save(measured: Measured, tables: Tables, folder: Path, *, force: bool = Fals
             path = stage / f"{name}.csv"
             table.to_csv(path, index=False, lineterminator="\n", float_format=digits)
         draw(measured, tables.figures, stage)
-        blocks = story(measured, tables)
-        (stage / "reproduction.md").write_text(markdown(blocks), encoding="utf-8")
-        (stage / "reproduction.html").write_text(html(blocks, stage), encoding="utf-8")
+        elements = sections(measured, tables)
+        (stage / "reproduction.md").write_text(markdown(elements), encoding="utf-8")
+        (stage / "reproduction.html").write_text(html(elements, stage), encoding="utf-8")
     return folder

@@ -1,4 +1,4 @@
-"""The numbers of every table and figure, published and measured, as they are written to CSV."""
+"""The numbers of every table and figure, published and measured, as the CSV files hold them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RADAR = {
     "sla_compliance": ("SLA compliance", 1),
     "cost_efficiency": ("cost efficiency", 1),
 }
-"""Axis of Figure 4: its name, and whether more is better or less."""
+"""Axes of Figure 4: the name of each, and 1 where more is better, -1 where less is."""
 
 FIGURES = {
     2: ("mae", "rmse"),
@@ -37,11 +37,11 @@ FIGURES = {
     5: ("efficiency_mean", "wastage_mean", "utilization_mean"),
     6: ("efficiency_q1", "efficiency_median", "efficiency_q3", "efficiency_max"),
 }
-"""What the figures of plain numbers show."""
+"""Quantities that each figure of plain numbers shows."""
 
 
 def label(measured: Measured, policy: str) -> str:
-    """Return what a policy is called in tables: as in the paper, or by its own name."""
+    """Return the name of a policy in tables: the paper's, or else its own."""
     if policy == measured.ai:
         return LABELS[AI] if policy == "paper" else f"{LABELS[AI]} ({policy})"
     if policy in LABELS:
@@ -50,7 +50,7 @@ def label(measured: Measured, policy: str) -> str:
 
 
 def methods(measured: Measured) -> pd.DataFrame:
-    """Return what every method came to, a row each, the paper's three first.
+    """Return the results of every method, a row each, the paper's three first.
 
     Columns of the summary, and `method`, `level_mbps` (of the constants), quartiles of
     efficiency, `sla_compliance` (share of intervals without violation), `cost_efficiency` (sum of
@@ -78,14 +78,14 @@ def methods(measured: Measured) -> pd.DataFrame:
     return table.assign(method=names, data=measured.data).reset_index()
 
 
-def comparison(measured: Measured, found: pd.DataFrame) -> pd.DataFrame:
+def comparison(measured: Measured, by_method: pd.DataFrame) -> pd.DataFrame:
     """Return every published number with the measured one, and its relative difference.
 
-    `found` is what :func:`methods` returned.
+    `by_method` is what :func:`methods` returned.
     """
     import pandas as pd
 
-    values = found.set_index("policy")
+    values = by_method.set_index("policy")
     rows = []
     for entry in PUBLISHED:
         policy = measured.three[entry.method]
@@ -108,7 +108,7 @@ def comparison(measured: Measured, found: pd.DataFrame) -> pd.DataFrame:
 
 
 def table_1(measured: Measured, compared: pd.DataFrame) -> pd.DataFrame:
-    """Return Table I: what the methods are, their levels, and the data they meet."""
+    """Return Table I: the set-up, the levels of the constants, and the demand of the test part."""
     import pandas as pd
 
     rows: list[tuple[object, ...]] = [
@@ -138,7 +138,7 @@ def table_1(measured: Measured, compared: pd.DataFrame) -> pd.DataFrame:
 
 
 def setup(measured: Measured) -> dict[str, str]:
-    """Return Table I's set-up as it is here."""
+    """Return the set-up of Table I as it is in this reproduction."""
     card = measured.models[measured.ai].card
     channels: tuple[str, ...] = getattr(card.normalisation, "channels", ())
     span = measured.result.scenario.span
@@ -156,15 +156,16 @@ def setup(measured: Measured) -> dict[str, str]:
     }
 
 
-def table_2(measured: Measured, found: pd.DataFrame) -> pd.DataFrame:
-    """Return Table II: what each method costs, published and measured, and how well it forecasts.
+def table_2(measured: Measured, by_method: pd.DataFrame) -> pd.DataFrame:
+    """Return Table II: the costs of each method, published and measured, and its errors.
 
     MB are of 2**20 bytes; latencies are medians on one thread; memory is the peak of a fresh
-    process. Memory and latency differ from run to run. `found` is what :func:`methods` returned.
+    process. Memory and latency differ from run to run. `by_method` is what :func:`methods`
+    returned.
     """
     import pandas as pd
 
-    errors = found.set_index("policy")[["mae", "mase"]]
+    errors = by_method.set_index("policy")[["mae", "mase"]]
 
     published = {entry.method: entry.value for entry in PUBLISHED if entry.quantity == "size_mb"}
     by_policy = {policy: method for method, policy in measured.three.items()}
@@ -205,14 +206,14 @@ def figure_1(measured: Measured) -> pd.DataFrame:
     return pd.DataFrame({"hours": hours, "part": part} | kpis | {"data": measured.data})
 
 
-def figure(number: int, measured: Measured, found: pd.DataFrame) -> pd.DataFrame:
-    """Return what figure 2, 3, 5 or 6 shows, for every method, published and measured."""
+def figure(number: int, measured: Measured, by_method: pd.DataFrame) -> pd.DataFrame:
+    """Return the numbers of figure 2, 3, 5 or 6 for every method, published and measured."""
     import pandas as pd
 
     by_policy = {policy: method for method, policy in measured.three.items()}
     published = {(entry.method, entry.quantity): entry for entry in PUBLISHED}
     rows = []
-    for record in found.to_dict("records"):
+    for record in by_method.to_dict("records"):
         method = by_policy.get(record["policy"], "")
         for quantity in FIGURES[number]:
             entry = published.get((method, quantity))
@@ -232,11 +233,11 @@ def figure(number: int, measured: Measured, found: pd.DataFrame) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def figure_4(measured: Measured, found: pd.DataFrame) -> pd.DataFrame:
-    """Return the radar: each axis min-max normalised over the three, 1 the best of them."""
+def figure_4(measured: Measured, by_method: pd.DataFrame) -> pd.DataFrame:
+    """Return the radar: each axis min-max normalised over the three methods, 1 for the best."""
     import pandas as pd
 
-    values = found.set_index("policy").loc[list(measured.three.values())]
+    values = by_method.set_index("policy").loc[list(measured.three.values())]
     rows = []
     for quantity, (name, sign) in RADAR.items():
         signed = sign * values[quantity]

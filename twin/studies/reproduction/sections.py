@@ -1,15 +1,15 @@
-"""What the reproduction says: the blocks of its report, in order."""
+"""The sections of the report: the elements of each, in order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from twin.studies.reproduction.document import Block, Heading, Picture, Table, Text
+from twin.studies.reproduction.document import DocumentTable, Element, Heading, Picture, Text
 from twin.studies.reproduction.figures import TITLES
 from twin.studies.reproduction.findings import findings
+from twin.studies.reproduction.formatting import latency, missing, number, own, percent, size
 from twin.studies.reproduction.measure import Measured
-from twin.studies.reproduction.words import latency, missing, number, own, percent, size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,8 +26,8 @@ class Tables:
     figures: dict[int, pd.DataFrame]
 
 
-def story(measured: Measured, tables: Tables) -> list[Block]:
-    """Return the report."""
+def sections(measured: Measured, tables: Tables) -> list[Element]:
+    """Return the whole report, from its title to its notes."""
     return [
         Heading("The paper's results, published beside measured", 1),
         Text(
@@ -70,8 +70,8 @@ def story(measured: Measured, tables: Tables) -> list[Block]:
     ]
 
 
-def _provenance(measured: Measured) -> list[Block]:
-    """Return what every number here is made from, and what stands for what."""
+def _provenance(measured: Measured) -> list[Element]:
+    """Return which data every number is from, and which model stands for the paper's."""
     text = f"**Data: {measured.data}.**"
     if not measured.public:
         text += (
@@ -80,8 +80,8 @@ def _provenance(measured: Measured) -> list[Block]:
             "agree is by construction and confirms the account, not the paper; the forecast's "
             "rows are free. `twin data fetch` and `twin reproduce --data FOLDER` give real ones."
         )
-    blocks: list[Block] = [Text(text, warning=not measured.public)]
-    blocks += [
+    elements: list[Element] = [Text(text, warning=not measured.public)]
+    elements += [
         Text(f"Repaired while reading: {repair}.")
         for repair in measured.result.scenario.trace.repairs
     ]
@@ -92,15 +92,15 @@ def _provenance(measured: Measured) -> list[Block]:
             f"`{measured.ai}`, which is trained otherwise (Table I); the rows of the AI-enabled DT "
             "are that model's."
         )
-        blocks.append(Text(text, warning=True))
-    return blocks
+        elements.append(Text(text, warning=True))
+    return elements
 
 
 def _left_out(measured: Measured) -> bool:
     return any(note.startswith("paper is left out") for note in measured.notes)
 
 
-def _compared(table: pd.DataFrame) -> Table:
+def _compared(table: pd.DataFrame) -> DocumentTable:
     rows = [
         [
             f"{row['artefact']}: {row['quantity']}",
@@ -112,18 +112,18 @@ def _compared(table: pd.DataFrame) -> Table:
         for row in table.to_dict("records")
     ]
     headers = ["quantity", "method", "published", "measured", "difference"]
-    return Table(headers, rows, left=2)
+    return DocumentTable(headers, rows, left=2)
 
 
-def _table_1(table: pd.DataFrame) -> Table:
+def _table_1(table: pd.DataFrame) -> DocumentTable:
     rows = [
         [row["item"], row["published"], row["here"], percent(row["relative_difference"])]
         for row in table.to_dict("records")
     ]
-    return Table(["", "published", "here", "relative difference"], rows, left=3)
+    return DocumentTable(["", "published", "here", "relative difference"], rows, left=3)
 
 
-def _table_2(table: pd.DataFrame) -> Table:
+def _table_2(table: pd.DataFrame) -> DocumentTable:
     headers = (
         "method", "size, published, MB", "size, MB", "memory, published", "peak memory, MB",
         "the same, 1,000 links", "a tick, 1 link, ms", "a tick, 1,000 links, ms", "multiply-adds",
@@ -146,10 +146,10 @@ def _table_2(table: pd.DataFrame) -> Table:
         ]
         for row in table.to_dict("records")
     ]
-    return Table(headers, rows)
+    return DocumentTable(headers, rows)
 
 
-def _methods(table: pd.DataFrame) -> Table:
+def _methods(table: pd.DataFrame) -> DocumentTable:
     headers = (
         "method", "MAE", "RMSE", "MAE over persistence's", "over-provisioning, % of demand",
         "efficiency, median", "utilization, mean", "violated intervals, %", "cost efficiency",
@@ -172,10 +172,10 @@ def _methods(table: pd.DataFrame) -> Table:
                 number(row["cost_efficiency"], "{:.3f}"),
             ]
         )
-    return Table(headers, rows)
+    return DocumentTable(headers, rows)
 
 
-def _pictures() -> list[Block]:
+def _pictures() -> list[Element]:
     captions = {
         1: "What the methods see; a model may read all, `internet` is what is provisioned for.",
         2: "The allocation read as a forecast, as the paper does.",
@@ -185,9 +185,9 @@ def _pictures() -> list[Block]:
         5: "Averages over the intervals; utilization exceeds 1 where demand exceeds allocation.",
         6: "Boxes from the lower to the upper quartile; measured whiskers reach all intervals.",
     }
-    blocks: list[Block] = []
+    elements: list[Element] = []
     for figure, caption in captions.items():
-        blocks.append(Heading(f"Figure {figure}: {TITLES[figure]}"))
+        elements.append(Heading(f"Figure {figure}: {TITLES[figure]}"))
         numbers = f"Numbers: `figure-{figure}.csv`."
-        blocks.append(Picture(f"figure-{figure}.png", f"{caption} {numbers}"))
-    return blocks
+        elements.append(Picture(f"figure-{figure}.png", f"{caption} {numbers}"))
+    return elements

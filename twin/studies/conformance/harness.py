@@ -1,4 +1,4 @@
-"""A trial: one policy replayed in one small world, through the engine itself."""
+"""The harness: runs one policy on one test scenario, through the engine itself."""
 
 from __future__ import annotations
 
@@ -19,83 +19,83 @@ from twin.scenario.build import engine_of
 from twin.scenario.choices import Member, PolicyChoice
 from twin.scenario.load import Overrides, Scenario
 from twin.scenario.spec import ScenarioSpec
-from twin.studies.conformance.worlds import REPLAYED, TICK_S, World
+from twin.studies.conformance.scenarios import REPLAYED, TICK_S, ConformanceScenario
 
 _SHARES = {"internet": 1.0, "downstream": 0.8, "sessions": 500.0, "vpn": 80.0}
-"""Size of each KPI beside the demand, or beside its share of the highest."""
+"""Each KPI over the demand in Mbit/s; `sessions` and `vpn` over the demand as a share of its
+highest value in the history."""
 _HANDED_OVER = 40
-"""Interval at which a schedule hands over."""
+"""Interval at which a schedule hands over to its second member."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """What a policy did in a world."""
+class ConformanceRun:
+    """What a policy did on a test scenario."""
 
     requested: Floats
-    """Mbit/s, [intervals, links]."""
+    """What the policy asked for, Mbit/s, [intervals, links]."""
     tick_s: float
-    """Mean time that it took to decide, seconds."""
+    """Mean time of a decision, seconds."""
     warnings: tuple[str, ...]
-    """What Python warned of meanwhile."""
-    touched: bool
-    """Whether the demand was another one afterwards."""
+    """Python's warnings during the run, each once."""
+    input_changed: bool
+    """Whether the trace was changed by the run."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """A policy with its defaults, and the models that its trials share."""
+class Harness:
+    """A policy with its defaults, and the models that its test runs share."""
 
     source: PolicySource
     models: dict[str, Forecaster] = field(default_factory=dict)
 
     def scenario(
         self,
-        world: World,
+        case: ConformanceScenario,
         kpis: tuple[str, ...] = KPIS,
         scheduled: bool = False,
         order: tuple[int, ...] | None = None,
     ) -> Scenario:
-        """Return the scenario that replays the world under the policy.
+        """Return the scenario that replays the test scenario `case` under the policy.
 
-        With `kpis` alone; handed over to itself halfway where `scheduled`; with the links in
-        another `order`.
+        The trace carries only `kpis`, and its links in `order` (indices; None: as they are).
+        `scheduled` makes the policy a schedule that hands over to the same policy on the way.
         """
-        links = order or tuple(range(len(world.links)))
-        demand = world.demand[:, links]
-        # What is no traffic does not depend on the unit of traffic.
-        highest = np.nanmax(demand[: world.history], axis=0)
+        links = order or tuple(range(len(case.links)))
+        demand = case.demand[:, links]
+        # Counts of sessions do not depend on the unit of traffic.
+        highest = np.nanmax(demand[: case.history], axis=0)
         counts = demand / np.where(highest > 0, highest, 1.0)
         values = {
             name: (counts if name in ("sessions", "vpn") else demand) * _SHARES[name]
             for name in kpis
         }
-        trace = Trace(tuple(world.links[i] for i in links), values, TICK_S, origin=world.name)
-        intervals = min(REPLAYED, len(demand) - world.first)
+        trace = Trace(tuple(case.links[i] for i in links), values, TICK_S, origin=case.name)
+        intervals = min(REPLAYED, len(demand) - case.first)
         spec = ScenarioSpec.model_validate(
-            {"name": "conformance", "policies": ["none"], "events": list(world.events)}
+            {"name": "conformance", "policies": ["none"], "events": list(case.events)}
         )
-        turns = (0, _HANDED_OVER) if scheduled else (0,)
-        members = tuple(Member(self.source, {}, first) for first in turns)
+        starts = (0, _HANDED_OVER) if scheduled else (0,)
+        members = tuple(Member(self.source, {}, first) for first in starts)
         choice = PolicyChoice(self.source.name, members, scheduled)
         # Models of the user's own are looked up beside the policy.
         path = self.source.path.parent / "conformance.yaml"
-        span = ReplaySpan(world.history, world.first, intervals)
+        span = ReplaySpan(case.history, case.first, intervals)
         return Scenario(spec, path, Overrides(), trace, span, (choice,), self.models)
 
-    def replay(self, scenario: Scenario) -> Trial:
-        """Replay a scenario of one policy. Raises RunError and InputError as Engine.advance() does."""
+    def replay(self, scenario: Scenario) -> ConformanceRun:
+        """Replay a scenario of one policy. Raises RunError and InputError as an engine does."""
         (choice,) = scenario.policies
         timed = _Timed(choice.name, choice.members, choice.scheduled)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             engine = engine_of(replace(scenario, policies=(timed,)))
             engine.advance()
-        told = tuple(dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught))
-        touched = not engine.observations_intact()
+        messages = tuple(dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught))
         seconds = timed.clock
-        return Trial(
-            engine.recording().lanes[0].requested, sum(seconds) / len(seconds), told, touched
-        )
+        tick_s = sum(seconds) / len(seconds)
+        requested = engine.recording().lanes[0].requested
+        return ConformanceRun(requested, tick_s, messages, not engine.observations_intact())
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,7 @@ class _Timed(PolicyChoice):
     """A policy whose decisions are timed."""
 
     clock: list[float] = field(default_factory=list)
+    """Seconds of each decision."""
 
     def make(self) -> Policy:
         return _Stopwatch(PolicyChoice.make(self), self.clock)

@@ -1,4 +1,4 @@
-"""Small worlds: a few hours of a few links, each with something that policies stumble over."""
+"""Test scenarios: ten hours of up to five links, each with a difficulty that trips policies up."""
 
 from __future__ import annotations
 
@@ -12,25 +12,30 @@ from twin.core.arrays import Floats
 
 TICK_S: Final = 300
 HISTORY: Final = 400
-"""Samples on which policies may fit: four seasons."""
+"""Samples on which policies may fit: a little over four seasons."""
 REPLAYED: Final = 120
+"""Samples replayed at the most."""
 SEASON: Final = 96
+"""Samples in a season, eight hours."""
 _LEVELS: Final = (40.0, 900.0, 7.0, 250.0, 3000.0)
 """Mean demand of each link, Mbit/s."""
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """A demand, what happens to it, and what to look at where a policy fails on it."""
+class ConformanceScenario:
+    """A small test scenario: a demand, the events on it, and a hint for who fails on it."""
 
     name: str
     demand: Floats
     """Mbit/s, [samples, links]; NaN where missing."""
     hint: str = ""
+    """What the author of a policy that fails here should look at."""
     history: int = HISTORY
+    """Samples on which a policy may fit."""
     skipped: int = 0
     """Samples between the history and the replay."""
     events: tuple[dict[str, Any], ...] = ()
+    """As a scenario file writes them."""
 
     @property
     def links(self) -> tuple[str, ...]:
@@ -43,24 +48,24 @@ class World:
         return self.history + self.skipped
 
 
-def five_links() -> World:
-    """Return the world without anything special: five unlike links with a season and noise."""
+def five_links() -> ConformanceScenario:
+    """Return the plain scenario: five links of different levels, each with a season and noise."""
     rng = np.random.default_rng(2023)
     time = np.arange(HISTORY + REPLAYED)[:, None]
     phase = rng.uniform(0, 1, len(_LEVELS))
     season = 1 + rng.uniform(0.2, 0.6, len(_LEVELS)) * np.sin(2 * np.pi * (time / SEASON + phase))
     noise = 1 + 0.04 * rng.standard_normal((len(time), len(_LEVELS)))
     hint = "answer with a number for each link"
-    return World("five links", np.array(_LEVELS) * season * noise, hint)
+    return ConformanceScenario("five links", np.array(_LEVELS) * season * noise, hint)
 
 
-def worlds() -> Iterator[World]:
-    """Yield every world, the plain one first."""
+def scenarios() -> Iterator[ConformanceScenario]:
+    """Yield every test scenario, the plain one first."""
     plain = five_links()
     yield plain
     hint = "arrays are [samples, links] also where there is one link"
     yield replace(plain, name="one link", demand=plain.demand[:, :1], hint=hint)
-    yield from _changed(plain)
+    yield from _with_other_demand(plain)
     failure = {"kind": "link_failure", "links": ["link-2"], "start": "1h 2min", "duration": "2h"}
     hint = "a link that is down keeps its allocation; observation.down marks it"
     yield replace(plain, name="a failed link", events=(failure,), hint=hint)
@@ -71,8 +76,8 @@ def worlds() -> Iterator[World]:
     yield replace(plain, name="a short history", demand=short, history=30, hint=hint)
 
 
-def _changed(plain: World) -> Iterator[World]:
-    """Yield the plain world with another demand on some of its links."""
+def _with_other_demand(plain: ConformanceScenario) -> Iterator[ConformanceScenario]:
+    """Yield the plain scenario with another demand on some of its links."""
     gaps, zeros, constant, jumps = (plain.demand.copy() for _ in range(4))
     # Before the first known sample, in the history, across its end, and in the replay.
     for link, (start, stop) in enumerate([(0, 60), (100, 130), (380, 420), (430, 460), (410, 520)]):

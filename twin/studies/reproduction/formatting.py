@@ -1,4 +1,4 @@
-"""Numbers as the report writes them."""
+"""Numbers as text, as the report and the command line write them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def size(megabytes: float, unit: str = "") -> str:
 
 
 def latency(milliseconds: float) -> str:
-    """Return ms with the digits that mean something."""
+    """Return ms with as many digits as the measurement supports."""
     if milliseconds < 0.001:
         return "< 0.001"
     return f"{milliseconds:.2g}" if milliseconds < 10 else f"{milliseconds:.0f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import os
 import sys
@@ -17,10 +18,11 @@ import numpy as np
 
 from twin.core.errors import InputError, Problem, RunError
 from twin.demand.trace import KPIS, Trace
-from twin.forecast import samples
 from twin.forecast.card import MEDIAN, Card, Scores, card_path
 from twin.forecast.forecaster import evaluate, open_session
-from twin.forecast.samples import Samples
+from twin.forecast.training import samples
+from twin.forecast.training.operations import multiply_adds
+from twin.forecast.training.samples import Samples
 
 _EXTRA: Final = {
     "tensorflow": "TensorFlow",
@@ -122,20 +124,20 @@ class _Fit:
         if len(seeds) == 1:
             return *self._one(seeds[0]), seeds[0]
         done: list[tuple[Any, int, int]] = []
-        found: list[float] = []
+        ratios: list[float] = []
         for seed in seeds:
             try:
                 model, run = self._one(seed)
-                found.append(self._score(model))
+                ratios.append(self._score(model))
                 done.append((model, run, seed))
             except RunError as error:
                 self._report(f"seed {seed}: {error}")
         if not done:
             raise RunError(f"the training diverged from each of {len(seeds)} seeds")
         self._report(
-            f"{len(found)} of {len(seeds)} seeds: validation error {np.mean(found):.4f} "
-            f"of persistence's on average, {min(found):.4f} to {max(found):.4f}, "
-            f"standard deviation {np.std(found):.4f}"
+            f"{len(ratios)} of {len(seeds)} seeds: validation error {np.mean(ratios):.4f} "
+            f"of persistence's on average, {min(ratios):.4f} to {max(ratios):.4f}, "
+            f"standard deviation {np.std(ratios):.4f}"
         )
         return done[0]
 
@@ -225,6 +227,8 @@ def load_recipe(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+        # Needed once the recipe has trained: better missed now than after hours.
+        importlib.import_module("onnx")
     except ModuleNotFoundError as error:
         del sys.modules[name]
         if error.name not in _EXTRA:
@@ -265,6 +269,7 @@ def _write(
         card = Card(
             **about,
             **graph,
+            multiply_adds=multiply_adds(data, module.WINDOW),
             sha256=hashlib.sha256(data).hexdigest(),
             size_bytes=len(data),
             validation=scores or own,

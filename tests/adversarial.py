@@ -1,4 +1,4 @@
-"""Links as unpleasant as real ones: asleep for hours, ten times as busy for minutes or weeks."""
+"""Adversarial traffic: links asleep for hours, or ten times as busy for minutes or weeks."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ Random = np.random.Generator
 SEASONS = (24, 96, 144, 200, 288, 288, 288, 400)
 
 
-def ugly_links(seed: int, links: int, samples: int, *, calm: float = 0.0) -> Floats:
+def adversarial_links(seed: int, links: int, samples: int, *, calm: float = 0.0) -> Floats:
     """Return the demand of `links` unlike links, [samples, links], at least 0.
 
-    Each has none to three things that make a link hard to provide for, all of them only after the
-    first `calm` share of its samples on every other link: the past is not always a warning.
+    Each has up to three properties that make a link hard to provision for. On every other link
+    they begin only after the first `calm` share of its samples, so that its history does not warn.
     """
     demand = np.empty((samples, links))
     for link in range(links):
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(link,)))
-        pleasant = _pleasant(rng, samples)
-        made = pleasant.copy()
-        for make in rng.choice(np.array(UGLY), rng.integers(4), replace=False):
-            made = make(rng, made)
+        ordinary = _ordinary(rng, samples)
+        adverse = ordinary.copy()
+        for change in rng.choice(np.array(CHANGES), rng.integers(4), replace=False):
+            adverse = change(rng, adverse)
         first = int(calm * samples) if link % 2 else 0
-        demand[:, link] = np.where(np.arange(samples) < first, pleasant, made)
+        demand[:, link] = np.where(np.arange(samples) < first, ordinary, adverse)
         demand[:, link] *= np.exp(rng.uniform(-4, 10))
     return demand
 
 
-def _pleasant(rng: Random, samples: int) -> Floats:
-    """Return a season of some length and depth, a walk, and noise with heavy tails."""
+def _ordinary(rng: Random, samples: int) -> Floats:
+    """Return demand with a season, a random walk and heavy-tailed noise, [samples]."""
     turns = np.arange(samples) / rng.choice(SEASONS)
     season = sum(
         rng.normal() / harmonic**1.5 * np.sin(2 * np.pi * (harmonic * turns + rng.uniform()))
@@ -51,7 +51,10 @@ def _pleasant(rng: Random, samples: int) -> Floats:
 
 
 def _episodes(rng: Random, samples: int, every: float, most: float) -> Iterator[slice]:
-    """Yield stretches of 1 to `most` samples, short ones as often as long ones."""
+    """Yield stretches of 1 to `most` samples, of log-uniform length.
+
+    One begins every `every` samples on average.
+    """
     for first in rng.integers(0, samples, rng.poisson(samples / every)).tolist():
         yield slice(first, first + int(most ** rng.uniform()))
 
@@ -99,4 +102,4 @@ def _rounding(rng: Random, demand: Floats) -> Floats:
     return np.asarray(np.round(demand / grid) * grid)
 
 
-UGLY = (_jumps, _shifts, _sleep, _naps, _bursts, _regimes, _rounding)
+CHANGES = (_jumps, _shifts, _sleep, _naps, _bursts, _regimes, _rounding)

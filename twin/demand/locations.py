@@ -1,4 +1,4 @@
-"""Where a value stands in a file, so that every problem names its line."""
+"""The location of a value in a file, so that every problem names its line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """One row of a file: the line of a text, or the row of a table; both count from 1."""
 
     file: Path
@@ -33,38 +33,42 @@ class Place:
         return Problem(what, f"row {self.number}, {column}", self.file, None, suggestion)
 
 
-Locate = Callable[[int], Place]
-"""From the index of a row, counted from 0, to its place."""
+Locate = Callable[[int], Location]
+"""From the index of a row, counted from 0, to its location."""
 
 
-class Table(Protocol):
-    """A file of named columns, loaded on demand."""
+class ColumnFile(Protocol):
+    """A file of named columns, each loaded when it is asked for."""
 
     file: Path
     names: Sequence[str]
     header: int | None
-    """Line of the names, where the file is text."""
+    """Line of the names where the file is text, else None."""
 
     def load(self, wanted: Sequence[str], repeated: str | None = None) -> dict[str, Any]:
         """Return the `wanted` columns as Arrow arrays; `repeated` holds few distinct texts."""
 
-    def locate(self, row: int) -> Place:
-        """Return the place of a row, counted from 0."""
+    def locate(self, row: int) -> Location:
+        """Return the location of a row, counted from 0."""
 
 
-def some(
-    rows: Iterable[int], locate: Locate, column: str, tell: Callable[[int], tuple[str, str]]
+def problems_at(
+    rows: Iterable[int], locate: Locate, column: str, explain: Callable[[int], tuple[str, str]]
 ) -> list[Problem]:
     """Return a problem for each of the first rows, and one that counts the others.
 
-    `tell` gives what is wrong with a row, and the remedy.
+    `explain` returns what is wrong with a row, and the remedy.
     """
     rows = list(rows)
-    problems = [locate(row).problem(column, *tell(row)) for row in rows[:SHOWN]]
-    if len(rows) > SHOWN:
-        rest = Problem(f"and {len(rows) - SHOWN} more", column, locate(rows[0]).file)
-        problems.append(rest)
-    return problems
+    if not rows:
+        return []
+    problems = [locate(row).problem(column, *explain(row)) for row in rows[:SHOWN]]
+    return problems + not_shown(len(rows), column, locate(rows[0]).file)
+
+
+def not_shown(count: int, column: str, file: Path) -> list[Problem]:
+    """Return a problem that counts those of `count` beyond the first `SHOWN`, if there are any."""
+    return [Problem(f"and {count - SHOWN} more", column, file)] if count > SHOWN else []
 
 
 def refuse(problems: Sequence[Problem]) -> None:
