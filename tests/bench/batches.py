@@ -23,8 +23,8 @@ from typing import Any
 import yaml
 
 import twin
-from twin.batches.executors import InProcess, Workers
-from twin.batches.plan import plan
+from twin.batches.execute.executors import InProcess, Workers
+from twin.batches.plan.planner import plan
 
 ROUNDS = 3
 RUNS = 200

@@ -11,7 +11,7 @@ import pytest
 from sweeps import TABLES, Sweep, begun, tables
 
 import twin
-from twin.batches.folder import held
+from twin.batches.execute.folder import held
 from twin.cli.main import call
 
 

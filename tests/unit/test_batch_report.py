@@ -22,14 +22,14 @@ from scipy import stats
 from test_report import read
 
 import twin
-from twin.batches.estimate import estimate
-from twin.batches.ranking import ranking
+from twin.batches.plan.spec import METRICS
 from twin.batches.report import Found, render
 from twin.batches.report.effects import at_levels, factors
 from twin.batches.report.figures import drawn
-from twin.batches.report.standing import standings, surely_kept
+from twin.batches.report.ranking_entries import standings, surely_kept
 from twin.batches.report.verdict import held, verdict
-from twin.batches.spec import METRICS
+from twin.batches.statistics.estimate import estimate
+from twin.batches.statistics.ranking import ranking
 from twin.cli.main import call
 from twin.cli.report import report as report_folder
 from twin.core.errors import InputError

@@ -18,6 +18,9 @@ ORDER = [
     "scenario", "results", "report", "api", "studies", "batches", "cli", "__main__",
 ]  # fmt: skip
 
+BATCH_ORDER = ["plan", "execute", "statistics", "status", "report", "batch"]
+"""The same inside `twin/batches/`."""
+
 ONLY_IN = {
     "simpy": {"engine"},
     "onnxruntime": {"forecast"},
@@ -58,6 +61,22 @@ def test_imports_go_one_way(path: Path) -> None:
         outside = name.split(".")[0]
         assert room in ONLY_IN.get(outside, {room}), f"{room} imports {outside}"
         assert outside not in {"tensorflow", "keras", "tf2onnx"}, "only recipes need TensorFlow"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if _room(path) == "batches"],
+    ids=lambda path: str(path.relative_to(PACKAGE / "batches")),
+)
+def test_imports_inside_batches_go_one_way(path: Path) -> None:
+    part = path.relative_to(PACKAGE / "batches").parts[0].removesuffix(".py")
+    inside = [name for name in _imports(path) if name.startswith("twin.batches")]
+    if part == "__init__":
+        assert not inside
+        return
+    for name in inside:
+        other = name.split(".")[2]
+        assert BATCH_ORDER.index(other) <= BATCH_ORDER.index(part), f"{part} imports {name}"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "policies").glob("*.py")), ids=lambda p: p.name)

@@ -9,16 +9,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from twin.batches.comparisons import comparison_frame
-from twin.batches.execute import Crew, Execution, Progress, Run
-from twin.batches.executors import local
-from twin.batches.folder import COMPARISONS, INTERVALS, MANIFEST, RUNS, held, put, put_json, swept
-from twin.batches.journal import FILE as JOURNAL
-from twin.batches.journal import FileJournal, Journal, MemoryJournal
-from twin.batches.plan import Plan, plan
-from twin.batches.standing import manifest, standing
-from twin.batches.stopping import wanted
-from twin.batches.tables import run_frame, run_schema, run_tables
+from twin.batches.execute.execution import Crew, Execution, Progress, Run
+from twin.batches.execute.executors import local
+from twin.batches.execute.folder import (
+    COMPARISONS,
+    INTERVALS,
+    MANIFEST,
+    RUNS,
+    held,
+    put,
+    put_json,
+    swept,
+)
+from twin.batches.execute.journal import FILE as JOURNAL
+from twin.batches.execute.journal import FileJournal, Journal, MemoryJournal
+from twin.batches.plan.plan import Plan
+from twin.batches.plan.planner import plan
+from twin.batches.statistics.comparisons import comparison_frame
+from twin.batches.statistics.stopping import wanted
+from twin.batches.statistics.tables import run_frame, run_schema, run_tables
+from twin.batches.status import manifest, standing
 from twin.core.errors import InputError, Problem
 from twin.core.units import counted
 from twin.forecast.forecaster import usable_cores

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from twin.batches.folder import MANIFEST as BATCH
+from twin.batches.execute.folder import MANIFEST as BATCH
 
 
 def report(folder: Path) -> None:

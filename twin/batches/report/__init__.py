@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from twin.batches.folder import put
+from twin.batches.execute.folder import put
 from twin.batches.report.effects import factors as effects
 from twin.batches.report.factors import factors, heat
 from twin.batches.report.figures import drawn
 from twin.batches.report.ranking import ranking
+from twin.batches.report.ranking_entries import standings
 from twin.batches.report.runs import failed, ran, worst
 from twin.batches.report.source import Found
-from twin.batches.report.standing import standings
 from twin.batches.report.verdict import held, verdict
 from twin.core.units import counted
 from twin.report.run import document

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from twin.batches.estimate import Estimate, estimate
+from twin.batches.report.formatting import face, kind, number, written
 from twin.batches.report.source import OVER, RATE, Found
-from twin.batches.report.words import face, kind, number, written
+from twin.batches.statistics.estimate import Estimate, estimate
 from twin.core.arrays import Floats, Ints
 
 EFFECTS = (RATE, OVER)

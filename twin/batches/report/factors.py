@@ -9,10 +9,10 @@ import numpy as np
 
 from twin.batches.report.charts import Line, chart
 from twin.batches.report.effects import EFFECTS, LEVELS_SHOWN, MOST_VALUES, Factor, at_levels
+from twin.batches.report.formatting import interval, written
 from twin.batches.report.ranking import MAIN, policy_head
+from twin.batches.report.ranking_entries import Standing
 from twin.batches.report.source import OVER, RATE, Found
-from twin.batches.report.standing import Standing
-from twin.batches.report.words import interval, written
 from twin.core.arrays import Floats
 from twin.report.run.markup import (
     Html,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from twin.batches.report.effects import EFFECTS, MOST_VALUES, Factor, at_levels, factors
+from twin.batches.report.ranking_entries import Standing, standings
 from twin.batches.report.source import OVER, RATE, Found
-from twin.batches.report.standing import Standing, standings
 from twin.report.run.markup import COLOURS
 from twin.report.run.metrics import metric
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from twin.batches.report.formatting import interval, signed
+from twin.batches.report.ranking_entries import Standing
 from twin.batches.report.source import OVER, RATE, Found
-from twin.batches.report.standing import Standing
-from twin.batches.report.words import interval, signed
 from twin.core.arrays import Floats
 from twin.report.run.markup import (
     Html,

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import yaml
 
+from twin.batches.report.formatting import face
+from twin.batches.report.ranking_entries import Standing
 from twin.batches.report.source import BURN, OVER, RATE, Found
-from twin.batches.report.standing import Standing
-from twin.batches.report.words import face
 from twin.report.run.markup import (
     Html,
     breakable,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twin.account.catalogue import METRICS
-from twin.batches.estimate import Estimate, estimate, point_means
-from twin.batches.folder import MANIFEST, RUNS
-from twin.batches.ranking import points_of
+from twin.batches.execute.folder import MANIFEST, RUNS
+from twin.batches.statistics.estimate import Estimate, estimate, point_means
+from twin.batches.statistics.ranking import points_of
 from twin.core.arrays import Floats, Ints
 from twin.core.errors import InputError, Problem, one_line
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twin.batches.report.formatting import interval, many
+from twin.batches.report.ranking_entries import Standing, surely_kept, told_apart
 from twin.batches.report.source import BURN, OVER, RATE, Found
-from twin.batches.report.standing import Standing, surely_kept, told_apart
-from twin.batches.report.words import interval, many
 from twin.report.run.markup import some
 from twin.report.run.metrics import metric
 

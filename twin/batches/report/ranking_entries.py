@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twin.batches.report.source import BURN, OVER, RATE, Found
-from twin.batches.statistics import CONFIDENCE
+from twin.batches.statistics.intervals import CONFIDENCE
 from twin.core.arrays import Ints
 
 _HAIR = 1e-12

@@ -7,11 +7,11 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from twin.api.run import run
-from twin.batches.identity import seed_of
-from twin.batches.journal import FILE, FileJournal
-from twin.batches.parcel import Unpacked, seeded
-from twin.batches.plan import Plan
-from twin.batches.worker import pooled
+from twin.batches.execute.journal import FILE, FileJournal
+from twin.batches.execute.worker import pooled
+from twin.batches.plan.identity import seed_of
+from twin.batches.plan.payload import Unpacked, seeded
+from twin.batches.plan.plan import Plan
 from twin.results.result import Result
 from twin.scenario.cache import Shelf
 

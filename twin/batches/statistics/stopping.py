@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from twin.batches.journal import Journal
-from twin.batches.plan import Plan, PlannedPoint
-from twin.batches.spec import METRICS, UntilSpec
-from twin.batches.statistics import half_width
+from twin.batches.execute.journal import Journal
+from twin.batches.plan.plan import Plan, PlannedPoint
+from twin.batches.plan.spec import METRICS, UntilSpec
+from twin.batches.statistics.intervals import half_width
 
 
 def wanted(plan: Plan, journal: Journal, point: PlannedPoint) -> int:

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from twin.batches.folder import put
-from twin.batches.worker import Outcome
+from twin.batches.execute.folder import put
+from twin.batches.execute.worker import Outcome
 from twin.core.errors import InputError, Problem
 
 FILE = "journal.jsonl"

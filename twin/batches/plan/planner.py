@@ -1,101 +1,27 @@
-"""The plan of a batch: every run, checked before the first one starts."""
+"""Makes the plan of a batch from its sweep: every run, checked before the first one starts."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from twin.batches.identity import point_digest, run_id, seed_of
-from twin.batches.parcel import Parcel
-from twin.batches.points import Point, points_of
-from twin.batches.spec import BLOCKS, MOST_RUNS, SweepSpec
+from twin.batches.plan.identity import point_digest
+from twin.batches.plan.payload import Parcel
+from twin.batches.plan.plan import Plan, PlannedPoint
+from twin.batches.plan.points import Point, points_of
+from twin.batches.plan.spec import BLOCKS, MOST_RUNS, SweepSpec
 from twin.core import content
 from twin.core.errors import InputError, Loc, Problem, did_you_mean, dotted, one_of, show
-from twin.core.units import counted
 from twin.core.validation import problems_of
 from twin.scenario import source as yaml_source
 from twin.scenario.cache import Shelf
 from twin.scenario.load import MOST_PROBLEMS, PICKED, Asked, Scenario, read_source
 from twin.scenario.source import Source
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedPoint:
-    """One point of a sweep, checked."""
-
-    number: int
-    keys: Point
-    """The value of each varied key; keys that it leaves as they are are absent."""
-    digest: str
-    packed: bytes
-    """The scenario at this point, without its trace, models and policies' code."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All points of a sweep, and the runs that they stand for."""
-
-    spec: SweepSpec
-    file: Path | None
-    """Where the sweep was read from."""
-    scenario: Scenario
-    """The first point."""
-    points: tuple[PlannedPoint, ...]
-    parcel: Parcel
-    random: bool
-    """Whether a replication differs from the next."""
-    repeated: int
-    """Samples that came out as others did, and stand for no points of their own."""
-
-    @property
-    def seed(self) -> int:
-        """The scenario's own seed."""
-        return self.scenario.spec.seed
-
-    @property
-    def policies(self) -> tuple[str, ...]:
-        """Names of the policies, in the scenario's order; differences are to the first."""
-        return tuple(choice.name for choice in self.scenario.policies)
-
-    def run_id(self, point: PlannedPoint, replication: int) -> str:
-        """Return the id of a run."""
-        return run_id(point.digest, seed_of(self.seed, replication))
-
-    def ids(self) -> Iterator[str]:
-        """Yield the ids of all runs that the sweep may hold, in the order of its tables."""
-        for point in self.points:
-            for replication in range(self.spec.replications):
-                yield self.run_id(point, replication)
-
-    @cached_property
-    def kinds(self) -> dict[str, str]:
-        """What a table holds of each varied key: `bool`, `int64`, `float64` or `text`."""
-        return {
-            key: _kind([point.keys[key] for point in self.points if key in point.keys])
-            for key in self.spec.keys
-        }
-
-    @property
-    def size(self) -> int:
-        """Number of runs, the most there can be where replications end early."""
-        return len(self.points) * self.spec.replications
-
-    def told(self) -> str:
-        """Return in a sentence what the batch holds."""
-        most = "up to " if self.spec.until else ""
-        same = f"; {counted(self.repeated, 'sample')} came out as others" if self.repeated else ""
-        return (
-            f"{self.spec.name}: {counted(len(self.points), 'point')} x {most}"
-            f"{counted(self.spec.replications, 'replication')} = {most}{counted(self.size, 'run')} "
-            f"of {counted(len(self.policies), 'policy')}{same}"
-        )
 
 
 def plan(sweep: str | Path | dict[str, Any]) -> Plan:
@@ -312,23 +238,5 @@ def _random(scenario: Scenario) -> bool:
     return varied or scenario.spec.demand.source == "synthetic"
 
 
-def _kind(values: Sequence[Any]) -> str:
-    if values and all(isinstance(value, bool) for value in values):
-        return "bool"
-    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
-        return "text"
-    whole = all(isinstance(value, int) and abs(value) < 2**63 for value in values)
-    return "int64" if whole else "float64"
-
-
 def _shown(values: Point) -> str:
     return ", ".join(f"{key}={value}" for key, value in values.items()) or "the scenario as it is"
-
-
-def pick(ids: Sequence[str], prefix: str) -> str:
-    """Return the id that begins with `prefix`. Raises InputError where none or several do."""
-    found = [each for each in ids if each.startswith(prefix)]
-    if len(found) == 1:
-        return found[0]
-    what = f"--show: no run '{prefix}'" if not found else f"--show: '{prefix}' begins several runs"
-    raise InputError(Problem(what, suggestion="the column run_id of runs.parquet has them"))

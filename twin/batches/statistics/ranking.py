@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twin.batches.estimate import estimate
+from twin.batches.statistics.estimate import estimate
 from twin.core.arrays import Floats, Ints
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from twin.batches.statistics import student
+from twin.batches.statistics.intervals import student
 from twin.core.arrays import Floats, Ints
 
 

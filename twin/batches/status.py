@@ -8,11 +8,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from twin.batches.folder import COMPARISONS, MANIFEST, RUNS, at_work
-from twin.batches.journal import FILE as JOURNAL
-from twin.batches.journal import FileJournal, Journal
-from twin.batches.plan import Plan
-from twin.batches.stopping import wanted
+from twin.batches.execute.folder import COMPARISONS, MANIFEST, RUNS, at_work
+from twin.batches.execute.journal import FILE as JOURNAL
+from twin.batches.execute.journal import FileJournal, Journal
+from twin.batches.plan.plan import Plan
+from twin.batches.statistics.stopping import wanted
 from twin.core.errors import InputError, Problem
 from twin.core.units import counted
 from twin.results.manifest import bounds, versions

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from twin.batches.identity import seed_of
-from twin.batches.journal import Journal
-from twin.batches.plan import Plan, PlannedPoint
-from twin.batches.spec import METRICS
-from twin.batches.stopping import wanted
+from twin.batches.execute.journal import Journal
+from twin.batches.plan.identity import seed_of
+from twin.batches.plan.plan import Plan, PlannedPoint
+from twin.batches.plan.spec import METRICS
+from twin.batches.statistics.stopping import wanted
 
 if TYPE_CHECKING:
     import pandas as pd

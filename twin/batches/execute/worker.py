@@ -18,8 +18,8 @@ from threadpoolctl import threadpool_limits
 
 from twin.account.summary import ALL
 from twin.api.run import run
-from twin.batches.parcel import Unpacked, seeded
-from twin.batches.spec import METRICS
+from twin.batches.plan.payload import Unpacked, seeded
+from twin.batches.plan.spec import METRICS
 from twin.core.errors import TwinError, one_line
 from twin.results.intervals import write_intervals
 from twin.results.manifest import versions

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from twin.account.catalogue import METRICS as CATALOGUE
-from twin.batches.journal import Journal
-from twin.batches.plan import Plan, PlannedPoint
-from twin.batches.spec import METRICS
-from twin.batches.statistics import bootstrap, half_width
-from twin.batches.tables import finished, value_at
+from twin.batches.execute.journal import Journal
+from twin.batches.plan.plan import Plan, PlannedPoint
+from twin.batches.plan.spec import METRICS
+from twin.batches.statistics.intervals import bootstrap, half_width
+from twin.batches.statistics.tables import finished, value_at
 from twin.core.arrays import Floats
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future,
 from contextlib import contextmanager
 from typing import Any, Final
 
-from twin.batches import worker
+from twin.batches.execute import worker
 from twin.core.errors import InputError, Problem, RunError
 
 _PATIENCE_S: Final = 30

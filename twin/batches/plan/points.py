@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.batches.spec import RangeSpec, SamplesSpec, SweepSpec
+from twin.batches.plan.spec import RangeSpec, SamplesSpec, SweepSpec
 from twin.core.errors import Loc
 from twin.core.units import format_duration
 

@@ -8,11 +8,9 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future
 from dataclasses import dataclass, field
 from typing import Final
 
-from twin.batches.executors import lost
-from twin.batches.identity import seed_of
-from twin.batches.journal import Journal
-from twin.batches.plan import Plan, PlannedPoint
-from twin.batches.worker import (
+from twin.batches.execute.executors import lost
+from twin.batches.execute.journal import Journal
+from twin.batches.execute.worker import (
     Chunk,
     OtherVersionsError,
     Outcome,
@@ -20,6 +18,8 @@ from twin.batches.worker import (
     Task,
     run_chunk,
 )
+from twin.batches.plan.identity import seed_of
+from twin.batches.plan.plan import Plan, PlannedPoint
 from twin.core.errors import RunError
 from twin.results.manifest import versions
 
