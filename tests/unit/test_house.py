@@ -28,6 +28,7 @@ ONLY_IN = {
     "distributed": {"batches"},
     "matplotlib": {"report", "studies", "batches"},
     "pooch": {"demand"},
+    "filelock": {"core"},
 }
 
 

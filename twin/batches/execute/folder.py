@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from twin.core.errors import InputError, Problem, RunError
+from twin.core.files import is_locked, json_text, locked, write_whole
 
 MANIFEST: Final = "batch.json"
 """What the folder holds; it is written first, so that a folder with it is a batch's."""
@@ -36,19 +33,17 @@ def held(folder: Path) -> Iterator[None]:
     The lock is the operating system's and dies with the process. Raises InputError where another
     batch works in the folder, where it holds anything else, or cannot be written to.
     """
-    try:
-        _check_ours(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / _LOCK).open("w")
-    except OSError as error:
-        what = f"--out: cannot be written: {error.strerror}"
-        raise InputError(Problem(what, file=folder)) from None
-    with lock:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _check_ours(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder / _LOCK))
         except BlockingIOError:
             what, remedy = "--out: another batch is at work there", "wait for it to end"
             raise InputError(Problem(what, file=folder, suggestion=remedy)) from None
+        except OSError as error:
+            what = f"--out: cannot be written: {error.strerror}"
+            raise InputError(Problem(what, file=folder)) from None
         yield
 
 
@@ -75,40 +70,18 @@ def swept(folder: Path) -> list[str]:
 
 def at_work(folder: Path) -> bool:
     """Return whether a batch is at work in the folder."""
-    try:
-        with (folder / _LOCK).open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        pass
-    return False
+    return is_locked(folder / _LOCK)
 
 
 def put(file: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file whole or not at all. Raises RunError where there is no room for it."""
+    """Write a file of a batch, whole or not at all. Raises RunError where there is no room."""
     try:
         file.parent.mkdir(exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+        write_whole(file, write)
     except OSError as error:
         raise RunError(f"{file}: cannot be written: {error.strerror}") from None
-    try:
-        with open(handle, "wb") as stream:  # noqa: PTH123
-            write(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        # The umask decides who may read it; mkstemp makes it private.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(file)
-    except OSError as error:
-        raise RunError(f"{file}: cannot be written: {error.strerror}") from None
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def put_json(file: Path, facts: dict[str, Any]) -> None:
     """Write facts as JSON, whole or not at all."""
-    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-    put(file, lambda stream: stream.write(text.encode()))
+    put(file, lambda stream: stream.write(json_text(facts).encode()))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 from twin.batches.execute.folder import put
 from twin.batches.execute.worker import Outcome
 from twin.core.errors import InputError, Problem
+from twin.core.files import write_end
 
 FILE = "journal.jsonl"
 
@@ -89,14 +89,7 @@ class FileJournal:
     def append(self, outcomes: Sequence[Outcome]) -> None:
         """Write outcomes to the file, all or none; once this returns they outlast the machine."""
         lines = [_line(outcome) for outcome in outcomes]
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            _put(handle, self._end, b"".join(lines))
-        except OSError:
-            os.ftruncate(handle, self._end)
-            raise
-        finally:
-            os.close(handle)
+        write_end(self.path, self._end, b"".join(lines))
         for outcome, line in zip(outcomes, lines, strict=True):
             self._places[outcome.run_id] = (self._end, len(line), _status(_facts(outcome)))
             self._end += len(line)
@@ -130,17 +123,6 @@ class FileJournal:
                 start += len(line)
                 if not cut_off:
                     self._end = start
-
-
-def _put(handle: int, place: int, data: bytes) -> None:
-    """Write `data` at a place of a file, as its end, and see it on the disk."""
-    rest = memoryview(data)
-    while rest:
-        written = os.pwrite(handle, rest, place)
-        place, rest = place + written, rest[written:]
-    # What lay beyond was the rest of a line that was cut off.
-    os.ftruncate(handle, place)
-    os.fsync(handle)
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:
