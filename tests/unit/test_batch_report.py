@@ -23,10 +23,11 @@ from test_report import read
 
 import twin
 from twin.batches.plan.spec import METRICS
-from twin.batches.report import Found, render
 from twin.batches.report.effects import at_levels, factors
 from twin.batches.report.figures import drawn
+from twin.batches.report.page import render
 from twin.batches.report.ranking_entries import standings, surely_kept
+from twin.batches.report.source import Found
 from twin.batches.report.verdict import held, verdict
 from twin.batches.statistics.estimate import estimate
 from twin.batches.statistics.ranking import ranking

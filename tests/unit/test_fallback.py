@@ -14,9 +14,9 @@ from conftest import Maker, policy_file, row
 
 import twin
 from twin import RunError
-from twin.report.failures import failures
-from twin.report.run import render
-from twin.report.source import Report
+from twin.report.run.failures import failures
+from twin.report.run.page import render
+from twin.report.run.source import Report
 from twin.results.table import print_table
 
 FAILURES = {

@@ -18,8 +18,11 @@ ORDER = [
     "scenario", "results", "report", "api", "studies", "batches", "cli", "__main__",
 ]  # fmt: skip
 
-BATCH_ORDER = ["plan", "execute", "statistics", "status", "report", "batch"]
-"""The same inside `twin/batches/`."""
+INSIDE = {
+    "batches": ["plan", "execute", "statistics", "status", "report", "batch"],
+    "report": ["style", "metrics", "html", "run"],
+}
+"""The same inside these packages."""
 
 ONLY_IN = {
     "simpy": {"engine"},
@@ -43,8 +46,9 @@ def _imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
-            if node.module == "twin":
-                found |= {f"twin.{alias.name}" for alias in node.names}
+            if node.module in {"twin", *(f"twin.{name}" for name in INSIDE)}:
+                found.discard(node.module)
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 
@@ -66,18 +70,16 @@ def test_imports_go_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in MODULES if _room(path) == "batches"],
-    ids=lambda path: str(path.relative_to(PACKAGE / "batches")),
+    [path for path in MODULES if _room(path) in INSIDE],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
 )
-def test_imports_inside_batches_go_one_way(path: Path) -> None:
-    part = path.relative_to(PACKAGE / "batches").parts[0].removesuffix(".py")
-    inside = [name for name in _imports(path) if name.startswith("twin.batches")]
-    if part == "__init__":
-        assert not inside
-        return
-    for name in inside:
-        other = name.split(".")[2]
-        assert BATCH_ORDER.index(other) <= BATCH_ORDER.index(part), f"{part} imports {name}"
+def test_imports_inside_a_package_go_one_way(path: Path) -> None:
+    room, part = path.relative_to(PACKAGE).with_suffix("").parts[:2]
+    order, own = INSIDE[room], f"twin.{room}"
+    for name in (name for name in _imports(path) if f"{name}.".startswith(f"{own}.")):
+        others = name.removeprefix(own).split(".")[1:]
+        assert others, f"{path.name} imports {own} itself, which has no place in the order"
+        assert order.index(others[0]) <= order.index(part), f"{part} imports {name}"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "policies").glob("*.py")), ids=lambda p: p.name)

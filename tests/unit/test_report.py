@@ -19,11 +19,12 @@ from conftest import policy_file
 import twin
 from twin.cli.report import report as report_folder
 from twin.core.errors import InputError
-from twin.report.run import Report, page, render
-from twin.report.run.gather import gather
+from twin.report.run.aggregate import gather
+from twin.report.run.page import render, render_result
 from twin.report.run.paths import HEIGHT, bars, edges, line
-from twin.report.spans import Span, spans
-from twin.report.verdict import Standing, Terms, recommended, verdict
+from twin.report.run.source import Report
+from twin.report.run.spans import Span, spans
+from twin.report.run.verdict import Standing, Terms, recommended, verdict
 
 CAUSES = ("unservable", "onset", "event", "ordinary")
 VOID = {"meta", "link", "br", "img", "input", "wbr"}
@@ -84,7 +85,7 @@ def result(make: Callable[..., Path]) -> twin.Result:
 
 
 def test_page_is_whole_and_needs_nothing_else(result: twin.Result) -> None:
-    text = page(result)
+    text = render_result(result)
     reader = read(text)
     assert len(reader.ids) == len(set(reader.ids))
     assert reader.seen.count("h1") == 1
@@ -95,14 +96,14 @@ def test_page_is_whole_and_needs_nothing_else(result: twin.Result) -> None:
 
 
 def test_what_users_wrote_is_escaped(result: twin.Result) -> None:
-    text = page(result)
+    text = render_result(result)
     assert NAMES[0] not in text
     assert NAMES[0] in read(text).words
 
 
 def test_a_folder_gives_the_same_page_as_the_result(result: twin.Result, tmp_path: Path) -> None:
     folder = result.save(tmp_path / "out", figures=False)
-    assert render(Report.read(folder)) == page(result)
+    assert render(Report.read(folder)) == render_result(result)
 
 
 def test_a_report_from_files_is_that_of_the_run_to_the_byte(
@@ -203,14 +204,14 @@ def test_a_folder_knows_bounds_and_times(result: twin.Result, tmp_path: Path) ->
     report = Report.read(folder)
     assert report.ranked == ("static_mean2sigma", "static_p95")
     assert "columns are the hour of the day" in render(report)
-    assert "no hour of the day is known" in page(result)
+    assert "no hour of the day is known" in render_result(result)
 
 
 def test_failures_and_what_stood_in_are_told(make: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "policies").mkdir()
     policy_file(tmp_path / "policies", "weak", "raise RuntimeError('<boom> & bust')")
     path = make(np.arange(200.0) + 5, ["weak", "static_p95"], fallback={"use": "last_value"})
-    reader = read(page(twin.run(path)))
+    reader = read(render_result(twin.run(path)))
     said = " ".join(reader.words)
     assert "weak failed, first at 0s: last_value decided 100 of its 100 intervals" in said
     assert "<boom> & bust" in said
@@ -389,7 +390,7 @@ def test_long_replays_keep_events_interval_by_interval() -> None:
 def test_size_is_bounded(make: Callable[..., Path]) -> None:
     demand = np.random.default_rng(2).uniform(10, 1000, (8_000, 30))
     policies = [{"name": f"m{i}", "use": "rolling_max", "margin": i / 50} for i in range(6)]
-    text = page(twin.run(make(demand, policies, train=0.3)))
+    text = render_result(twin.run(make(demand, policies, train=0.3)))
     assert len(text.encode()) < 3_000_000
     words = " ".join(read(text).words)
     assert "8 of 30 links" in words

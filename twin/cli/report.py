@@ -16,8 +16,8 @@ def report(folder: Path) -> None:
 
 
 def _of_run(folder: Path) -> list[str]:
-    from twin.report.source import Report
-    from twin.report.write import write
+    from twin.report.run.source import Report
+    from twin.report.run.write import write
     from twin.results.folder import added
 
     found = Report.read(folder)
@@ -26,7 +26,7 @@ def _of_run(folder: Path) -> list[str]:
 
 
 def _of_batch(folder: Path) -> list[str]:
-    from twin.batches import report
+    from twin.batches.report.write import FIGURES, PAGE, write
 
-    report.write(folder)
-    return [report.PAGE, report.FIGURES]
+    write(folder)
+    return [PAGE, FIGURES]

@@ -9,8 +9,8 @@ import typer
 
 from twin.api.run import run
 from twin.cli.progress import progress
-from twin.report.source import Report
-from twin.report.write import write as write_report
+from twin.report.run.source import Report
+from twin.report.run.write import write as write_report
 from twin.results.folder import MANIFEST, added, check_free, files_of
 from twin.results.table import print_table
 from twin.scenario.load import Asked, Scenario

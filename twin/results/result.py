@@ -89,8 +89,8 @@ class Result:
             self.hours.to_csv(stage / "hours.csv", index=False, lineterminator="\n")
             write_intervals(self.recording, stage / "intervals.parquet")
             if figures:
-                from twin.report.source import Report
-                from twin.report.write import write
+                from twin.report.run.source import Report
+                from twin.report.run.write import write
 
                 write(Report.of(self), stage)
             digest = hashlib.sha256(resolved.encode()).hexdigest()

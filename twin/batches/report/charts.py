@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twin.core.arrays import Floats
-from twin.report.run.markup import Html, stroke, tag, text
+from twin.report.html.markup import Html, stroke, tag, text
 
 _WIDE, _HIGH = 400, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42, 12, 10, 34

@@ -10,22 +10,22 @@ import numpy as np
 from twin.batches.report.charts import Line, chart
 from twin.batches.report.effects import EFFECTS, LEVELS_SHOWN, MOST_VALUES, Factor, at_levels
 from twin.batches.report.formatting import interval, written
-from twin.batches.report.ranking import MAIN, policy_head
+from twin.batches.report.ranking import MAIN, entry_head
 from twin.batches.report.ranking_entries import Standing
 from twin.batches.report.source import OVER, RATE, Found
 from twin.core.arrays import Floats
-from twin.report.run.markup import (
+from twin.report.html.markup import (
     Html,
     breakable,
     head,
     paragraph,
     section,
-    swatch,
     table,
     tag,
     text,
 )
-from twin.report.run.metrics import metric
+from twin.report.html.parts import folded, legend_of_policies
+from twin.report.metrics import metric
 
 _MOST_LINES = 6
 _MOST_ROWS = 12
@@ -82,7 +82,6 @@ def _sizes(found: Found, made: Sequence[Factor], ranked: Sequence[Standing]) -> 
 
 def _keys(ranked: Sequence[Standing]) -> Html:
     drawn = ranked[:_MOST_LINES]
-    keys = [tag("li", swatch(s.index), text(f" {s.name}")) for s in drawn]
     said = (
         "Lines join means over all points with that value, or in that class; bars are 95 % "
         "intervals over replications, dots single points. Where axes are stretched towards 0, "
@@ -90,7 +89,8 @@ def _keys(ranked: Sequence[Standing]) -> Html:
     )
     if len(drawn) < len(ranked):
         said += f" The first {len(drawn)} of {len(ranked)} policies are drawn."
-    return Html(tag("ul", *keys, class_="keys") + paragraph(said, class_="note"))
+    legend = legend_of_policies((s.index, s.name) for s in drawn)
+    return Html(legend + paragraph(said, class_="note"))
 
 
 def _factor(found: Found, factor: Factor, ranked: Sequence[Standing]) -> Html:
@@ -106,7 +106,7 @@ def _factor(found: Found, factor: Factor, ranked: Sequence[Standing]) -> Html:
 def _chart(found: Found, factor: Factor, name: str, ranked: Sequence[Standing]) -> Html:
     shown = metric(name)
     means = at_levels(found, factor, name)[:MOST_VALUES]
-    scale = shown.shown.scale
+    scale = shown.display.scale
     places = _places(factor)
     points = found.at_points(name) * scale
     lines = [
@@ -153,7 +153,7 @@ def _table(found: Found, factor: Factor, ranked: Sequence[Standing]) -> Html:
                *(head(m.name, m.unit) for m in metrics)]  # fmt: skip
     rows = [
         [
-            policy_head(s),
+            entry_head(s),
             tag("td", text(factor.labels[i])),
             tag("td", text(f"{points[i]:,}")),
             *(
@@ -172,7 +172,7 @@ def _table(found: Found, factor: Factor, ranked: Sequence[Standing]) -> Html:
     if len(factor.labels) > len(levels):
         left.append(f"The first {len(levels)} of {len(factor.labels):,} values.")
     parts = [table(headers, rows, caption=caption), *([paragraph(*left)] if left else [])]
-    return tag("details", tag("summary", text("Its numbers")), *parts)
+    return folded("Its numbers", *parts)
 
 
 _MOST_PAIRS = 3
@@ -225,7 +225,7 @@ def _pair(found: Found, pair: tuple[Factor, Factor], standing: Standing) -> Html
             part = slice(i * len(across.labels), (i + 1) * len(across.labels))
             cells = [
                 _cell(
-                    shown.text(value), value * shown.shown.scale, _STEPS[name], crossed=bool(mark)
+                    shown.text(value), value * shown.display.scale, _STEPS[name], crossed=bool(mark)
                 )
                 for value, mark in zip(means[part], marks[part], strict=True)
             ]

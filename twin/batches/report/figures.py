@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from twin.batches.report.effects import EFFECTS, MOST_VALUES, Factor, at_levels, factors
 from twin.batches.report.ranking_entries import Standing, standings
 from twin.batches.report.source import OVER, RATE, Found
-from twin.report.run.markup import COLOURS
-from twin.report.run.metrics import metric
+from twin.report.metrics import metric
+from twin.report.style import POLICY_COLOURS, add_title, new_figure, plot_style, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 _MOST_FACTORS = 6
 _MOST_LINES = 6
 _MOST_NAMED = 12
-_STYLE: Any = {
-    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-    "grid.alpha": 0.25, "axes.axisbelow": True,
-}  # fmt: skip
 
 Draw = Callable[[BinaryIO], None]
 
@@ -41,28 +37,20 @@ def drawn(found: Found) -> dict[str, Draw]:
 
 
 def _save(draw: Callable[[], Figure], stream: BinaryIO) -> None:
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    with rc_context(_STYLE):
-        figure = draw()
-        FigureCanvasAgg(figure)
-        # Without the version in it, the same batch gives the same bytes.
-        figure.savefig(stream, format="png", dpi=130, metadata={"Software": None})
+    with plot_style(grid=True):
+        save(draw(), stream)
 
 
 def _policies(found: Found, ranked: list[Standing]) -> Figure:
     """Return violations against over-provisioning, a mark for each policy."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = new_figure(8, 5)
     panel = figure.subplots()
     over, rate = found.mean(OVER), found.mean(RATE)
     for at, s in enumerate(ranked):
         x, y = over.mean[s.index], 100 * rate.mean[s.index]
         wide = [np.nan_to_num(over.half_width[s.index])]
         high = [np.nan_to_num(100 * rate.half_width[s.index])]
-        colour = COLOURS[s.index % len(COLOURS)]
+        colour = POLICY_COLOURS[s.index % len(POLICY_COLOURS)]
         marker = "D" if s.bound else "o"
         panel.errorbar([x], [y], high, wide, fmt=marker, color=colour, capsize=3, markersize=6)
         if at < _MOST_NAMED:
@@ -84,18 +72,15 @@ def _policies(found: Found, ranked: list[Standing]) -> Figure:
 
 def _factors(found: Found, made: list[Factor], ranked: list[Standing]) -> Figure:
     """Return means at the values of the factors of largest effect, a row for each."""
-    from matplotlib.figure import Figure
-
     shown = made[:_MOST_FACTORS]
-    figure = Figure(figsize=(11, 0.8 + 2.5 * len(shown)), layout="constrained")
+    figure = new_figure(11, 0.8 + 2.5 * len(shown))
     panels = figure.subplots(len(shown), 2, squeeze=False)
     for row, factor in zip(panels, shown, strict=True):
         for panel, name in zip(row, EFFECTS, strict=True):
             _levels(panel, found, factor, name, ranked[:_MOST_LINES])
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
-    title = f"{_plain(found.name)}: what each factor changes"
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    add_title(figure, f"{_plain(found.name)}: what each factor changes")
     return figure
 
 
@@ -104,9 +89,9 @@ def _levels(panel: Axes, found: Found, factor: Factor, name: str, ranked: list[S
     means = at_levels(found, factor, name)[:MOST_VALUES]
     labels = [_plain(label) for label in factor.labels[: len(means)]]
     for s in ranked:
-        mean = np.array([at.mean[s.index] for at in means]) * shown.shown.scale
-        width = np.array([at.half_width[s.index] for at in means]) * shown.shown.scale
-        colour = COLOURS[s.index % len(COLOURS)]
+        mean = np.array([at.mean[s.index] for at in means]) * shown.display.scale
+        width = np.array([at.half_width[s.index] for at in means]) * shown.display.scale
+        colour = POLICY_COLOURS[s.index % len(POLICY_COLOURS)]
         panel.errorbar(
             range(len(means)), mean, np.nan_to_num(width), color=colour, marker="o", markersize=4,
             capsize=2, label=_plain(s.name),

@@ -6,19 +6,19 @@ import math
 from typing import Any
 
 from twin.core.units import counted, duration, format_duration, share
-from twin.report.run.metrics import Metric
+from twin.report.metrics import MetricColumn
 
 _MOST = 60
 
 
-def interval(shown: Metric, mean: float, width: float) -> str:
+def interval(shown: MetricColumn, mean: float, width: float) -> str:
     """Return a mean with its interval, where there is one."""
     if math.isnan(width):
         return shown.text(mean)
     return f"{shown.text(mean)} \N{PLUS-MINUS SIGN} {shown.text(width)}"
 
 
-def signed(shown: Metric, mean: float, width: float) -> str:
+def signed(shown: MetricColumn, mean: float, width: float) -> str:
     """Return a difference with its sign and its interval."""
     plus = "+" if mean > 0 else ""
     return plus + interval(shown, mean, width)

@@ -10,29 +10,27 @@ from twin.batches.report.formatting import interval, signed
 from twin.batches.report.ranking_entries import Standing
 from twin.batches.report.source import OVER, RATE, Found
 from twin.core.arrays import Floats
-from twin.report.run.markup import (
+from twin.report.html.markup import (
     Html,
-    breakable,
     head,
     paragraph,
     section,
-    swatch,
     table,
     tag,
     text,
 )
-from twin.report.run.metrics import metric, present
+from twin.report.html.parts import folded, metric_head, policy_head
+from twin.report.metrics import metric, present
 
 MAIN = (
     RATE, OVER, "sla_violation_minutes", "unmet_mbit", "unmet_pct", "allocated_mean_mbps", "cost",
 )  # fmt: skip
 
 
-def policy_head(standing: Standing, scope: str = "row") -> Html:
+def entry_head(standing: Standing, scope: str = "row") -> Html:
     """Return the head of a policy's row, in its colour."""
-    bound = tag("small", text("bound, not ranked")) if standing.bound else Html("")
-    name = breakable(standing.name)
-    return tag("th", swatch(standing.index), text(" "), name, bound, scope=scope)
+    note = "bound, not ranked" if standing.bound else ""
+    return policy_head(standing.index, standing.name, note, scope)
 
 
 def ranking(found: Found, ranked: Sequence[Standing]) -> Html:
@@ -85,7 +83,7 @@ def _ranks(found: Found, ranked: Sequence[Standing]) -> Html:
             mean, width = means[m.column].mean[s.index], means[m.column].half_width[s.index]
             value = None if np.isnan(mean) else f"{mean:.9g}"
             cells.append(tag("td", _interval(m.text(mean), m.text(width), width), data_value=value))
-        rows.append([policy_head(s), *cells])
+        rows.append([entry_head(s), *cells])
     caption = f"Policies over {points:,} points and {runs:,} runs"
     return table(headers, rows, caption=caption, class_="sortable")
 
@@ -120,7 +118,7 @@ def _differences(found: Found, ranked: Sequence[Standing]) -> Html:
             cells.append(tag("td", text(told), data_value=f"{mean:.9g}"))
             won = wins[s.index]
             cells.append(tag("td", text(_share(won)), data_value=f"{won:.4g}"))
-        rows.append([policy_head(s), *cells])
+        rows.append([entry_head(s), *cells])
     said = (
         "Every run replays all policies on the same demand and events, so that differences are "
         "paired; below 0 is better. Ties count as half better. comparisons.csv has them for every "
@@ -148,12 +146,11 @@ def _every(found: Found, ranked: Sequence[Standing]) -> Html:
     rows = []
     for m in present(found.metrics):
         mean = found.mean(m.column)
-        unit = tag("small", text(m.unit)) if m.unit else Html("")
         cells = [
             tag("td", text(interval(m, mean.mean[s.index], mean.half_width[s.index])))
             for s in ranked
         ]
-        rows.append([tag("th", text(m.name), unit, scope="row"), *cells])
-    headers = [head("Metric"), *(policy_head(s, "col") for s in ranked)]
+        rows.append([metric_head(m), *cells])
+    headers = [head("Metric"), *(entry_head(s, "col") for s in ranked)]
     shown = table(headers, rows, caption="Every metric, means over all points")
-    return tag("details", tag("summary", text("Every metric")), shown)
+    return folded("Every metric", shown)

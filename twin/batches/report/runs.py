@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import yaml
@@ -12,7 +11,7 @@ import yaml
 from twin.batches.report.formatting import face
 from twin.batches.report.ranking_entries import Standing
 from twin.batches.report.source import BURN, OVER, RATE, Found
-from twin.report.run.markup import (
+from twin.report.html.markup import (
     Html,
     breakable,
     head,
@@ -23,13 +22,21 @@ from twin.report.run.markup import (
     tag,
     text,
 )
-from twin.report.run.metrics import metric, present
+from twin.report.html.parts import (
+    code_block,
+    facts_table,
+    file_name,
+    folded,
+    legend_of_metrics,
+    short_digest,
+    shortened,
+)
+from twin.report.metrics import metric, present
 
 _WORST = 10
 _MOST_ERRORS = 20
 _MOST_TEXT = 300
 _MOST_SPEC = 20_000
-_DIGEST = 12
 _NUMBER = re.compile(r"[\d.,]+")
 _FOLDER = re.compile(r"(?<![\w.])/(?:[^\s/:()']+/)+")
 """Where a file lies on whose machine is no part of an error."""
@@ -44,7 +51,7 @@ def worst(found: Found, ranked: Sequence[Standing]) -> Html:
         "To see one with every interval and a report of its own, make it again, with the file of "
         "the sweep and the beginning of the run's id, and with --out where the batch has:"
     )
-    command = tag("pre", tag("code", text("twin batch SWEEP --show RUN_ID")))
+    command = code_block("twin batch SWEEP --show RUN_ID")
     tables = [
         _worst(found, own, name, "any ranked policy")
         for name in (RATE, "unmet_mbit")
@@ -95,7 +102,7 @@ def failed(found: Found) -> Html:
     rows = [
         [
             tag("th", text(f"{len(runs):,}"), scope="row"),
-            tag("td", text(_cut(runs[0][0], _MOST_TEXT)), class_="l"),
+            tag("td", text(shortened(runs[0][0], _MOST_TEXT)), class_="l"),
             tag("td", text(some([run_id for _, run_id in runs], 3)), class_="l"),
         ]
         for runs in order[:_MOST_ERRORS]
@@ -116,44 +123,21 @@ def failed(found: Found) -> Html:
 def ran(found: Found) -> Html:
     """Return the section that says what was run, and what the metrics mean."""
     facts = found.facts
-    digests = [(f"Digest of {name}", _short(value)) for name, value in facts["sha256"].items()]
+    tables = facts["sha256"].items()
+    digests = [(f"Digest of {name}", short_digest(digest)) for name, digest in tables]
     rows = [
         ("Sweep", found.name),
         ("Status", str(facts["status"])),
-        ("Scenario", _file(facts.get("scenario", ""))),
+        ("Scenario", file_name(facts.get("scenario", ""))),
         ("Demand", str(facts.get("demand", ""))),
         ("Links", str(facts.get("links", ""))),
         ("Seed", str(facts.get("seed", ""))),
         ("Varied keys", some(found.keys, 20) or "none"),
-        ("Digest of the sweep", _short(facts.get("sweep_sha256"))),
+        ("Digest of the sweep", short_digest(facts.get("sweep_sha256"))),
         *digests,
         ("Versions", ", ".join(f"{k} {v}" for k, v in facts["versions"].items() if v)),
     ]
-    body = [[tag("th", text(k), scope="row"), tag("td", text(v), class_="l")] for k, v in rows]
-    shown = table((), body, caption="What decided the numbers", class_="facts")
     spec = yaml.safe_dump(facts["sweep"], sort_keys=False, allow_unicode=True)
-    code = tag("pre", tag("code", text(_cut(spec, _MOST_SPEC))))
-    whole = tag("details", tag("summary", text("The sweep, with every default")), code)
-    return section("run", "What was run", shown, whole, _legend(found))
-
-
-def _legend(found: Found) -> Html:
-    terms = []
-    for m in present([*found.metrics, BURN]):
-        unit = f" ({m.unit})" if m.unit else ""
-        terms += [tag("dt", text(f"{m.name}{unit}")), tag("dd", text(m.meaning))]
-    return tag("div", tag("h3", text("What the metrics mean")), tag("dl", *terms))
-
-
-def _file(path: Any) -> str:
-    return str(path).replace("\\", "/").rsplit("/", 1)[-1]
-
-
-def _short(digest: object) -> str:
-    return f"SHA-256 {str(digest)[:_DIGEST]}\N{HORIZONTAL ELLIPSIS}"
-
-
-def _cut(written: str, most: int) -> str:
-    if len(written) <= most:
-        return written
-    return f"{written[:most]} ... {len(written) - most:,} more characters"
+    whole = folded("The sweep, with every default", code_block(shortened(spec, _MOST_SPEC)))
+    legend = legend_of_metrics(present([*found.metrics, BURN]))
+    return section("run", "What was run", facts_table(rows), whole, legend)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from twin.batches.report.formatting import interval, many
 from twin.batches.report.ranking_entries import Standing, surely_kept, told_apart
 from twin.batches.report.source import BURN, OVER, RATE, Found
-from twin.report.run.markup import some
-from twin.report.run.metrics import metric
+from twin.report.html.markup import some
+from twin.report.metrics import metric
 
 _FEW = 5
 """Replications below which Student's interval says little."""

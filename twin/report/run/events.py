@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from twin.core.units import format_duration
-from twin.report.failures import Failed, failures
-from twin.report.run.gather import Gathered
-from twin.report.run.markup import (
+from twin.report.html.markup import (
     Html,
     breakable,
     head,
@@ -19,8 +17,11 @@ from twin.report.run.markup import (
     tag,
     text,
 )
-from twin.report.source import Report
-from twin.report.spans import Span
+from twin.report.html.parts import folded
+from twin.report.run.aggregate import Gathered
+from twin.report.run.failures import Failed, failures
+from twin.report.run.source import Report
+from twin.report.run.spans import Span
 
 _MOST_ROWS = 40
 _MOST_POLICIES = 6
@@ -66,7 +67,7 @@ def _log(failed: Sequence[Failed]) -> Html:
         said += f", the first {len(rows)} of them here, all in events.csv"
     headers = [head("Policy"), head("At"), head("What it failed at")]
     shown = table(headers, rows, caption=said, class_="words")
-    return tag("details", tag("summary", text(said)), shown)
+    return folded(said, shown)
 
 
 def _words(name: str, *cells: str) -> list[Html]:

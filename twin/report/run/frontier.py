@@ -6,20 +6,19 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from twin.report.run.markup import (
+from twin.report.html.markup import (
     Html,
-    breakable,
     head,
     paragraph,
     section,
     stroke,
-    swatch,
     table,
     tag,
     text,
 )
-from twin.report.source import Report
-from twin.report.verdict import percent
+from twin.report.html.parts import legend_of_policies, policy_head
+from twin.report.run.source import Report
+from twin.report.run.verdict import percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,8 +43,8 @@ def frontier(report: Report) -> list[Html]:
     )
     names = [str(name) for name in points["policy"].unique()]
     order = list(dict.fromkeys([*report.policies, *names]))
-    keys = [tag("li", swatch(order.index(name)), text(f" {name}")) for name in names]
-    figure = tag("figure", _picture(report, points, order), tag("ul", *keys, class_="keys"))
+    legend = legend_of_policies((order.index(name), name) for name in names)
+    figure = tag("figure", _picture(report, points, order), legend)
     shown = _table(report, points, order)
     return [section("frontier", "What each policy's knob buys", said, figure, shown)]
 
@@ -152,6 +151,6 @@ def _row(report: Report, name: str, rows: pd.DataFrame, order: Sequence[str]) ->
         "\N{EN DASH}" if math.isnan(waste) else f"{waste:,.1f}",
         "the bound" if best["bound"] else f"{int(rows['dominated'].sum())} of {len(rows)}",
     ]
-    policy = tag("th", swatch(order.index(name)), text(" "), breakable(name), scope="row")
+    policy = policy_head(order.index(name), name)
     missed = "missed" if kept.empty and not best["bound"] else None
     return [policy, *(tag("td", text(cell), class_=missed) for cell in cells)]

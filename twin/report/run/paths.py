@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from twin.core.arrays import Floats, Ints
-from twin.report.source import Report
-from twin.report.spans import Span
+from twin.report.run.source import Report
+from twin.report.run.spans import Span
 
 HEIGHT = 5_000
 """Units of the vertical axis."""

@@ -10,8 +10,7 @@ import numpy as np
 from twin.account.hours import HOURS
 from twin.account.summary import ALL
 from twin.core.arrays import Floats
-from twin.report.run.gather import Gathered
-from twin.report.run.markup import (
+from twin.report.html.markup import (
     Html,
     breakable,
     head,
@@ -19,12 +18,13 @@ from twin.report.run.markup import (
     section,
     some,
     stroke,
-    swatch,
     table,
     tag,
     text,
 )
-from twin.report.source import Report
+from twin.report.html.parts import legend_of_policies, policy_head
+from twin.report.run.aggregate import Gathered
+from twin.report.run.source import Report
 
 _MOST_RADAR = 6
 _MOST_HEAT = 20
@@ -47,7 +47,7 @@ def radar(report: Report, gathered: Gathered, order: Sequence[str]) -> Html:
     low, high = values.min(axis=0), values.max(axis=0)
     spread = np.where(high > low, high - low, 1.0)
     scaled = np.where(high > low, (values - low) / spread, 1.0)
-    keys = [tag("li", swatch(report.policies.index(name)), text(f" {name}")) for name in names]
+    legend = legend_of_policies((report.policies.index(name), name) for name in names)
     said = (
         "Every axis runs from the worst (centre) to the best (rim) of the policies drawn, as in "
         "the paper. It hides how far apart they are: the rim may be a hair or a mile from the "
@@ -56,7 +56,7 @@ def radar(report: Report, gathered: Gathered, order: Sequence[str]) -> Html:
     left = len(report.ranked) - len(names)
     more = f" {left} more policies are not drawn." if left else ""
     caption = tag("figcaption", paragraph(said + more, class_="note"))
-    figure = tag("figure", _web(report, names, scaled), tag("ul", *keys, class_="keys"), caption)
+    figure = tag("figure", _web(report, names, scaled), legend, caption)
     return section("radar", "Five metrics at a glance", figure)
 
 
@@ -144,8 +144,7 @@ def _box(name: str, values: Sequence[float], index: int) -> Html:
 
 def _name(report: Report, index: int) -> Html:
     name = report.policies[index]
-    bound = tag("small", text("bound")) if name in report.bounds else Html("")
-    return tag("th", swatch(index), text(" "), breakable(name), bound, scope="row")
+    return policy_head(index, name, "bound" if name in report.bounds else "")
 
 
 def heat(report: Report, order: Sequence[str]) -> Html:

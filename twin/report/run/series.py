@@ -12,12 +12,12 @@ import numpy as np
 
 from twin.core.arrays import Ints
 from twin.core.units import format_duration
-from twin.report.run.gather import Drawn, Gathered, Row
-from twin.report.run.markup import Html, paragraph, section, some, stroke, swatch, tag, text
-from twin.report.run.metrics import metric
+from twin.report.html.markup import Html, paragraph, section, some, stroke, swatch, tag, text
+from twin.report.metrics import metric
+from twin.report.run.aggregate import Drawn, Gathered, Row
 from twin.report.run.paths import HEIGHT, LANE, bars, edges, line
-from twin.report.source import Report
-from twin.report.spans import Span
+from twin.report.run.source import Report
+from twin.report.run.spans import Span
 
 MOST_LINKS = 8
 MOST_POLICIES = 12

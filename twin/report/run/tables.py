@@ -7,28 +7,36 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from twin.account.dominance import dominated
-from twin.report.run.markup import (
+from twin.report.html.markup import (
     Html,
-    breakable,
     head,
     paragraph,
     section,
     some,
-    swatch,
     table,
     tag,
     text,
 )
-from twin.report.run.metrics import KEY, WITHIN, Metric, metric, present
-from twin.report.source import Report
-from twin.report.verdict import Standing
+from twin.report.html.parts import (
+    code_block,
+    facts_table,
+    file_name,
+    folded,
+    legend_of_metrics,
+    metric_head,
+    policy_head,
+    short_digest,
+    shortened,
+)
+from twin.report.metrics import KEY, WITHIN, MetricColumn, metric, present
+from twin.report.run.source import Report
+from twin.report.run.verdict import Standing
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_LINKS = 25
 _MOST_TEXT = 100_000
-_DIGEST = 12
 
 
 def comparison(report: Report, standings: Sequence[Standing]) -> Html:
@@ -81,18 +89,18 @@ def _key(report: Report, standings: Sequence[Standing]) -> Html:
     return table(headers, rows, caption=caption, class_="sortable")
 
 
-def _told(pooled: pd.DataFrame) -> list[Metric]:
+def _told(pooled: pd.DataFrame) -> list[MetricColumn]:
     """Return the metrics that have a value, as cost has none without prices."""
     return present(column for column in pooled.columns if pooled[column].notna().any())
 
 
 def _policy(report: Report, index: int, scope: str = "row") -> Html:
     name = report.policies[index]
-    bound = tag("small", text("bound, not ranked")) if name in report.bounds else Html("")
-    return tag("th", swatch(index), text(" "), breakable(name), bound, scope=scope)
+    note = "bound, not ranked" if name in report.bounds else ""
+    return policy_head(index, name, note, scope)
 
 
-def _cell(shown: Metric, value: float, best: bool) -> Html:
+def _cell(shown: MetricColumn, value: float, best: bool) -> Html:
     sort = None if math.isnan(value) else f"{value:.9g}"
     face = text(shown.text(value))
     if best:
@@ -101,12 +109,12 @@ def _cell(shown: Metric, value: float, best: bool) -> Html:
     return tag("td", face, data_value=sort)
 
 
-def _best(report: Report, pooled: pd.DataFrame, shown: Metric) -> frozenset[str]:
+def _best(report: Report, pooled: pd.DataFrame, shown: MetricColumn) -> frozenset[str]:
     """Return the policies that share the best value; none where all do."""
     values = pooled.loc[list(report.ranked), shown.column].dropna()
-    if not shown.shown.better or len(values) < 2 or values.nunique() < 2:
+    if not shown.display.better or len(values) < 2 or values.nunique() < 2:
         return frozenset()
-    limit = values.min() if shown.shown.better == "low" else values.max()
+    limit = values.min() if shown.display.better == "low" else values.max()
     return frozenset(str(name) for name in values.index[values == limit])
 
 
@@ -116,13 +124,12 @@ def _all(report: Report) -> Html:
     rows = []
     for row in _told(pooled):
         best, values = _best(report, pooled, row), pooled[row.column]
-        unit = tag("small", text(row.unit)) if row.unit else Html("")
         cells = [
             _cell(row, float(values[report.policies[i]]), report.policies[i] in best) for i in order
         ]
-        rows.append([tag("th", text(row.name), unit, scope="row"), *cells])
+        rows.append([metric_head(row), *cells])
     shown = table(headers, rows, caption="Every metric, all links together")
-    return tag("details", tag("summary", text("Every metric")), shown, open=True)
+    return folded("Every metric", shown, opened=True)
 
 
 def links(report: Report, recommended: str | None) -> Html:
@@ -162,7 +169,7 @@ def links(report: Report, recommended: str | None) -> Html:
 _CROSS = "\N{MULTIPLICATION X}"
 
 
-def _link_cell(report: Report, rate: Metric, waste: Metric, row: Any) -> Html:
+def _link_cell(report: Report, rate: MetricColumn, waste: MetricColumn, row: Any) -> Html:
     share = float(row["sla_violation_rate"])
     missed = f"{_CROSS} " if share > report.target else ""
     face = f"{missed}{rate.text(share)} / {waste.text(float(row['over_provisioning_pct']))}"
@@ -175,9 +182,9 @@ def ran(report: Report) -> Html:
     missing = int(report.pooled["missing_intervals"].iloc[0])
     rows = [
         ("Scenario", f"{report.name}, seed {report.scenario['seed']}"),
-        ("Scenario's digest", _short(facts["scenario"]["sha256"])),
+        ("Scenario's digest", short_digest(facts["scenario"]["sha256"])),
         ("Demand", str(facts["trace"]["origin"])),
-        ("Trace's digest", _short(facts["trace"]["sha256"])),
+        ("Trace's digest", short_digest(facts["trace"]["sha256"])),
         ("Replay starts", "time not known" if report.starts is None else str(report.starts)),
         ("Repairs", "; ".join(facts["trace"]["repairs"]) or "none"),
         ("Missing intervals", f"{missing:,} of {len(report.links) * report.intervals:,}, left out"),
@@ -186,41 +193,16 @@ def ran(report: Report) -> Html:
         ("Versions", ", ".join(f"{k} {v}" for k, v in facts["versions"].items() if v)),
         ("Machine", str(facts["machine"])),
     ]
-    body = [[tag("th", text(k), scope="row"), tag("td", text(v), class_="l")] for k, v in rows]
-    resolved = tag(
-        "details", tag("summary", text("The scenario, with every default")),
-        tag("pre", tag("code", text(_cut(report.scenario_text)))),
-    )  # fmt: skip
-    shown = table((), body, caption="What decided the numbers", class_="facts")
-    return section("run", "What was run", shown, resolved, _legend(report))
-
-
-def _cut(written: str) -> str:
-    """Return a text, or its beginning where it is very long."""
-    if len(written) <= _MOST_TEXT:
-        return written
-    return f"{written[:_MOST_TEXT]}\n... {len(written) - _MOST_TEXT:,} more characters"
-
-
-def _legend(report: Report) -> Html:
-    terms = []
-    for m in (WITHIN, *_told(report.summary)):
-        unit = f" ({m.unit})" if m.unit else ""
-        terms += [tag("dt", text(f"{m.name}{unit}")), tag("dd", text(m.meaning))]
-    return tag("div", tag("h3", text("What the metrics mean")), tag("dl", *terms))
+    scenario = code_block(shortened(report.scenario_text, _MOST_TEXT, "\n"))
+    resolved = folded("The scenario, with every default", scenario)
+    legend = legend_of_metrics([WITHIN, *_told(report.summary)])
+    return section("run", "What was run", facts_table(rows), resolved, legend)
 
 
 def _sources(sources: Sequence[dict[str, Any]]) -> str:
-    files = [
-        f"{_file(source)} ({'shipped, ' if source['shipped'] else ''}{_short(source['sha256'])})"
-        for source in sources
-    ]
-    return some(files, 6)
+    return some([_source(source) for source in sources], 6)
 
 
-def _file(source: dict[str, Any]) -> str:
-    return str(source["file"]).replace("\\", "/").rsplit("/", 1)[-1]
-
-
-def _short(digest: object) -> str:
-    return f"SHA-256 {str(digest)[:_DIGEST]}\N{HORIZONTAL ELLIPSIS}"
+def _source(source: dict[str, Any]) -> str:
+    shipped = "shipped, " if source["shipped"] else ""
+    return f"{file_name(source['file'])} ({shipped}{short_digest(source['sha256'])})"

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from twin.report import style
 from twin.results.folder import check_free, staged
 from twin.studies.evaluation.evaluate import Evaluation
 from twin.studies.evaluation.forecasts import PERSISTENCE
 
-_COLOURS = ("#E69F00", "#CC79A7", "#0072B2", "#009E73", "#56B4E9", "#D55E00", "#F0E442")
-"""Okabe and Ito's palette, which colour-blind readers can tell apart."""
+_COLOURS = (
+    style.ORANGE,
+    style.PINK,
+    style.BLUE,
+    style.GREEN,
+    style.SKY,
+    style.VERMILION,
+    style.YELLOW,
+)
 _HOURS = {
     "day": "hour of the day",
     "replay": "hours since the start of the replay, modulo a day (the trace has no start time)",
@@ -39,17 +46,12 @@ def save(evaluation: Evaluation, folder: Path, *, force: bool = False) -> Path:
 
 def draw(evaluation: Evaluation, path: Path) -> None:
     """Draw each model's MAE over persistence's by the hour."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    style: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-    with rc_context(style):
-        figure = Figure(figsize=(9, 4.6), layout="constrained")
-        FigureCanvasAgg(figure)
+    with style.plot_style():
+        figure = style.new_figure(9, 4.6)
         panel = figure.subplots()
-        panel.axhline(1, color="#222222", linewidth=1, label=PERSISTENCE)
+        panel.axhline(1, color=style.INK, linewidth=1, label=PERSISTENCE)
         names = [name for name in evaluation.pooled["model"] if name != PERSISTENCE]
         for i, name in enumerate(names):
             rows = evaluation.by_hour[evaluation.by_hour["model"] == name]
@@ -70,6 +72,5 @@ def draw(evaluation: Evaluation, path: Path) -> None:
         panel.grid(alpha=0.25, which="both")
         panel.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
         title = f"{evaluation.scenario.spec.name}: error by the hour, one step ahead, all links"
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-        # Without the version in it, the same numbers give the same bytes.
-        figure.savefig(path, dpi=130, metadata={"Software": None})
+        style.add_title(figure, title)
+        style.save(figure, path)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.core.arrays import Floats
-from twin.report.source import Piece, Report
-from twin.report.spans import Span
+from twin.report.run.source import Piece, Report
+from twin.report.run.spans import Span
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twin.report.source import Report
+from twin.report.run.source import Report
 
 
 @dataclass(frozen=True, slots=True)

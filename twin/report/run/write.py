@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twin.report.figures import draw
-from twin.report.run import render
-from twin.report.source import Report
+from twin.report.run.figures import draw
+from twin.report.run.page import render
+from twin.report.run.source import Report
 
 PAGE = "report.html"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twin.core.units import duration
-from twin.report.source import Report
+from twin.report.run.source import Report
 
 _OWN = ("kind", "name", "links", "start", "duration")
 

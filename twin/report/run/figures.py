@@ -12,19 +12,24 @@ from numpy.typing import NDArray
 from twin.account.summary import ALL
 from twin.core.arrays import Floats
 from twin.core.units import format_duration
-from twin.report.source import Report
-from twin.report.spans import Span, spans
+from twin.report.run.source import Report
+from twin.report.run.spans import Span, spans
+from twin.report.style import (
+    INK,
+    POLICY_COLOURS,
+    SHADE,
+    VERMILION,
+    add_title,
+    new_figure,
+    plot_style,
+    save,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8C8C00")
-_DEMAND = "#222222"
-_VIOLATION = "#D55E00"
-_EVENT = "#BBBBBB"
 _MOST_PANELS = 8
 
 
@@ -33,37 +38,22 @@ def draw(report: Report, folder: Path) -> list[str]:
 
     Raises InputError where the files behind the report are damaged.
     """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    style: Any = {
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.alpha": 0.25,
-        "axes.axisbelow": True,
-    }
     folder.mkdir(parents=True, exist_ok=True)
-    with rc_context(style):
+    with plot_style(grid=True):
         figures = {"allocation.png": _allocation(report), "metrics.png": _metrics(report)}
         for name, figure in figures.items():
-            FigureCanvasAgg(figure)
-            # Without the date and version in it, the same run gives the same bytes.
-            figure.savefig(folder / name, dpi=130, metadata={"Software": None})
+            save(figure, folder / name)
     return list(figures)
 
 
 def _allocation(report: Report) -> Figure:
     """Return demand against each policy's allocation on one link: all of it, and six hours."""
-    from matplotlib.figure import Figure
-
     happened = spans(report)
     link = _link_to_show(report, happened)
     happened = [span for span in happened if link in span.links]
     policies = report.policies[:_MOST_PANELS]
     rows = _rows(report, link, policies)
-    figure = Figure(figsize=(12.5, 1.1 + 1.65 * len(policies)), layout="constrained")
+    figure = new_figure(12.5, 1.1 + 1.65 * len(policies))
     panels = figure.subplots(
         len(policies), 2, sharex="col", sharey="col", squeeze=False, width_ratios=(2.2, 1)
     )
@@ -71,7 +61,7 @@ def _allocation(report: Report) -> Figure:
     near = _six_hours(report, rows[0].demand, happened)
     for i, (policy, row) in enumerate(zip(policies, rows, strict=True)):
         for panel, part in zip(panels[i], (slice(None), near), strict=True):
-            _panel(panel, hours, row, part, _COLOURS[i % len(_COLOURS)])
+            _panel(panel, hours, row, part, POLICY_COLOURS[i % len(POLICY_COLOURS)])
         share = _value(report, policy, "sla_violation_rate", link)
         waste = _value(report, policy, "over_provisioning_pct", link)
         title = f"{policy}: {share:.2%} of intervals violated, over-provisioning {waste:.1f} %"
@@ -84,7 +74,7 @@ def _allocation(report: Report) -> Figure:
     title = f"{report.name}: demand and allocation on {link}"
     if len(policies) < len(report.policies):
         title += f" (the first {len(policies)} of {len(report.policies)} policies)"
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    add_title(figure, title)
     return figure
 
 
@@ -131,19 +121,19 @@ def _panel(panel: Axes, hours: Floats, row: _Row, part: slice, colour: str) -> N
     panel.stairs(allocated, edges, color=colour, fill=True, alpha=0.25)
     panel.stairs(allocated, edges, color=colour, linewidth=1.1, label="allocation")
     unmet: dict[str, Any] = {"baseline": served, "fill": True, "alpha": 0.7, "linewidth": 0}
-    panel.stairs(demand, edges, color=_VIOLATION, label="unmet", **unmet)
-    panel.stairs(demand, edges, color=_DEMAND, linewidth=0.8, label="demand", baseline=None)
+    panel.stairs(demand, edges, color=VERMILION, label="unmet", **unmet)
+    panel.stairs(demand, edges, color=INK, linewidth=0.8, label="demand", baseline=None)
     if np.isfinite(capacity).any():
         limit = np.where(np.isfinite(capacity), capacity, np.nan)
         dashes: dict[str, Any] = {"linestyle": ":", "linewidth": 1, "baseline": None}
-        panel.stairs(limit, edges, color=_DEMAND, label="capacity", **dashes)
+        panel.stairs(limit, edges, color=INK, label="capacity", **dashes)
     at = ((edges[:-1] + edges[1:]) / 2)[violated]
     # Drawn on the axis itself, whatever the scale above it.
     (marks,) = panel.plot(
         at,
         np.zeros(len(at)),
         "|",
-        color=_VIOLATION,
+        color=VERMILION,
         markersize=6,
         markeredgewidth=0.8,
         clip_on=False,
@@ -173,7 +163,7 @@ def _mark_events(panels: Any, happened: Sequence[Span]) -> None:
     for span in happened:
         for panel in panels.flat:
             panel.axvspan(
-                span.start / 3600, span.end / 3600, color=_EVENT, alpha=0.35, linewidth=0, zorder=0
+                span.start / 3600, span.end / 3600, color=SHADE, alpha=0.35, linewidth=0, zorder=0
             )
         place = (span.start / 3600, 0.98)
         note = panels[0, 0].annotate(
@@ -192,10 +182,8 @@ def _link_to_show(report: Report, happened: Sequence[Span]) -> str:
 
 def _metrics(report: Report) -> Figure:
     """Return bars of the paper's metrics, all links pooled."""
-    from matplotlib.figure import Figure
-
     names = report.policies
-    figure = Figure(figsize=(11, 1.2 + 2 * max(1.6, 0.28 * len(names))), layout="constrained")
+    figure = new_figure(11, 1.2 + 2 * max(1.6, 0.28 * len(names)))
     panels = figure.subplots(2, 3)
     shown = (
         ("MAE of the allocation, Mbit/s", "mae", 1, "{:.1f}"),
@@ -207,7 +195,7 @@ def _metrics(report: Report) -> Figure:
     )
     for panel, (title, column, scale, text) in zip(panels.flat, shown, strict=True):
         values = [scale * _value(report, name, column, ALL) for name in names]
-        colours = [_COLOURS[i % len(_COLOURS)] for i in range(len(names))]
+        colours = [POLICY_COLOURS[i % len(POLICY_COLOURS)] for i in range(len(names))]
         bars = panel.barh(names, np.nan_to_num(values), color=colours)
         panel.bar_label(bars, [text.format(value) for value in values], padding=3, fontsize=8)
         panel.set_title(title, loc="left")
@@ -217,13 +205,10 @@ def _metrics(report: Report) -> Figure:
     for panel in panels[:, 1:].flat:
         panel.set_yticklabels([])
     target = 100 * report.target
-    panels[1, 2].axvline(target, color=_DEMAND, linewidth=0.8, linestyle="--")
+    panels[1, 2].axvline(target, color=INK, linewidth=0.8, linestyle="--")
     panels[1, 2].set_title(f"violated intervals, % (line: SLA, {target:g} %)", loc="left")
     span = format_duration(report.intervals * report.tick_s)
-    figure.suptitle(
-        f"{report.name}: {len(report.links)} links over {span}",
-        x=0.01, ha="left", fontweight="bold",
-    )  # fmt: skip
+    add_title(figure, f"{report.name}: {len(report.links)} links over {span}")
     return figure
 
 

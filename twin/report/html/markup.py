@@ -1,4 +1,4 @@
-"""Small parts of HTML. Text is escaped here; what is marked up already is an `Html`."""
+"""Elements of HTML. Text is escaped here; what is marked up already is an `Html`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final, NewType
 
-Html = NewType("Html", str)
+from twin.report.style import POLICY_COLOURS
 
-COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8C8C00")
-"""Okabe and Ito's palette; the vermilion of it is kept for violations."""
+Html = NewType("Html", str)
 
 DASHES: Final = ("", "7 3", "2 3")
 """With more policies than colours, dashes tell them apart."""
@@ -78,8 +77,11 @@ def swatch(index: int) -> Html:
 
 def stroke(index: int) -> dict[str, object]:
     """Return how the line of a policy is drawn."""
-    dashes = DASHES[index // len(COLOURS) % len(DASHES)]
-    return {"stroke": COLOURS[index % len(COLOURS)], "stroke_dasharray": dashes or None}
+    dashes = DASHES[index // len(POLICY_COLOURS) % len(DASHES)]
+    return {
+        "stroke": POLICY_COLOURS[index % len(POLICY_COLOURS)],
+        "stroke_dasharray": dashes or None,
+    }
 
 
 def some(names: Sequence[str], most: int = 4) -> str:

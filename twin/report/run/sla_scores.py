@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.report.run.gather import Gathered
-from twin.report.source import Report
-from twin.report.verdict import Standing, Terms
+from twin.report.run.aggregate import Gathered
+from twin.report.run.source import Report
+from twin.report.run.verdict import Standing, Terms
 
 if TYPE_CHECKING:
     import pandas as pd
