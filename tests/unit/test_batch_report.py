@@ -23,12 +23,12 @@ from test_report import read
 
 import twin
 from twin.batches.plan.spec import METRICS
-from twin.batches.report.effects import at_levels, factors
-from twin.batches.report.figures import drawn
+from twin.batches.report.effects import at_levels, measure_factors
+from twin.batches.report.figures import pictures_of
 from twin.batches.report.page import render
-from twin.batches.report.ranking_entries import standings, surely_kept
-from twin.batches.report.source import Found
-from twin.batches.report.verdict import held, verdict
+from twin.batches.report.ranking_entries import rank_policies, surely_kept
+from twin.batches.report.source import BatchData
+from twin.batches.report.verdict import contents, verdict
 from twin.batches.statistics.estimate import estimate
 from twin.batches.statistics.ranking import ranking
 from twin.cli.main import call
@@ -82,12 +82,12 @@ def found(
     policies: Sequence[str] = POLICIES,
     change: Change | None = None,
     **other: Any,
-) -> Found:
+) -> BatchData:
     grid = GRID if grid is None else grid
     runs = table(grid, replications, policies)
     if change is not None:
         change(runs)
-    batch = Found(facts(runs, grid, **other), runs)
+    batch = BatchData(facts(runs, grid, **other), runs)
     batch.check()
     return batch
 
@@ -103,7 +103,7 @@ def fail(*runs: int, error: str = "it broke") -> Change:
     return change
 
 
-def words(batch: Found) -> str:
+def words(batch: BatchData) -> str:
     return " ".join(" ".join(read(render(batch)).words).split())
 
 
@@ -150,7 +150,7 @@ def test_one_replication_gives_no_interval_and_the_page_says_so() -> None:
 
 
 def test_first_is_who_keeps_the_sla_at_most_points_with_least_waste() -> None:
-    ranked = standings(found())
+    ranked = rank_policies(found())
     assert [(s.name, s.rank, s.points) for s in ranked] == [
         ("adaptive", 1, 6), ("static_p95", 2, 6), ("lean", 3, 0)
     ]  # fmt: skip
@@ -158,7 +158,7 @@ def test_first_is_who_keeps_the_sla_at_most_points_with_least_waste() -> None:
 
 def test_bounds_are_shown_last_and_never_ranked() -> None:
     batch = found(bounds=["adaptive"])
-    ranked = standings(batch)
+    ranked = rank_policies(batch)
     assert [(s.name, s.rank) for s in ranked] == [
         ("static_p95", 1), ("lean", 2), ("adaptive", None)
     ]  # fmt: skip
@@ -179,7 +179,7 @@ def test_a_point_is_surely_kept_where_students_interval_is_within_the_sla() -> N
 
 def test_the_verdict_says_whether_the_order_may_be_chance() -> None:
     batch = found()
-    sure = " ".join(verdict(batch, standings(batch)))
+    sure = " ".join(verdict(batch, rank_policies(batch)))
     assert "the difference is larger than chance explains" in sure
 
     def alike(runs: pd.DataFrame) -> None:
@@ -189,7 +189,7 @@ def test_the_verdict_says_whether_the_order_may_be_chance() -> None:
         runs["burn_rate"] = runs["sla_violation_rate"] / 0.01
 
     batch = found(change=alike)
-    unsure = " ".join(verdict(batch, standings(batch)))
+    unsure = " ".join(verdict(batch, rank_policies(batch)))
     assert "the difference may be chance: its 95 % interval includes 0" in unsure
     assert "\N{ALMOST EQUAL TO}" in words(batch)
 
@@ -206,7 +206,7 @@ def test_win_rates_count_ties_as_halves() -> None:
 
 def test_effects_are_marginal_means_and_shares_of_the_variance_between_points() -> None:
     batch = found()
-    made = {factor.key: factor for factor in factors(batch)}
+    made = {factor.key: factor for factor in measure_factors(batch)}
     runs, metric = batch.runs, "over_provisioning_pct"
     for key, values in GRID.items():
         factor = made[key]
@@ -233,7 +233,7 @@ def test_a_factor_of_many_numbers_is_taken_in_classes_and_correlated() -> None:
         runs["over_provisioning_pct"] = runs[next(iter(drawn))] ** 2
 
     batch = found(drawn, 2, change=follow)
-    (factor,) = factors(batch)
+    (factor,) = measure_factors(batch)
     assert factor.classed
     assert np.bincount(factor.levels).tolist() == [10] * 6
     assert factor.correlation[1] == pytest.approx([1, 1, 1])
@@ -248,7 +248,9 @@ def test_what_has_no_effect_explains_next_to_nothing_even_in_classes() -> None:
     def noise(runs: pd.DataFrame) -> None:
         runs["over_provisioning_pct"] = np.random.default_rng(5).standard_normal(len(runs))
 
-    (factor,) = factors(found({"a": list(np.random.default_rng(3).random(200))}, 1, change=noise))
+    (factor,) = measure_factors(
+        found({"a": list(np.random.default_rng(3).random(200))}, 1, change=noise)
+    )
     assert factor.explained[1].max() < 0.06
 
 
@@ -282,14 +284,14 @@ def test_failed_runs_are_counted_by_message_and_left_out() -> None:
     said = words(batch)
     assert "3 of 24 runs failed and are left out of all else" in said
     assert said.index("policy 'x' answers <nan>") < said.index("no memory")
-    assert "24 runs of 3 policies: 6 points with 4 replications; 3 failed." in held(batch)
+    assert "24 runs of 3 policies: 6 points with 4 replications; 3 failed." in contents(batch)
 
 
 def test_a_policy_that_made_runs_fail_comes_after_all_others() -> None:
     error = "policy adaptive: tick 3 (15min): ValueError: too much (/home/me/adaptive.py:7)"
     batch = found(change=fail(*range(5), error=error))
-    ranked = standings(batch)
-    assert [(s.name, s.broke) for s in ranked] == [
+    ranked = rank_policies(batch)
+    assert [(s.name, s.failed_runs) for s in ranked] == [
         ("static_p95", 0), ("lean", 0), ("adaptive", 5)
     ]  # fmt: skip
     said = words(batch)
@@ -326,7 +328,7 @@ def test_failures_that_differ_in_numbers_alone_are_one_kind() -> None:
         (lambda: found({}, 4, change=fail(0, 1, 2)), "single replication"),
     ],
 )
-def test_batches_of_odd_shapes_have_a_whole_page(batch: Callable[[], Found], told: str) -> None:
+def test_batches_of_odd_shapes_have_a_whole_page(batch: Callable[[], BatchData], told: str) -> None:
     assert told in words(batch())
 
 
@@ -337,13 +339,13 @@ def test_a_batch_without_any_demand_has_a_page_and_pictures() -> None:
 
     batch = found(change=silent)
     assert "holds \N{EN DASH} % of demand" in words(batch)
-    for draw in drawn(batch).values():
+    for draw in pictures_of(batch).values():
         assert draw_bytes(draw)
 
 
 def test_a_batch_without_a_finished_run_has_a_page() -> None:
     runs = table(GRID, 1).iloc[:0]
-    batch = Found(facts(table(GRID, 1), GRID, status="running"), runs)
+    batch = BatchData(facts(table(GRID, 1), GRID, status="running"), runs)
     batch.check()
     assert "No run of this batch has ended yet" in words(batch)
 
@@ -374,7 +376,7 @@ def test_ten_thousand_runs_make_a_light_page() -> None:
         runs.insert(1, key, np.repeat(drawn[key].to_numpy(), len(POLICIES)))
     runs["run_id"] = np.repeat([f"{i:016x}" for i in range(10_000)], len(POLICIES))
     keys = {key: [0] for key in drawn}
-    assert len(render(Found(facts(runs, keys, points=10_000), runs))) < 1_000_000
+    assert len(render(BatchData(facts(runs, keys, points=10_000), runs))) < 1_000_000
 
 
 SWEEP = {
@@ -396,7 +398,7 @@ def test_odd_batches_have_their_pictures(count: int) -> None:
         if count
         else found(change=fail(*range(24)))
     )
-    made = drawn(batch)
+    made = pictures_of(batch)
     assert list(made) == (["policies.png"] if count else [])
     assert all(draw_bytes(draw).startswith(b"\x89PNG") for draw in made.values())
 
@@ -424,12 +426,14 @@ def test_the_command_writes_the_page_of_a_batch(folder: Path, capsys: Any) -> No
 def test_two_calls_give_the_same_bytes_wherever_the_folder_lies(
     folder: Path, tmp_path: Path
 ) -> None:
-    first = render(Found.read(folder))
+    first = render(BatchData.read(folder))
     other = tmp_path / "elsewhere"
     other.mkdir()
     for name in ("batch.json", "runs.parquet"):
         (other / name).write_bytes((folder / name).read_bytes())
-    pictures = [draw_bytes(draw) for _ in range(2) for draw in drawn(Found.read(folder)).values()]
+    pictures = [
+        draw_bytes(draw) for _ in range(2) for draw in pictures_of(BatchData.read(folder)).values()
+    ]
     assert pictures[:2] == pictures[2:]
     report_folder(other)
     assert (other / "report.html").read_text() == first

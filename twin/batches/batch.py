@@ -9,26 +9,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from twin.batches.execute.execution import Crew, Execution, Progress, Run
+from twin.batches.execute.execution import Execution, Progress, Run, WorkerPool
 from twin.batches.execute.executors import local
 from twin.batches.execute.folder import (
     COMPARISONS,
     INTERVALS,
     MANIFEST,
     RUNS,
-    held,
+    hold_folder,
     put,
     put_json,
-    swept,
+    remove_unfinished,
 )
 from twin.batches.execute.journal import FILE as JOURNAL
 from twin.batches.execute.journal import FileJournal, Journal, MemoryJournal
 from twin.batches.plan.plan import Plan
 from twin.batches.plan.planner import plan
 from twin.batches.statistics.comparisons import comparison_frame
-from twin.batches.statistics.stopping import wanted
+from twin.batches.statistics.stopping import wanted_replications
 from twin.batches.statistics.tables import run_frame, run_schema, run_tables
-from twin.batches.status import manifest, standing
+from twin.batches.status import manifest, resume_notes
 from twin.core.errors import InputError, Problem
 from twin.core.units import counted
 from twin.forecast.forecaster import usable_cores
@@ -102,17 +102,17 @@ def batch(
             raise InputError(Problem(f"must be at least {least}, not {value}", name))
     if planned.spec.intervals and folder is None:
         raise InputError(Problem("'intervals' needs a folder to be kept in", ("intervals",)))
-    with held(folder) if folder is not None else nullcontext():
+    with hold_folder(folder) if folder is not None else nullcontext():
         work = _Work(planned, folder, say or (lambda _: None))
         own = local(workers) if executor is None else executor
         out_at_a_time = (workers or 1) if executor is None else (chunks or 2 * usable_cores())
-        crew = Crew(own, out_at_a_time, retries)
+        pool = WorkerPool(own, out_at_a_time, retries)
         stopped = True
         try:
-            work.run(crew, progress or (lambda _: None), again=retry_failed)
+            work.run(pool, progress or (lambda _: None), again=retry_failed)
             stopped = False
         finally:
-            for future in crew.pending:
+            for future in pool.pending:
                 future.cancel()
             if executor is None:
                 own.shutdown(wait=not stopped, cancel_futures=True)
@@ -128,23 +128,24 @@ class _Work:
         self._folder = folder = None if folder is None else folder.absolute()
         self._progress = Progress()
         self._journal: Journal = MemoryJournal()
-        say(plan.told())
+        say(plan.summary())
         if not plan.random and plan.spec.replications > 1:
             say("nothing in the scenario is random: every replication gives the same numbers")
         if folder is not None:
             self._journal = journal = FileJournal(folder / JOURNAL)
-            for told in [*swept(folder), *journal.damaged, *standing(plan, journal, folder)]:
-                say(told)
+            removed = remove_unfinished(folder)
+            for sentence in [*removed, *journal.damaged, *resume_notes(plan, journal, folder)]:
+                say(sentence)
             journal.mend()
             self._put_manifest("running")
 
-    def run(self, crew: Crew, show: Callable[[Progress], None], *, again: bool) -> None:
+    def run(self, pool: WorkerPool, show: Callable[[Progress], None], *, again: bool) -> None:
         """Run what is missing, round by round; `again` counts what failed as missing once."""
         if self._plan.spec.intervals:
-            crew.keep_intervals = self._keep_intervals
+            pool.keep_intervals = self._keep_intervals
         try:
             while missing := self._missing(again):
-                Execution(self._plan, self._journal, crew, self._progress, show).run(missing)
+                Execution(self._plan, self._journal, pool, self._progress, show).run(missing)
                 again = False
         except KeyboardInterrupt:
             self.finish("stopped")
@@ -152,13 +153,13 @@ class _Work:
 
     def finish(self, status: str) -> Batch:
         """Write the tables, where there is a folder, and return what was found."""
-        found = Batch(self._plan, self._journal, self._folder, self._progress)
+        batch = Batch(self._plan, self._journal, self._folder, self._progress)
         if self._folder is not None:
             put(self._folder / RUNS, self._write_runs)
-            text = found.comparisons.to_csv(index=False, lineterminator="\n")
+            text = batch.comparisons.to_csv(index=False, lineterminator="\n")
             put(self._folder / COMPARISONS, lambda stream: stream.write(text.encode()))
             self._put_manifest(status)
-        return found
+        return batch
 
     def _missing(self, again: bool) -> list[Run]:
         """Return the runs that are wanted and not there, and count those that are.
@@ -167,9 +168,10 @@ class _Work:
         """
         progress, missing = self._progress, []
         progress.total = progress.done = progress.failed = 0
-        counts = [wanted(self._plan, self._journal, point) for point in self._plan.points]
+        points = self._plan.points
+        counts = [wanted_replications(self._plan, self._journal, point) for point in points]
         for replication in range(max(counts)):
-            for point, count in zip(self._plan.points, counts, strict=True):
+            for point, count in zip(points, counts, strict=True):
                 if replication >= count:
                     continue
                 progress.total += 1

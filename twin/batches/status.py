@@ -12,7 +12,7 @@ from twin.batches.execute.folder import COMPARISONS, MANIFEST, RUNS, at_work
 from twin.batches.execute.journal import FILE as JOURNAL
 from twin.batches.execute.journal import FileJournal, Journal
 from twin.batches.plan.plan import Plan
-from twin.batches.statistics.stopping import wanted
+from twin.batches.statistics.stopping import wanted_replications
 from twin.core.errors import InputError, Problem
 from twin.core.units import counted
 from twin.results.manifest import bounds, versions
@@ -45,7 +45,7 @@ def manifest(plan: Plan, folder: Path, status: str) -> dict[str, Any]:
     }
 
 
-def standing(plan: Plan, journal: Journal, folder: Path) -> list[str]:
+def resume_notes(plan: Plan, journal: Journal, folder: Path) -> list[str]:
     """Return what has to be said of a folder before the batch goes on, a sentence each.
 
     Raises InputError where it holds the batch of another sweep, none of whose runs are wanted.
@@ -57,24 +57,24 @@ def standing(plan: Plan, journal: Journal, folder: Path) -> list[str]:
     there = [run_id for run_id in journal.ids() if run_id in asked]
     failed = sum(journal.status(run_id) == "failed" for run_id in there)
     strangers = sum(1 for run_id in journal.ids() if run_id not in asked)
-    told = []
+    notes = []
     others = before.get("file")
     if strangers and not there and plan.file and others not in (None, str(plan.file.resolve())):
         what, remedy = f"--out: holds the batch of {others}", "choose another folder"
         raise InputError(Problem(what, file=folder, suggestion=remedy))
     if before.get("sweep_sha256") != _sweep_digest(plan):
-        told.append(
+        notes.append(
             f"the sweep, or what it is made of, has changed: {len(asked) - len(there)} of its "
             f"runs are new; {counted(strangers, 'finished run')} no longer "
             f"belong{'s' * (strangers == 1)} to it, kept but left out of the tables"
         )
     for name, digest in before.get("sha256", {}).items():
         if _digest(folder / name) != digest:
-            told.append(f"{folder / name}: was changed or damaged: made again from the journal")
+            notes.append(f"{folder / name}: was changed or damaged: made again from the journal")
     if there:
         again = "; --retry-failed tries those again" if failed else ""
-        told.append(f"{len(there)} of {len(asked)} runs are there, {failed} of them failed{again}")
-    return told
+        notes.append(f"{len(there)} of {len(asked)} runs are there, {failed} of them failed{again}")
+    return notes
 
 
 def status(plan: Plan, folder: Path) -> list[str]:
@@ -83,16 +83,17 @@ def status(plan: Plan, folder: Path) -> list[str]:
     asked = [
         plan.run_id(point, replication)
         for point in plan.points
-        for replication in range(wanted(plan, journal, point))
+        for replication in range(wanted_replications(plan, journal, point))
     ]
-    found = Counter(journal.status(run_id) for run_id in asked)
+    counts = Counter(journal.status(run_id) for run_id in asked)
     errors = Counter(
         journal.read(run_id)["error"] for run_id in asked if journal.status(run_id) == "failed"
     )
+    done, failed = counts["done"], counts["failed"]
     state = "at work" if at_work(folder) else "not at work"
     lines = [
-        plan.told(),
-        f"{folder}: {state}: {found['done']} done, {found['failed']} failed, {found[None]} to go",
+        plan.summary(),
+        f"{folder}: {state}: {done} done, {failed} failed, {counts[None]} to go",
         *journal.damaged,
     ]
     lines += [f"{counted(count, 'run')}: {e}" for e, count in errors.most_common(_ERRORS_SHOWN)]
@@ -101,8 +102,8 @@ def status(plan: Plan, folder: Path) -> list[str]:
 
 def _sweep_digest(plan: Plan) -> str:
     points = " ".join(point.digest for point in plan.points)
-    told = f"{points} {plan.seed} {plan.spec.replications}"
-    return hashlib.sha256(told.encode()).hexdigest()
+    text = f"{points} {plan.seed} {plan.spec.replications}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _digest(file: Path) -> str | None:
@@ -115,7 +116,7 @@ def _digest(file: Path) -> str | None:
 
 def _read(file: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        facts = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return facts if isinstance(facts, dict) else None

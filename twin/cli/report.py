@@ -16,11 +16,11 @@ def report(folder: Path) -> None:
 
 
 def _of_run(folder: Path) -> list[str]:
-    from twin.report.run.source import Report
+    from twin.report.run.source import RunData
     from twin.report.run.write import write
     from twin.results.folder import added
 
-    found = Report.read(folder)
+    found = RunData.read(folder)
     with added(folder) as stage:
         return write(found, stage)
 

@@ -16,7 +16,7 @@ def valid(file: str) -> str:
     if content.is_file(path) and "scenario" in source.read(path).data:
         from twin.batches.plan.planner import plan
 
-        return plan(path).told()
+        return plan(path).summary()
     scenario = Scenario.load(file)
     return ", ".join(
         [

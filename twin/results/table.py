@@ -88,11 +88,13 @@ def _pooled(result: Result) -> pd.DataFrame:
     # A link without a known interval has violated none.
     rate = links["sla_violation_rate"].fillna(0.0)
     within = (rate <= target).groupby(links["policy"], sort=False)
-    told = [f"{kept} of {count}" for kept, count in zip(within.sum(), within.count(), strict=True)]
+    within_sla = [
+        f"{kept} of {count}" for kept, count in zip(within.sum(), within.count(), strict=True)
+    ]
     return summary[summary["link"] == ALL].assign(
         violated_pct=lambda rows: 100 * rows["sla_violation_rate"],
         unmet_gbit=lambda rows: rows["unmet_mbit"] / 1000,
-        within_sla=told,
+        within_sla=within_sla,
     )
 
 

@@ -8,13 +8,13 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future
 from dataclasses import dataclass, field
 from typing import Final
 
-from twin.batches.execute.executors import lost
+from twin.batches.execute.executors import worker_died
 from twin.batches.execute.journal import Journal
 from twin.batches.execute.worker import (
     Chunk,
     OtherVersionsError,
     Outcome,
-    ParcelMissingError,
+    PayloadMissingError,
     Task,
     run_chunk,
 )
@@ -41,7 +41,7 @@ class Progress:
 
 
 @dataclass(slots=True)
-class Crew:
+class WorkerPool:
     """Who runs a batch, and how much is asked of them."""
 
     executor: Executor
@@ -61,16 +61,16 @@ class Execution:
         self,
         plan: Plan,
         journal: Journal,
-        crew: Crew,
+        pool: WorkerPool,
         progress: Progress,
         show: Callable[[Progress], None],
     ) -> None:
         self._plan = plan
         self._journal = journal
-        self._crew = crew
+        self._pool = pool
         self._show = show
         self._progress = progress
-        self._digest, self._parcel = plan.parcel.sealed()
+        self._digest, self._payload = plan.payload.sealed()
         self._deaths: dict[str, int] = {}
         self._again: deque[list[Run]] = deque()
         self._seconds, self._timed = 0.0, 0
@@ -83,9 +83,9 @@ class Execution:
         """
         self._show(self._progress)
         waiting = iter(runs)
-        pending = self._crew.pending
+        pending = self._pool.pending
         while True:
-            while len(pending) < self._crew.chunks:
+            while len(pending) < self._pool.chunks:
                 chunk = self._next(waiting)
                 if not chunk:
                     break
@@ -110,30 +110,30 @@ class Execution:
         if not self._timed:
             return 1
         left = self._progress.total - self._progress.done
-        fair = left // (4 * self._crew.chunks)
+        fair = left // (4 * self._pool.chunks)
         each = self._seconds / self._timed
         return max(1, min(int(_CHUNK_S / max(each, 1e-6)), fair, _LARGEST))
 
-    def _submit(self, runs: list[Run], parcel: bytes | None = None) -> None:
+    def _submit(self, runs: list[Run], payload: bytes | None = None) -> None:
         points = {point.number: point.packed for point, _ in runs}
         tasks = tuple(
             Task(self._plan.run_id(point, r), point.number, seed_of(self._plan.seed, r))
             for point, r in runs
         )
-        chunk = Chunk(points, tasks, self._crew.keep_intervals is not None)
-        submit = self._crew.executor.submit
-        future = submit(run_chunk, self._digest, chunk, versions(), parcel)
-        self._crew.pending[future] = runs
+        chunk = Chunk(points, tasks, self._pool.keep_intervals is not None)
+        submit = self._pool.executor.submit
+        future = submit(run_chunk, self._digest, chunk, versions(), payload)
+        self._pool.pending[future] = runs
 
     def _take(self, future: Future[list[Outcome]], runs: list[Run]) -> None:
         error = CancelledError() if future.cancelled() else future.exception()
         if error is None:
             self._keep(future.result())
-        elif isinstance(error, ParcelMissingError):
-            self._submit(runs, self._parcel)
+        elif isinstance(error, PayloadMissingError):
+            self._submit(runs, self._payload)
         elif isinstance(error, OtherVersionsError):
             raise RunError(f"{error}: install the same everywhere")
-        elif lost(error):
+        elif worker_died(error):
             self._retry(runs)
         else:
             raise error
@@ -144,7 +144,7 @@ class Execution:
         for run in runs:
             run_id = self._plan.run_id(*run)
             self._deaths[run_id] = self._deaths.get(run_id, 0) + 1
-            if self._deaths[run_id] <= self._crew.retries:
+            if self._deaths[run_id] <= self._pool.retries:
                 self._again.append([run])
                 continue
             error = f"its worker died {self._deaths[run_id]} times"
@@ -153,18 +153,18 @@ class Execution:
             self._keep(given_up)
 
     def _keep(self, outcomes: list[Outcome]) -> None:
-        if self._crew.keep_intervals is not None:
+        if self._pool.keep_intervals is not None:
             for outcome in outcomes:
                 if outcome.intervals is not None:
-                    self._crew.keep_intervals(outcome.run_id, outcome.intervals)
+                    self._pool.keep_intervals(outcome.run_id, outcome.intervals)
         try:
             self._journal.append(outcomes)
         except OSError as error:
             what = f"the journal cannot be written: {error.strerror}"
             raise RunError(f"{what}; what it holds is kept, and the same command goes on") from None
-        made = [outcome for outcome in outcomes if outcome.worker]
-        self._seconds += sum(outcome.wall_s for outcome in made)
-        self._timed += len(made)
+        by_workers = [outcome for outcome in outcomes if outcome.worker]
+        self._seconds += sum(outcome.wall_s for outcome in by_workers)
+        self._timed += len(by_workers)
         self._progress.done += len(outcomes)
         self._progress.failed += sum(outcome.rows is None for outcome in outcomes)
         self._show(self._progress)

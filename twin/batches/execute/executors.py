@@ -17,7 +17,7 @@ from typing import Any, Final
 from twin.batches.execute import worker
 from twin.core.errors import InputError, Problem, RunError
 
-_PATIENCE_S: Final = 30
+_WAIT_FOR_WORKERS_S: Final = 30
 """How long a Dask scheduler without workers is waited for."""
 
 
@@ -38,7 +38,7 @@ class InProcess(Executor):
         worker.forget()
 
 
-class Workers(Executor):
+class WorkerProcesses(Executor):
     """Worker processes that fail one by one.
 
     A pool of the standard library breaks as a whole when one of its processes is killed. So each
@@ -57,7 +57,7 @@ class Workers(Executor):
         if not any(self._pools):
             self._try_one()
         slot = next(i for i, call in enumerate(self._busy) if call is None or call.done())
-        with _deaf():
+        with _ignoring_interrupts():
             try:
                 future = self._pool(slot).submit(fn, *args, **kwargs)
             except BrokenExecutor:
@@ -69,7 +69,7 @@ class Workers(Executor):
     def _try_one(self) -> None:
         # A worker that cannot start must not be taken for a run that kills it.
         try:
-            with _deaf():
+            with _ignoring_interrupts():
                 up = self._pool(0).submit(os.getpid)
             up.result()
         except BrokenExecutor:
@@ -97,7 +97,7 @@ class Workers(Executor):
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
+def _ignoring_interrupts() -> Iterator[None]:
     """Start processes that do not hear Ctrl-C: it is for the one that they work for."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -111,7 +111,7 @@ def _deaf() -> Iterator[None]:
 
 def local(workers: int) -> Executor:
     """Return an executor of so many processes on this machine; of none, in this process."""
-    return Workers(workers) if workers else InProcess()
+    return WorkerProcesses(workers) if workers else InProcess()
 
 
 @contextmanager
@@ -135,7 +135,7 @@ def dask(address: str) -> Iterator[tuple[Executor, int]]:
         raise InputError(Problem(what, suggestion=remedy)) from None
     try:
         try:
-            client.wait_for_workers(1, timeout=_PATIENCE_S)
+            client.wait_for_workers(1, timeout=_WAIT_FOR_WORKERS_S)
         except TimeoutError:
             what = f"the Dask scheduler at {address} has no workers; start some with 'dask worker'"
             raise RunError(what) from None
@@ -146,7 +146,7 @@ def dask(address: str) -> Iterator[tuple[Executor, int]]:
         client.close(timeout=5)
 
 
-def lost(error: BaseException) -> bool:
+def worker_died(error: BaseException) -> bool:
     """Return whether a chunk failed because its worker died, rather than by itself.
 
     A worker does not hear Ctrl-C: where one was interrupted, a policy did it.

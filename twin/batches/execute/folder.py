@@ -27,7 +27,7 @@ def check_batch(folder: Path) -> None:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def hold_folder(folder: Path) -> Iterator[None]:
     """Hold the folder of a batch, made if need be, against any other batch.
 
     The lock is the operating system's and dies with the process. Raises InputError where another
@@ -58,14 +58,14 @@ def _check_ours(folder: Path) -> None:
         raise InputError(Problem(what, file=folder, suggestion=remedy))
 
 
-def swept(folder: Path) -> list[str]:
+def remove_unfinished(folder: Path) -> list[str]:
     """Remove files that were being written when a batch died; return a sentence for each."""
-    told = []
+    sentences = []
     for pattern in (f".{MANIFEST}-*", f".{RUNS}-*", f".{COMPARISONS}-*", f"{INTERVALS}/.*-*"):
         for file in sorted(folder.glob(pattern)):
             file.unlink(missing_ok=True)
-            told.append(f"{file}: was half written: removed")
-    return told
+            sentences.append(f"{file}: was half written: removed")
+    return sentences
 
 
 def at_work(folder: Path) -> bool:

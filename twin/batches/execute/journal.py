@@ -81,10 +81,10 @@ class FileJournal:
         start, length, _ = self._places[run_id]
         with self.path.open("rb") as stream:
             stream.seek(start)
-            found = _whole(stream.read(length))
-        if found is None:
+            facts = _whole(stream.read(length))
+        if facts is None:
             raise InputError(Problem(f"the line of run {run_id} was changed", file=self.path))
-        return found
+        return facts
 
     def append(self, outcomes: Sequence[Outcome]) -> None:
         """Write outcomes to the file, all or none; once this returns they outlast the machine."""
@@ -113,13 +113,13 @@ class FileJournal:
         with self.path.open("rb") as stream:
             start = 0
             for number, line in enumerate(stream, 1):
-                found = _whole(line)
+                facts = _whole(line)
                 cut_off = not line.endswith(b"\n")
-                if found is None:
+                if facts is None:
                     what = "is cut off" if cut_off else "is damaged"
                     self.damaged.append(f"{self.path}:{number}: {what}: its run is made again")
                 else:
-                    self._places[found["run_id"]] = (start, len(line), _status(found))
+                    self._places[facts["run_id"]] = (start, len(line), _status(facts))
                 start += len(line)
                 if not cut_off:
                     self._end = start
@@ -131,21 +131,21 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
 
 
 def _line(outcome: Outcome) -> bytes:
-    said = json.dumps(_facts(outcome), ensure_ascii=False).encode()
-    return b'{"digest": "%s", "run": %s}\n' % (_digest(said), said)
+    text = json.dumps(_facts(outcome), ensure_ascii=False).encode()
+    return b'{"digest": "%s", "run": %s}\n' % (_digest(text), text)
 
 
 def _whole(line: bytes) -> dict[str, Any] | None:
     """Return what a line says, None where it is not whole."""
-    head, _, said = line.rstrip(b"\n").removesuffix(b"}").partition(b', "run": ')
-    if head != b'{"digest": "%s"' % _digest(said) or not line.endswith(b"\n"):
+    head, _, text = line.rstrip(b"\n").removesuffix(b"}").partition(b', "run": ')
+    if head != b'{"digest": "%s"' % _digest(text) or not line.endswith(b"\n"):
         return None
-    found: dict[str, Any] = json.loads(said)
-    return found
+    facts: dict[str, Any] = json.loads(text)
+    return facts
 
 
-def _digest(said: bytes) -> bytes:
-    return hashlib.sha256(said).hexdigest()[:16].encode()
+def _digest(text: bytes) -> bytes:
+    return hashlib.sha256(text).hexdigest()[:16].encode()
 
 
 def _status(facts: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from twin.api.run import run
 from twin.batches.execute.journal import FILE, FileJournal
 from twin.batches.execute.worker import pooled
 from twin.batches.plan.identity import seed_of
-from twin.batches.plan.payload import Unpacked, seeded
+from twin.batches.plan.payload import UnpackedPayload, seeded
 from twin.batches.plan.plan import Plan
 from twin.results.result import Result
 from twin.scenario.cache import Shelf
@@ -20,8 +20,8 @@ def rerun(plan: Plan, run_id: str) -> Result:
     """Make a run of the plan again, as a worker made it. Raises RunError as it did."""
     place = next(i for i, each in enumerate(plan.ids()) if each == run_id)
     number, replication = divmod(place, plan.spec.replications)
-    _, parcel = plan.parcel.sealed()
-    scenario = Unpacked(parcel).scenario(plan.points[number].packed)
+    _, payload = plan.payload.sealed()
+    scenario = UnpackedPayload(payload).scenario(plan.points[number].packed)
     with threadpool_limits(1):
         return run(seeded(scenario, seed_of(plan.seed, replication), Shelf()))
 

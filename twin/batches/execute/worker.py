@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from twin.account.summary import ALL
 from twin.api.run import run
-from twin.batches.plan.payload import Unpacked, seeded
+from twin.batches.plan.payload import UnpackedPayload, seeded
 from twin.batches.plan.spec import METRICS
 from twin.core.errors import TwinError, one_line
 from twin.results.intervals import write_intervals
@@ -30,8 +30,8 @@ from twin.scenario.load import Scenario
 _POINTS = 64
 """Points that a worker keeps unpacked."""
 _ONE_AT_A_TIME = threading.Lock()
-_KEPT: dict[str, _Desk] = {}
-"""The desk of the batch that this worker works for, by the digest of its parcel."""
+_KEPT: dict[str, _WorkerContext] = {}
+"""The context of the batch that this worker works for, by the digest of its payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ def forget() -> None:
     _KEPT.clear()
 
 
-class ParcelMissingError(Exception):
-    """The worker has not unpacked the parcel yet: the chunk has to come with it."""
+class PayloadMissingError(Exception):
+    """The worker has not unpacked the payload yet: the chunk has to come with it."""
 
 
 class OtherVersionsError(Exception):
@@ -84,22 +84,22 @@ class OtherVersionsError(Exception):
 
 
 def run_chunk(
-    digest: str, chunk: Chunk, wanted: dict[str, Any], parcel: bytes | None
+    digest: str, chunk: Chunk, wanted: dict[str, Any], payload: bytes | None
 ) -> list[Outcome]:
     """Run a chunk of a batch, one run after the other, on one core.
 
-    `digest` is that of the parcel, which is `parcel` where this worker may not have it;
-    `wanted` are the versions that all runs have to be made with. Raises ParcelMissingError and
+    `digest` is that of the payload, which is `payload` where this worker may not have it;
+    `wanted` are the versions that all runs have to be made with. Raises PayloadMissingError and
     OtherVersionsError; whatever goes wrong in a run is in its outcome.
     """
     if versions() != wanted:
         raise OtherVersionsError(_differences(wanted))
     with _ONE_AT_A_TIME, threadpool_limits(1):
         if digest not in _KEPT:
-            if parcel is None:
-                raise ParcelMissingError
+            if payload is None:
+                raise PayloadMissingError
             _KEPT.clear()
-            _KEPT[digest] = _Desk(parcel)
+            _KEPT[digest] = _WorkerContext(payload)
         return [_KEPT[digest].outcome(task, chunk) for task in chunk.tasks]
 
 
@@ -118,33 +118,33 @@ def start() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-class _Desk:
-    """What a worker has at hand for one batch."""
+class _WorkerContext:
+    """What a worker keeps while it works for one batch."""
 
-    def __init__(self, parcel: bytes) -> None:
-        self._unpacked = Unpacked(parcel)
+    def __init__(self, payload: bytes) -> None:
+        self._unpacked = UnpackedPayload(payload)
         self._shelf = Shelf()
         self.scenario = lru_cache(_POINTS)(self._unpacked.scenario)
 
     def outcome(self, task: Task, chunk: Chunk) -> Outcome:
         begin = time.perf_counter()
-        made: dict[str, Any]
+        facts: dict[str, Any]
         scenario = self.scenario(chunk.points[task.point])
         try:
             result = run(seeded(scenario, task.seed, self._shelf))
-            made = {"rows": pooled(result)}
+            facts = {"rows": pooled(result)}
             if chunk.intervals:
                 stream = io.BytesIO()
                 write_intervals(result.recording, stream)
-                made["intervals"] = stream.getvalue()
+                facts["intervals"] = stream.getvalue()
         except Exception as error:  # a policy is anyone's code, and its failure is a result
-            made = {
+            facts = {
                 "rows": None,
-                "error": _told(error, scenario),
+                "error": _message(error, scenario),
                 "traceback": _text(traceback.format_exc()),
             }
         wall_s = round(time.perf_counter() - begin, 6)
-        return Outcome(task.run_id, wall_s=wall_s, worker=_here(), **made)
+        return Outcome(task.run_id, wall_s=wall_s, worker=_here(), **facts)
 
 
 def pooled(result: Result) -> list[list[float | int | None]]:
@@ -160,15 +160,15 @@ def _plain(value: Any) -> float | int | None:
     return None if value is None or np.isnan(value) else float(value)
 
 
-def _told(error: Exception, scenario: Scenario) -> str:
-    told = str(error) if isinstance(error, TwinError) else f"{type(error).__name__}: {error}"
+def _message(error: Exception, scenario: Scenario) -> str:
+    message = str(error) if isinstance(error, TwinError) else f"{type(error).__name__}: {error}"
     # The same batch has the same tables wherever its folder lies.
-    return _text(one_line(told)).replace(f"{scenario.folder}{os.sep}", "")
+    return _text(one_line(message)).replace(f"{scenario.folder}{os.sep}", "")
 
 
-def _text(told: str) -> str:
+def _text(message: str) -> str:
     """Return what can be written: the name of a file may be no text in UTF-8."""
-    return told.encode("utf-8", "backslashreplace").decode("utf-8")
+    return message.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _here() -> str:
@@ -176,10 +176,10 @@ def _here() -> str:
 
 
 def _differences(wanted: dict[str, Any]) -> str:
-    found = versions()
-    told = [
-        f"{name} {found.get(name)} rather than {version}"
+    own = versions()
+    differences = [
+        f"{name} {own.get(name)} rather than {version}"
         for name, version in wanted.items()
-        if found.get(name) != version
+        if own.get(name) != version
     ]
-    return f"the worker {_here()} has {', '.join(told)}"
+    return f"the worker {_here()} has {', '.join(differences)}"

@@ -1,7 +1,7 @@
 """What the runs of a batch share, in a form that travels to any process or machine.
 
 A scenario is packed without its trace, models and policies' code: in their place stand names, and
-what they name goes once into the parcel, which a worker unpacks once. Files travel as their
+what they name goes once into the payload, which a worker unpacks once. Files travel as their
 content, so that a worker needs no file system in common with who sent it.
 """
 
@@ -25,22 +25,22 @@ from twin.policy.load import load as load_policy
 from twin.scenario.cache import Shelf
 from twin.scenario.load import Scenario
 
-Name = tuple[str, int]
+ResourceName = tuple[str, int]
 """Kind and number of what was left out of a packed scenario."""
 
 THREADS: Final = 1
 """Cores of a model in a worker: there are as many workers as cores."""
 
 
-class Parcel:
+class Payload:
     """The traces, models and policies that packed scenarios name; grows as they are packed."""
 
     def __init__(self) -> None:
-        self._contents: dict[Name, Any] = {}
-        self._names: dict[int, tuple[Any, Name]] = {}
+        self._contents: dict[ResourceName, Any] = {}
+        self._names: dict[int, tuple[Any, ResourceName]] = {}
 
     def pack(self, scenario: Scenario) -> bytes:
-        """Return the scenario without what it shares with others, which is added to the parcel."""
+        """Return the scenario without what it shares with others, which is added to the payload."""
         stream = io.BytesIO()
         # A generated trace is another one for each seed, and is made where it is replayed.
         generated = scenario.spec.demand.source == "synthetic"
@@ -48,7 +48,7 @@ class Parcel:
         _Packer(stream, self, scenario.trace if generated else None).dump(placed)
         return zlib.compress(stream.getvalue(), 1)
 
-    def name(self, value: Trace | Forecaster | PolicySource) -> Name:
+    def name(self, value: Trace | Forecaster | PolicySource) -> ResourceName:
         """Return the name of something that is shared."""
         if id(value) not in self._names:
             kind, content = _content(value)
@@ -59,32 +59,32 @@ class Parcel:
         return self._names[id(value)][1]
 
     def sealed(self) -> tuple[str, bytes]:
-        """Return the digest of the parcel and its bytes."""
+        """Return the digest of the payload and its bytes."""
         data = pickle.dumps(self._contents, protocol=pickle.HIGHEST_PROTOCOL)
         return hashlib.sha256(data).hexdigest(), data
 
 
-class Unpacked:
-    """A parcel on a worker: shared things made when first asked for, and once."""
+class UnpackedPayload:
+    """A payload on a worker: each shared thing is made when first asked for, and once."""
 
     def __init__(self, data: bytes) -> None:
-        self._contents: dict[Name, Any] = pickle.loads(data)
-        self._made: dict[Name, Any] = {}
+        self._contents: dict[ResourceName, Any] = pickle.loads(data)
+        self._resources: dict[ResourceName, Any] = {}
 
     def scenario(self, packed: bytes) -> Scenario:
         """Return a packed scenario, whole again but for a generated trace."""
-        scenario: Scenario = _Unpacker(io.BytesIO(zlib.decompress(packed)), self.made).load()
+        scenario: Scenario = _Unpacker(io.BytesIO(zlib.decompress(packed)), self.resource).load()
         return scenario
 
-    def made(self, name: Name | None) -> Any:
+    def resource(self, name: ResourceName | None) -> Any:
         """Return what a name stands for; None for a generated trace."""
         if name is None:
             return None
-        if name not in self._made:
-            self._made[name] = self._make(name)
-        return self._made[name]
+        if name not in self._resources:
+            self._resources[name] = self._make(name)
+        return self._resources[name]
 
-    def _make(self, name: Name) -> Any:
+    def _make(self, name: ResourceName) -> Any:
         kind, content = name[0], self._contents[name]
         if kind == "trace":
             return Trace(*content)
@@ -108,24 +108,24 @@ def seeded(scenario: Scenario, seed: int, shelf: Shelf) -> Scenario:
 
 
 class _Packer(pickle.Pickler):
-    def __init__(self, stream: io.BytesIO, parcel: Parcel, left_out: Trace | None) -> None:
+    def __init__(self, stream: io.BytesIO, payload: Payload, left_out: Trace | None) -> None:
         super().__init__(stream, protocol=pickle.HIGHEST_PROTOCOL)
-        self._parcel = parcel
+        self._payload = payload
         self._left_out = left_out
 
-    def persistent_id(self, value: Any) -> tuple[Name | None] | None:
+    def persistent_id(self, value: Any) -> tuple[ResourceName | None] | None:
         if not isinstance(value, Trace | Forecaster | PolicySource):
             return None
-        return (None,) if value is self._left_out else (self._parcel.name(value),)
+        return (None,) if value is self._left_out else (self._payload.name(value),)
 
 
 class _Unpacker(pickle.Unpickler):
-    def __init__(self, stream: io.BytesIO, made: Callable[[Name | None], Any]) -> None:
+    def __init__(self, stream: io.BytesIO, resource: Callable[[ResourceName | None], Any]) -> None:
         super().__init__(stream)
-        self._made = made
+        self._resource = resource
 
-    def persistent_load(self, found: tuple[Name | None]) -> Any:
-        return self._made(found[0])
+    def persistent_load(self, reference: tuple[ResourceName | None]) -> Any:
+        return self._resource(reference[0])
 
 
 def _content(value: Trace | Forecaster | PolicySource) -> tuple[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from twin.batches.plan.identity import run_id, seed_of
-from twin.batches.plan.payload import Parcel
+from twin.batches.plan.payload import Payload
 from twin.batches.plan.points import Point
 from twin.batches.plan.spec import SweepSpec
 from twin.core.errors import InputError, Problem
@@ -39,7 +39,7 @@ class Plan:
     scenario: Scenario
     """The first point."""
     points: tuple[PlannedPoint, ...]
-    parcel: Parcel
+    payload: Payload
     random: bool
     """Whether a replication differs from the next."""
     repeated: int
@@ -78,7 +78,7 @@ class Plan:
         """Number of runs, the most there can be where replications end early."""
         return len(self.points) * self.spec.replications
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Return in a sentence what the batch holds."""
         most = "up to " if self.spec.until else ""
         same = f"; {counted(self.repeated, 'sample')} came out as others" if self.repeated else ""
@@ -91,10 +91,12 @@ class Plan:
 
 def pick(ids: Sequence[str], prefix: str) -> str:
     """Return the id that begins with `prefix`. Raises InputError where none or several do."""
-    found = [each for each in ids if each.startswith(prefix)]
-    if len(found) == 1:
-        return found[0]
-    what = f"--show: no run '{prefix}'" if not found else f"--show: '{prefix}' begins several runs"
+    matches = [each for each in ids if each.startswith(prefix)]
+    if len(matches) == 1:
+        return matches[0]
+    what = (
+        f"--show: no run '{prefix}'" if not matches else f"--show: '{prefix}' begins several runs"
+    )
     raise InputError(Problem(what, suggestion="the column run_id of runs.parquet has them"))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from twin.batches.plan.identity import point_digest
-from twin.batches.plan.payload import Parcel
+from twin.batches.plan.payload import Payload
 from twin.batches.plan.plan import Plan, PlannedPoint
 from twin.batches.plan.points import Point, points_of
 from twin.batches.plan.spec import BLOCKS, MOST_RUNS, SweepSpec
@@ -92,7 +92,7 @@ class _Planner:
         self._source = source
         self._spec = spec
         self._shelf = Shelf()
-        self._parcel = Parcel()
+        self._payload = Payload()
         self._problems: dict[str, Problem] = {}
 
     def plan(self) -> Plan:
@@ -116,9 +116,9 @@ class _Planner:
             digest = point_digest(scenario)
             if digest in points:
                 repeated += 1
-                self._say_same(points[digest], values, places)
+                self._add_repeated(points[digest], values, places)
                 continue
-            packed = self._parcel.pack(scenario)
+            packed = self._payload.pack(scenario)
             points[digest] = PlannedPoint(len(points), values, digest, packed)
         if self._problems:
             raise InputError(self._problems.values())
@@ -129,7 +129,7 @@ class _Planner:
             self._source.path,
             first,
             tuple(points.values()),
-            self._parcel,
+            self._payload,
             random,
             repeated,
         )
@@ -182,11 +182,11 @@ class _Planner:
     def _label(self, place: Loc) -> str:
         return str(self._source.place(Problem("", place))).rstrip(": ") or dotted(place)
 
-    def _say_same(self, other: PlannedPoint, values: Point, places: dict[str, Loc]) -> None:
+    def _add_repeated(self, other: PlannedPoint, values: Point, places: dict[str, Loc]) -> None:
         # What is drawn may well repeat; what is written should not.
         if self._spec.random or self._spec.latin_hypercube:
             return
-        what = f"{_shown(values)} and {_shown(other.keys)} are the same run"
+        what = f"{_values_text(values)} and {_values_text(other.keys)} are the same run"
         problem = self._source.place(Problem(what, next(iter(places.values()))))
         self._problems.setdefault(str(problem), problem)
 
@@ -238,5 +238,5 @@ def _random(scenario: Scenario) -> bool:
     return varied or scenario.spec.demand.source == "synthetic"
 
 
-def _shown(values: Point) -> str:
+def _values_text(values: Point) -> str:
     return ", ".join(f"{key}={value}" for key, value in values.items()) or "the scenario as it is"

@@ -31,12 +31,12 @@ def points_of(spec: SweepSpec) -> list[tuple[Point, dict[str, Loc]]]:
         for key, values in spec.grid.items()
     ]
     beside = _listed(spec)
-    found = []
+    points = []
     for combination in product(*grid):
         for point, places in beside:
             values = {key: value for key, value, _ in combination} | point
-            found.append((values, {key: place for key, _, place in combination} | places))
-    return found
+            points.append((values, {key: place for key, _, place in combination} | places))
+    return points
 
 
 def _listed(spec: SweepSpec) -> list[tuple[Point, dict[str, Loc]]]:

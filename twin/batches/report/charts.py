@@ -58,12 +58,12 @@ class _Axis:
         return round(_TOP + (1 - share) * (_HIGH - _TOP - _BOTTOM), 1)
 
     def grid(self) -> list[Html]:
-        found = []
+        parts = []
         for value in self._marks():
             y = self.y(value)
-            found.append(tag("path", d=f"M{_LEFT} {y}H{_WIDE - _RIGHT}", class_="ring"))
-            found.append(tag("text", text(f"{value:g}"), x=_LEFT - 6, y=y + 4, text_anchor="end"))
-        return found
+            parts.append(tag("path", d=f"M{_LEFT} {y}H{_WIDE - _RIGHT}", class_="ring"))
+            parts.append(tag("text", text(f"{value:g}"), x=_LEFT - 6, y=y + 4, text_anchor="end"))
+        return parts
 
     def _marks(self) -> list[float]:
         step = 10.0 ** math.floor(math.log10(self.top))
@@ -79,7 +79,7 @@ def _x(share: float) -> float:
 
 
 def _labels(marks: Sequence[tuple[float, str]]) -> list[Html]:
-    found = []
+    labels = []
     room = max(3, 2 * _ROW // max(len(marks), 1) - 2)
     crowded = sum(len(label[:room]) + 2 for _, label in marks) > _ROW
     for i, (share, label) in enumerate(marks):
@@ -87,8 +87,8 @@ def _labels(marks: Sequence[tuple[float, str]]) -> list[Html]:
         y = _HIGH - (4 if crowded and i % 2 else 18)
         short = label if len(label) <= room else f"{label[: room - 1]}\N{HORIZONTAL ELLIPSIS}"
         side = "end" if share > 0.9 and len(short) > 6 else "middle"
-        found.append(tag("text", text(short), x=_x(share), y=y, text_anchor=side))
-    return found
+        labels.append(tag("text", text(short), x=_x(share), y=y, text_anchor=side))
+    return labels
 
 
 def _line(line: Line, at: Floats, axis: _Axis) -> list[Html]:

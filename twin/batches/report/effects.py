@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from twin.batches.report.formatting import face, kind, number, written
-from twin.batches.report.source import OVER, RATE, Found
+from twin.batches.report.formatting import format_number, format_value, kind, number
+from twin.batches.report.source import OVER, RATE, BatchData
 from twin.batches.statistics.estimate import Estimate, estimate
 from twin.core.arrays import Floats, Ints
 
@@ -52,23 +52,23 @@ class Factor:
         return max(float(row[list(policies)].mean()) for row in self.explained)
 
 
-def factors(found: Found) -> list[Factor]:
+def measure_factors(batch: BatchData) -> list[Factor]:
     """Return all keys that differ between finished points, the one of the largest effect first."""
-    if not len(found.points):
+    if not len(batch.points):
         return []
     # The first run of each point, in the order of points.
-    first = found.heads.iloc[np.unique(found.points, return_index=True)[1]]
-    means = np.stack([_filled(found.at_points(name)) for name in EFFECTS])
-    made = [_factor(found, key, first[key].tolist(), means) for key in found.keys]
-    whose = found.ranked or tuple(range(len(found.policies)))
-    return sorted((f for f in made if f is not None), key=lambda f: -f.size(whose))
+    first = batch.done_runs.iloc[np.unique(batch.points, return_index=True)[1]]
+    means = np.stack([_filled(batch.at_points(name)) for name in EFFECTS])
+    measured = [_factor(batch, key, first[key].tolist(), means) for key in batch.keys]
+    whose = batch.ranked or tuple(range(len(batch.policies)))
+    return sorted((f for f in measured if f is not None), key=lambda f: -f.size(whose))
 
 
-def at_levels(found: Found, factor: Factor, metric: str) -> list[Estimate]:
+def at_levels(batch: BatchData, factor: Factor, metric: str) -> list[Estimate]:
     """Return the mean of a metric at each of the first levels, over the points that are there."""
-    levels, values = factor.levels[found.points], found.values(metric)
+    levels, values = factor.levels[batch.points], batch.values(metric)
     return [
-        estimate(values[mask], found.points[mask], found.replications[mask])
+        estimate(values[mask], batch.points[mask], batch.replications[mask])
         for mask in (levels == i for i in range(min(len(factor.labels), LEVELS_SHOWN)))
     ]
 
@@ -80,7 +80,7 @@ def _filled(means: Floats) -> Floats:
     return np.where(known, means, filled.sum(axis=0) / np.maximum(known.sum(axis=0), 1))
 
 
-def _factor(found: Found, key: str, values: list[Any], means: Floats) -> Factor | None:
+def _factor(batch: BatchData, key: str, values: list[Any], means: Floats) -> Factor | None:
     values = [None if isinstance(v, float) and math.isnan(v) else v for v in values]
     distinct = list(dict.fromkeys(values))
     if len(distinct) < 2:
@@ -94,7 +94,7 @@ def _factor(found: Found, key: str, values: list[Any], means: Floats) -> Factor 
     else:
         levels, labels = _levels(values, distinct, unit)
     return Factor(
-        key, labels, levels, numbers, unit, classed, _log(found, key),
+        key, labels, levels, numbers, unit, classed, _log(batch, key),
         _explained(means, levels, adjusted=classed), _spread(means, levels),
         np.array([_spearman(numbers, table) for table in means]),
     )  # fmt: skip
@@ -105,7 +105,8 @@ def _levels(values: list[Any], distinct: list[Any], unit: str) -> tuple[Ints, tu
         # What a point leaves as it is comes first.
         distinct = sorted(distinct, key=lambda v: -math.inf if v is None else number(v))
     place = {value: i for i, value in enumerate(distinct)}
-    return np.array([place[value] for value in values]), tuple(face(value) for value in distinct)
+    labels = tuple(format_value(value) for value in distinct)
+    return np.array([place[value] for value in values]), labels
 
 
 def _classes(numbers: Floats, unit: str) -> tuple[Ints, tuple[str, ...]]:
@@ -114,12 +115,14 @@ def _classes(numbers: Floats, unit: str) -> tuple[Ints, tuple[str, ...]]:
     limits = np.unique(np.quantile(numbers, np.arange(1, count) / count))
     _, levels = np.unique(np.searchsorted(limits, numbers, side="left"), return_inverse=True)
     parts = [numbers[levels == i] for i in range(int(levels.max()) + 1)]
-    labels = (f"{written(part.min(), unit)} to {written(part.max(), unit)}" for part in parts)
+    labels = (
+        f"{format_number(part.min(), unit)} to {format_number(part.max(), unit)}" for part in parts
+    )
     return levels, tuple(labels)
 
 
-def _log(found: Found, key: str) -> bool:
-    sweep = found.facts["sweep"]
+def _log(batch: BatchData, key: str) -> bool:
+    sweep = batch.facts["sweep"]
     drawn = sweep.get("random") or sweep.get("latin_hypercube") or {"keys": {}}
     return bool(drawn["keys"].get(key, {}).get("scale") == "log")
 

@@ -24,7 +24,7 @@ def signed(shown: MetricColumn, mean: float, width: float) -> str:
     return plus + interval(shown, mean, width)
 
 
-def many(count: int, word: str) -> str:
+def count_of(count: int, word: str) -> str:
     """Return ``1 run`` or ``10,000 runs``."""
     return counted(count, word).replace(str(count), f"{count:,}", 1)
 
@@ -53,14 +53,14 @@ def kind(value: Any) -> str:
     return "share" if value.rstrip().endswith("%") else "duration"
 
 
-def written(value: float, unit: str) -> str:
+def format_number(value: float, unit: str) -> str:
     """Return a number of some kind as a person would write it."""
     if unit == "duration":
         return format_duration(60 * round(value / 60) if value > 600 else round(value))
     return f"{value:.3g}{' %' * (unit == 'share')}"
 
 
-def face(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Return a value of a key as a table shows it."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "as the scenario has it"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from twin.batches.execute.folder import put
-from twin.batches.report.figures import drawn
+from twin.batches.report.figures import pictures_of
 from twin.batches.report.page import render
-from twin.batches.report.source import Found
+from twin.batches.report.source import BatchData
 
 PAGE = "report.html"
 FIGURES = "figures"
@@ -18,8 +18,8 @@ def write(folder: Path) -> None:
 
     Raises InputError where they are missing or damaged, and RunError where nothing can be written.
     """
-    found = Found.read(folder)
-    page = render(found)
-    for name, draw in drawn(found).items():
+    batch = BatchData.read(folder)
+    page = render(batch)
+    for name, draw in pictures_of(batch).items():
         put(folder / FIGURES / name, draw)
     put(folder / PAGE, lambda stream: stream.write(page.encode()))

@@ -50,14 +50,14 @@ def _rows(plan: Plan, journal: Journal, point: PlannedPoint) -> Iterator[tuple[A
     at = tuple(value_at(plan, point, key) for key in plan.spec.keys)
     first = plan.policies[0]
     for i, policy in enumerate(plan.policies[1:], 1):
-        said = _compared(values[:, i], values[:, 0])
-        for name, measures in zip(METRICS, said, strict=True):
+        by_metric = _compared(values[:, i], values[:, 0])
+        for name, measures in zip(METRICS, by_metric, strict=True):
             yield (*at, policy, first, name, *measures)
 
 
 def _compared(values: Floats, reference: Floats) -> list[tuple[Any, ...]]:
     """Return the measures of each metric, for values [replications, metrics]."""
-    said: list[tuple[Any, ...]] = [(0, *(np.nan,) * (len(MEASURES) - 1))] * values.shape[1]
+    by_metric: list[tuple[Any, ...]] = [(0, *(np.nan,) * (len(MEASURES) - 1))] * values.shape[1]
     known = np.isfinite(values) & np.isfinite(reference)
     # Metrics that are known in the same replications go together: nearly always, all.
     masks, groups = np.unique(known, axis=1, return_inverse=True)
@@ -74,8 +74,8 @@ def _compared(values: Floats, reference: Floats) -> list[tuple[Any, ...]]:
             _win_rate(difference, columns),
         )  # fmt: skip
         for k, column in enumerate(columns):
-            said[column] = (int(mask.sum()), *(float(each[k]) for each in measures))
-    return said
+            by_metric[column] = (int(mask.sum()), *(float(each[k]) for each in measures))
+    return by_metric
 
 
 def _win_rate(difference: Floats, columns: NDArray[np.int64]) -> Floats:

@@ -37,9 +37,9 @@ def estimate(values: Floats, points: Ints, replications: Ints) -> Estimate:
         _estimate(values[mask, i : i + 1], points[mask], replications[mask])
         for i, mask in enumerate(known.T)
     ]
-    mean = np.array([found.mean[0] for found in each])
-    width = np.array([found.half_width[0] for found in each])
-    return Estimate(max((found.n for found in each), default=0), mean, width)
+    mean = np.array([column.mean[0] for column in each])
+    width = np.array([column.half_width[0] for column in each])
+    return Estimate(max((column.n for column in each), default=0), mean, width)
 
 
 def _estimate(values: Floats, points: Ints, replications: Ints) -> Estimate:

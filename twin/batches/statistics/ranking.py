@@ -28,17 +28,17 @@ def ranking(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     column = done[metric].to_numpy(dtype=np.float64, na_value=np.nan)
     values: Floats = column.reshape(-1, max(len(policies), 1))
     heads = done.iloc[:: max(len(policies), 1)]
-    points, replications = points_of(heads), heads["replication"].to_numpy(dtype=np.int64)
+    points, replications = point_numbers(heads), heads["replication"].to_numpy(dtype=np.int64)
     means = estimate(values, points, replications)
-    apart = estimate(values - values[:, :1], points, replications)
+    difference = estimate(values - values[:, :1], points, replications)
     return pd.DataFrame(
         {
             "policy": policies,
             "n": means.n,
             "mean": means.mean,
             "half_width": means.half_width,
-            "difference": apart.mean,
-            "difference_half_width": apart.half_width,
+            "difference": difference.mean,
+            "difference_half_width": difference.half_width,
         }
     )
 
@@ -49,8 +49,8 @@ def varied(runs: pd.DataFrame) -> list[str]:
     return columns[columns.index("run_id") + 1 : columns.index("replication")]
 
 
-def points_of(runs: pd.DataFrame) -> Ints:
-    """Return the number of each row's point; points are told apart by the varied keys."""
+def point_numbers(runs: pd.DataFrame) -> Ints:
+    """Return the number of each row's point; rows with the same varied keys have the same."""
     keys = varied(runs)
     if not keys:
         return np.zeros(len(runs), dtype=np.int64)

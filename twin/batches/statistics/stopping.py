@@ -10,7 +10,7 @@ from twin.batches.plan.spec import METRICS, UntilSpec
 from twin.batches.statistics.intervals import half_width
 
 
-def wanted(plan: Plan, journal: Journal, point: PlannedPoint) -> int:
+def wanted_replications(plan: Plan, journal: Journal, point: PlannedPoint) -> int:
     """Return the replications that a point needs, as far as those that are done can tell.
 
     After each block of them the interval is looked at, and another block follows while it is too
@@ -20,12 +20,12 @@ def wanted(plan: Plan, journal: Journal, point: PlannedPoint) -> int:
     if until is None:
         return cap
     count = min(until.block, cap)
-    while count < cap and _precise(plan, journal, point, until, count) is False:
+    while count < cap and _precise_enough(plan, journal, point, until, count) is False:
         count = min(count + until.block, cap)
     return count
 
 
-def _precise(
+def _precise_enough(
     plan: Plan, journal: Journal, point: PlannedPoint, until: UntilSpec, count: int
 ) -> bool | None:
     """Return whether the interval is narrow enough, None while some runs are not done."""

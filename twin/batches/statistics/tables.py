@@ -15,7 +15,7 @@ from twin.batches.execute.journal import Journal
 from twin.batches.plan.identity import seed_of
 from twin.batches.plan.plan import Plan, PlannedPoint
 from twin.batches.plan.spec import METRICS
-from twin.batches.statistics.stopping import wanted
+from twin.batches.statistics.stopping import wanted_replications
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ class FinishedRun:
 
 def finished(plan: Plan, journal: Journal, point: PlannedPoint) -> Iterator[FinishedRun]:
     """Yield the runs of a point that are wanted and finished, in order of replications."""
-    for replication in range(wanted(plan, journal, point)):
+    for replication in range(wanted_replications(plan, journal, point)):
         run_id = plan.run_id(point, replication)
         if journal.status(run_id) is not None:
             seed = seed_of(plan.seed, replication)

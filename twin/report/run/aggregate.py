@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.core.arrays import Floats
-from twin.report.run.source import Piece, Report
-from twin.report.run.spans import Span
+from twin.report.run.event_spans import EventSpan
+from twin.report.run.source import LinkIntervals, RunData
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ _BINS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PolicySeries:
     """One link under one policy, [intervals], Mbit/s."""
 
     allocated: Floats
@@ -29,7 +29,7 @@ class Row:
 
 
 @dataclass(slots=True)
-class Tally:
+class PolicyTotals:
     """What is kept of one policy."""
 
     efficiencies: NDArray[np.int64]
@@ -44,7 +44,7 @@ class Tally:
     """Those of them that no allocation could have served."""
     demand: float = 0.0
     allocated: float = 0.0
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: dict[str, PolicySeries] = field(default_factory=dict)
     """The links that are drawn."""
 
     def efficiency(self, share: float) -> float:
@@ -73,7 +73,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class LinkSeries:
     """What every policy shares on one link that is drawn, [intervals], Mbit/s."""
 
     demand: Floats
@@ -81,31 +81,31 @@ class Drawn:
 
 
 @dataclass(slots=True)
-class Gathered:
+class Aggregates:
     """What a page shows of the intervals."""
 
-    tallies: dict[str, Tally]
+    totals: dict[str, PolicyTotals]
     unservable: NDArray[np.int64]
     """Intervals whose mean demand is above the capacity, [links]."""
-    drawn: dict[str, Drawn]
+    drawn: dict[str, LinkSeries]
 
 
-def gather(report: Report, spans: Sequence[Span], shown: Sequence[str]) -> Gathered:
+def aggregate(run: RunData, spans: Sequence[EventSpan], shown: Sequence[str]) -> Aggregates:
     """Walk over all intervals once; `shown` are the links of which every interval is kept."""
-    walk = _Walk(report, spans, frozenset(shown))
-    for _, pieces in groupby(report.pieces(), key=lambda piece: piece.policy):
+    aggregator = _Aggregator(run, spans, frozenset(shown))
+    for _, blocks in groupby(run.read_intervals(), key=lambda block: block.policy):
         first = 0
-        for piece in pieces:
-            walk.add(piece, slice(first, first + len(piece.links)))
-            first += len(piece.links)
-    return walk.gathered
+        for block in blocks:
+            aggregator.add(block, slice(first, first + len(block.links)))
+            first += len(block.links)
+    return aggregator.aggregates
 
 
-class _Walk:
+class _Aggregator:
     """Adds one piece after another."""
 
-    def __init__(self, report: Report, spans: Sequence[Span], shown: frozenset[str]) -> None:
-        links, self._size, self._tick_s = len(report.links), report.intervals, report.tick_s
+    def __init__(self, run: RunData, spans: Sequence[EventSpan], shown: frozenset[str]) -> None:
+        links, self._size, self._tick_s = len(run.links), run.intervals, run.tick_s
         self._shown = shown
         self._during = [span.touches(self._size, self._tick_s) for span in spans]
         self._everywhere = [i for i, span in enumerate(spans) if len(span.links) == links]
@@ -113,59 +113,59 @@ class _Walk:
         for i, span in enumerate(spans):
             for link in span.links if len(span.links) < links else ():
                 self._on.setdefault(link, []).append(i)
-        tallies = {
-            policy: Tally(
+        totals = {
+            policy: PolicyTotals(
                 np.zeros(_BINS + 1, dtype=np.int64), np.zeros(links, dtype=np.int64),
                 [0.0] * len(spans),
             )
-            for policy in report.policies
+            for policy in run.policies
         }  # fmt: skip
-        self._first = report.policies[0]
-        self.gathered = Gathered(tallies, np.zeros(links, dtype=np.int64), {})
+        self._first = run.policies[0]
+        self.aggregates = Aggregates(totals, np.zeros(links, dtype=np.int64), {})
 
-    def add(self, piece: Piece, part: slice) -> None:
+    def add(self, block: LinkIntervals, part: slice) -> None:
         """Add a piece, whose links are at `part` among all links."""
-        tally, known = self.gathered.tallies[piece.policy], ~np.isnan(piece.demand)
-        short = piece.demand > piece.capacity
-        if piece.policy == self._first:
-            self.gathered.unservable[part] = short.sum(axis=1)
-        bins = np.rint(piece.efficiency[known] * _BINS).astype(np.int64)
-        tally.efficiencies += np.bincount(bins, minlength=_BINS + 1)
-        tally.demand += float(piece.demand[known].sum())
-        tally.allocated += float(piece.allocated[known].sum())
+        totals, known = self.aggregates.totals[block.policy], ~np.isnan(block.demand)
+        short = block.demand > block.capacity
+        if block.policy == self._first:
+            self.aggregates.unservable[part] = short.sum(axis=1)
+        bins = np.rint(block.efficiency[known] * _BINS).astype(np.int64)
+        totals.efficiencies += np.bincount(bins, minlength=_BINS + 1)
+        totals.demand += float(block.demand[known].sum())
+        totals.allocated += float(block.allocated[known].sum())
         # A failure that begins inside an interval takes a part of it.
         near = short.copy()
         near[:, 1:] |= short[:, :-1]
         near[:, :-1] |= short[:, 1:]
-        tally.unservable[part] = (near & (piece.violation_s > 0)).sum(axis=1)
-        self._events(piece, tally, short)
-        for i, link in enumerate(piece.links):
+        totals.unservable[part] = (near & (block.violation_s > 0)).sum(axis=1)
+        self._events(block, totals, short)
+        for i, link in enumerate(block.links):
             if link in self._shown:
-                self.gathered.drawn[link] = Drawn(piece.demand[i].copy(), piece.capacity[i].copy())
-                tally.rows[link] = Row(piece.allocated[i].copy(), piece.unmet[i].copy())
+                demand, capacity = block.demand[i].copy(), block.capacity[i].copy()
+                self.aggregates.drawn[link] = LinkSeries(demand, capacity)
+                totals.rows[link] = PolicySeries(block.allocated[i].copy(), block.unmet[i].copy())
 
-    def _events(self, piece: Piece, tally: Tally, short: NDArray[np.bool_]) -> None:
-        minutes, inside = piece.violation_s / 60, np.zeros_like(short)
+    def _events(self, block: LinkIntervals, totals: PolicyTotals, short: NDArray[np.bool_]) -> None:
+        minutes, inside = block.violation_s / 60, np.zeros_like(short)
         on = [(slice(0, None), i) for i in self._everywhere]
-        for row, link in enumerate(piece.links):
+        for row, link in enumerate(block.links):
             on += [(slice(row, row + 1), i) for i in self._on.get(link, ())]
         for rows, i in on:
             during = self._during[i]
-            tally.in_events[i] += float(minutes[rows, during].sum())
+            totals.in_events[i] += float(minutes[rows, during].sum())
             inside[rows, during] = True
-        tally.outside += float(minutes.sum(where=~inside))
-        tally.unservable_outside += float(minutes.sum(where=short & ~inside))
+        totals.outside += float(minutes.sum(where=~inside))
+        totals.unservable_outside += float(minutes.sum(where=short & ~inside))
 
 
-def links_to_draw(report: Report, spans: Sequence[Span], most: int) -> list[str]:
+def links_to_draw(run: RunData, spans: Sequence[EventSpan], most: int) -> list[str]:
     """Return links that events of their own touch, then those most violated."""
-    table = report.by_link
-    ranked = table[table["policy"].isin(report.ranked or report.policies)]
+    table = run.by_link
+    ranked = table[table["policy"].isin(run.ranked or run.policies)]
     minutes = ranked.groupby("link", sort=False)["sla_violation_minutes"].sum()
-    everywhere = len(report.links)
+    everywhere = len(run.links)
     touched = {link for span in spans if len(span.links) < everywhere for link in span.links}
-    order = {link: i for i, link in enumerate(report.links)}
+    order = {link: i for i, link in enumerate(run.links)}
     # Equal sums come in the order of the scenario.
-    return sorted(
-        report.links, key=lambda link: (link not in touched, -minutes[link], order[link])
-    )[:most]
+    ranking = sorted(run.links, key=lambda link: (link not in touched, -minutes[link], order[link]))
+    return ranking[:most]

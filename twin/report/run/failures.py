@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twin.report.run.source import Report
+from twin.report.run.source import RunData
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedPolicy:
     """What became of one policy."""
 
     policy: str
@@ -27,25 +27,25 @@ class Failed:
         return self.log[0][1]
 
 
-def failures(report: Report) -> list[Failed]:
+def failures(run: RunData) -> list[FailedPolicy]:
     """Return the policies that failed, in the order of their first failure."""
-    log = report.events[report.events["phase"] == "failure"]
-    decided = report.by_link.groupby("policy", sort=False)["fallback_intervals"].max()
-    found = []
+    log = run.events[run.events["phase"] == "failure"]
+    decided = run.by_link.groupby("policy", sort=False)["fallback_intervals"].max()
+    failed = []
     for name, rows in log.groupby("name", sort=False):
         entries = rows.to_dict("records")
         links = tuple(filter(None, str(entries[0]["links"]).split(";")))
         reasons = tuple((float(row["time_s"]), _reason(str(row["detail"]))) for row in entries)
-        found.append(
-            Failed(
+        failed.append(
+            FailedPolicy(
                 str(name),
                 int(decided[name]),
                 reasons[0][0],
-                links if len(links) < len(report.links) or len(links) == 1 else (),
+                links if len(links) < len(run.links) or len(links) == 1 else (),
                 reasons,
             )
         )
-    return found
+    return failed
 
 
 def _reason(detail: str) -> str:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from twin.account.summary import ALL
 from twin.core.arrays import Floats
 from twin.core.units import format_duration
-from twin.report.run.source import Report
-from twin.report.run.spans import Span, spans
+from twin.report.run.event_spans import EventSpan, event_spans
+from twin.report.run.source import RunData
 from twin.report.style import (
     INK,
     POLICY_COLOURS,
@@ -33,47 +33,47 @@ if TYPE_CHECKING:
 _MOST_PANELS = 8
 
 
-def draw(report: Report, folder: Path) -> list[str]:
+def draw(run: RunData, folder: Path) -> list[str]:
     """Write the pictures of a run to `folder`, and return their names.
 
     Raises InputError where the files behind the report are damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with plot_style(grid=True):
-        figures = {"allocation.png": _allocation(report), "metrics.png": _metrics(report)}
+        figures = {"allocation.png": _allocation(run), "metrics.png": _metrics(run)}
         for name, figure in figures.items():
             save(figure, folder / name)
     return list(figures)
 
 
-def _allocation(report: Report) -> Figure:
+def _allocation(run: RunData) -> Figure:
     """Return demand against each policy's allocation on one link: all of it, and six hours."""
-    happened = spans(report)
-    link = _link_to_show(report, happened)
-    happened = [span for span in happened if link in span.links]
-    policies = report.policies[:_MOST_PANELS]
-    rows = _rows(report, link, policies)
+    spans = event_spans(run)
+    link = _link_to_show(run, spans)
+    spans = [span for span in spans if link in span.links]
+    policies = run.policies[:_MOST_PANELS]
+    rows = _rows(run, link, policies)
     figure = new_figure(12.5, 1.1 + 1.65 * len(policies))
     panels = figure.subplots(
         len(policies), 2, sharex="col", sharey="col", squeeze=False, width_ratios=(2.2, 1)
     )
-    hours = np.arange(report.intervals + 1) * report.tick_s / 3600
-    near = _six_hours(report, rows[0].demand, happened)
+    hours = np.arange(run.intervals + 1) * run.tick_s / 3600
+    near = _six_hours(run, rows[0].demand, spans)
     for i, (policy, row) in enumerate(zip(policies, rows, strict=True)):
         for panel, part in zip(panels[i], (slice(None), near), strict=True):
             _panel(panel, hours, row, part, POLICY_COLOURS[i % len(POLICY_COLOURS)])
-        share = _value(report, policy, "sla_violation_rate", link)
-        waste = _value(report, policy, "over_provisioning_pct", link)
+        share = _value(run, policy, "sla_violation_rate", link)
+        waste = _value(run, policy, "over_provisioning_pct", link)
         title = f"{policy}: {share:.2%} of intervals violated, over-provisioning {waste:.1f} %"
         panels[i, 0].set_title(title, loc="left", fontsize=9)
-    _mark_events(panels, happened)
+    _mark_events(panels, spans)
     _scale(panels, hours, rows, near)
     figure.supylabel("Mbit/s")
     handles, labels = panels[0, 1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper right", ncols=len(labels), frameon=False)
-    title = f"{report.name}: demand and allocation on {link}"
-    if len(policies) < len(report.policies):
-        title += f" (the first {len(policies)} of {len(report.policies)} policies)"
+    title = f"{run.name}: demand and allocation on {link}"
+    if len(policies) < len(run.policies):
+        title += f" (the first {len(policies)} of {len(run.policies)} policies)"
     add_title(figure, title)
     return figure
 
@@ -88,29 +88,29 @@ class _Row(NamedTuple):
     violated: NDArray[np.bool_]
 
 
-def _rows(report: Report, link: str, policies: Sequence[str]) -> list[_Row]:
-    found = {}
-    for piece in report.pieces(link):
-        if piece.policy in policies:
-            i = piece.links.index(link)
+def _rows(run: RunData, link: str, policies: Sequence[str]) -> list[_Row]:
+    rows = {}
+    for block in run.read_intervals(link):
+        if block.policy in policies:
+            i = block.links.index(link)
             demand, allocated, unmet, violation_s = (
                 values[i].copy()
-                for values in (piece.demand, piece.allocated, piece.unmet, piece.violation_s)
+                for values in (block.demand, block.allocated, block.unmet, block.violation_s)
             )
-            found[piece.policy] = _Row(
-                demand, allocated, demand - unmet, piece.capacity[i].copy(), violation_s > 0
+            rows[block.policy] = _Row(
+                demand, allocated, demand - unmet, block.capacity[i].copy(), violation_s > 0
             )
-    return [found[policy] for policy in policies]
+    return [rows[policy] for policy in policies]
 
 
-def _six_hours(report: Report, demand: Floats, happened: Sequence[Span]) -> slice:
+def _six_hours(run: RunData, demand: Floats, spans: Sequence[EventSpan]) -> slice:
     """Return the intervals around the first event on the link, else around its highest demand."""
-    wide = min(report.intervals, max(2, round(6 * 3600 / report.tick_s)))
-    if happened:
-        first = int(happened[0].start // report.tick_s) - wide // 4
+    wide = min(run.intervals, max(2, round(6 * 3600 / run.tick_s)))
+    if spans:
+        first = int(spans[0].start // run.tick_s) - wide // 4
     else:
         first = int(np.nan_to_num(demand, nan=-1).argmax()) - wide // 2
-    first = min(max(first, 0), report.intervals - wide)
+    first = min(max(first, 0), run.intervals - wide)
     return slice(first, first + wide)
 
 
@@ -159,8 +159,8 @@ def _scale(panels: Any, hours: Floats, rows: list[_Row], near: slice) -> None:
     panels[0, 1].set_xlim(hours[near.start], hours[near.stop])
 
 
-def _mark_events(panels: Any, happened: Sequence[Span]) -> None:
-    for span in happened:
+def _mark_events(panels: Any, spans: Sequence[EventSpan]) -> None:
+    for span in spans:
         for panel in panels.flat:
             panel.axvspan(
                 span.start / 3600, span.end / 3600, color=SHADE, alpha=0.35, linewidth=0, zorder=0
@@ -172,17 +172,17 @@ def _mark_events(panels: Any, happened: Sequence[Span]) -> None:
         note.set_in_layout(False)
 
 
-def _link_to_show(report: Report, happened: Sequence[Span]) -> str:
+def _link_to_show(run: RunData, spans: Sequence[EventSpan]) -> str:
     """Return the first link that an event of its own touches, else the first."""
-    for span in happened:
-        if len(span.links) < len(report.links):
+    for span in spans:
+        if len(span.links) < len(run.links):
             return span.links[0]
-    return report.links[0]
+    return run.links[0]
 
 
-def _metrics(report: Report) -> Figure:
+def _metrics(run: RunData) -> Figure:
     """Return bars of the paper's metrics, all links pooled."""
-    names = report.policies
+    names = run.policies
     figure = new_figure(11, 1.2 + 2 * max(1.6, 0.28 * len(names)))
     panels = figure.subplots(2, 3)
     shown = (
@@ -194,7 +194,7 @@ def _metrics(report: Report) -> Figure:
         ("violated intervals, %", "sla_violation_rate", 100, "{:.2f}"),
     )
     for panel, (title, column, scale, text) in zip(panels.flat, shown, strict=True):
-        values = [scale * _value(report, name, column, ALL) for name in names]
+        values = [scale * _value(run, name, column, ALL) for name in names]
         colours = [POLICY_COLOURS[i % len(POLICY_COLOURS)] for i in range(len(names))]
         bars = panel.barh(names, np.nan_to_num(values), color=colours)
         panel.bar_label(bars, [text.format(value) for value in values], padding=3, fontsize=8)
@@ -204,14 +204,14 @@ def _metrics(report: Report) -> Figure:
         panel.grid(visible=False, axis="y")
     for panel in panels[:, 1:].flat:
         panel.set_yticklabels([])
-    target = 100 * report.target
+    target = 100 * run.target
     panels[1, 2].axvline(target, color=INK, linewidth=0.8, linestyle="--")
     panels[1, 2].set_title(f"violated intervals, % (line: SLA, {target:g} %)", loc="left")
-    span = format_duration(report.intervals * report.tick_s)
-    add_title(figure, f"{report.name}: {len(report.links)} links over {span}")
+    span = format_duration(run.intervals * run.tick_s)
+    add_title(figure, f"{run.name}: {len(run.links)} links over {span}")
     return figure
 
 
-def _value(report: Report, policy: str, column: str, link: str) -> float:
-    table = report.summary
+def _value(run: RunData, policy: str, column: str, link: str) -> float:
+    table = run.summary
     return float(table.loc[(table["policy"] == policy) & (table["link"] == link), column].iloc[0])

@@ -8,16 +8,16 @@ from twin.core.units import counted, format_duration
 from twin.report.html.markup import Html, some
 from twin.report.html.page import page
 from twin.report.html.parts import page_header, verdict_box
-from twin.report.run.aggregate import gather, links_to_draw
-from twin.report.run.events import events
+from twin.report.run.aggregate import aggregate, links_to_draw
+from twin.report.run.event_spans import event_spans
+from twin.report.run.events import events_section
 from twin.report.run.failures import failures
-from twin.report.run.frontier import frontier
-from twin.report.run.pictures import boxes, heat, radar
-from twin.report.run.series import MOST_LINKS, series
-from twin.report.run.sla_scores import standings, terms
-from twin.report.run.source import Report
-from twin.report.run.spans import spans
-from twin.report.run.tables import comparison, links, ran
+from twin.report.run.frontier import frontier_sections
+from twin.report.run.pictures import efficiency_section, hours_section, radar_section
+from twin.report.run.series import MOST_LINKS, series_section
+from twin.report.run.sla_scores import sla_scores, sla_terms
+from twin.report.run.source import RunData
+from twin.report.run.tables import comparison_section, links_section, provenance_section
 from twin.report.run.verdict import recommended, verdict
 
 if TYPE_CHECKING:
@@ -26,53 +26,53 @@ if TYPE_CHECKING:
 
 def render_result(result: Result) -> str:
     """Return the page of a run in memory."""
-    return render(Report.of(result))
+    return render(RunData.of(result))
 
 
-def render(report: Report) -> str:
+def render(run: RunData) -> str:
     """Return the page of a report. Raises InputError where the files behind it are damaged."""
-    happened = spans(report)
-    gathered = gather(report, happened, links_to_draw(report, happened, MOST_LINKS))
-    ranked = standings(report, gathered)
-    best = recommended(ranked)
+    spans = event_spans(run)
+    aggregates = aggregate(run, spans, links_to_draw(run, spans, MOST_LINKS))
+    scores = sla_scores(run, aggregates)
+    best = recommended(scores)
     first = None if best is None else best.name
     # The recommended one first, the paper's, then by violations; bounds last.
     order = [
-        s.name for s in sorted(ranked, key=lambda s: (s.name != first, not s.static, s.minutes))
+        s.name for s in sorted(scores, key=lambda s: (s.name != first, not s.static, s.minutes))
     ]
-    order += [name for name in report.policies if name in report.bounds]
-    sentences = [*verdict(ranked, terms(report, gathered)), *_stood_in(report)]
+    order += [name for name in run.policies if name in run.bounds]
+    sentences = [*verdict(scores, sla_terms(run, aggregates)), *_replaced(run)]
     body = [
-        _header(report),
+        _header(run),
         verdict_box(sentences),
-        comparison(report, ranked),
-        series(report, gathered, happened, first),
-        radar(report, gathered, [name for name in order if name in report.ranked]),
-        *frontier(report),
-        boxes(report, gathered),
-        heat(report, order),
-        events(report, gathered, happened, first),
-        links(report, first),
-        ran(report),
+        comparison_section(run, scores),
+        series_section(run, aggregates, spans, first),
+        radar_section(run, aggregates, [name for name in order if name in run.ranked]),
+        *frontier_sections(run),
+        efficiency_section(run, aggregates),
+        hours_section(run, order),
+        events_section(run, aggregates, spans, first),
+        links_section(run, first),
+        provenance_section(run),
     ]
-    return page(report.name, body)
+    return page(run.name, body)
 
 
-def _stood_in(report: Report) -> list[str]:
+def _replaced(run: RunData) -> list[str]:
     """Say which policies are not what they seem, as something else decided for them."""
     return [
         f"{one.policy} failed, first at {format_duration(one.first_s)}"
-        f"{f' on {some(one.links)}' if one.links else ''}: {report.fallback} decided "
-        f"{one.decided:,} of its {report.intervals:,} intervals (why: under Events)."
-        for one in failures(report)
+        f"{f' on {some(one.links)}' if one.links else ''}: {run.fallback} decided "
+        f"{one.decided:,} of its {run.intervals:,} intervals (why: under Events)."
+        for one in failures(run)
     ]
 
 
-def _header(report: Report) -> Html:
-    links, policies = counted(len(report.links), "link"), counted(len(report.policies), "policy")
-    span = format_duration(report.intervals * report.tick_s)
+def _header(run: RunData) -> Html:
+    links, policies = counted(len(run.links), "link"), counted(len(run.policies), "policy")
+    span = format_duration(run.intervals * run.tick_s)
     summary = (
-        f"{links} over {span} in intervals of {format_duration(report.tick_s)}, {policies}, "
-        f"seed {report.scenario['seed']}"
+        f"{links} over {span} in intervals of {format_duration(run.tick_s)}, {policies}, "
+        f"seed {run.scenario['seed']}"
     )
-    return page_header(report.name, summary)
+    return page_header(run.name, summary)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from twin.core.arrays import Floats, Ints
-from twin.report.run.source import Report
-from twin.report.run.spans import Span
+from twin.report.run.event_spans import EventSpan
+from twin.report.run.source import RunData
 
 HEIGHT = 5_000
 """Units of the vertical axis."""
@@ -24,19 +24,19 @@ _BUDGET = 130_000
 _AROUND_S = 2 * 3600
 
 
-def edges(report: Report, spans: Sequence[Span], paths: int) -> Ints:
+def edges(run: RunData, spans: Sequence[EventSpan], paths: int) -> Ints:
     """Return where buckets begin, and the end: single intervals if they fit into the budget.
 
     Else half of the budget goes to events and what surrounds them, interval by interval, the
     rest to all other times.
     """
-    size, most = report.intervals, max(200, _BUDGET // max(paths, 1))
+    size, most = run.intervals, max(200, _BUDGET // max(paths, 1))
     if size <= most:
         return np.arange(size + 1)
     fine = np.zeros(size, dtype=np.bool_)
-    around = -(-_AROUND_S // report.tick_s)
+    around = -(-_AROUND_S // run.tick_s)
     for span in spans:
-        during = span.touches(size, report.tick_s)
+        during = span.touches(size, run.tick_s)
         window = np.zeros(size, dtype=np.bool_)
         window[max(0, during.start - around) : during.stop + around] = True
         if (fine | window).sum() <= most // 2:

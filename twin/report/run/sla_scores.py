@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.report.run.aggregate import Gathered
-from twin.report.run.source import Report
-from twin.report.run.verdict import Standing, Terms
+from twin.report.run.aggregate import Aggregates
+from twin.report.run.source import RunData
+from twin.report.run.verdict import SlaScore, SlaTerms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,45 +18,45 @@ _STATIC = ("static_mean2sigma", "static_p95")
 """The paper's baselines."""
 
 
-def standings(report: Report, gathered: Gathered) -> list[Standing]:
+def sla_scores(run: RunData, aggregates: Aggregates) -> list[SlaScore]:
     """Return how each policy did that is no bound, in the scenario's order."""
-    pooled = {str(name): row for name, row in report.pooled.iterrows()}
-    uses = _uses(report.scenario)
-    found = []
-    for policy in report.ranked:
-        links = report.by_link[report.by_link["policy"] == policy]
+    pooled = {str(name): row for name, row in run.pooled.iterrows()}
+    uses = _uses(run.scenario)
+    scores = []
+    for policy in run.ranked:
+        links = run.by_link[run.by_link["policy"] == policy]
         # A link without a known interval has violated none.
         rates = links["sla_violation_rate"].fillna(0.0).to_numpy()
         worst, row = int(rates.argmax()), pooled[policy]
-        tally = gathered.tallies[policy]
-        forced = tally.unservable / np.maximum(_known(links), 1)
-        found.append(
-            Standing(
+        totals = aggregates.totals[policy]
+        forced = totals.unservable / np.maximum(_known(links), 1)
+        scores.append(
+            SlaScore(
                 name=policy,
-                within=int((rates <= report.target).sum()),
-                within_servable=int((rates - forced <= report.target + 1e-12).sum()),
+                within=int((rates <= run.target).sum()),
+                within_servable=int((rates - forced <= run.target + 1e-12).sum()),
                 links=len(rates),
                 worst_link=str(links["link"].iloc[worst]),
                 worst_rate=float(rates[worst]),
                 minutes=float(row["sla_violation_minutes"]),
                 waste_pct=float(row["over_provisioning_pct"]),
                 allocated=float(row["allocated_mean_mbps"]),
-                causes=tally.causes(row),
+                causes=totals.causes(row),
                 static=uses.get(policy) in _STATIC,
             )
         )
-    return found
+    return scores
 
 
-def terms(report: Report, gathered: Gathered) -> Terms:
+def sla_terms(run: RunData, aggregates: Aggregates) -> SlaTerms:
     """Return what the SLA asks for, and where the capacity alone forbids it."""
-    known = _known(report.by_link[report.by_link["policy"] == report.policies[0]])
+    known = _known(run.by_link[run.by_link["policy"] == run.policies[0]])
     shares = {
         link: float(short / count)
-        for link, short, count in zip(report.links, gathered.unservable, known, strict=True)
-        if count and short / count > report.target
+        for link, short, count in zip(run.links, aggregates.unservable, known, strict=True)
+        if count and short / count > run.target
     }
-    return Terms(report.target, report.intervals, report.tick_s, shares)
+    return SlaTerms(run.target, run.intervals, run.tick_s, shares)
 
 
 def _known(links: pd.DataFrame) -> NDArray[np.float64]:

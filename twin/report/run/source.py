@@ -38,7 +38,7 @@ _WORDS = ("policy", "link", "kind", "name", "phase", "links", "detail", "knob", 
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class LinkIntervals:
     """All intervals of some links under one policy; arrays are [links, intervals]."""
 
     policy: str
@@ -55,15 +55,15 @@ class Piece:
     violation_s: Floats
 
 
-class Pieces(Protocol):
+class IntervalReader(Protocol):
     """Every policy's account, policy by policy, some links at a time."""
 
-    def __call__(self, link: str | None = None) -> Iterator[Piece]:
+    def __call__(self, link: str | None = None) -> Iterator[LinkIntervals]:
         """Yield all of it, or the pieces that hold `link`."""
 
 
 @dataclass(frozen=True)
-class Report:
+class RunData:
     """Everything that a page tells, from wherever it comes."""
 
     summary: pd.DataFrame
@@ -77,12 +77,12 @@ class Report:
     """Policies that see the future: shown, never ranked."""
     starts: datetime | None
     """Time at which the replay starts, where it is known."""
-    pieces: Pieces
+    read_intervals: IntervalReader
     frontier: pd.DataFrame | None = None
     """What each policy's knob buys, where the folder holds it."""
 
     @classmethod
-    def of(cls, result: Result) -> Report:
+    def of(cls, result: Result) -> RunData:
         """Return the report of a run in memory."""
         text = result.resolved_scenario()
         digest = hashlib.sha256(text.encode()).hexdigest()
@@ -95,11 +95,11 @@ class Report:
             scenario_text=text,
             bounds=frozenset(bounds(result.scenario)),
             starts=replay_starts(result.scenario),
-            pieces=partial(_recorded, result.recording),
+            read_intervals=partial(_recorded, result.recording),
         )
 
     @classmethod
-    def read(cls, folder: Path) -> Report:
+    def read(cls, folder: Path) -> RunData:
         """Return the report of the run in `folder`. Raises InputError."""
         if not (folder / MANIFEST).is_file():
             raise InputError(Problem(f"is not the folder of a run: no {MANIFEST}", file=folder))
@@ -121,9 +121,11 @@ class Report:
             if len(by_hour) != HOURS * len(summary):
                 raise ValueError("has other rows than the summary")
         file = folder / "intervals.parquet"
-        pieces = partial(_stored, file, *_shape(summary))
+        read_intervals = partial(_stored, file, *_shape(summary))
         turned = _frontier(folder / "frontier.csv")
-        return cls(summary, events, by_hour, facts, scenario, text, sees, begins, pieces, turned)
+        return cls(
+            summary, events, by_hour, facts, scenario, text, sees, begins, read_intervals, turned
+        )
 
     @property
     def name(self) -> str:
@@ -183,13 +185,13 @@ def _shape(summary: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...], int
     return policies, tuple(map(str, first["link"])), int(first["intervals"].iloc[0])
 
 
-def _recorded(recording: Recording, link: str | None = None) -> Iterator[Piece]:
+def _recorded(recording: Recording, link: str | None = None) -> Iterator[LinkIntervals]:
     for lane in recording.lanes:
         for block in blocks(recording, lane, link):
             shape, metrics = block.demand.shape, block.metrics
             capacity = np.full(shape, np.inf) if block.capacity is None else block.capacity
             allocated = np.broadcast_to(block.allocated, shape)
-            yield Piece(
+            yield LinkIntervals(
                 lane.name, block.links, block.demand, allocated, capacity,
                 metrics.efficiency, metrics.unmet, metrics.violation_s,
             )  # fmt: skip
@@ -201,7 +203,7 @@ def _stored(
     links: tuple[str, ...],
     intervals: int,
     link: str | None = None,
-) -> Iterator[Piece]:
+) -> Iterator[LinkIntervals]:
     """Yield the rows of a file, which are in order of policy, link and interval."""
     with _readable(file):
         import pyarrow as pa
@@ -224,16 +226,17 @@ def _stored(
             for i in range(whole):
                 policy, name = next(lanes)
                 if link in {None, name}:
-                    yield _sound(Piece(policy, (name,), *(array[i : i + 1] for array in arrays)))
+                    rows = (array[i : i + 1] for array in arrays)
+                    yield _sound(LinkIntervals(policy, (name,), *rows))
 
 
-def _sound(piece: Piece) -> Piece:
+def _sound(block: LinkIntervals) -> LinkIntervals:
     """Return a piece whose values can be those of a run. Raises ValueError."""
-    known = ~np.isnan(piece.demand)
-    possible = (piece.efficiency >= 0) & (piece.efficiency <= 1) & (piece.unmet >= 0)
-    if not (possible[known].all() and (piece.violation_s >= 0).all()):
-        raise ValueError(f"holds values of {piece.policy} that no run has")
-    return piece
+    known = ~np.isnan(block.demand)
+    possible = (block.efficiency >= 0) & (block.efficiency <= 1) & (block.unmet >= 0)
+    if not (possible[known].all() and (block.violation_s >= 0).all()):
+        raise ValueError(f"holds values of {block.policy} that no run has")
+    return block
 
 
 def _frontier(file: Path) -> pd.DataFrame | None:

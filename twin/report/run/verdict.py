@@ -12,7 +12,7 @@ _NEAR = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SlaScore:
     """How one policy did against the SLA."""
 
     name: str
@@ -47,7 +47,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SlaTerms:
     """What the SLA asks for."""
 
     target: float
@@ -58,30 +58,30 @@ class Terms:
     """Links whose demand was above their capacity in a larger share of intervals than that."""
 
 
-def verdict(standings: Sequence[Standing], terms: Terms) -> list[str]:
+def verdict(scores: Sequence[SlaScore], sla: SlaTerms) -> list[str]:
     """Return the verdict: who keeps the SLA with least waste, or who comes closest and why."""
-    best = recommended(standings)
+    best = recommended(scores)
     if best is None:
         return ["Only bounds were run, which see the future: there is no policy to recommend."]
-    keepers = sum(standing.keeps for standing in standings)
+    keepers = sum(score.keeps for score in scores)
     if best.keeps:
-        said = [_kept(best, terms, alone=keepers == 1), *_cheaper(best, standings, terms)]
+        sentences = [_kept(best, sla, alone=keepers == 1), *_cheaper(best, scores, sla)]
     else:
-        said = [*_missed(best, terms), _why(best)]
-    return [*said, *_statics(best, standings), *_strict(terms)]
+        sentences = [*_missed(best, sla), _why(best)]
+    return [*sentences, *_statics(best, scores), *_strict(sla)]
 
 
-def recommended(standings: Sequence[Standing]) -> Standing | None:
+def recommended(scores: Sequence[SlaScore]) -> SlaScore | None:
     """Return the policy that the verdict is about, None where there is none.
 
     It keeps the SLA with least waste; else it keeps it wherever any allocation could have; else
     it comes closest.
     """
-    keepers = [standing for standing in standings if standing.keeps]
-    nearly = [standing for standing in standings if standing.nearly]
+    keepers = [score for score in scores if score.keeps]
+    nearly = [score for score in scores if score.nearly]
     if keepers or nearly:
         return min(keepers or nearly, key=lambda s: (_low(s.waste_pct), s.minutes))
-    return min(standings, key=_distance, default=None)
+    return min(scores, key=_distance, default=None)
 
 
 def percent(share: float) -> str:
@@ -89,12 +89,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def _distance(standing: Standing) -> tuple[float, ...]:
+def _distance(score: SlaScore) -> tuple[float, ...]:
     return (
-        -standing.within_servable,
-        standing.minutes,
-        standing.worst_rate,
-        _low(standing.waste_pct),
+        -score.within_servable,
+        score.minutes,
+        score.worst_rate,
+        _low(score.waste_pct),
     )
 
 
@@ -102,39 +102,37 @@ def _low(value: float) -> float:
     return float("inf") if value != value else value
 
 
-def _sla(terms: Terms) -> str:
+def _sla(sla: SlaTerms) -> str:
     return (
-        f"unserved demand in at most {percent(terms.target)} of the "
-        f"{format_duration(terms.tick_s)} intervals of every link"
+        f"unserved demand in at most {percent(sla.target)} of the "
+        f"{format_duration(sla.tick_s)} intervals of every link"
     )
 
 
-def _kept(best: Standing, terms: Terms, *, alone: bool) -> str:
+def _kept(best: SlaScore, sla: SlaTerms, *, alone: bool) -> str:
     links = "its only link" if best.links == 1 else f"all {best.links:,} links"
     only = f"Only {best.name} keeps" if alone else f"{best.name} keeps"
     least = "" if alone else " with the least waste"
     return (
-        f"{only} the SLA ({_sla(terms)}) on {links}{least}: it {_waste(best)}, "
+        f"{only} the SLA ({_sla(sla)}) on {links}{least}: it {_waste(best)}, "
         f"and {best.worst_link}, its worst link, is short in {percent(best.worst_rate)} "
         "of intervals."
     )
 
 
-def _waste(standing: Standing) -> str:
-    amount = f"reserves {standing.allocated:,.0f} Mbit/s per link on average"
-    if standing.waste_pct != standing.waste_pct:
+def _waste(score: SlaScore) -> str:
+    amount = f"reserves {score.allocated:,.0f} Mbit/s per link on average"
+    if score.waste_pct != score.waste_pct:
         return amount
-    return f"{amount} and wastes {standing.waste_pct:.3g} % of demand"
+    return f"{amount} and wastes {score.waste_pct:.3g} % of demand"
 
 
-def _cheaper(best: Standing, standings: Sequence[Standing], terms: Terms) -> list[str]:
+def _cheaper(best: SlaScore, scores: Sequence[SlaScore], sla: SlaTerms) -> list[str]:
     """Say what far less waste would break, where it does not break much."""
     others = [
         s
-        for s in standings
-        if not s.keeps
-        and s.waste_pct < 0.6 * best.waste_pct
-        and s.worst_rate <= _NEAR * terms.target
+        for s in scores
+        if not s.keeps and s.waste_pct < 0.6 * best.waste_pct and s.worst_rate <= _NEAR * sla.target
     ]
     if not others:
         return []
@@ -146,24 +144,25 @@ def _cheaper(best: Standing, standings: Sequence[Standing], terms: Terms) -> lis
     ]
 
 
-def _missed(best: Standing, terms: Terms) -> list[str]:
-    said = [f"No policy keeps the SLA ({_sla(terms)})."]
-    if terms.hopeless:
-        link, share = max(terms.hopeless.items(), key=lambda item: item[1])
-        others = f" and {counted(len(terms.hopeless) - 1, 'other link')}"
-        said = [
-            f"{said[0][:-1]}, and none could: {link}{others if len(terms.hopeless) > 1 else ''} "
-            f"had less capacity than demand, {link} in {percent(share)} of intervals."
+def _missed(best: SlaScore, sla: SlaTerms) -> list[str]:
+    sentences = [f"No policy keeps the SLA ({_sla(sla)})."]
+    if sla.hopeless:
+        link, share = max(sla.hopeless.items(), key=lambda item: item[1])
+        others = counted(len(sla.hopeless) - 1, "other link")
+        also = f" and {others}" if len(sla.hopeless) > 1 else ""
+        sentences = [
+            f"{sentences[0][:-1]}, and none could: {link}{also} had less capacity than demand, "
+            f"{link} in {percent(share)} of intervals."
         ]
     within = f"{best.within:,} of {counted(best.links, 'link')} within it"
     if best.nearly:
         return [
-            *said,
+            *sentences,
             f"Apart from what no allocation could have served, {best.name} keeps it with the "
             f"least waste ({within} in all): it {_waste(best)}.",
         ]
     return [
-        *said,
+        *sentences,
         f"{best.name} comes closest: {within}, the worst, {best.worst_link}, short in "
         f"{percent(best.worst_rate)} of intervals; it {_waste(best)}.",
     ]
@@ -178,7 +177,7 @@ _REASONS = {
 }
 
 
-def _why(best: Standing) -> str:
+def _why(best: SlaScore) -> str:
     parts = [
         f"{minutes:,.0f} fell {_REASONS[cause]}"
         for cause, minutes in best.causes.items()
@@ -189,12 +188,12 @@ def _why(best: Standing) -> str:
     return f"Of its {best.minutes:,.0f} violated minutes, summed over links, {'; '.join(parts)}."
 
 
-def _statics(best: Standing, standings: Sequence[Standing]) -> list[str]:
+def _statics(best: SlaScore, scores: Sequence[SlaScore]) -> list[str]:
     """Say what the paper's static rules would have cost instead."""
-    others = [s for s in standings if s.static and s.name != best.name]
+    others = [s for s in scores if s.static and s.name != best.name]
     if not others:
         return []
-    told = " and ".join(
+    amounts = " and ".join(
         f"{s.allocated:,.0f} Mbit/s{_times(s, best)} and {s.minutes:,.0f} violated minutes "
         f"with {s.name}"
         for s in others
@@ -202,21 +201,21 @@ def _statics(best: Standing, standings: Sequence[Standing]) -> list[str]:
     rules = "other static rule" if best.static else "static rule"
     rules += "s" * (len(others) > 1)
     return [
-        f"The paper's {rules} would have meant {told}, "
+        f"The paper's {rules} would have meant {amounts}, "
         f"against {best.minutes:,.0f} with {best.name}."
     ]
 
 
-def _times(standing: Standing, best: Standing) -> str:
+def _times(score: SlaScore, best: SlaScore) -> str:
     if not best.allocated > 0:
         return ""
-    return f" ({standing.allocated / best.allocated:.2g} times as much)"
+    return f" ({score.allocated / best.allocated:.2g} times as much)"
 
 
-def _strict(terms: Terms) -> list[str]:
-    if terms.target * terms.intervals >= 1:
+def _strict(sla: SlaTerms) -> list[str]:
+    if sla.target * sla.intervals >= 1:
         return []
     return [
-        f"The SLA is strict: a link has {terms.intervals:,} intervals here, so a single violated "
-        f"one already breaks {percent(terms.target)}."
+        f"The SLA is strict: a link has {sla.intervals:,} intervals here, so a single violated "
+        f"one already breaks {percent(sla.target)}."
     ]
