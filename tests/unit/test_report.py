@@ -6,7 +6,6 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import policy_file
+from pages import read
 
 import twin
 from twin.cli.report import report as report_folder
@@ -27,7 +27,6 @@ from twin.report.run.source import RunData
 from twin.report.run.verdict import SlaScore, SlaTerms, recommended, verdict
 
 CAUSES = ("unservable", "onset", "event", "ordinary")
-VOID = {"meta", "link", "br", "img", "input", "wbr"}
 NAMES = ['a<b>&"c', "plain"]
 SURGE = {
     "name": "derby", "kind": "surge", "links": [NAMES[0]], "start": "4h 2min", "duration": "1h",
@@ -36,44 +35,6 @@ SURGE = {
 FAILURE = {
     "name": "cut", "kind": "link_failure", "links": ["plain"], "start": "9h", "duration": "2h"
 }  # fmt: skip
-
-
-class Reader(HTMLParser):
-    """Checks that elements close in order, and collects what could be fetched."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[str] = []
-        self.ids: list[str] = []
-        self.addresses: list[str] = []
-        self.words: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append(tag)
-        if tag not in VOID:
-            self.open.append(tag)
-        for key, value in attrs:
-            if key == "id":
-                self.ids.append(value or "")
-            if key in {"src", "href", "action", "data", "srcset", "xlink:href", "poster"}:
-                self.addresses.append(value or "")
-            assert not key.startswith("on"), "handlers belong in the script"
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if not {"script", "style"} & set(self.open):
-            self.words.append(data)
-
-
-def read(text: str) -> Reader:
-    reader = Reader()
-    reader.feed(text)
-    reader.close()
-    assert reader.open == []
-    return reader
 
 
 @pytest.fixture
