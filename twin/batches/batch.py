@@ -41,7 +41,7 @@ RETRIES = 3
 
 
 class Batch:
-    """What a batch has found. Tables are made when first asked for."""
+    """The results of a batch. Tables are made when first asked for."""
 
     def __init__(
         self, plan: Plan, journal: Journal, folder: Path | None, progress: Progress
@@ -78,18 +78,19 @@ def batch(
     progress: Callable[[Progress], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Batch:
-    """Run all runs of a sweep that are not there yet, and return what all of them found.
+    """Run what is missing of a sweep, and return the results of all its runs.
 
-    `sweep` is a file, or a dict of what such a file holds. With `out` every finished run is kept
-    in that folder at once, and the same call goes on where it was left; without it nothing is
-    written. Work is done by `executor`, which stays the caller's (of processes or of a Dask client,
-    `client.get_executor(pure=False)`), with `chunks` handed to it at a time; without one by
-    `workers` processes, or in this one where that is 0. A worker that dies costs its chunk, which
-    is tried again `retries` times; `retry_failed` tries runs again that had failed before.
-    `progress` is called as runs finish, `say` with what the batch holds and what is found there.
+    `sweep` is a file, or a dict with the content of one. With `out` every finished run is kept in
+    that folder at once, and the same call resumes what was interrupted; without it nothing is
+    written. The work is done by `executor`, which the caller makes and shuts down (processes, or a
+    Dask client's `client.get_executor(pure=False)`), with at most `chunks` submitted at a time;
+    without one by `workers` processes, or in this process where that is 0. When a worker dies, the
+    runs of its chunk are tried again, each up to `retries` times. `retry_failed` tries runs again
+    that failed in an earlier call. `progress` is called as runs finish; `say` is called with
+    sentences for the user: what the batch holds, and what its folder held before.
 
-    Raises InputError for what cannot be used and RunError where the batch cannot go on. A run
-    that fails is a row.
+    Raises InputError for a sweep or an argument that cannot be used, and RunError where the batch
+    cannot go on. A run that fails does not raise: it is a row of the tables.
     """
     planned = sweep if isinstance(sweep, Plan) else plan(sweep)
     folder = None if out is None else Path(out)
@@ -120,11 +121,11 @@ def batch(
 
 
 class _Work:
-    """A batch from its folder as it was found to its tables."""
+    """One call of a batch, from the state of its folder to its tables."""
 
     def __init__(self, plan: Plan, folder: Path | None, say: Callable[[str], None]) -> None:
         self._plan = plan
-        # A policy that changes the working directory takes nothing along.
+        # A policy that changes the working directory must not move the folder.
         self._folder = folder = None if folder is None else folder.absolute()
         self._progress = Progress()
         self._journal: Journal = MemoryJournal()
@@ -140,7 +141,7 @@ class _Work:
             self._put_manifest("running")
 
     def run(self, pool: WorkerPool, show: Callable[[Progress], None], *, again: bool) -> None:
-        """Run what is missing, round by round; `again` counts what failed as missing once."""
+        """Run what is missing, round by round; with `again` also, once, what failed before."""
         if self._plan.spec.intervals:
             pool.keep_intervals = self._keep_intervals
         try:
@@ -152,7 +153,7 @@ class _Work:
             raise
 
     def finish(self, status: str) -> Batch:
-        """Write the tables, where there is a folder, and return what was found."""
+        """Write the tables, where there is a folder, and return the results."""
         batch = Batch(self._plan, self._journal, self._folder, self._progress)
         if self._folder is not None:
             put(self._folder / RUNS, self._write_runs)
@@ -162,9 +163,10 @@ class _Work:
         return batch
 
     def _missing(self, again: bool) -> list[Run]:
-        """Return the runs that are wanted and not there, and count those that are.
+        """Return the runs that are wanted and not kept yet, and count those that are.
 
-        All points' first replications come first: those of one seed share what is generated.
+        The first replications of all points come first, then the second: runs of one seed share
+        the trace that is generated from it.
         """
         progress, missing = self._progress, []
         progress.total = progress.done = progress.failed = 0

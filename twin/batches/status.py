@@ -1,4 +1,4 @@
-"""How a batch stands: what its folder holds against what its sweep asks for."""
+"""The state of a batch: what its folder holds, compared with what its sweep asks for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ERRORS_SHOWN = 5
 
 
 def manifest(plan: Plan, folder: Path, status: str) -> dict[str, Any]:
-    """Return what the folder of a batch says of it, ready for JSON."""
+    """Return the manifest of a batch, ready for JSON."""
     spec = plan.spec
     tables = {name: _digest(folder / name) for name in (RUNS, COMPARISONS)}
     return {
@@ -46,48 +46,50 @@ def manifest(plan: Plan, folder: Path, status: str) -> dict[str, Any]:
 
 
 def resume_notes(plan: Plan, journal: Journal, folder: Path) -> list[str]:
-    """Return what has to be said of a folder before the batch goes on, a sentence each.
+    """Return what a user should know of the folder before the batch resumes, a sentence each.
 
-    Raises InputError where it holds the batch of another sweep, none of whose runs are wanted.
+    Raises InputError where it holds the batch of another sweep and no run of this one.
     """
-    before = _read(folder / MANIFEST)
-    if before is None:
+    earlier = _read(folder / MANIFEST)
+    if earlier is None:
         return []
-    asked = set(plan.ids())
-    there = [run_id for run_id in journal.ids() if run_id in asked]
-    failed = sum(journal.status(run_id) == "failed" for run_id in there)
-    strangers = sum(1 for run_id in journal.ids() if run_id not in asked)
+    wanted_ids = set(plan.ids())
+    kept = [run_id for run_id in journal.ids() if run_id in wanted_ids]
+    failed = sum(journal.status(run_id) == "failed" for run_id in kept)
+    unwanted = sum(1 for run_id in journal.ids() if run_id not in wanted_ids)
     notes = []
-    others = before.get("file")
-    if strangers and not there and plan.file and others not in (None, str(plan.file.resolve())):
-        what, remedy = f"--out: holds the batch of {others}", "choose another folder"
+    other_file = earlier.get("file")
+    if unwanted and not kept and plan.file and other_file not in (None, str(plan.file.resolve())):
+        what, remedy = f"--out: holds the batch of {other_file}", "choose another folder"
         raise InputError(Problem(what, file=folder, suggestion=remedy))
-    if before.get("sweep_sha256") != _sweep_digest(plan):
+    if earlier.get("sweep_sha256") != _sweep_digest(plan):
         notes.append(
-            f"the sweep, or what it is made of, has changed: {len(asked) - len(there)} of its "
-            f"runs are new; {counted(strangers, 'finished run')} no longer "
-            f"belong{'s' * (strangers == 1)} to it, kept but left out of the tables"
+            f"the sweep, or what it is made of, has changed: {len(wanted_ids) - len(kept)} of its "
+            f"runs are new; {counted(unwanted, 'finished run')} no longer "
+            f"belong{'s' * (unwanted == 1)} to it, kept but left out of the tables"
         )
-    for name, digest in before.get("sha256", {}).items():
+    for name, digest in earlier.get("sha256", {}).items():
         if _digest(folder / name) != digest:
             notes.append(f"{folder / name}: was changed or damaged: made again from the journal")
-    if there:
+    if kept:
         again = "; --retry-failed tries those again" if failed else ""
-        notes.append(f"{len(there)} of {len(asked)} runs are there, {failed} of them failed{again}")
+        notes.append(
+            f"{len(kept)} of {len(wanted_ids)} runs are there, {failed} of them failed{again}"
+        )
     return notes
 
 
 def status(plan: Plan, folder: Path) -> list[str]:
-    """Return how a batch stands, line by line; nothing is changed."""
+    """Return the state of a batch, line by line; nothing is changed."""
     journal = FileJournal(folder / JOURNAL)
-    asked = [
+    ids = [
         plan.run_id(point, replication)
         for point in plan.points
         for replication in range(wanted_replications(plan, journal, point))
     ]
-    counts = Counter(journal.status(run_id) for run_id in asked)
+    counts = Counter(journal.status(run_id) for run_id in ids)
     errors = Counter(
-        journal.read(run_id)["error"] for run_id in asked if journal.status(run_id) == "failed"
+        journal.read(run_id)["error"] for run_id in ids if journal.status(run_id) == "failed"
     )
     done, failed = counts["done"], counts["failed"]
     state = "at work" if at_work(folder) else "not at work"

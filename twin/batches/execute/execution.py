@@ -1,4 +1,4 @@
-"""Runs what is missing: chunks go out to workers, and what comes back is kept at once."""
+"""Runs what is missing: chunks go to workers, and each result is recorded as it comes back."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from twin.core.errors import RunError
 from twin.results.manifest import versions
 
 _CHUNK_S: Final = 0.5
-"""Work in a chunk: much more than its way to a worker takes, and not much to lose with one."""
+"""Seconds of work in a chunk: far more than sending it takes, and little to lose with a worker."""
 _LARGEST: Final = 50
+"""Runs in a chunk at the most."""
 
 Run = tuple[PlannedPoint, int]
-"""A point and the number of a replication of it."""
+"""A point, and the number of one of its replications."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a batch has come."""
+    """Numbers of runs: all that are wanted, those that are finished, those of these that failed."""
 
     total: int = 0
     done: int = 0
@@ -42,20 +43,20 @@ class Progress:
 
 @dataclass(slots=True)
 class WorkerPool:
-    """Who runs a batch, and how much is asked of them."""
+    """The workers of a batch, and how much they get at a time."""
 
     executor: Executor
     chunks: int
-    """Chunks that are out at a time."""
+    """Chunks that are submitted at a time."""
     retries: int
     """Times that a run is tried again after its worker died."""
     keep_intervals: Callable[[str, bytes], None] | None = None
-    """Takes a run's id and its interval table, where they are wanted."""
+    """Stores the interval table of a run, given its id; None where they are not wanted."""
     pending: dict[Future[list[Outcome]], list[Run]] = field(default_factory=dict)
 
 
 class Execution:
-    """One batch at work."""
+    """Runs the missing runs of one batch."""
 
     def __init__(
         self,
@@ -76,10 +77,9 @@ class Execution:
         self._seconds, self._timed = 0.0, 0
 
     def run(self, runs: Iterable[Run]) -> None:
-        """Run all `runs`; each is in the journal once it is counted.
+        """Run all `runs`; each is in the journal before it is counted as done.
 
-        Raises RunError where the workers cannot work at all. What is done stays in the journal
-        whatever happens.
+        Raises RunError where the workers cannot work at all; the journal keeps what was finished.
         """
         self._show(self._progress)
         waiting = iter(runs)
@@ -94,7 +94,7 @@ class Execution:
                 return
             done, _ = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
-                self._take(future, pending.pop(future))
+                self._receive(future, pending.pop(future))
 
     def _next(self, waiting: Iterator[Run]) -> list[Run]:
         if self._again:
@@ -125,10 +125,10 @@ class Execution:
         future = submit(run_chunk, self._digest, chunk, versions(), payload)
         self._pool.pending[future] = runs
 
-    def _take(self, future: Future[list[Outcome]], runs: list[Run]) -> None:
+    def _receive(self, future: Future[list[Outcome]], runs: list[Run]) -> None:
         error = CancelledError() if future.cancelled() else future.exception()
         if error is None:
-            self._keep(future.result())
+            self._record(future.result())
         elif isinstance(error, PayloadMissingError):
             self._submit(runs, self._payload)
         elif isinstance(error, OtherVersionsError):
@@ -139,7 +139,7 @@ class Execution:
             raise error
 
     def _retry(self, runs: list[Run]) -> None:
-        """Try the runs of a worker that died again, each by itself: one of them may be why."""
+        """Try the runs of a dead worker again, one by one, since one of them may have killed it."""
         given_up = []
         for run in runs:
             run_id = self._plan.run_id(*run)
@@ -150,9 +150,9 @@ class Execution:
             error = f"its worker died {self._deaths[run_id]} times"
             given_up.append(Outcome(run_id, None, error))
         if given_up:
-            self._keep(given_up)
+            self._record(given_up)
 
-    def _keep(self, outcomes: list[Outcome]) -> None:
+    def _record(self, outcomes: list[Outcome]) -> None:
         if self._pool.keep_intervals is not None:
             for outcome in outcomes:
                 if outcome.intervals is not None:

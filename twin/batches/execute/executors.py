@@ -1,6 +1,6 @@
-"""Where chunks are run: in this process, in worker processes, or on a Dask cluster.
+"""Where chunks run: in this process, in worker processes, or on a Dask cluster.
 
-All are executors of the standard library's kind, so that a caller's own serves as well.
+Each is a `concurrent.futures.Executor`, so that a caller can bring another one.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from twin.batches.execute import worker
 from twin.core.errors import InputError, Problem, RunError
 
 _WAIT_FOR_WORKERS_S: Final = 30
-"""How long a Dask scheduler without workers is waited for."""
+"""Seconds that a Dask scheduler may take to get its first worker."""
 
 
 class InProcess(Executor):
-    """Runs each call at once, here."""
+    """Runs each call at once, in this process."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Return a future that is done."""
@@ -34,15 +34,15 @@ class InProcess(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
-        """Let go of what the calls kept in this process."""
+        """Forget what the calls kept in this process."""
         worker.forget()
 
 
 class WorkerProcesses(Executor):
-    """Worker processes that fail one by one.
+    """Worker processes that fail independently of each other.
 
-    A pool of the standard library breaks as a whole when one of its processes is killed. So each
-    worker is a pool of its own, which is replaced when it breaks.
+    A ProcessPoolExecutor breaks as a whole when one of its processes is killed. So every worker
+    here is a pool of one process, which is replaced when it breaks.
     """
 
     def __init__(self, count: int) -> None:
@@ -50,9 +50,9 @@ class WorkerProcesses(Executor):
         self._busy: list[Future[Any] | None] = [None] * count
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Give a call to a free worker; no more calls are submitted than there are workers.
+        """Give a call to a free worker; the caller submits no more calls than there are workers.
 
-        Raises RunError where no worker comes up at all.
+        Raises RunError where no worker can start at all.
         """
         if not any(self._pools):
             self._try_one()
@@ -67,7 +67,7 @@ class WorkerProcesses(Executor):
         return future
 
     def _try_one(self) -> None:
-        # A worker that cannot start must not be taken for a run that kills it.
+        # A worker that cannot start must not be mistaken for one that a run killed.
         try:
             with _ignoring_interrupts():
                 up = self._pool(0).submit(os.getpid)
@@ -89,7 +89,7 @@ class WorkerProcesses(Executor):
     def _pool(self, slot: int) -> ProcessPoolExecutor:
         pool = self._pools[slot]
         if pool is None:
-            # A forked process would hold the locks, threads and files of this one.
+            # A forked process would inherit the locks and open files of this one.
             spawn = multiprocessing.get_context("spawn")
             pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=worker.start)
             self._pools[slot] = pool
@@ -98,7 +98,7 @@ class WorkerProcesses(Executor):
 
 @contextmanager
 def _ignoring_interrupts() -> Iterator[None]:
-    """Start processes that do not hear Ctrl-C: it is for the one that they work for."""
+    """Start processes that ignore Ctrl-C, which only the parent process handles."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -110,13 +110,13 @@ def _ignoring_interrupts() -> Iterator[None]:
 
 
 def local(workers: int) -> Executor:
-    """Return an executor of so many processes on this machine; of none, in this process."""
+    """Return an executor of `workers` processes on this machine; 0 is this process itself."""
     return WorkerProcesses(workers) if workers else InProcess()
 
 
 @contextmanager
 def dask(address: str) -> Iterator[tuple[Executor, int]]:
-    """Give an executor on the Dask scheduler at `address`, and the chunks it takes at a time.
+    """Give an executor on the Dask scheduler at `address`, and how many chunks to submit at a time.
 
     Raises InputError where Dask is not installed or nothing answers there, and RunError where
     the scheduler has no worker.
@@ -140,16 +140,16 @@ def dask(address: str) -> Iterator[tuple[Executor, int]]:
             what = f"the Dask scheduler at {address} has no workers; start some with 'dask worker'"
             raise RunError(what) from None
         threads = sum(client.nthreads().values())
-        # Pure calls would be answered from memory, which keeps what failed.
+        # Dask would answer a pure call from its memory, which also holds failures.
         yield client.get_executor(pure=False), 2 * threads
     finally:
         client.close(timeout=5)
 
 
 def worker_died(error: BaseException) -> bool:
-    """Return whether a chunk failed because its worker died, rather than by itself.
+    """Return whether a chunk failed because its worker died, rather than with an error of its own.
 
-    A worker does not hear Ctrl-C: where one was interrupted, a policy did it.
+    Workers ignore Ctrl-C, so that an interrupt in one comes from a policy.
     """
     if isinstance(error, BrokenExecutor | CancelledError | KeyboardInterrupt):
         return True

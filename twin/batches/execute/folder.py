@@ -1,4 +1,4 @@
-"""A batch's folder: whose it is, who works in it, and files that are whole or not there."""
+"""The folder of a batch: what may be in it, who works in it, and how its files are written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twin.core.errors import InputError, Problem, RunError
 from twin.core.files import is_locked, json_text, locked, write_whole
 
 MANIFEST: Final = "batch.json"
-"""What the folder holds; it is written first, so that a folder with it is a batch's."""
+"""The manifest. It is written first: a folder with this file belongs to a batch."""
 RUNS: Final = "runs.parquet"
 COMPARISONS: Final = "comparisons.csv"
 INTERVALS: Final = "intervals"
@@ -28,10 +28,10 @@ def check_batch(folder: Path) -> None:
 
 @contextmanager
 def hold_folder(folder: Path) -> Iterator[None]:
-    """Hold the folder of a batch, made if need be, against any other batch.
+    """Keep every other batch out of the folder, which is made if it is not there.
 
-    The lock is the operating system's and dies with the process. Raises InputError where another
-    batch works in the folder, where it holds anything else, or cannot be written to.
+    The lock ends with the process, however that ends. Raises InputError where another batch works
+    in the folder, where the folder holds anything else, or where it cannot be written to.
     """
     with ExitStack() as stack:
         try:
@@ -59,7 +59,7 @@ def _check_ours(folder: Path) -> None:
 
 
 def remove_unfinished(folder: Path) -> list[str]:
-    """Remove files that were being written when a batch died; return a sentence for each."""
+    """Remove files that a batch was writing when it died; return a sentence for each."""
     sentences = []
     for pattern in (f".{MANIFEST}-*", f".{RUNS}-*", f".{COMPARISONS}-*", f"{INTERVALS}/.*-*"):
         for file in sorted(folder.glob(pattern)):

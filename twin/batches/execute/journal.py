@@ -1,7 +1,7 @@
-"""The journal of a batch: a line for each finished run, whole or not there.
+"""The journal of a batch: a line for each finished run.
 
-A line carries the digest of what it says. One that is cut off or damaged is told and counts for
-nothing, so that its run is made again; all others stand.
+A line carries the digest of its content. A line that is cut off or damaged is reported and ignored,
+so that its run is made again; all other lines count.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FILE = "journal.jsonl"
 
 
 class Journal(Protocol):
-    """Finished runs, the latest outcome of each."""
+    """The finished runs of a batch, each with its latest outcome."""
 
     def status(self, run_id: str) -> str | None:
         """Return ``done``, ``failed``, or None for a run that is not there."""
@@ -30,7 +30,7 @@ class Journal(Protocol):
         """Return what is known of a run: `rows`, `error`, `traceback`, `wall_s`, `worker`."""
 
     def append(self, outcomes: Sequence[Outcome]) -> None:
-        """Keep outcomes; once this returns they are kept."""
+        """Keep outcomes; once this returns, they are safe."""
 
     def ids(self) -> Iterator[str]:
         """Yield the ids of all runs that are there."""
@@ -44,7 +44,7 @@ class MemoryJournal:
 
     def status(self, run_id: str) -> str | None:
         """Return ``done``, ``failed``, or None for a run that is not there."""
-        return None if run_id not in self._runs else _status(self._runs[run_id])
+        return None if run_id not in self._runs else _status_of(self._runs[run_id])
 
     def read(self, run_id: str) -> dict[str, Any]:
         """Return what is known of a run."""
@@ -60,52 +60,52 @@ class MemoryJournal:
 
 
 class FileJournal:
-    """A journal in a file; only where each run lies is kept in memory."""
+    """A journal in a file; memory holds only the place of each run's line."""
 
     def __init__(self, path: Path) -> None:
         """Open the journal at `path`, which need not be there yet. Raises OSError."""
         self.path = path
         self.damaged: list[str] = []
-        """What was found that is no whole line, a sentence each."""
-        self._places: dict[str, tuple[int, int, str]] = {}
+        """The lines that are cut off or damaged, a sentence each."""
+        self._lines: dict[str, tuple[int, int, str]] = {}
         self._end = 0
         if path.exists():
             self._scan()
 
     def status(self, run_id: str) -> str | None:
         """Return ``done``, ``failed``, or None for a run that is not there."""
-        return self._places[run_id][2] if run_id in self._places else None
+        return self._lines[run_id][2] if run_id in self._lines else None
 
     def read(self, run_id: str) -> dict[str, Any]:
         """Return what is known of a run."""
-        start, length, _ = self._places[run_id]
+        start, length, _ = self._lines[run_id]
         with self.path.open("rb") as stream:
             stream.seek(start)
-            facts = _whole(stream.read(length))
+            facts = _parsed(stream.read(length))
         if facts is None:
             raise InputError(Problem(f"the line of run {run_id} was changed", file=self.path))
         return facts
 
     def append(self, outcomes: Sequence[Outcome]) -> None:
-        """Write outcomes to the file, all or none; once this returns they outlast the machine."""
+        """Write outcomes to the file, all or none; once this returns, they are on the disk."""
         lines = [_line(outcome) for outcome in outcomes]
         write_end(self.path, self._end, b"".join(lines))
         for outcome, line in zip(outcomes, lines, strict=True):
-            self._places[outcome.run_id] = (self._end, len(line), _status(_facts(outcome)))
+            self._lines[outcome.run_id] = (self._end, len(line), _status_of(_facts(outcome)))
             self._end += len(line)
 
     def ids(self) -> Iterator[str]:
         """Yield the ids of all runs that are there."""
-        yield from self._places
+        yield from self._lines
 
     def mend(self) -> None:
-        """Write the file again without what is damaged, whole or not at all."""
+        """Write the file again without its damaged lines, whole or not at all."""
         if not self.damaged:
             return
         with self.path.open("rb") as stream:
-            whole = [line for line in stream if _whole(line) is not None]
+            whole = [line for line in stream if _parsed(line) is not None]
         put(self.path, lambda stream: stream.writelines(whole))
-        self._places.clear()
+        self._lines.clear()
         self._end = 0
         self._scan()
 
@@ -113,13 +113,13 @@ class FileJournal:
         with self.path.open("rb") as stream:
             start = 0
             for number, line in enumerate(stream, 1):
-                facts = _whole(line)
+                facts = _parsed(line)
                 cut_off = not line.endswith(b"\n")
                 if facts is None:
                     what = "is cut off" if cut_off else "is damaged"
                     self.damaged.append(f"{self.path}:{number}: {what}: its run is made again")
                 else:
-                    self._places[facts["run_id"]] = (start, len(line), _status(facts))
+                    self._lines[facts["run_id"]] = (start, len(line), _status_of(facts))
                 start += len(line)
                 if not cut_off:
                     self._end = start
@@ -135,8 +135,8 @@ def _line(outcome: Outcome) -> bytes:
     return b'{"digest": "%s", "run": %s}\n' % (_digest(text), text)
 
 
-def _whole(line: bytes) -> dict[str, Any] | None:
-    """Return what a line says, None where it is not whole."""
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """Return the facts in a line, None where it is cut off or damaged."""
     head, _, text = line.rstrip(b"\n").removesuffix(b"}").partition(b', "run": ')
     if head != b'{"digest": "%s"' % _digest(text) or not line.endswith(b"\n"):
         return None
@@ -148,5 +148,5 @@ def _digest(text: bytes) -> bytes:
     return hashlib.sha256(text).hexdigest()[:16].encode()
 
 
-def _status(facts: dict[str, Any]) -> str:
+def _status_of(facts: dict[str, Any]) -> str:
     return "failed" if facts["rows"] is None else "done"

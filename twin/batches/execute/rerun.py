@@ -1,4 +1,4 @@
-"""One run of a batch again, with all its records."""
+"""Repeats one run of a batch, to get all its records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from twin.scenario.cache import Shelf
 
 
 def rerun(plan: Plan, run_id: str) -> Result:
-    """Make a run of the plan again, as a worker made it. Raises RunError as it did."""
+    """Repeat a run of the plan as a worker runs it. Raises RunError where it fails."""
     place = next(i for i, each in enumerate(plan.ids()) if each == run_id)
     number, replication = divmod(place, plan.spec.replications)
     _, payload = plan.payload.sealed()
@@ -27,7 +27,7 @@ def rerun(plan: Plan, run_id: str) -> Result:
 
 
 def agrees(result: Result, run_id: str, folder: Path) -> bool:
-    """Return whether a result has the numbers that the batch in `folder` has of the run, if any."""
+    """Return whether a result has the same numbers as the batch in `folder`, if it has the run."""
     journal = FileJournal(folder / FILE)
     if journal.status(run_id) is None:
         return True

@@ -1,4 +1,4 @@
-"""What runs in a worker: a chunk of runs, each from its packed scenario to its rows."""
+"""What a worker does: it runs a chunk, each run from its packed scenario to its rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from twin.scenario.load import Scenario
 _POINTS = 64
 """Points that a worker keeps unpacked."""
 _ONE_AT_A_TIME = threading.Lock()
-_KEPT: dict[str, _WorkerContext] = {}
+_CONTEXTS: dict[str, _WorkerContext] = {}
 """The context of the batch that this worker works for, by the digest of its payload."""
 
 
@@ -45,7 +45,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some runs that go to a worker together, with the points that they are of."""
+    """Runs that go to a worker together, with the points that they belong to."""
 
     points: dict[int, bytes]
     """Packed scenarios by the number of their point."""
@@ -71,8 +71,8 @@ class Outcome:
 
 
 def forget() -> None:
-    """Let go of what was unpacked in this process."""
-    _KEPT.clear()
+    """Forget what was unpacked in this process."""
+    _CONTEXTS.clear()
 
 
 class PayloadMissingError(Exception):
@@ -80,11 +80,11 @@ class PayloadMissingError(Exception):
 
 
 class OtherVersionsError(Exception):
-    """The worker has other versions of what decides a run's numbers."""
+    """The worker has other versions of the packages that decide a run's numbers."""
 
 
 def run_chunk(
-    digest: str, chunk: Chunk, wanted: dict[str, Any], payload: bytes | None
+    digest: str, chunk: Chunk, versions_wanted: dict[str, Any], payload: bytes | None
 ) -> list[Outcome]:
     """Run a chunk of a batch, one run after the other, on one core.
 
@@ -92,19 +92,19 @@ def run_chunk(
     `wanted` are the versions that all runs have to be made with. Raises PayloadMissingError and
     OtherVersionsError; whatever goes wrong in a run is in its outcome.
     """
-    if versions() != wanted:
-        raise OtherVersionsError(_differences(wanted))
+    if versions() != versions_wanted:
+        raise OtherVersionsError(_differences(versions_wanted))
     with _ONE_AT_A_TIME, threadpool_limits(1):
-        if digest not in _KEPT:
+        if digest not in _CONTEXTS:
             if payload is None:
                 raise PayloadMissingError
-            _KEPT.clear()
-            _KEPT[digest] = _WorkerContext(payload)
-        return [_KEPT[digest].outcome(task, chunk) for task in chunk.tasks]
+            _CONTEXTS.clear()
+            _CONTEXTS[digest] = _WorkerContext(payload)
+        return [_CONTEXTS[digest].outcome(task, chunk) for task in chunk.tasks]
 
 
 def start() -> None:
-    """Prepare a process that does nothing but work: it dies with its parent, and not by Ctrl-C."""
+    """Prepare a worker process: it ends with its parent, and ignores Ctrl-C."""
     import multiprocessing
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -137,14 +137,14 @@ class _WorkerContext:
                 stream = io.BytesIO()
                 write_intervals(result.recording, stream)
                 facts["intervals"] = stream.getvalue()
-        except Exception as error:  # a policy is anyone's code, and its failure is a result
+        except Exception as error:  # a policy is a user's code, and its failure is a result
             facts = {
                 "rows": None,
                 "error": _message(error, scenario),
                 "traceback": _text(traceback.format_exc()),
             }
         wall_s = round(time.perf_counter() - begin, 6)
-        return Outcome(task.run_id, wall_s=wall_s, worker=_here(), **facts)
+        return Outcome(task.run_id, wall_s=wall_s, worker=_worker_name(), **facts)
 
 
 def pooled(result: Result) -> list[list[float | int | None]]:
@@ -171,15 +171,15 @@ def _text(message: str) -> str:
     return message.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _here() -> str:
+def _worker_name() -> str:
     return f"{platform.node()}:{os.getpid()}"
 
 
-def _differences(wanted: dict[str, Any]) -> str:
+def _differences(versions_wanted: dict[str, Any]) -> str:
     own = versions()
     differences = [
         f"{name} {own.get(name)} rather than {version}"
-        for name, version in wanted.items()
+        for name, version in versions_wanted.items()
         if own.get(name) != version
     ]
-    return f"the worker {_here()} has {', '.join(differences)}"
+    return f"the worker {_worker_name()} has {', '.join(differences)}"

@@ -1,4 +1,4 @@
-"""Who a run is: a digest of everything that decides its result, and of nothing else."""
+"""What identifies a run: a digest of everything that decides its result, and of nothing else."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from twin.scenario.load import Member, PolicyChoice, Scenario
 
 _LENGTH = 16
 _SEED_STREAM = (0, 0)
-"""Of the seed's streams, the one that the seeds of replications are drawn from."""
+"""The stream of the scenario's seed from which the seeds of replications are drawn."""
 _SEED_BITS = 40
-"""Short enough to be typed, long enough that ten thousand seeds are different ones."""
+"""Short enough to be typed, long enough that ten thousand seeds differ."""
 
 
 def point_digest(scenario: Scenario) -> str:
-    """Return the digest of all that decides the results of a scenario, but for its seed.
+    """Return the digest of all that decides the results of a scenario, except its seed.
 
-    Files count by their content, not by their place: the trace, the models with their cards, the
-    policies' source. Names of the scenario and of its files do not count.
+    Files count by their content: the trace, the models with their cards, the policies' source.
+    The names of the scenario and of its files do not count.
     """
     spec = scenario.spec.model_dump(mode="json", by_alias=True)
     for key in ("name", "seed", "policies", "fallback"):
@@ -42,7 +42,7 @@ def point_digest(scenario: Scenario) -> str:
 
 
 def run_id(point: str, seed: int) -> str:
-    """Return the id of the run of a point, by its digest, under a seed."""
+    """Return the id of a run, from the digest of its point and its seed."""
     return _digest(f"{point} {seed}")
 
 
@@ -86,7 +86,7 @@ def _member(member: Member, scenario: Scenario) -> dict[str, Any]:
 
 
 def _by_content(value: Any, scenario: Scenario) -> Any:
-    """Return a parameter with the digest of a model in the place of its path."""
+    """Return a parameter in which a digest stands for the path of a model."""
     if isinstance(value, list):
         return [_by_content(item, scenario) for item in value]
     if isinstance(value, str) and value in scenario.models and content.is_path("models", value):

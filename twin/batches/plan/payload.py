@@ -1,8 +1,8 @@
 """What the runs of a batch share, in a form that travels to any process or machine.
 
-A scenario is packed without its trace, models and policies' code: in their place stand names, and
-what they name goes once into the payload, which a worker unpacks once. Files travel as their
-content, so that a worker needs no file system in common with who sent it.
+A scenario is packed without its trace, models and policies' code, which names stand for. What the
+names stand for is in the payload once, and a worker unpacks it once. Files travel as their content,
+so that a worker needs no file system in common with the sender.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from twin.scenario.cache import Shelf
 from twin.scenario.load import Scenario
 
 ResourceName = tuple[str, int]
-"""Kind and number of what was left out of a packed scenario."""
+"""Kind and number of a resource that a packed scenario names instead of containing it."""
 
 THREADS: Final = 1
-"""Cores of a model in a worker: there are as many workers as cores."""
+"""Threads of a model in a worker: there are as many workers as cores."""
 
 
 class Payload:
@@ -40,21 +40,21 @@ class Payload:
         self._names: dict[int, tuple[Any, ResourceName]] = {}
 
     def pack(self, scenario: Scenario) -> bytes:
-        """Return the scenario without what it shares with others, which is added to the payload."""
+        """Return a scenario as bytes; what it shares with others goes into the payload instead."""
         stream = io.BytesIO()
-        # A generated trace is another one for each seed, and is made where it is replayed.
+        # A generated trace differs with the seed, and is generated where it is replayed.
         generated = scenario.spec.demand.source == "synthetic"
         placed = replace(scenario, path=scenario.path.resolve())
         _Packer(stream, self, scenario.trace if generated else None).dump(placed)
         return zlib.compress(stream.getvalue(), 1)
 
     def name(self, value: Trace | Forecaster | PolicySource) -> ResourceName:
-        """Return the name of something that is shared."""
+        """Return the name of a shared resource."""
         if id(value) not in self._names:
             kind, content = _content(value)
             name = (kind, len(self._names))
             self._contents[name] = content
-            # It is kept, so that no other thing gets its identity.
+            # The value is kept, so that no other object gets its id.
             self._names[id(value)] = (value, name)
         return self._names[id(value)][1]
 
@@ -65,19 +65,19 @@ class Payload:
 
 
 class UnpackedPayload:
-    """A payload on a worker: each shared thing is made when first asked for, and once."""
+    """A payload on a worker: each resource is made once, when first asked for."""
 
     def __init__(self, data: bytes) -> None:
         self._contents: dict[ResourceName, Any] = pickle.loads(data)
         self._resources: dict[ResourceName, Any] = {}
 
     def scenario(self, packed: bytes) -> Scenario:
-        """Return a packed scenario, whole again but for a generated trace."""
+        """Return a packed scenario with its resources; a generated trace is missing still."""
         scenario: Scenario = _Unpacker(io.BytesIO(zlib.decompress(packed)), self.resource).load()
         return scenario
 
     def resource(self, name: ResourceName | None) -> Any:
-        """Return what a name stands for; None for a generated trace."""
+        """Return the resource of a name; None for a generated trace."""
         if name is None:
             return None
         if name not in self._resources:
@@ -99,7 +99,7 @@ class UnpackedPayload:
 
 
 def seeded(scenario: Scenario, seed: int, shelf: Shelf) -> Scenario:
-    """Return an unpacked scenario under a seed, with the trace that this generates."""
+    """Return an unpacked scenario under a seed, with the trace that the seed generates."""
     spec = scenario.spec.model_copy(update={"seed": seed})
     if spec.demand.source != "synthetic":
         return replace(scenario, spec=spec)
@@ -130,7 +130,7 @@ class _Unpacker(pickle.Unpickler):
 
 def _content(value: Trace | Forecaster | PolicySource) -> tuple[str, Any]:
     if isinstance(value, PolicySource):
-        # Messages name it, and are the same wherever the run is made.
+        # The path is for messages, which are the same wherever the run is made.
         return "policy", (value.path.resolve(), value.code)
     if isinstance(value, Forecaster):
         card = card_path(value.path)

@@ -23,7 +23,7 @@ class PlannedPoint:
 
     number: int
     keys: Point
-    """The value of each varied key; keys that it leaves as they are are absent."""
+    """The value of each varied key; a key that keeps the scenario's value is absent."""
     digest: str
     packed: bytes
     """The scenario at this point, without its trace, models and policies' code."""
@@ -43,7 +43,7 @@ class Plan:
     random: bool
     """Whether a replication differs from the next."""
     repeated: int
-    """Samples that came out as others did, and stand for no points of their own."""
+    """Samples that came out the same as others, and are no points of their own."""
 
     @property
     def seed(self) -> int:
@@ -67,7 +67,7 @@ class Plan:
 
     @cached_property
     def kinds(self) -> dict[str, str]:
-        """What a table holds of each varied key: `bool`, `int64`, `float64` or `text`."""
+        """The type of each varied key's column: `bool`, `int64`, `float64` or `text`."""
         return {
             key: _kind([point.keys[key] for point in self.points if key in point.keys])
             for key in self.spec.keys
@@ -75,11 +75,11 @@ class Plan:
 
     @property
     def size(self) -> int:
-        """Number of runs, the most there can be where replications end early."""
+        """Number of runs; the largest possible number where replications may end early."""
         return len(self.points) * self.spec.replications
 
     def summary(self) -> str:
-        """Return in a sentence what the batch holds."""
+        """Return one sentence on what the batch holds."""
         most = "up to " if self.spec.until else ""
         same = f"; {counted(self.repeated, 'sample')} came out as others" if self.repeated else ""
         return (
@@ -90,7 +90,7 @@ class Plan:
 
 
 def pick(ids: Sequence[str], prefix: str) -> str:
-    """Return the id that begins with `prefix`. Raises InputError where none or several do."""
+    """Return the one id that begins with `prefix`. Raises InputError unless exactly one does."""
     matches = [each for each in ids if each.startswith(prefix)]
     if len(matches) == 1:
         return matches[0]

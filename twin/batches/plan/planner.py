@@ -64,7 +64,7 @@ def _parse(source: Source) -> SweepSpec:
 
 
 def _crossed(spec: SweepSpec) -> Iterator[Problem]:
-    """Yield what is wrong with keys of a sweep that are right by themselves."""
+    """Yield what is wrong between keys of a sweep that are valid one by one."""
     blocks = [key for key in ("points", "random", "latin_hypercube") if getattr(spec, key)]
     for block in blocks[1:]:
         yield Problem(f"excludes '{blocks[0]}'", (block,), suggestion="a grid can go with either")
@@ -86,7 +86,7 @@ def _crossed(spec: SweepSpec) -> Iterator[Problem]:
 
 
 class _Planner:
-    """Changes the scenario into each point's, and collects what is wrong with any of them."""
+    """Makes the scenario of each point, and collects what is wrong with any of them."""
 
     def __init__(self, source: Source, spec: SweepSpec) -> None:
         self._source = source
@@ -183,7 +183,7 @@ class _Planner:
         return str(self._source.place(Problem("", place))).rstrip(": ") or dotted(place)
 
     def _add_repeated(self, other: PlannedPoint, values: Point, places: dict[str, Loc]) -> None:
-        # What is drawn may well repeat; what is written should not.
+        # Drawn values may repeat; values that somebody wrote should not.
         if self._spec.random or self._spec.latin_hypercube:
             return
         what = f"{_values_text(values)} and {_values_text(other.keys)} are the same run"
@@ -193,7 +193,7 @@ class _Planner:
     def _check_policies(
         self, first: Scenario, scenario: Scenario, values: Point, places: dict[str, Loc]
     ) -> None:
-        # Tables compare policies by their names, which therefore mean the same at every point.
+        # Tables compare policies by name, so that a name has to mean the same at every point.
         names, own = ([choice.name for choice in s.policies] for s in (first, scenario))
         if names == own:
             return

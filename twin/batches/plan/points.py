@@ -1,4 +1,4 @@
-"""From a sweep to its points: which value each varied key has."""
+"""The points of a sweep: which value each varied key has."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from twin.core.errors import Loc
 from twin.core.units import format_duration
 
 _DIGITS = 5
-"""Digits of a drawn number after its first, or after the first of the range that it is from."""
+"""Digits that a drawn number keeps after its first one (log scale) or its range's first one."""
 
 Point = dict[str, Any]
 """The value of each varied key, as it could be written in the scenario."""
 
 
 def points_of(spec: SweepSpec) -> list[tuple[Point, dict[str, Loc]]]:
-    """Return all points, each with the place in the sweep's file where each value is from.
+    """Return all points, each with the location in the sweep's file of each of its values.
 
     Every combination of the grid with every point that is listed or drawn; the first key varies
     slowest.

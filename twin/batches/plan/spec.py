@@ -1,4 +1,4 @@
-"""The sweep language: which runs a batch holds."""
+"""The keys of a sweep, which say what runs a batch holds."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from twin.core.fields import Integer, Name, Number, Strict
 from twin.core.units import duration, share
 
 MOST_RUNS = 1_000_000
-"""Runs of a batch at the most."""
+"""The most runs that a batch may hold."""
 
 METRICS = COLUMNS[2:]
-"""Columns of the summary that are measured."""
+"""The columns of the summary that are metrics, without policy and link."""
 
 Truth = Annotated[bool, Field(strict=True)]
 Key = Annotated[str, Field(min_length=1)]
@@ -36,7 +36,7 @@ def _value(limit: Any) -> tuple[str, float]:
 
 
 class RangeSpec(Strict):
-    """What a key is drawn from: a range of numbers, shares or durations, or some values."""
+    """The values that a key is drawn from: a range of numbers, shares or durations, or a list."""
 
     low: Any = None
     high: Any = None
@@ -79,7 +79,7 @@ class RangeSpec(Strict):
 
 
 class SamplesSpec(Strict):
-    """Points that are drawn, over all keys at once."""
+    """Points that are drawn at random, for all keys together."""
 
     samples: Count
     seed: Seed = 1
@@ -131,7 +131,7 @@ class SweepSpec(Strict):
 
     @property
     def places(self) -> list[tuple[str, Loc]]:
-        """Every key of the scenario that is given a value, and where."""
+        """Every key of the scenario that the sweep sets, and where in the sweep."""
         drawn = "random" if self.random else "latin_hypercube"
         samples = self.random or self.latin_hypercube
         listed = {key: ("points", i, key) for i, point in enumerate(self.points) for key in point}
