@@ -1,4 +1,4 @@
-"""How a reader sees the metrics of the account: in what unit, in what order, which end is best."""
+"""How metrics are shown to readers: their units, their order, and which end is best."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Display:
     digits: int = 3
     scale: float = 1.0
     unit: str | None = None
-    """Unit once it is multiplied by `scale`; None for the account's own."""
+    """Unit of a value after it is multiplied by `scale`; None for the unit in the account."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetricColumn:
-    """One column of a summary as a reader sees it."""
+    """A column of the summary, with all that is needed to show it."""
 
     column: str
     name: str
@@ -34,7 +34,7 @@ class MetricColumn:
     display: Display
 
     def text(self, value: float) -> str:
-        """Return a value of the column as text, with thousands apart."""
+        """Return a value of the column as text, with separated thousands."""
         value = float(value) * self.display.scale
         if math.isnan(value):
             return "\N{EN DASH}"
@@ -74,7 +74,7 @@ _DISPLAYS: Final = {
     "infinite_utilization_intervals": Display("low", 0),
     "fallback_intervals": Display("low", 0),
 }
-"""In the order of a page: the SLA, what it wastes and costs, the paper's metrics, counts."""
+"""In the order of a page: the SLA, waste and cost, the paper's metrics, counts."""
 
 KEY: Final = (
     "within_sla", "sla_violation_rate", "sla_violation_minutes", "unmet_pct",
@@ -98,7 +98,7 @@ def metric(column: str) -> MetricColumn:
 
 
 def present(columns: Iterable[object]) -> list[MetricColumn]:
-    """Return the metrics that a summary with these columns has, what is not known here last."""
+    """Return the metrics among `columns`, in the order of a page; unknown ones come last."""
     have = {str(column) for column in columns}
     order = [*_DISPLAYS, *(column for column in METRICS if column not in _DISPLAYS)]
     return [metric(column) for column in order if column in have and column in METRICS]

@@ -88,8 +88,8 @@ def run_chunk(
 ) -> list[Outcome]:
     """Run a chunk of a batch, one run after the other, on one core.
 
-    `digest` is that of the payload, which is `payload` where this worker may not have it;
-    `wanted` are the versions that all runs have to be made with. Raises PayloadMissingError and
+    `digest` is that of the payload; `payload` itself comes with a chunk only where this worker does
+    not have it yet. All runs have to be made with `versions_wanted`. Raises PayloadMissingError and
     OtherVersionsError; whatever goes wrong in a run is in its outcome.
     """
     if versions() != versions_wanted:

@@ -1,4 +1,4 @@
-"""What each varied key changes: means at its values, and how much of all variety it explains."""
+"""The effect of each varied key: means at its values, and the share of variance it explains."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from twin.core.arrays import Floats, Ints
 EFFECTS = (RATE, OVER)
 """The metrics by which factors are ordered."""
 MOST_VALUES = 12
-"""Values up to which each stands for itself; numbers that have more are taken in classes."""
+"""Up to this many values, each is a level; more numbers than that are put into classes."""
 LEVELS_SHOWN = 24
-"""Values of a text whose means are worth a table."""
+"""Levels of a key that a table shows at the most."""
 _MOST_CLASSES = 6
 _POINTS_IN_CLASS = 5
 
@@ -33,19 +33,19 @@ class Factor:
     levels: Ints
     """The level of each point."""
     numbers: Floats
-    """Its number at each point, NaN where that is text; shares in percent, durations in seconds."""
+    """The number at each point, NaN for text; shares in percent, durations in seconds."""
     unit: str
     """``share``, ``duration``, ``number`` or ``text``."""
     classed: bool
     """Whether levels are classes."""
     log: bool
-    """Whether it was drawn on a log scale."""
+    """Whether its values were drawn on a log scale."""
     explained: Floats
     """Share of the variance between points that its levels explain, [metrics, policies]."""
     spread: Floats
     """Highest less lowest mean of a level, [metrics, policies]."""
     correlation: Floats
-    """Spearman's with each metric over points, [metrics, policies]; NaN for what is no number."""
+    """Spearman's rank correlation with each metric, [metrics, policies]; NaN for text."""
 
     def size(self, policies: tuple[int, ...]) -> float:
         """Return the larger of the shares that it explains, as a mean over policies."""
@@ -53,7 +53,7 @@ class Factor:
 
 
 def measure_factors(batch: BatchData) -> list[Factor]:
-    """Return all keys that differ between finished points, the one of the largest effect first."""
+    """Return all keys that differ between finished points, largest effect first."""
     if not len(batch.points):
         return []
     # The first run of each point, in the order of points.
@@ -74,7 +74,7 @@ def at_levels(batch: BatchData, factor: Factor, metric: str) -> list[Estimate]:
 
 
 def _filled(means: Floats) -> Floats:
-    """Return means of points in which one without a number has that of all others."""
+    """Return means of points, [points, policies]; a missing one is the mean of all others."""
     known = np.isfinite(means)
     filled = np.where(known, means, 0.0)
     return np.where(known, means, filled.sum(axis=0) / np.maximum(known.sum(axis=0), 1))
@@ -102,7 +102,7 @@ def _factor(batch: BatchData, key: str, values: list[Any], means: Floats) -> Fac
 
 def _levels(values: list[Any], distinct: list[Any], unit: str) -> tuple[Ints, tuple[str, ...]]:
     if unit != "text":
-        # What a point leaves as it is comes first.
+        # The scenario's own value, which is None here, comes first.
         distinct = sorted(distinct, key=lambda v: -math.inf if v is None else number(v))
     place = {value: i for i, value in enumerate(distinct)}
     labels = tuple(format_value(value) for value in distinct)
@@ -110,7 +110,7 @@ def _levels(values: list[Any], distinct: list[Any], unit: str) -> tuple[Ints, tu
 
 
 def _classes(numbers: Floats, unit: str) -> tuple[Ints, tuple[str, ...]]:
-    """Return classes of about as many points each."""
+    """Return classes of about the same number of points."""
     count = max(2, min(_MOST_CLASSES, len(numbers) // _POINTS_IN_CLASS))
     limits = np.unique(np.quantile(numbers, np.arange(1, count) / count))
     _, levels = np.unique(np.searchsorted(limits, numbers, side="left"), return_inverse=True)
@@ -128,9 +128,9 @@ def _log(batch: BatchData, key: str) -> bool:
 
 
 def _explained(means: Floats, levels: Ints, *, adjusted: bool) -> Floats:
-    """Return the share of the variance of points that levels explain, [metrics, policies].
+    """Return the share of the variance between points that levels explain, [metrics, policies].
 
-    `adjusted` takes away what as many classes would explain by chance.
+    `adjusted` subtracts what the same number of classes would explain by chance.
     """
     count, points = int(levels.max()) + 1, len(levels)
     parts = [means[:, levels == i] for i in range(count)]

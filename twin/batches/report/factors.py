@@ -1,4 +1,4 @@
-"""The sections on factors: which of them matter, what each changes, and two at a time."""
+"""The sections on factors: which of them matter, what each changes, and pairs of them."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _chart(batch: BatchData, factor: Factor, name: str, ranked: Sequence[Ranking
 
 
 def _places(factor: Factor) -> Floats:
-    """Return the horizontal place of each point, from 0 to 1."""
+    """Return the horizontal position of each point, from 0 to 1."""
     numbers = np.log(factor.numbers) if factor.log else factor.numbers
     low, high = numbers.min(), numbers.max()
     places: Floats = (numbers - low) / (high - low or 1.0)
@@ -137,7 +137,7 @@ def _places(factor: Factor) -> Floats:
 
 
 def _marks(factor: Factor) -> list[tuple[float, str]]:
-    """Return some places along the range of a number, with the number there."""
+    """Return positions along the range of a number, from 0 to 1, each with its label."""
     low, high = factor.numbers.min(), factor.numbers.max()
     shares = np.linspace(0, 1, 4)
     values = low * (high / low) ** shares if factor.log else low + (high - low) * shares

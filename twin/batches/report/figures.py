@@ -26,7 +26,7 @@ Draw = Callable[[BinaryIO], None]
 
 
 def pictures_of(batch: BatchData) -> dict[str, Draw]:
-    """Return what draws each picture, by the name of its file; none where no run ended well."""
+    """Return a function that draws each picture, by file name; none where every run failed."""
     ranked, measured = rank_policies(batch), measure_factors(batch)
     pictures: dict[str, Draw] = {}
     if ranked:
@@ -42,7 +42,7 @@ def _save(draw: Callable[[], Figure], stream: BinaryIO) -> None:
 
 
 def _policies(batch: BatchData, ranked: list[RankingEntry]) -> Figure:
-    """Return violations against over-provisioning, a mark for each policy."""
+    """Return a figure of violations against over-provisioning, a mark for each policy."""
     figure = new_figure(8, 5)
     panel = figure.subplots()
     over, rate = batch.mean(OVER), batch.mean(RATE)
@@ -71,7 +71,7 @@ def _policies(batch: BatchData, ranked: list[RankingEntry]) -> Figure:
 
 
 def _factors(batch: BatchData, measured: list[Factor], ranked: list[RankingEntry]) -> Figure:
-    """Return means at the values of the factors of largest effect, a row for each."""
+    """Return a figure of means at the values of the factors of largest effect, a row for each."""
     shown = measured[:_MOST_FACTORS]
     figure = new_figure(11, 0.8 + 2.5 * len(shown))
     panels = figure.subplots(len(shown), 2, squeeze=False)
@@ -105,5 +105,5 @@ def _levels(
 
 
 def _plain(name: str) -> str:
-    """Return a name in which no dollar begins a formula."""
+    """Return a name in which a dollar sign does not begin a formula."""
     return name.replace("$", r"\$")

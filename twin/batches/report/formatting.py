@@ -30,7 +30,7 @@ def count_of(count: int, word: str) -> str:
 
 
 def number(value: Any) -> float:
-    """Return the number that a value of a key stands for, NaN where it is none.
+    """Return a value of a key as a number, NaN where it is none.
 
     Shares are in percent and durations in seconds.
     """
@@ -54,7 +54,7 @@ def kind(value: Any) -> str:
 
 
 def format_number(value: float, unit: str) -> str:
-    """Return a number of some kind as a person would write it."""
+    """Return a number of a kind of value as a person would write it."""
     if unit == "duration":
         return format_duration(60 * round(value / 60) if value > 600 else round(value))
     return f"{value:.3g}{' %' * (unit == 'share')}"

@@ -1,4 +1,4 @@
-"""The ranking of policies, with how sure it is, and their differences to the first."""
+"""The section on the ranking of policies, and their differences to the first."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def entry_head(entry: RankingEntry, scope: str = "row") -> Html:
 
 
 def ranking_section(batch: BatchData, ranked: Sequence[RankingEntry]) -> Html:
-    """Return the section of the ranking."""
+    """Return the section on the ranking."""
     if not ranked:
         return section("ranking", "Ranking", paragraph("No run ended well."))
     sentences = [

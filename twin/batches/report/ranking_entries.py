@@ -1,4 +1,4 @@
-"""Each policy over the whole batch: how often it keeps the SLA, and what that takes."""
+"""The ranking of policies over the whole batch: who keeps the SLA, and at what cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TOLERANCE = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class RankingEntry:
-    """One policy."""
+    """One policy in the ranking."""
 
     index: int
     name: str
@@ -29,19 +29,19 @@ class RankingEntry:
     failed_runs: int
     """Runs that failed because of it."""
     burn: float
-    """Mean share of the SLA's allowance that it uses."""
+    """Mean share of the SLA's error budget that it uses."""
     over: float
     """Mean over-provisioning, % of demand."""
     tied: bool
-    """Whether over-provisioning and violations do not tell it from the one ranked before it."""
+    """Whether neither over-provisioning nor violations differ surely from the policy before it."""
 
 
 def rank_policies(batch: BatchData) -> list[RankingEntry]:
-    """Return all policies, best first, bounds last; none where no run ended well.
+    """Return all policies, best first, bounds last; none where every run failed.
 
-    First is who keeps the SLA at most points, then who provisions least too much; among those that
-    keep it nowhere, who comes closest. Policies that made runs fail come after all others, since
-    where they failed their numbers are missing.
+    They are in order of the number of points at which they keep the SLA, then of over-provisioning;
+    those that keep it nowhere are in order of how close they come. Policies that made runs fail
+    come after all others, since their numbers are missing where they failed.
     """
     if not len(batch.points):
         return []
@@ -75,7 +75,7 @@ def rank_policies(batch: BatchData) -> list[RankingEntry]:
 
 
 def surely_kept(batch: BatchData, policy: int) -> Ints | None:
-    """Return the points at which the 95 % interval is within the SLA, None without intervals."""
+    """Return the points at which the whole 95 % interval is within the SLA, None without one."""
     from scipy.special import stdtrit
 
     if batch.most_replications < 2:
@@ -91,9 +91,9 @@ def surely_kept(batch: BatchData, policy: int) -> Ints | None:
 
 
 def differ(batch: BatchData, metric: str, one: int, other: int) -> bool | None:
-    """Return whether the interval of two policies' difference leaves out 0; None without one."""
-    apart = batch.difference(metric, other)
-    mean, width = float(apart.mean[one]), float(apart.half_width[one])
+    """Return whether the interval of two policies' difference excludes 0; None without one."""
+    difference = batch.difference(metric, other)
+    mean, width = float(difference.mean[one]), float(difference.half_width[one])
     return None if np.isnan(width) else abs(mean) > width
 
 

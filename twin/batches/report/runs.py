@@ -1,4 +1,4 @@
-"""Single runs: the worst, those that failed, and what all of them were made of."""
+"""The sections on single runs: the worst, those that failed, and what all of them share."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _MOST_TEXT = 300
 _MOST_SPEC = 20_000
 _NUMBER = re.compile(r"[\d.,]+")
 _FOLDER = re.compile(r"(?<![\w.])/(?:[^\s/:()']+/)+")
-"""Where a file lies on whose machine is no part of an error."""
+"""Matches folders of absolute paths, which an error is shown without."""
 
 
 def worst_runs_section(batch: BatchData, ranked: Sequence[RankingEntry]) -> Html:
-    """Return the section of the runs that violated most."""
+    """Return the section on the runs with most violations."""
     own = [s for s in ranked if s.rank is not None] or list(ranked)
     if not own:
         return section("worst", "Worst runs", paragraph("No run ended well."))
@@ -90,12 +90,12 @@ def _worst(batch: BatchData, own: Sequence[RankingEntry], name: str, whose: str)
 
 
 def failed_runs_section(batch: BatchData) -> Html:
-    """Return the section of the runs that failed, by what they failed with."""
+    """Return the section on the runs that failed, grouped by message."""
     if not len(batch.failed_runs):
         return section("failed", "Failed runs", paragraph("None."))
     kinds: dict[str, list[tuple[str, str]]] = {}
     for error, run_id in batch.failed_runs[["error", "run_id"]].itertuples(index=False):
-        # One failure at different ticks has other numbers in its message.
+        # The same failure at another tick has other numbers in its message.
         message = _FOLDER.sub("", str(error))
         kinds.setdefault(_NUMBER.sub("", message), []).append((message, run_id))
     order = sorted(kinds.values(), key=lambda runs: -len(runs))

@@ -1,4 +1,4 @@
-"""What the report of a batch is made from: the files in its folder, and nothing else."""
+"""The data of the report of a batch, read from the files in its folder alone."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _NEEDED = ("name", "status", "sweep", "keys", "policies", "bounds", "points", "v
 
 @dataclass(frozen=True)
 class BatchData:
-    """What a batch has found. Arrays are over the runs that ended well, then over policies."""
+    """The results of a batch. Arrays are over the runs that did not fail, then over policies."""
 
     facts: dict[str, Any]
-    """The batch's own account of itself, as in `batch.json`."""
+    """The manifest, `batch.json`."""
     runs: pd.DataFrame
     """The table of runs, a row for each run and policy."""
     _values: dict[str, Floats] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def read(cls, folder: Path) -> BatchData:
-        """Return what the folder of a batch holds. Raises InputError."""
+        """Return the data in the folder of a batch. Raises InputError."""
         import pyarrow.lib
 
         file = folder / MANIFEST
@@ -60,7 +60,7 @@ class BatchData:
         return batch
 
     def check(self) -> None:
-        """Raise ValueError where the table of runs is not one of this batch."""
+        """Raise ValueError where the table of runs does not belong to this batch."""
         lacking = {"run_id", *self.keys, "replication", "seed", "policy", "status", "error",
                    RATE, OVER, BURN} - {str(column) for column in self.runs.columns}  # fmt: skip
         if lacking:
@@ -88,7 +88,7 @@ class BatchData:
 
     @cached_property
     def ranked(self) -> tuple[int, ...]:
-        """Numbers of the policies that are no bounds."""
+        """Places of the policies that are not bounds."""
         return tuple(i for i, name in enumerate(self.policies) if name not in self.bounds)
 
     @cached_property
@@ -105,7 +105,7 @@ class BatchData:
 
     @cached_property
     def done_runs(self) -> pd.DataFrame:
-        """A row for each run that ended well: its id, keys, replication and seed."""
+        """A row for each run that is done: its id, keys, replication and seed."""
         return self._first_rows("done")
 
     @cached_property
@@ -125,12 +125,12 @@ class BatchData:
 
     @cached_property
     def most_replications(self) -> int:
-        """The most runs that any point has."""
+        """The largest number of runs that any point has."""
         return int(np.bincount(self.points).max()) if len(self.points) else 0
 
     @property
     def finished_points(self) -> int:
-        """Points with a run that ended well."""
+        """Number of points with a run that is done."""
         return int(self.points.max()) + 1 if len(self.points) else 0
 
     def values(self, metric: str) -> Floats:
@@ -156,7 +156,7 @@ class BatchData:
 
     @cached_property
     def mean_burn(self) -> Floats:
-        """At each point the mean share of the SLA's allowance that is used, [points, policies]."""
+        """The mean share of the SLA's error budget that is used, [points, policies]."""
         return self.at_points(BURN)
 
     def _first_rows(self, status: str) -> pd.DataFrame:

@@ -34,7 +34,7 @@ def verdict(batch: BatchData, ranked: Sequence[RankingEntry]) -> list[str]:
 
 
 def contents(batch: BatchData) -> list[str]:
-    """Return what the batch holds, and what has to be known to trust it."""
+    """Return what the batch holds, and what limits how far it can be trusted."""
     runs, failed = len(batch.done_runs) + len(batch.failed_runs), len(batch.failed_runs)
     planned = batch.facts["points"]
     most = batch.facts["sweep"].get("replications", 1)
@@ -118,7 +118,7 @@ def _sla(batch: BatchData) -> str:
 
 
 def _against(batch: BatchData, best: RankingEntry) -> str:
-    """Compare the best with the first policy, to which differences are."""
+    """Compare the best with the first policy, the reference of all differences."""
     if best.index == 0:
         return ""
     parts = []
@@ -135,7 +135,7 @@ def _against(batch: BatchData, best: RankingEntry) -> str:
 
 
 def _second(batch: BatchData, best: RankingEntry, others: Sequence[RankingEntry]) -> str:
-    """Say how sure it is that the best is before the next."""
+    """Say how sure the lead of the best over the next policy is."""
     if not others:
         return ""
     near = others[0]

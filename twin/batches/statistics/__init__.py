@@ -1,1 +1,1 @@
-"""What finished runs say: tables, means with their intervals, and when a point has enough runs."""
+"""From finished runs to tables, means with their intervals, and whether a point needs more runs."""

@@ -1,4 +1,4 @@
-"""Policies against the first one, on the same demand and events, replication by replication."""
+"""Paired comparisons of each policy with the first, replication by replication."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ MEASURES = (
     "n", "mean", "reference_mean", "mean_difference", "ci_low", "ci_high", "bootstrap_low",
     "bootstrap_high", "win_rate",
 )  # fmt: skip
-"""What is said of a policy and a metric at a point. The interval `ci` is Student's for the mean of
+"""The columns for a policy and a metric at a point. The interval `ci` is Student's for the mean of
 the differences, `bootstrap` that of the percentile bootstrap, both at 95 %; `win_rate` is the share
 of replications in which the policy does better than the reference, with ties as halves."""
 
 
 def comparison_frame(plan: Plan, journal: Journal) -> pd.DataFrame:
-    """Return a row for each point, policy but the first, and metric."""
+    """Return a row for each point, each policy after the first, and each metric."""
     import pandas as pd
 
     head = [*plan.spec.keys, "policy", "reference", "metric"]
@@ -59,7 +59,7 @@ def _compared(values: Floats, reference: Floats) -> list[tuple[Any, ...]]:
     """Return the measures of each metric, for values [replications, metrics]."""
     by_metric: list[tuple[Any, ...]] = [(0, *(np.nan,) * (len(MEASURES) - 1))] * values.shape[1]
     known = np.isfinite(values) & np.isfinite(reference)
-    # Metrics that are known in the same replications go together: nearly always, all.
+    # Metrics with numbers in the same replications are computed together: nearly always, all.
     masks, groups = np.unique(known, axis=1, return_inverse=True)
     for group, mask in enumerate(masks.T):
         if not mask.any():

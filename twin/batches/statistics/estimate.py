@@ -1,4 +1,4 @@
-"""Means over all points of a batch, and how sure replications make them."""
+"""Means over all points of a batch, with confidence intervals over replications."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from twin.core.arrays import Floats, Ints
 
 
 class Estimate(NamedTuple):
-    """What the runs say of a mean."""
+    """Means of some columns, each with its confidence interval."""
 
     n: int
-    """Replications that it rests on."""
+    """Number of replications that the means rest on."""
     mean: Floats
     half_width: Floats
     """Half of Student's 95 % interval; NaN where there are fewer than two replications."""
@@ -23,12 +23,13 @@ class Estimate(NamedTuple):
 def estimate(values: Floats, points: Ints, replications: Ints) -> Estimate:
     """Return the mean over points of each column of `values`, [runs, columns].
 
-    `points` and `replications` say of each run what it is of. Every point counts the same, with the
-    mean of its replications. A replication has one seed at all points, so that its runs err
-    together: the interval is made from what each replication as a whole adds to the mean. Where
-    every replication has every point, that is Student's interval of the replications' means. Where
-    some runs are missing, all others count, and the replications as far as they are complete. A
-    column takes the runs that have a number there.
+    `points` and `replications` number the point and the replication of each run. Every point
+    counts the same, with the mean of its replications. A replication has the same seed at all
+    points, so that its runs err together: the interval is computed from what each replication as a
+    whole contributes to the mean. Where every replication has every point, that is Student's
+    interval of the replications' means. Where runs are missing, all others count, and replications
+    count in proportion to the points that they have. A column uses the runs that have a number in
+    it.
     """
     known = np.isfinite(values)
     if known.all():
@@ -43,6 +44,7 @@ def estimate(values: Floats, points: Ints, replications: Ints) -> Estimate:
 
 
 def _estimate(values: Floats, points: Ints, replications: Ints) -> Estimate:
+    """Return the estimate of columns that have a number in every run."""
     columns = values.shape[1]
     if not len(values):
         return Estimate(0, np.full(columns, np.nan), np.full(columns, np.nan))
@@ -51,8 +53,11 @@ def _estimate(values: Floats, points: Ints, replications: Ints) -> Estimate:
     runs = np.bincount(at)
     weight = 1 / (len(runs) * runs[at])
     means = _sums(values, at) / runs[:, None]
+    # With the weight w of a replication and its mean residual r, `added` is w r. For n replications
+    # of equal weight 1/n, the sum of their squares is s^2 (n - 1) / n^2, where s is the standard
+    # deviation of the replications' means: n / (n - 1) times that is s^2 / n, the squared standard
+    # error. With unequal weights n is Kish's effective number, 1 / (sum of w^2).
     added = _sums((values - means[at]) * weight[:, None], of)
-    # Replications, each by its share of the weight: less than their number if some lack points.
     n = round(1 / float((np.bincount(of, weight) ** 2).sum()), 9)
     width = np.full(columns, np.nan)
     if n >= 2:

@@ -1,4 +1,4 @@
-"""Means over replications and how sure they are."""
+"""Confidence intervals of means over replications: Student's, and the percentile bootstrap's."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from twin.core.arrays import Floats
 CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 2_000
 _KEPT: Final = 100
-"""Values whose samples are drawn once for all points: the fewer, the more points there may be."""
+"""Up to this many values, one set of bootstrap samples is drawn and kept for all points."""
 _AT_ONCE: Final = 50
-"""Samples of more values that are in memory at a time."""
+"""With more values, how many samples are in memory at a time."""
 
 
 def half_width(values: Floats) -> Floats:
@@ -46,7 +46,7 @@ def bootstrap(values: Floats) -> tuple[Floats, Floats]:
 
 @cache
 def student(freedom: float) -> float:
-    """Return how many standard errors half of Student's interval is wide."""
+    """Return half the width of Student's interval in standard errors, for `freedom` degrees."""
     # scipy.stats has it too, and takes a second to import.
     from scipy.special import stdtrit
 
@@ -54,7 +54,7 @@ def student(freedom: float) -> float:
 
 
 def _weights(n: int) -> Iterator[Floats]:
-    """Yield how often each value is in each sample, as a share, [some samples, n]."""
+    """Yield the weight of each value in each sample, some samples at a time, [samples, n]."""
     if n <= _KEPT:
         yield _kept_weights(n)
         return

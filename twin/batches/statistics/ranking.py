@@ -1,4 +1,4 @@
-"""Policies over a whole batch: their means, and how sure they are."""
+"""The policies of a batch compared: their means over all points, with intervals."""
 
 from __future__ import annotations
 

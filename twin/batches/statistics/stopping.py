@@ -1,4 +1,4 @@
-"""How many replications a point needs."""
+"""How many replications a point needs until its interval is narrow enough."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twin.batches.statistics.intervals import half_width
 
 
 def wanted_replications(plan: Plan, journal: Journal, point: PlannedPoint) -> int:
-    """Return the replications that a point needs, as far as those that are done can tell.
+    """Return how many replications a point needs, judged by those that are finished.
 
     After each block of them the interval is looked at, and another block follows while it is too
     wide. Which runs a batch holds follows from their results alone, not from who made them.
@@ -45,6 +45,6 @@ def _precise_enough(
     elif until.difference:
         values = values[:, 1:]
     if not len(values):
-        # What fails every time is not known better after more of it.
+        # Where every run fails, more replications would tell nothing.
         return True
     return len(values) > 1 and bool((half_width(values) <= until.half_width).all())

@@ -1,6 +1,6 @@
 """The tables of a batch, made from its journal in the order of its plan.
 
-Nothing in them depends on who ran what and when: the same batch gives the same bytes.
+They do not depend on which worker ran what, or when: the same batch gives the same bytes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _WHOLE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """One run as its journal has it."""
+    """One run as the journal has it, be it done or failed."""
 
     run_id: str
     point: PlannedPoint
@@ -41,7 +41,7 @@ class FinishedRun:
 
     @property
     def done(self) -> bool:
-        """Whether it ended well."""
+        """Whether it did not fail."""
         return self.facts["rows"] is not None
 
 
@@ -97,7 +97,7 @@ def run_frame(plan: Plan, journal: Journal) -> pd.DataFrame:
 
 
 def value_at(plan: Plan, point: PlannedPoint, key: str) -> Any:
-    """Return what a table says of a key at a point: a number, true or false, or the YAML text.
+    """Return what a table shows for a key at a point: a number, true or false, or the YAML text.
 
     None where the point leaves the key as the scenario has it.
     """

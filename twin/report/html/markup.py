@@ -1,4 +1,4 @@
-"""Elements of HTML. Text is escaped here; what is marked up already is an `Html`."""
+"""Elements of HTML. All text is escaped here; what is already markup has the type `Html`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def table(
     caption: str,
     class_: str | None = None,
 ) -> Html:
-    """Return a table in a box that scrolls; cells are `<td>` or `<th>` already."""
+    """Return a table in a box that scrolls; `headers` and cells are `<td>` or `<th>` elements."""
     head = tag("thead", tag("tr", *headers)) if headers else Html("")
     body = tag("tbody", *(tag("tr", *row) for row in rows))
     whole = tag("table", tag("caption", text(caption)), head, body, class_=class_)
@@ -85,7 +85,7 @@ def stroke(index: int) -> dict[str, object]:
 
 
 def some(names: Sequence[str], most: int = 4) -> str:
-    """Return names as one text, the rest counted."""
+    """Return the first `most` names as one text, and how many more there are."""
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {len(names) - most} more"

@@ -1,4 +1,4 @@
-"""One walk over every policy's account, which keeps no more than a page shows."""
+"""Aggregates all intervals of a run in one pass; only what a page shows is kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BINS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class PolicySeries:
-    """One link under one policy, [intervals], Mbit/s."""
+    """What differs between policies on one link, [intervals], Mbit/s."""
 
     allocated: Floats
     unmet: Floats
@@ -30,10 +30,10 @@ class PolicySeries:
 
 @dataclass(slots=True)
 class PolicyTotals:
-    """What is kept of one policy."""
+    """What is kept for one policy, over all its intervals."""
 
     efficiencies: NDArray[np.int64]
-    """Intervals by efficiency, in equal bins from 0 to 1."""
+    """Number of intervals by efficiency, in equal bins from 0 to 1."""
     unservable: NDArray[np.int64]
     """Violated intervals that no allocation could have served, [links]."""
     in_events: list[float]
@@ -41,7 +41,7 @@ class PolicyTotals:
     outside: float = 0.0
     """Violated minutes in intervals without an event on the link."""
     unservable_outside: float = 0.0
-    """Those of them that no allocation could have served."""
+    """The part of `outside` that no allocation could have served."""
     demand: float = 0.0
     allocated: float = 0.0
     rows: dict[str, PolicySeries] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class PolicyTotals:
 
 @dataclass(frozen=True, slots=True)
 class LinkSeries:
-    """What every policy shares on one link that is drawn, [intervals], Mbit/s."""
+    """What all policies share on one link, [intervals], Mbit/s."""
 
     demand: Floats
     capacity: Floats
@@ -82,7 +82,7 @@ class LinkSeries:
 
 @dataclass(slots=True)
 class Aggregates:
-    """What a page shows of the intervals."""
+    """What a page shows of all intervals."""
 
     totals: dict[str, PolicyTotals]
     unservable: NDArray[np.int64]
@@ -91,7 +91,7 @@ class Aggregates:
 
 
 def aggregate(run: RunData, spans: Sequence[EventSpan], shown: Sequence[str]) -> Aggregates:
-    """Walk over all intervals once; `shown` are the links of which every interval is kept."""
+    """Read all intervals once; of the links `shown` every interval is kept."""
     aggregator = _Aggregator(run, spans, frozenset(shown))
     for _, blocks in groupby(run.read_intervals(), key=lambda block: block.policy):
         first = 0
@@ -102,7 +102,7 @@ def aggregate(run: RunData, spans: Sequence[EventSpan], shown: Sequence[str]) ->
 
 
 class _Aggregator:
-    """Adds one piece after another."""
+    """Adds up one block of intervals after another."""
 
     def __init__(self, run: RunData, spans: Sequence[EventSpan], shown: frozenset[str]) -> None:
         links, self._size, self._tick_s = len(run.links), run.intervals, run.tick_s
@@ -124,7 +124,7 @@ class _Aggregator:
         self.aggregates = Aggregates(totals, np.zeros(links, dtype=np.int64), {})
 
     def add(self, block: LinkIntervals, part: slice) -> None:
-        """Add a piece, whose links are at `part` among all links."""
+        """Add a block, whose links are at `part` among all links."""
         totals, known = self.aggregates.totals[block.policy], ~np.isnan(block.demand)
         short = block.demand > block.capacity
         if block.policy == self._first:
@@ -133,7 +133,7 @@ class _Aggregator:
         totals.efficiencies += np.bincount(bins, minlength=_BINS + 1)
         totals.demand += float(block.demand[known].sum())
         totals.allocated += float(block.allocated[known].sum())
-        # A failure that begins inside an interval takes a part of it.
+        # A failure that begins inside an interval covers only part of it: neighbours count too.
         near = short.copy()
         near[:, 1:] |= short[:, :-1]
         near[:, :-1] |= short[:, 1:]
@@ -159,13 +159,13 @@ class _Aggregator:
 
 
 def links_to_draw(run: RunData, spans: Sequence[EventSpan], most: int) -> list[str]:
-    """Return links that events of their own touch, then those most violated."""
+    """Return links that are hit by an event that does not hit all, then the most violated ones."""
     table = run.by_link
     ranked = table[table["policy"].isin(run.ranked or run.policies)]
     minutes = ranked.groupby("link", sort=False)["sla_violation_minutes"].sum()
     everywhere = len(run.links)
     touched = {link for span in spans if len(span.links) < everywhere for link in span.links}
     order = {link: i for i, link in enumerate(run.links)}
-    # Equal sums come in the order of the scenario.
+    # Links with equal sums stay in the order of the scenario.
     ranking = sorted(run.links, key=lambda link: (link not in touched, -minutes[link], order[link]))
     return ranking[:most]

@@ -1,4 +1,4 @@
-"""Events as spans of time, paired from the log of what started and ended."""
+"""Events as spans of time, from the log of their starts and ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class EventSpan:
     start: float
     end: float
     details: dict[str, Any]
-    """What the scenario says of it beyond kind, links and times."""
+    """Its keys in the scenario other than kind, name, links and times."""
 
     @property
     def label(self) -> str:

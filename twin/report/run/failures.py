@@ -1,4 +1,4 @@
-"""Policies that failed, and what stood in for them, from the log of a run."""
+"""Policies that failed and were replaced by the fallback, from the log of a run."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from twin.report.run.source import RunData
 
 @dataclass(frozen=True, slots=True)
 class FailedPolicy:
-    """What became of one policy."""
+    """One policy that failed."""
 
     policy: str
     decided: int
     """Intervals that the fallback decided."""
     first_s: float
-    """Its first failure, seconds since the start of the replay."""
+    """Time of its first failure, seconds since the start of the replay."""
     links: tuple[str, ...]
-    """Where it failed first; empty for all links together."""
+    """The links of its first failure; empty for all links together."""
     log: tuple[tuple[float, str], ...]
     """Time and reason of every failure."""
 
     @property
     def reason(self) -> str:
-        """What it failed at first."""
+        """The reason of its first failure."""
         return self.log[0][1]
 
 
@@ -49,6 +49,6 @@ def failures(run: RunData) -> list[FailedPolicy]:
 
 
 def _reason(detail: str) -> str:
-    """Return what is said of a failure, without the policy and the tick that precede it."""
+    """Return the reason of a failure, without the policy and the tick before it."""
     place, _, rest = detail.partition("): ")
     return rest if rest and ": tick " in place else detail.partition(": ")[2] or detail

@@ -47,7 +47,7 @@ def draw(run: RunData, folder: Path) -> list[str]:
 
 
 def _allocation(run: RunData) -> Figure:
-    """Return demand against each policy's allocation on one link: all of it, and six hours."""
+    """Return demand and each policy's allocation on one link: the whole replay, and six hours."""
     spans = event_spans(run)
     link = _link_to_show(run, spans)
     spans = [span for span in spans if link in span.links]
@@ -149,9 +149,9 @@ def _scale(panels: Any, hours: Floats, rows: list[_Row], near: slice) -> None:
         shown = np.concatenate([demand, *(row.allocated[part] for row in rows)])
         low, high = (np.nanmin(shown), np.nanmax(shown)) if np.isfinite(shown).any() else (0, 1)
         if np.isfinite(demand).any():
-            # One policy that asks for far too much does not flatten the others.
+            # One policy that asks for far too much must not flatten the others.
             high = min(high, 3 * np.nanmax(demand))
-        # The six hours show the difference between policies; all of it shows the waste.
+        # Six hours show the difference between policies; the whole replay shows the waste.
         low = 0 if column == 0 or low < high / 2 else low - (high - low) * 0.1
         panels[0, column].set_ylim(low, high * 1.08 or 1)
         panels[-1, column].set_xlabel("hours since the start of the replay")
@@ -173,7 +173,7 @@ def _mark_events(panels: Any, spans: Sequence[EventSpan]) -> None:
 
 
 def _link_to_show(run: RunData, spans: Sequence[EventSpan]) -> str:
-    """Return the first link that an event of its own touches, else the first."""
+    """Return the first link that is hit by an event that does not hit all, else the first."""
     for span in spans:
         if len(span.links) < len(run.links):
             return span.links[0]

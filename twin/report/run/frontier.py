@@ -1,4 +1,4 @@
-"""The frontier, where it was asked for: what each policy's knob buys."""
+"""The section on the frontier, where the run has one: what each policy's knob buys."""
 
 from __future__ import annotations
 
@@ -72,18 +72,18 @@ def _picture(run: RunData, points: pd.DataFrame, order: Sequence[str]) -> Html:
 
 
 class _Scale:
-    """Square roots of over-provisioning, room for the good policies; logarithms of violations."""
+    """The axes: square roots of over-provisioning, logarithms of violations."""
 
     def __init__(self, run: RunData, points: pd.DataFrame) -> None:
         self._target = 100 * run.target
-        # No violation at all is drawn below a single violated interval.
+        # No violation at all is drawn below where a single violated interval would be.
         cells = len(run.links) * run.intervals
         self._floor = 100 * min(0.4 / cells, run.target or 1.0)
         widest = points["over_provisioning_pct"].max()
         self._widest = max(1.0, 0.0 if math.isnan(widest) else float(widest)) * 1.08
 
     def at(self, row: FrontierRow) -> tuple[float, float, str]:
-        """Return the place of a point, and what is said of it."""
+        """Return the position of a setting in the picture, and its label."""
         waste, share = float(row["over_provisioning_pct"]), float(row["sla_violation_rate"])
         knob = f", {row['knob']} {row['value']:g}" if row["knob"] else ""
         label = f"{knob}: {percent(share)} violated, {waste:.3g} % over"

@@ -30,13 +30,13 @@ def render_result(result: Result) -> str:
 
 
 def render(run: RunData) -> str:
-    """Return the page of a report. Raises InputError where the files behind it are damaged."""
+    """Return the page of a run. Raises InputError where its files are damaged."""
     spans = event_spans(run)
     aggregates = aggregate(run, spans, links_to_draw(run, spans, MOST_LINKS))
     scores = sla_scores(run, aggregates)
     best = recommended(scores)
     first = None if best is None else best.name
-    # The recommended one first, the paper's, then by violations; bounds last.
+    # The recommended policy first, then the paper's, then by violations; bounds last.
     order = [
         s.name for s in sorted(scores, key=lambda s: (s.name != first, not s.static, s.minutes))
     ]
@@ -59,7 +59,7 @@ def render(run: RunData) -> str:
 
 
 def _replaced(run: RunData) -> list[str]:
-    """Say which policies are not what they seem, as something else decided for them."""
+    """Return a sentence for each policy that failed and for which the fallback decided."""
     return [
         f"{one.policy} failed, first at {format_duration(one.first_s)}"
         f"{f' on {some(one.links)}' if one.links else ''}: {run.fallback} decided "

@@ -1,4 +1,4 @@
-"""The pictures beside the time series: radar, spread of efficiency, violations by hour."""
+"""The sections with pictures: radar, spread of efficiency, violations by hour."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _AXES = (
     ("MAE", "mae", -1), ("RMSE", "rmse", -1), ("Efficiency", "efficiency_mean", 1),
     ("SLA compliance", "sla_violation_rate", -1), ("Cost efficiency", "", 1),
 )  # fmt: skip
-"""Name, column of the summary, and which end is outside."""
+"""Name, column of the summary, and sign: 1 where more is better, -1 where less is."""
 _R = 100
 
 
@@ -87,7 +87,7 @@ def _web(run: RunData, names: Sequence[str], scaled: Floats) -> Html:
         side = "middle" if abs(x) < 1 else "start" if x > 0 else "end"
         labels.append(tag("text", text(name), x=f"{x:.1f}", y=f"{y + 4:.1f}", text_anchor=side))
     shapes = [
-        # The worst is a little off the centre, so that a shape is seen.
+        # The worst is a little off the centre, so that it can be seen.
         tag("polygon", points=_points(angles, 0.04 + 0.96 * row), class_="shape",
             **stroke(run.policies.index(name)))
         for name, row in zip(names, scaled, strict=True)

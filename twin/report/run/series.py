@@ -1,7 +1,7 @@
-"""The time series: demand, every policy's allocation and what stayed unserved, to zoom into.
+"""The section on time: demand, every policy's allocation and what stayed unserved, to zoom into.
 
-Paths are written once; a few lines of script zoom by moving the window through which they are
-seen. Without the script one link is seen over the whole replay.
+Paths are written once; the page's script zooms by changing the view box. Without the script, one
+link is seen over the whole replay.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _lead(run: RunData, aggregates: Aggregates, at: Ints, policies: int) -> Html
 
 
 def _controls(run: RunData, aggregates: Aggregates, spans: Sequence[EventSpan]) -> Html:
-    """Return what only the script can use, hidden until it runs."""
+    """Return the controls that need the script; they are hidden until it runs."""
     options = [tag("option", text(link), value=i) for i, link in enumerate(aggregates.drawn)]
     choose = tag("label", text("Link "), tag("select", *options, id="link"))
     buttons = [
@@ -144,7 +144,7 @@ def _top(drawn: LinkSeries, rows: Iterable[PolicySeries]) -> float:
     shown = [float(np.nanmax(row.allocated, initial=0)) for row in rows]
     demand = float(np.nanmax(drawn.demand, initial=0))
     high = max([demand, *(value for value in shown if np.isfinite(value))])
-    # One policy that asks for far too much does not flatten the others.
+    # One policy that asks for far too much must not flatten the others.
     return 1.06 * (min(high, 3 * demand) if demand > 0 else high) or 1.0
 
 

@@ -1,4 +1,4 @@
-"""Each policy's standing against the SLA, from the summary and the walk over the intervals."""
+"""How each policy did against the SLA, from the summary and the aggregated intervals."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _STATIC = ("static_mean2sigma", "static_p95")
 
 
 def sla_scores(run: RunData, aggregates: Aggregates) -> list[SlaScore]:
-    """Return how each policy did that is no bound, in the scenario's order."""
+    """Return the score of every policy that is not a bound, in the scenario's order."""
     pooled = {str(name): row for name, row in run.pooled.iterrows()}
     uses = _uses(run.scenario)
     scores = []
     for policy in run.ranked:
         links = run.by_link[run.by_link["policy"] == policy]
-        # A link without a known interval has violated none.
+        # A link without a known interval has no violation.
         rates = links["sla_violation_rate"].fillna(0.0).to_numpy()
         worst, row = int(rates.argmax()), pooled[policy]
         totals = aggregates.totals[policy]

@@ -1,4 +1,4 @@
-"""What a report is made from: a result in memory, or the files of a finished run."""
+"""The data of the report of a run, from a result in memory or from the files of its folder."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ class LinkIntervals:
 
 
 class IntervalReader(Protocol):
-    """Every policy's account, policy by policy, some links at a time."""
+    """Reads the account of every interval, policy by policy, some links at a time."""
 
     def __call__(self, link: str | None = None) -> Iterator[LinkIntervals]:
-        """Yield all of it, or the pieces that hold `link`."""
+        """Yield all blocks of intervals, or those that hold `link`."""
 
 
 @dataclass(frozen=True)
 class RunData:
-    """Everything that a page tells, from wherever it comes."""
+    """All that the report of a run is made from."""
 
     summary: pd.DataFrame
     events: pd.DataFrame
@@ -83,7 +83,7 @@ class RunData:
 
     @classmethod
     def of(cls, result: Result) -> RunData:
-        """Return the report of a run in memory."""
+        """Return the data of a run in memory."""
         text = result.resolved_scenario()
         digest = hashlib.sha256(text.encode()).hexdigest()
         return cls(
@@ -100,7 +100,7 @@ class RunData:
 
     @classmethod
     def read(cls, folder: Path) -> RunData:
-        """Return the report of the run in `folder`. Raises InputError."""
+        """Return the data of the run in `folder`. Raises InputError."""
         if not (folder / MANIFEST).is_file():
             raise InputError(Problem(f"is not the folder of a run: no {MANIFEST}", file=folder))
         with _readable(folder / MANIFEST):
@@ -139,7 +139,7 @@ class RunData:
 
     @property
     def ranked(self) -> tuple[str, ...]:
-        """The policies that are no bounds."""
+        """The policies that are not bounds."""
         return tuple(name for name in self.policies if name not in self.bounds)
 
     @property
@@ -231,7 +231,7 @@ def _stored(
 
 
 def _sound(block: LinkIntervals) -> LinkIntervals:
-    """Return a piece whose values can be those of a run. Raises ValueError."""
+    """Return a block if its values are possible. Raises ValueError otherwise."""
     known = ~np.isnan(block.demand)
     possible = (block.efficiency >= 0) & (block.efficiency <= 1) & (block.unmet >= 0)
     if not (possible[known].all() and (block.violation_s >= 0).all()):
@@ -251,7 +251,7 @@ def _table(file: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     import pandas as pd
 
     with _readable(file):
-        # Python reads a float as it was written, whatever pandas holds to be enough.
+        # Python reads a float exactly as it was written; the fast parser of pandas may not.
         table = pd.read_csv(file, dtype=str, keep_default_na=False)
         for name in [column for column in table.columns if column not in _WORDS]:
             table[name] = [float(value) if value else np.nan for value in table[name]]
@@ -265,7 +265,7 @@ def _table(file: Path, needed: tuple[str, ...]) -> pd.DataFrame:
 
 @contextmanager
 def _readable(file: Path) -> Iterator[None]:
-    """Turn whatever a missing or damaged file brings about into one line."""
+    """Turn any error that a missing or damaged file causes into one line."""
     try:
         yield
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The tables: policies compared, links, and what was run."""
+"""The sections with tables: policies compared, links, and what was run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MOST_TEXT = 100_000
 
 
 def comparison_section(run: RunData, scores: Sequence[SlaScore]) -> Html:
-    """Return the section with the table of what matters most, and the one of everything."""
+    """Return the section with the table of the main metrics, and the one of all."""
     lead = paragraph(
         "All links together. The best value of each column is marked \N{BLACK STAR}; bounds, which "
         "see the future, are shown and never ranked.",
@@ -50,7 +50,7 @@ def comparison_section(run: RunData, scores: Sequence[SlaScore]) -> Html:
 
 
 def _dominated(run: RunData) -> Html:
-    """Say which policies another one makes superfluous."""
+    """Say which policies are dominated by others."""
     by = dominated(run.pooled.loc[list(run.ranked)])
     pairs = [f"{name} by {some(others, 2)}" for name, others in by.items() if others]
     if not pairs:
@@ -110,7 +110,7 @@ def _cell(shown: MetricColumn, value: float, best: bool) -> Html:
 
 
 def _best(run: RunData, pooled: pd.DataFrame, shown: MetricColumn) -> frozenset[str]:
-    """Return the policies that share the best value; none where all do."""
+    """Return the policies that share the best value; none where all of them do."""
     values = pooled.loc[list(run.ranked), shown.column].dropna()
     if not shown.display.better or len(values) < 2 or values.nunique() < 2:
         return frozenset()
@@ -131,7 +131,7 @@ def _all(run: RunData) -> Html:
 
 
 def links_section(run: RunData, recommended: str | None) -> Html:
-    """Return the section with the links of most violations, the rest counted."""
+    """Return the section with the links of most violations, and the number of the others."""
     table_ = run.by_link
     ranked = list(run.ranked or run.policies)
     first = recommended or ranked[0]

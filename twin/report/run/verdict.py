@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from twin.core.units import counted, format_duration
 
 _NEAR = 3
-"""Times the target up to which a policy that misses the SLA is worth a word."""
+"""A policy that misses the SLA is mentioned up to this many times the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class SlaScore:
     within: int
     """Links that kept the target."""
     within_servable: int
-    """Links that did so apart from intervals that no allocation could have served."""
+    """Links that kept it when intervals that no allocation could have served do not count."""
     links: int
     worst_link: str
     worst_rate: float
@@ -85,7 +85,7 @@ def recommended(scores: Sequence[SlaScore]) -> SlaScore | None:
 
 
 def percent(share: float) -> str:
-    """Return a share as percent, with three digits that count."""
+    """Return a share as percent, with three significant digits."""
     return f"{100 * share:.3g} %"
 
 
@@ -128,7 +128,7 @@ def _waste(score: SlaScore) -> str:
 
 
 def _cheaper(best: SlaScore, scores: Sequence[SlaScore], sla: SlaTerms) -> list[str]:
-    """Say what far less waste would break, where it does not break much."""
+    """Say which policy wastes far less and misses the SLA by little."""
     others = [
         s
         for s in scores

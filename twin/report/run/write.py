@@ -1,4 +1,4 @@
-"""What a report leaves behind: pictures and a page, from a run in memory or its files alike."""
+"""Writes the pictures and the page of a run."""
 
 from __future__ import annotations
 
