@@ -12,7 +12,7 @@ import yaml
 from conftest import ROOT
 
 import twin
-from twin.batches.plan import plan
+from twin.batches.plan.planner import plan
 from twin.cli.main import call
 
 TEXT = (ROOT / "README.md").read_text()

@@ -23,8 +23,8 @@ from typing import Any
 import yaml
 
 import twin
-from twin.batches.executors import InProcess, Workers
-from twin.batches.plan import plan
+from twin.batches.execute.executors import InProcess, WorkerProcesses
+from twin.batches.plan.planner import plan
 
 ROUNDS = 3
 RUNS = 200
@@ -70,7 +70,11 @@ def timed(path: Path, out: Path, executor: Executor, chunks: int) -> float:
 
 def throughput() -> Iterator[str]:
     """Yield how much faster two workers are than one."""
-    with tempfile.TemporaryDirectory() as name, Workers(1) as one, Workers(2) as two:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        WorkerProcesses(1) as one,
+        WorkerProcesses(2) as two,
+    ):
         folder = Path(name)
         path = sweep(folder, LONG, RUNS)
         warm = sweep(folder, LONG, 20)
@@ -93,7 +97,7 @@ def throughput() -> Iterator[str]:
 def overhead() -> Iterator[str]:
     """Yield what a batch takes for a run beside the run itself."""
     runs = 1_000
-    with tempfile.TemporaryDirectory() as name, Workers(1) as worker, InProcess() as here:
+    with tempfile.TemporaryDirectory() as name, WorkerProcesses(1) as worker, InProcess() as here:
         folder = Path(name)
         path = sweep(folder, SHORT, runs)
         keys = {"events.0.factor": {"low": 1.0, "high": 2.0}}

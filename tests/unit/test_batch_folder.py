@@ -11,7 +11,7 @@ import pytest
 from sweeps import TABLES, Sweep, begun, tables
 
 import twin
-from twin.batches.folder import held
+from twin.batches.execute.folder import hold_folder
 from twin.cli.main import call
 
 
@@ -97,7 +97,7 @@ def test_a_message_that_is_no_text_is_a_row_as_well(sweep: Sweep, tmp_path: Path
 
 def test_two_batches_do_not_share_a_folder(sweep: Sweep, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with held(out), pytest.raises(twin.InputError, match="another batch is at work there"):
+    with hold_folder(out), pytest.raises(twin.InputError, match="another batch is at work there"):
         twin.batch(sweep(), out=out)
     twin.batch(sweep(), out=out)
 

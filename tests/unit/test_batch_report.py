@@ -1,4 +1,4 @@
-"""The report of a batch: its numbers, what it says of them, and batches of odd shapes."""
+"""The report of a batch: its page and pictures, also of batches of odd shapes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from itertools import product
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,243 +16,42 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from batch_data import GRID, POLICIES, batch_data, facts, fail, table, words
 from conftest import ROOT
-from scipy import stats
-from test_report import read
+from pages import read
 
 import twin
-from twin.batches.estimate import estimate
-from twin.batches.ranking import ranking
-from twin.batches.report import Found, render
-from twin.batches.report.effects import at_levels, factors
-from twin.batches.report.figures import drawn
-from twin.batches.report.standing import standings, surely_kept
-from twin.batches.report.verdict import held, verdict
-from twin.batches.spec import METRICS
+from twin.batches.report.figures import pictures_of
+from twin.batches.report.page import render
+from twin.batches.report.ranking_entries import rank_policies
+from twin.batches.report.source import BatchData
+from twin.batches.report.verdict import contents
 from twin.cli.main import call
 from twin.cli.report import report as report_folder
 from twin.core.errors import InputError
 
-POLICIES = ("static_p95", "adaptive", "lean")
-GRID = {"events.0.factor": [1.0, 2.0, 3.0], "sla.target": ["0.1%", "1%"]}
-Change = Callable[[pd.DataFrame], None]
-
-
-def table(
-    grid: dict[str, list[Any]], replications: int, policies: Sequence[str] = POLICIES
-) -> pd.DataFrame:
-    """Return a table of runs over a grid, with other numbers in every row."""
-    rng = np.random.default_rng(4)
-    rows = []
-    for number, values in enumerate(product(*grid.values())):
-        for replication in range(replications):
-            for i, policy in enumerate(policies):
-                size = 1 + 0.1 * rng.standard_normal()
-                rate = 0.002 * (i + 1) ** 2 * size
-                known = {
-                    "sla_violation_rate": rate, "burn_rate": rate / 0.01,
-                    "over_provisioning_pct": 60 / (i + 1) * size + number,
-                    "unmet_mbit": 1e5 * rate, "cost": None,
-                }  # fmt: skip
-                head = {"run_id": f"{number:08x}{replication:08x}"}
-                head |= dict(zip(grid, values, strict=True))
-                head |= {"replication": replication, "seed": 100 + replication}
-                head |= {"policy": policy, "status": "done", "error": ""}
-                rows.append(head | {name: known.get(name, size) for name in METRICS})
-    return pd.DataFrame(rows)
-
-
-def facts(runs: pd.DataFrame, grid: dict[str, list[Any]], **other: Any) -> dict[str, Any]:
-    policies = list(dict.fromkeys(runs["policy"]))
-    replications = int(runs["replication"].max()) + 1 if len(runs) else 1
-    return {
-        "status": "complete", "name": "sweep", "sweep_sha256": "0" * 64, "seed": 100,
-        "sweep": {"name": "sweep", "scenario": "surge", "replications": replications},
-        "scenario": "/home/somebody/surge.yaml", "demand": "generated", "sla_target": 0.01,
-        "links": 4, "random": True, "keys": list(grid), "policies": policies, "bounds": [],
-        "points": len(list(product(*grid.values()))), "versions": {"twin": "0.1.0"}, "sha256": {},
-    } | other  # fmt: skip
-
-
-def found(
-    grid: dict[str, list[Any]] | None = None,
-    replications: int = 4,
-    policies: Sequence[str] = POLICIES,
-    change: Change | None = None,
-    **other: Any,
-) -> Found:
-    grid = GRID if grid is None else grid
-    runs = table(grid, replications, policies)
-    if change is not None:
-        change(runs)
-    batch = Found(facts(runs, grid, **other), runs)
-    batch.check()
-    return batch
-
-
-def fail(*runs: int, error: str = "it broke") -> Change:
-    def change(table: pd.DataFrame) -> None:
-        ids = table["run_id"].unique()[list(runs)]
-        rows = table["run_id"].isin(ids)
-        table.loc[rows, "status"] = "failed"
-        table.loc[rows, "error"] = error
-        table.loc[rows, list(METRICS)] = np.nan
-
-    return change
-
-
-def words(batch: Found) -> str:
-    return " ".join(" ".join(read(render(batch)).words).split())
-
-
-@pytest.mark.parametrize("metric", ["sla_violation_rate", "over_provisioning_pct"])
-def test_a_mean_and_its_interval_are_students_over_replications(metric: str) -> None:
-    runs = table(GRID, 5)
-    ranked = ranking(runs, metric).set_index("policy")
-    means = runs.pivot_table(index="replication", columns="policy", values=metric)
-    for policy in POLICIES:
-        values, apart = means[policy], means[policy] - means[POLICIES[0]]
-        at = ranked.loc[policy]
-        assert at["n"] == 5
-        assert at["mean"] == pytest.approx(values.mean(), rel=1e-12)
-        for width, sample in ((at["half_width"], values), (at["difference_half_width"], apart)):
-            assert width == pytest.approx(stats.t.ppf(0.975, 4) * sample.sem(), rel=1e-9)
-        assert at["difference"] == pytest.approx(apart.mean(), abs=1e-12)
-
-
-def test_a_point_that_lacks_runs_counts_as_much_as_any_other() -> None:
-    values = np.array([[1.0], [3.0], [100.0]])
-    mean = estimate(values, np.array([0, 0, 1]), np.array([0, 1, 0])).mean
-    assert mean[0] == (2 + 100) / 2
-
-
-def test_points_that_lack_different_replications_are_compared_on_the_same_ground() -> None:
-    # Each point has a level of its own; only the seeds' errors are left in the interval.
-    points, replications = np.divmod(np.arange(40), 4)
-    errors = np.array([-0.1, 0.1, 0.2, -0.2])
-    values = (1000.0 * points + errors[replications])[:, None]
-    kept = np.ones(40, dtype=bool)
-    kept[[0, 5]] = False
-    whole = estimate(values, points, replications)
-    some = estimate(values[kept], points[kept], replications[kept])
-    assert some.mean[0] == pytest.approx(whole.mean[0], abs=0.05)
-    assert some.half_width[0] == pytest.approx(whole.half_width[0], rel=0.2)
-
 
 def test_one_replication_gives_no_interval_and_the_page_says_so() -> None:
-    batch = found(replications=1)
+    batch = batch_data(replications=1)
     assert np.isnan(batch.mean("burn_rate").half_width).all()
     said = words(batch)
     assert "Every point has a single replication: there are no intervals" in said
     assert "\N{PLUS-MINUS SIGN}" not in said
 
 
-def test_first_is_who_keeps_the_sla_at_most_points_with_least_waste() -> None:
-    ranked = standings(found())
-    assert [(s.name, s.rank, s.points) for s in ranked] == [
-        ("adaptive", 1, 6), ("static_p95", 2, 6), ("lean", 3, 0)
-    ]  # fmt: skip
-
-
-def test_bounds_are_shown_last_and_never_ranked() -> None:
-    batch = found(bounds=["adaptive"])
-    ranked = standings(batch)
-    assert [(s.name, s.rank) for s in ranked] == [
-        ("static_p95", 1), ("lean", 2), ("adaptive", None)
-    ]  # fmt: skip
-    assert "bound, not ranked" in words(batch)
-    assert verdict(batch, ranked)[0].startswith("Only static_p95 keeps the SLA")
-
-
-def test_a_point_is_surely_kept_where_students_interval_is_within_the_sla() -> None:
-    batch = found(replications=6)
-    runs = batch.runs[batch.runs["policy"] == "adaptive"]
-    expected = [
-        i
-        for i, (_, point) in enumerate(runs.groupby(list(GRID), sort=False)["burn_rate"])
-        if stats.t.interval(0.95, 5, point.mean(), point.sem())[1] <= 1
-    ]
-    assert list(surely_kept(batch, 1)) == expected  # type: ignore[arg-type]
-
-
-def test_the_verdict_says_whether_the_order_may_be_chance() -> None:
-    batch = found()
-    sure = " ".join(verdict(batch, standings(batch)))
-    assert "the difference is larger than chance explains" in sure
-
-    def alike(runs: pd.DataFrame) -> None:
-        noise = np.random.default_rng(1).standard_normal(len(runs))
-        runs["over_provisioning_pct"] = 50 + noise
-        runs["sla_violation_rate"] = 0.001 * (1 + 0.1 * noise[::-1])
-        runs["burn_rate"] = runs["sla_violation_rate"] / 0.01
-
-    batch = found(change=alike)
-    unsure = " ".join(verdict(batch, standings(batch)))
-    assert "the difference may be chance: its 95 % interval includes 0" in unsure
-    assert "\N{ALMOST EQUAL TO}" in words(batch)
-
-
 def test_win_rates_count_ties_as_halves() -> None:
     def tie(runs: pd.DataFrame) -> None:
         runs.loc[runs["run_id"] == runs["run_id"].iloc[0], "sla_violation_rate"] = 0.5
 
-    batch = found({}, 4, POLICIES[:2], tie)
+    batch = batch_data({}, 4, POLICIES[:2], tie)
     cells = re.findall(r"<td data-value=\"0\.\d+\">(\d+)</td>", render(batch))
     # Of four runs one is a tie, and the others are lost.
     assert "12" in cells
 
 
-def test_effects_are_marginal_means_and_shares_of_the_variance_between_points() -> None:
-    batch = found()
-    made = {factor.key: factor for factor in factors(batch)}
-    runs, metric = batch.runs, "over_provisioning_pct"
-    for key, values in GRID.items():
-        factor = made[key]
-        assert factor.labels == tuple(f"{v:g}" if isinstance(v, float) else v for v in values)
-        for i, policy in enumerate(POLICIES):
-            own = runs[runs["policy"] == policy]
-            means = own.groupby(key, sort=False)[metric].mean()
-            shown = [at.mean[i] for at in at_levels(batch, factor, metric)]
-            assert shown == pytest.approx(means.tolist(), rel=1e-12)
-            assert factor.spread[1, i] == pytest.approx(means.max() - means.min(), rel=1e-9)
-            points = own.groupby(list(GRID), sort=False)[metric].mean().reset_index()
-            group = points.groupby(key)[metric].transform("mean")
-            explained = ((group - points[metric].mean()) ** 2).sum() / (
-                (points[metric] - points[metric].mean()) ** 2
-            ).sum()
-            assert factor.explained[1, i] == pytest.approx(explained, rel=1e-9)
-
-
-def test_a_factor_of_many_numbers_is_taken_in_classes_and_correlated() -> None:
-    rng = np.random.default_rng(2)
-    drawn = {"links.defaults.capacity_mbps": list(rng.uniform(10, 90, 60))}
-
-    def follow(runs: pd.DataFrame) -> None:
-        runs["over_provisioning_pct"] = runs[next(iter(drawn))] ** 2
-
-    batch = found(drawn, 2, change=follow)
-    (factor,) = factors(batch)
-    assert factor.classed
-    assert np.bincount(factor.levels).tolist() == [10] * 6
-    assert factor.correlation[1] == pytest.approx([1, 1, 1])
-    assert (factor.explained[1] > 0.9).all()
-    points = batch.at_points("sla_violation_rate")
-    expected = stats.spearmanr(factor.numbers, points[:, 0]).statistic
-    assert factor.correlation[0, 0] == pytest.approx(expected)
-    assert "nothing to cross" in words(batch)
-
-
-def test_what_has_no_effect_explains_next_to_nothing_even_in_classes() -> None:
-    def noise(runs: pd.DataFrame) -> None:
-        runs["over_provisioning_pct"] = np.random.default_rng(5).standard_normal(len(runs))
-
-    (factor,) = factors(found({"a": list(np.random.default_rng(3).random(200))}, 1, change=noise))
-    assert factor.explained[1].max() < 0.06
-
-
 def test_two_factors_are_crossed_in_means_over_all_else() -> None:
     grid = GRID | {"demand.scale": [1, 2]}
-    batch = found(grid)
+    batch = batch_data(grid)
     page = render(batch)
     own = batch.runs[batch.runs["policy"] == "adaptive"]
     for pair in (("events.0.factor", "sla.target"), ("events.0.factor", "demand.scale")):
@@ -262,7 +60,7 @@ def test_two_factors_are_crossed_in_means_over_all_else() -> None:
 
 
 def test_the_worst_runs_come_with_the_command_that_shows_them() -> None:
-    batch = found()
+    batch = batch_data()
     ranked = batch.runs.sort_values("sla_violation_rate", ascending=False)
     worst = ranked.drop_duplicates("run_id").head(10)["run_id"]
     page = render(batch)
@@ -277,18 +75,18 @@ def test_failed_runs_are_counted_by_message_and_left_out() -> None:
         fail(0, 1, error="policy 'x' answers <nan>")(runs)
         fail(7, error="no memory")(runs)
 
-    batch = found(change=change)
+    batch = batch_data(change=change)
     said = words(batch)
     assert "3 of 24 runs failed and are left out of all else" in said
     assert said.index("policy 'x' answers <nan>") < said.index("no memory")
-    assert "24 runs of 3 policies: 6 points with 4 replications; 3 failed." in held(batch)
+    assert "24 runs of 3 policies: 6 points with 4 replications; 3 failed." in contents(batch)
 
 
 def test_a_policy_that_made_runs_fail_comes_after_all_others() -> None:
     error = "policy adaptive: tick 3 (15min): ValueError: too much (/home/me/adaptive.py:7)"
-    batch = found(change=fail(*range(5), error=error))
-    ranked = standings(batch)
-    assert [(s.name, s.broke) for s in ranked] == [
+    batch = batch_data(change=fail(*range(5), error=error))
+    ranked = rank_policies(batch)
+    assert [(s.name, s.failed_runs) for s in ranked] == [
         ("static_p95", 0), ("lean", 0), ("adaptive", 5)
     ]  # fmt: skip
     said = words(batch)
@@ -302,7 +100,7 @@ def test_failures_that_differ_in_numbers_alone_are_one_kind() -> None:
         for i in range(4):
             fail(i, error=f"policy lean: tick {i} ({5 * i}min): ValueError: {i}.5")(runs)
 
-    page = render(found(change=change))
+    page = render(batch_data(change=change))
     section = page[page.index('<section id="failed"') :].split("</section>")[0]
     assert re.findall(r'<th scope="row">(\d+)</th>', section) == ["4"]
 
@@ -310,22 +108,34 @@ def test_failures_that_differ_in_numbers_alone_are_one_kind() -> None:
 @pytest.mark.parametrize(
     ("batch", "told"),
     [
-        (lambda: found({}, 1), "There are no factors to compare".lower()),
-        (lambda: found({}, 5), "adaptive keeps the SLA"),
-        (lambda: found({}, 1, change=fail(0)), "The only run failed: there is nothing"),
-        (lambda: found(change=fail(*range(24))), "All 24 runs failed: there is nothing to compare"),
-        (lambda: found(policies=["alone"]), "There is only one policy"),
-        (lambda: found(policies=[f"policy_{i}" for i in range(30)]), "The first 6 of 30 policies"),
-        (lambda: found(bounds=list(POLICIES)), "Only bounds were run"),
-        (lambda: found({"events.0.links": ["all", "[link-1, link-2]", "link-3"]}), "[link-1, link"),
-        (lambda: found({"text": [f"value {i}" for i in range(40)]}), "The first 24 of 40 values"),
-        (lambda: found({"a": [1.0, np.nan], "b": [True, False]}), "as the scenario has it"),
-        (lambda: found(random=False), "Nothing in the scenario is random"),
-        (lambda: found(status="stopped", points=50), "The batch has not finished"),
-        (lambda: found({}, 4, change=fail(0, 1, 2)), "single replication"),
+        (lambda: batch_data({}, 1), "There are no factors to compare".lower()),
+        (lambda: batch_data({}, 5), "adaptive keeps the SLA"),
+        (lambda: batch_data({}, 1, change=fail(0)), "The only run failed: there is nothing"),
+        (
+            lambda: batch_data(change=fail(*range(24))),
+            "All 24 runs failed: there is nothing to compare",
+        ),
+        (lambda: batch_data(policies=["alone"]), "There is only one policy"),
+        (
+            lambda: batch_data(policies=[f"policy_{i}" for i in range(30)]),
+            "The first 6 of 30 policies",
+        ),
+        (lambda: batch_data(bounds=list(POLICIES)), "Only bounds were run"),
+        (
+            lambda: batch_data({"events.0.links": ["all", "[link-1, link-2]", "link-3"]}),
+            "[link-1, link",
+        ),
+        (
+            lambda: batch_data({"text": [f"value {i}" for i in range(40)]}),
+            "The first 24 of 40 values",
+        ),
+        (lambda: batch_data({"a": [1.0, np.nan], "b": [True, False]}), "as the scenario has it"),
+        (lambda: batch_data(random=False), "Nothing in the scenario is random"),
+        (lambda: batch_data(status="stopped", points=50), "The batch has not finished"),
+        (lambda: batch_data({}, 4, change=fail(0, 1, 2)), "single replication"),
     ],
 )
-def test_batches_of_odd_shapes_have_a_whole_page(batch: Callable[[], Found], told: str) -> None:
+def test_batches_of_odd_shapes_have_a_whole_page(batch: Callable[[], BatchData], told: str) -> None:
     assert told in words(batch())
 
 
@@ -334,22 +144,22 @@ def test_a_batch_without_any_demand_has_a_page_and_pictures() -> None:
         runs["over_provisioning_pct"] = np.nan
         runs["sla_violation_rate"] = runs["burn_rate"] = 0.0
 
-    batch = found(change=silent)
+    batch = batch_data(change=silent)
     assert "holds \N{EN DASH} % of demand" in words(batch)
-    for draw in drawn(batch).values():
+    for draw in pictures_of(batch).values():
         assert draw_bytes(draw)
 
 
 def test_a_batch_without_a_finished_run_has_a_page() -> None:
     runs = table(GRID, 1).iloc[:0]
-    batch = Found(facts(table(GRID, 1), GRID, status="running"), runs)
+    batch = BatchData(facts(table(GRID, 1), GRID, status="running"), runs)
     batch.check()
     assert "No run of this batch has ended yet" in words(batch)
 
 
 def test_what_a_user_wrote_is_text_and_never_markup() -> None:
     nasty = '<img src=x onerror="1">&'
-    batch = found(
+    batch = batch_data(
         {f"key{nasty}": [nasty, "plain"], "other": [1, 2]},
         2,
         [nasty, "plain"],
@@ -373,7 +183,7 @@ def test_ten_thousand_runs_make_a_light_page() -> None:
         runs.insert(1, key, np.repeat(drawn[key].to_numpy(), len(POLICIES)))
     runs["run_id"] = np.repeat([f"{i:016x}" for i in range(10_000)], len(POLICIES))
     keys = {key: [0] for key in drawn}
-    assert len(render(Found(facts(runs, keys, points=10_000), runs))) < 1_000_000
+    assert len(render(BatchData(facts(runs, keys, points=10_000), runs))) < 1_000_000
 
 
 SWEEP = {
@@ -391,13 +201,13 @@ def draw_bytes(draw: Callable[[BinaryIO], None]) -> bytes:
 @pytest.mark.parametrize("count", [0, 1, 30])
 def test_odd_batches_have_their_pictures(count: int) -> None:
     batch = (
-        found({}, 1, [f"policy_{i}" for i in range(count)])
+        batch_data({}, 1, [f"policy_{i}" for i in range(count)])
         if count
-        else found(change=fail(*range(24)))
+        else batch_data(change=fail(*range(24)))
     )
-    made = drawn(batch)
-    assert list(made) == (["policies.png"] if count else [])
-    assert all(draw_bytes(draw).startswith(b"\x89PNG") for draw in made.values())
+    pictures = pictures_of(batch)
+    assert list(pictures) == (["policies.png"] if count else [])
+    assert all(draw_bytes(draw).startswith(b"\x89PNG") for draw in pictures.values())
 
 
 @pytest.fixture(scope="module")
@@ -423,12 +233,14 @@ def test_the_command_writes_the_page_of_a_batch(folder: Path, capsys: Any) -> No
 def test_two_calls_give_the_same_bytes_wherever_the_folder_lies(
     folder: Path, tmp_path: Path
 ) -> None:
-    first = render(Found.read(folder))
+    first = render(BatchData.read(folder))
     other = tmp_path / "elsewhere"
     other.mkdir()
     for name in ("batch.json", "runs.parquet"):
         (other / name).write_bytes((folder / name).read_bytes())
-    pictures = [draw_bytes(draw) for _ in range(2) for draw in drawn(Found.read(folder)).values()]
+    pictures = [
+        draw_bytes(draw) for _ in range(2) for draw in pictures_of(BatchData.read(folder)).values()
+    ]
     assert pictures[:2] == pictures[2:]
     report_folder(other)
     assert (other / "report.html").read_text() == first

@@ -52,7 +52,7 @@ def test_one_replication_has_no_interval(sweep: Sweep) -> None:
 
 
 def test_the_intervals_cover_the_truth_as_often_as_they_say() -> None:
-    from twin.batches.statistics import bootstrap, half_width
+    from twin.batches.statistics.intervals import bootstrap, half_width
 
     values = np.random.default_rng(5).normal(3, 2, (12, 4_000))
     covered = np.abs(values.mean(axis=0) - 3) <= half_width(values)

@@ -14,9 +14,9 @@ from conftest import Maker, policy_file, row
 
 import twin
 from twin import RunError
-from twin.report.failures import failures
-from twin.report.run import render
-from twin.report.source import Report
+from twin.report.run.failures import failures
+from twin.report.run.page import render
+from twin.report.run.source import RunData
 from twin.results.table import print_table
 
 FAILURES = {
@@ -58,7 +58,7 @@ def test_the_report_says_which_policy_failed_where_and_why(make, tmp_path, failu
     statement, reason = FAILURES[failure]
     body = f"if observation.interval in (3, 5):\n    {statement}\nreturn np.full(1, 50.0)"
     result = _run(make, tmp_path, body, after=3, time_limit="0.25s")
-    report = Report.read(result.save(tmp_path / "out", figures=False))
+    report = RunData.read(result.save(tmp_path / "out", figures=False))
     (failed,) = failures(report)
     assert (failed.policy, failed.decided, failed.first_s) == ("weak", 2, 900)
     assert failed.links == (("link-1",) if "on link" in reason else ())

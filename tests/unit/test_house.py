@@ -18,6 +18,12 @@ ORDER = [
     "scenario", "results", "report", "api", "studies", "batches", "cli", "__main__",
 ]  # fmt: skip
 
+INSIDE = {
+    "batches": ["plan", "execute", "statistics", "status", "report", "batch"],
+    "report": ["style", "metrics", "html", "run"],
+}
+"""The same inside these packages."""
+
 ONLY_IN = {
     "simpy": {"engine"},
     "onnx": {"forecast"},
@@ -26,6 +32,7 @@ ONLY_IN = {
     "distributed": {"batches"},
     "matplotlib": {"report", "studies", "batches"},
     "pooch": {"demand"},
+    "filelock": {"core"},
 }
 
 
@@ -40,8 +47,9 @@ def _imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
-            if node.module == "twin":
-                found |= {f"twin.{alias.name}" for alias in node.names}
+            if node.module in {"twin", *(f"twin.{name}" for name in INSIDE)}:
+                found.discard(node.module)
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 
@@ -59,6 +67,20 @@ def test_imports_go_one_way(path: Path) -> None:
         outside = name.split(".")[0]
         assert room in ONLY_IN.get(outside, {room}), f"{room} imports {outside}"
         assert outside not in {"tensorflow", "keras", "tf2onnx"}, "only recipes need TensorFlow"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if _room(path) in INSIDE],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_imports_inside_a_package_go_one_way(path: Path) -> None:
+    room, part = path.relative_to(PACKAGE).with_suffix("").parts[:2]
+    order, own = INSIDE[room], f"twin.{room}"
+    for name in (name for name in _imports(path) if f"{name}.".startswith(f"{own}.")):
+        others = name.removeprefix(own).split(".")[1:]
+        assert others, f"{path.name} imports {own} itself, which has no place in the order"
+        assert order.index(others[0]) <= order.index(part), f"{part} imports {name}"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "policies").glob("*.py")), ids=lambda p: p.name)

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,18 +14,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import policy_file
+from pages import read
 
 import twin
 from twin.cli.report import report as report_folder
 from twin.core.errors import InputError
-from twin.report.run import Report, page, render
-from twin.report.run.gather import gather
+from twin.report.run.aggregate import aggregate
+from twin.report.run.event_spans import EventSpan, event_spans
+from twin.report.run.page import render, render_result
 from twin.report.run.paths import HEIGHT, bars, edges, line
-from twin.report.spans import Span, spans
-from twin.report.verdict import Standing, Terms, recommended, verdict
+from twin.report.run.source import RunData
+from twin.report.run.verdict import SlaScore, SlaTerms, recommended, verdict
 
 CAUSES = ("unservable", "onset", "event", "ordinary")
-VOID = {"meta", "link", "br", "img", "input", "wbr"}
 NAMES = ['a<b>&"c', "plain"]
 SURGE = {
     "name": "derby", "kind": "surge", "links": [NAMES[0]], "start": "4h 2min", "duration": "1h",
@@ -35,44 +35,6 @@ SURGE = {
 FAILURE = {
     "name": "cut", "kind": "link_failure", "links": ["plain"], "start": "9h", "duration": "2h"
 }  # fmt: skip
-
-
-class Reader(HTMLParser):
-    """Checks that elements close in order, and collects what could be fetched."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[str] = []
-        self.ids: list[str] = []
-        self.addresses: list[str] = []
-        self.words: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append(tag)
-        if tag not in VOID:
-            self.open.append(tag)
-        for key, value in attrs:
-            if key == "id":
-                self.ids.append(value or "")
-            if key in {"src", "href", "action", "data", "srcset", "xlink:href", "poster"}:
-                self.addresses.append(value or "")
-            assert not key.startswith("on"), "handlers belong in the script"
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if not {"script", "style"} & set(self.open):
-            self.words.append(data)
-
-
-def read(text: str) -> Reader:
-    reader = Reader()
-    reader.feed(text)
-    reader.close()
-    assert reader.open == []
-    return reader
 
 
 @pytest.fixture
@@ -84,7 +46,7 @@ def result(make: Callable[..., Path]) -> twin.Result:
 
 
 def test_page_is_whole_and_needs_nothing_else(result: twin.Result) -> None:
-    text = page(result)
+    text = render_result(result)
     reader = read(text)
     assert len(reader.ids) == len(set(reader.ids))
     assert reader.seen.count("h1") == 1
@@ -95,14 +57,14 @@ def test_page_is_whole_and_needs_nothing_else(result: twin.Result) -> None:
 
 
 def test_what_users_wrote_is_escaped(result: twin.Result) -> None:
-    text = page(result)
+    text = render_result(result)
     assert NAMES[0] not in text
     assert NAMES[0] in read(text).words
 
 
 def test_a_folder_gives_the_same_page_as_the_result(result: twin.Result, tmp_path: Path) -> None:
     folder = result.save(tmp_path / "out", figures=False)
-    assert render(Report.read(folder)) == page(result)
+    assert render(RunData.read(folder)) == render_result(result)
 
 
 def test_a_report_from_files_is_that_of_the_run_to_the_byte(
@@ -185,7 +147,7 @@ def test_bounds_are_shown_and_not_ranked(make: Callable[..., Path], tmp_path: Pa
     text = seer.read_text().replace("    def allocate", "    bound = True\n\n    def allocate")
     seer.write_text(text)
     demand = np.random.default_rng(1).uniform(50, 100, 400)
-    report = Report.of(twin.run(make(demand, ["seer", "static_p95"])))
+    report = RunData.of(twin.run(make(demand, ["seer", "static_p95"])))
     assert report.bounds == {"seer"}
     assert report.ranked == ("static_p95",)
     reader = read(render(report))
@@ -200,34 +162,34 @@ def test_a_folder_knows_bounds_and_times(result: twin.Result, tmp_path: Path) ->
     facts = json.loads((folder / "manifest.json").read_text())
     facts |= {"bounds": ["last_value"], "replay_starts": "2024-03-01T22:30:00"}
     (folder / "manifest.json").write_text(json.dumps(facts))
-    report = Report.read(folder)
+    report = RunData.read(folder)
     assert report.ranked == ("static_mean2sigma", "static_p95")
     assert "columns are the hour of the day" in render(report)
-    assert "no hour of the day is known" in page(result)
+    assert "no hour of the day is known" in render_result(result)
 
 
 def test_failures_and_what_stood_in_are_told(make: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "policies").mkdir()
     policy_file(tmp_path / "policies", "weak", "raise RuntimeError('<boom> & bust')")
     path = make(np.arange(200.0) + 5, ["weak", "static_p95"], fallback={"use": "last_value"})
-    reader = read(page(twin.run(path)))
+    reader = read(render_result(twin.run(path)))
     said = " ".join(reader.words)
     assert "weak failed, first at 0s: last_value decided 100 of its 100 intervals" in said
     assert "<boom> & bust" in said
 
 
 def test_causes_add_up_to_the_violated_minutes(result: twin.Result) -> None:
-    report = Report.of(result)
-    gathered = gather(report, spans(report), [])
+    report = RunData.of(result)
+    aggregates = aggregate(report, event_spans(report), [])
     for name, row in report.pooled.iterrows():
-        tally = gathered.tallies[str(name)]
-        minutes = tally.causes(row)
+        totals = aggregates.totals[str(name)]
+        minutes = totals.causes(row)
         assert tuple(minutes) == CAUSES
         assert sum(minutes.values()) == pytest.approx(row["sla_violation_minutes"])
         # Two hours without a fibre; the surge threefold from its first second.
-        assert minutes["unservable"] == tally.in_events[1] == 120
+        assert minutes["unservable"] == totals.in_events[1] == 120
         assert minutes["onset"] == 3
-        assert minutes["event"] == pytest.approx(tally.in_events[0] - 3)
+        assert minutes["event"] == pytest.approx(totals.in_events[0] - 3)
         table = result.intervals[result.intervals["policy"] == name]
         during = (table["link"] == NAMES[0]) & table["interval"].between(48, 60)
         during |= (table["link"] == "plain") & table["interval"].between(108, 131)
@@ -237,8 +199,8 @@ def test_causes_add_up_to_the_violated_minutes(result: twin.Result) -> None:
 # The verdict
 
 
-def standing(name: str, waste: float, rates: tuple[float, ...], **others: object) -> Standing:
-    made = Standing(
+def score(name: str, waste: float, rates: tuple[float, ...], **others: object) -> SlaScore:
+    made = SlaScore(
         name=name,
         within=sum(rate <= 0.01 for rate in rates),
         within_servable=sum(rate <= 0.01 for rate in rates),
@@ -253,16 +215,16 @@ def standing(name: str, waste: float, rates: tuple[float, ...], **others: object
     return dataclasses.replace(made, **others)  # type: ignore[arg-type]
 
 
-TERMS = Terms(target=0.01, intervals=2_000, tick_s=300, hopeless={})
+TERMS = SlaTerms(target=0.01, intervals=2_000, tick_s=300, hopeless={})
 
 
 def test_verdict_names_the_keeper_with_the_least_waste() -> None:
     made = [
-        standing("p95", 60, (0.05, 0.0), static=True),
-        standing("wide", 20, (0.0, 0.001)),
-        standing("tight", 4, (0.008, 0.009)),
-        standing("near", 1, (0.0, 0.02)),
-        standing("greedy", 1, (0.4, 0.5)),
+        score("p95", 60, (0.05, 0.0), static=True),
+        score("wide", 20, (0.0, 0.001)),
+        score("tight", 4, (0.008, 0.009)),
+        score("near", 1, (0.0, 0.02)),
+        score("greedy", 1, (0.4, 0.5)),
     ]
     first, *rest = verdict(made, TERMS)
     assert first.startswith("tight keeps the SLA (unserved demand in at most 1 % of the 5min")
@@ -274,7 +236,7 @@ def test_verdict_names_the_keeper_with_the_least_waste() -> None:
 
 
 def test_verdict_when_one_alone_keeps_it() -> None:
-    made = [standing("p95", 60, (0.0,), static=True), standing("point", 1, (0.03,))]
+    made = [score("p95", 60, (0.0,), static=True), score("point", 1, (0.03,))]
     first, *rest = verdict(made, TERMS)
     assert first.startswith("Only p95 keeps the SLA")
     assert "on its only link" in first
@@ -287,8 +249,8 @@ def test_verdict_when_one_alone_keeps_it() -> None:
 def test_verdict_when_none_keeps_it_says_why() -> None:
     causes = {"unservable": 0.0, "onset": 12.0, "event": 0.0, "ordinary": 28.0}
     made = [
-        standing("near", 5, (0.03, 0.01), causes=causes),
-        standing("far", 1, (0.5, 0.5)),
+        score("near", 5, (0.03, 0.01), causes=causes),
+        score("far", 1, (0.5, 0.5)),
     ]
     first, second, third = verdict(made, TERMS)
     assert first.startswith("No policy keeps the SLA")
@@ -299,9 +261,9 @@ def test_verdict_when_none_keeps_it_says_why() -> None:
 
 def test_verdict_when_no_allocation_could_have_kept_it() -> None:
     made = [
-        standing("wide", 50, (0.2, 0.0), within_servable=2),
-        standing("tight", 5, (0.2, 0.005), within_servable=2),
-        standing("point", 1, (0.5, 0.5)),
+        score("wide", 50, (0.2, 0.0), within_servable=2),
+        score("tight", 5, (0.2, 0.005), within_servable=2),
+        score("point", 1, (0.5, 0.5)),
     ]
     first, second, *_ = verdict(made, dataclasses.replace(TERMS, hopeless={"link-1": 0.2}))
     assert "none could: link-1 had less capacity than demand, link-1 in 20 %" in first
@@ -309,8 +271,8 @@ def test_verdict_when_no_allocation_could_have_kept_it() -> None:
 
 
 def test_verdict_says_where_one_interval_breaks_the_sla() -> None:
-    strict = Terms(target=0.0001, intervals=2_000, tick_s=300, hopeless={})
-    *_, last = verdict([standing("wide", 20, (0.0,))], strict)
+    strict = SlaTerms(target=0.0001, intervals=2_000, tick_s=300, hopeless={})
+    *_, last = verdict([score("wide", 20, (0.0,))], strict)
     assert last == (
         "The SLA is strict: a link has 2,000 intervals here, so a single violated one already "
         "breaks 0.01 %."
@@ -319,8 +281,8 @@ def test_verdict_says_where_one_interval_breaks_the_sla() -> None:
 
 def test_verdict_without_waste_or_policies() -> None:
     assert recommended([]) is None
-    idle = standing("idle", float("nan"), (0.0,), allocated=0.0)
-    other = standing("static", float("nan"), (0.0,), allocated=0.0, static=True)
+    idle = score("idle", float("nan"), (0.0,), allocated=0.0)
+    other = score("static", float("nan"), (0.0,), allocated=0.0, static=True)
     said = " ".join(verdict([idle, other], TERMS))
     assert "nan" not in said
 
@@ -377,7 +339,7 @@ def test_no_violation_is_too_small_to_be_seen() -> None:
 
 def test_long_replays_keep_events_interval_by_interval() -> None:
     report = SimpleNamespace(intervals=100_000, tick_s=300)
-    span = Span("surge", "", ("link-1",), 3_000_000.0, 3_030_000.0, {})
+    span = EventSpan("surge", "", ("link-1",), 3_000_000.0, 3_030_000.0, {})
     at = edges(report, [span], 100)  # type: ignore[arg-type]
     assert (np.diff(at[(at >= 10_000) & (at <= 10_100)]) == 1).all()
     assert len(at) < 1_400
@@ -389,7 +351,7 @@ def test_long_replays_keep_events_interval_by_interval() -> None:
 def test_size_is_bounded(make: Callable[..., Path]) -> None:
     demand = np.random.default_rng(2).uniform(10, 1000, (8_000, 30))
     policies = [{"name": f"m{i}", "use": "rolling_max", "margin": i / 50} for i in range(6)]
-    text = page(twin.run(make(demand, policies, train=0.3)))
+    text = render_result(twin.run(make(demand, policies, train=0.3)))
     assert len(text.encode()) < 3_000_000
     words = " ".join(read(text).words)
     assert "8 of 30 links" in words

@@ -18,7 +18,7 @@ import pytest
 from conftest import policy_file
 
 import twin
-from twin.report.run import page
+from twin.report.run.page import render_result
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
@@ -110,14 +110,14 @@ def _crowded(make: Callable[..., Path], tmp_path: Path) -> str:
         {"kind": "link_failure", "links": [links[4]], "start": "20h 2min", "duration": "45min"},
     ]  # fmt: skip
     path = make(demand, policies, links=links, events=events, fallback={"use": "last_value"})
-    return page(twin.run(path))
+    return render_result(twin.run(path))
 
 
 @pytest.mark.parametrize("name", ["link_failure", "crowded"])
 def test_a_report_works_on_a_desk_on_a_phone_and_on_paper(
     name: str, make: Callable[..., Path], tmp_path: Path, pictures: Path, browse: Browse
 ) -> None:
-    text = _crowded(make, tmp_path) if name == "crowded" else page(twin.run(name))
+    text = _crowded(make, tmp_path) if name == "crowded" else render_result(twin.run(name))
     report = tmp_path / "page.html"
     report.write_text(text, encoding="utf-8")
 
@@ -148,7 +148,7 @@ def test_a_report_works_on_a_desk_on_a_phone_and_on_paper(
 
 
 def test_a_page_that_asks_the_network_is_noticed(tmp_path: Path, browse: Browse) -> None:
-    text = page(twin.run("surge", policies=["static_p95"]))
+    text = render_result(twin.run("surge", policies=["static_p95"]))
     report = tmp_path / "page.html"
     report.write_text(text.replace("</body>", '<img src="https://example.org/x.png"></body>'))
     _, console = browse(report, "--dump-dom")

@@ -9,16 +9,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from twin.batches.comparisons import comparison_frame
-from twin.batches.execute import Crew, Execution, Progress, Run
-from twin.batches.executors import local
-from twin.batches.folder import COMPARISONS, INTERVALS, MANIFEST, RUNS, held, put, put_json, swept
-from twin.batches.journal import FILE as JOURNAL
-from twin.batches.journal import FileJournal, Journal, MemoryJournal
-from twin.batches.plan import Plan, plan
-from twin.batches.standing import manifest, standing
-from twin.batches.stopping import wanted
-from twin.batches.tables import run_frame, run_schema, run_tables
+from twin.batches.execute.execution import Execution, Progress, Run, WorkerPool
+from twin.batches.execute.executors import local
+from twin.batches.execute.folder import (
+    COMPARISONS,
+    INTERVALS,
+    MANIFEST,
+    RUNS,
+    hold_folder,
+    put,
+    put_json,
+    remove_unfinished,
+)
+from twin.batches.execute.journal import FILE as JOURNAL
+from twin.batches.execute.journal import FileJournal, Journal, MemoryJournal
+from twin.batches.plan.plan import Plan
+from twin.batches.plan.planner import plan
+from twin.batches.statistics.comparisons import comparison_frame
+from twin.batches.statistics.stopping import wanted_replications
+from twin.batches.statistics.tables import run_frame, run_schema, run_tables
+from twin.batches.status import manifest, resume_notes
 from twin.core.errors import InputError, Problem
 from twin.core.units import counted
 from twin.forecast.forecaster import usable_cores
@@ -31,7 +41,7 @@ RETRIES = 3
 
 
 class Batch:
-    """What a batch has found. Tables are made when first asked for."""
+    """The results of a batch. Tables are made when first asked for."""
 
     def __init__(
         self, plan: Plan, journal: Journal, folder: Path | None, progress: Progress
@@ -68,18 +78,19 @@ def batch(
     progress: Callable[[Progress], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Batch:
-    """Run all runs of a sweep that are not there yet, and return what all of them found.
+    """Run what is missing of a sweep, and return the results of all its runs.
 
-    `sweep` is a file, or a dict of what such a file holds. With `out` every finished run is kept
-    in that folder at once, and the same call goes on where it was left; without it nothing is
-    written. Work is done by `executor`, which stays the caller's (of processes or of a Dask client,
-    `client.get_executor(pure=False)`), with `chunks` handed to it at a time; without one by
-    `workers` processes, or in this one where that is 0. A worker that dies costs its chunk, which
-    is tried again `retries` times; `retry_failed` tries runs again that had failed before.
-    `progress` is called as runs finish, `say` with what the batch holds and what is found there.
+    `sweep` is a file, or a dict with the content of one. With `out` every finished run is kept in
+    that folder at once, and the same call resumes what was interrupted; without it nothing is
+    written. The work is done by `executor`, which the caller makes and shuts down (processes, or a
+    Dask client's `client.get_executor(pure=False)`), with at most `chunks` submitted at a time;
+    without one by `workers` processes, or in this process where that is 0. When a worker dies, the
+    runs of its chunk are tried again, each up to `retries` times. `retry_failed` tries runs again
+    that failed in an earlier call. `progress` is called as runs finish; `say` is called with
+    sentences for the user: what the batch holds, and what its folder held before.
 
-    Raises InputError for what cannot be used and RunError where the batch cannot go on. A run
-    that fails is a row.
+    Raises InputError for a sweep or an argument that cannot be used, and RunError where the batch
+    cannot go on. A run that fails does not raise: it is a row of the tables.
     """
     planned = sweep if isinstance(sweep, Plan) else plan(sweep)
     folder = None if out is None else Path(out)
@@ -92,17 +103,17 @@ def batch(
             raise InputError(Problem(f"must be at least {least}, not {value}", name))
     if planned.spec.intervals and folder is None:
         raise InputError(Problem("'intervals' needs a folder to be kept in", ("intervals",)))
-    with held(folder) if folder is not None else nullcontext():
+    with hold_folder(folder) if folder is not None else nullcontext():
         work = _Work(planned, folder, say or (lambda _: None))
         own = local(workers) if executor is None else executor
         out_at_a_time = (workers or 1) if executor is None else (chunks or 2 * usable_cores())
-        crew = Crew(own, out_at_a_time, retries)
+        pool = WorkerPool(own, out_at_a_time, retries)
         stopped = True
         try:
-            work.run(crew, progress or (lambda _: None), again=retry_failed)
+            work.run(pool, progress or (lambda _: None), again=retry_failed)
             stopped = False
         finally:
-            for future in crew.pending:
+            for future in pool.pending:
                 future.cancel()
             if executor is None:
                 own.shutdown(wait=not stopped, cancel_futures=True)
@@ -110,56 +121,59 @@ def batch(
 
 
 class _Work:
-    """A batch from its folder as it was found to its tables."""
+    """One call of a batch, from the state of its folder to its tables."""
 
     def __init__(self, plan: Plan, folder: Path | None, say: Callable[[str], None]) -> None:
         self._plan = plan
-        # A policy that changes the working directory takes nothing along.
+        # A policy that changes the working directory must not move the folder.
         self._folder = folder = None if folder is None else folder.absolute()
         self._progress = Progress()
         self._journal: Journal = MemoryJournal()
-        say(plan.told())
+        say(plan.summary())
         if not plan.random and plan.spec.replications > 1:
             say("nothing in the scenario is random: every replication gives the same numbers")
         if folder is not None:
             self._journal = journal = FileJournal(folder / JOURNAL)
-            for told in [*swept(folder), *journal.damaged, *standing(plan, journal, folder)]:
-                say(told)
+            removed = remove_unfinished(folder)
+            for sentence in [*removed, *journal.damaged, *resume_notes(plan, journal, folder)]:
+                say(sentence)
             journal.mend()
             self._put_manifest("running")
 
-    def run(self, crew: Crew, show: Callable[[Progress], None], *, again: bool) -> None:
-        """Run what is missing, round by round; `again` counts what failed as missing once."""
+    def run(self, pool: WorkerPool, show: Callable[[Progress], None], *, again: bool) -> None:
+        """Run what is missing, round by round; with `again` also, once, what failed before."""
         if self._plan.spec.intervals:
-            crew.keep_intervals = self._keep_intervals
+            pool.keep_intervals = self._keep_intervals
         try:
             while missing := self._missing(again):
-                Execution(self._plan, self._journal, crew, self._progress, show).run(missing)
+                Execution(self._plan, self._journal, pool, self._progress, show).run(missing)
                 again = False
         except KeyboardInterrupt:
             self.finish("stopped")
             raise
 
     def finish(self, status: str) -> Batch:
-        """Write the tables, where there is a folder, and return what was found."""
-        found = Batch(self._plan, self._journal, self._folder, self._progress)
+        """Write the tables, where there is a folder, and return the results."""
+        batch = Batch(self._plan, self._journal, self._folder, self._progress)
         if self._folder is not None:
             put(self._folder / RUNS, self._write_runs)
-            text = found.comparisons.to_csv(index=False, lineterminator="\n")
+            text = batch.comparisons.to_csv(index=False, lineterminator="\n")
             put(self._folder / COMPARISONS, lambda stream: stream.write(text.encode()))
             self._put_manifest(status)
-        return found
+        return batch
 
     def _missing(self, again: bool) -> list[Run]:
-        """Return the runs that are wanted and not there, and count those that are.
+        """Return the runs that are wanted and not kept yet, and count those that are.
 
-        All points' first replications come first: those of one seed share what is generated.
+        The first replications of all points come first, then the second: runs of one seed share
+        the trace that is generated from it.
         """
         progress, missing = self._progress, []
         progress.total = progress.done = progress.failed = 0
-        counts = [wanted(self._plan, self._journal, point) for point in self._plan.points]
+        points = self._plan.points
+        counts = [wanted_replications(self._plan, self._journal, point) for point in points]
         for replication in range(max(counts)):
-            for point, count in zip(self._plan.points, counts, strict=True):
+            for point, count in zip(points, counts, strict=True):
                 if replication >= count:
                     continue
                 progress.total += 1

@@ -12,13 +12,14 @@ from typing import Any
 import typer
 
 from twin.batches.batch import RETRIES, Batch, batch
-from twin.batches.executors import dask
-from twin.batches.folder import COMPARISONS, RUNS, check_batch
-from twin.batches.journal import FILE as JOURNAL
-from twin.batches.plan import Plan, pick, plan
-from twin.batches.ranking import ranking
-from twin.batches.rerun import agrees, rerun
-from twin.batches.standing import status
+from twin.batches.execute.executors import dask
+from twin.batches.execute.folder import COMPARISONS, RUNS, check_batch
+from twin.batches.execute.journal import FILE as JOURNAL
+from twin.batches.execute.rerun import agrees, rerun
+from twin.batches.plan.plan import Plan, pick
+from twin.batches.plan.planner import plan
+from twin.batches.statistics.ranking import ranking
+from twin.batches.status import status
 from twin.cli.progress import progress
 from twin.core.errors import InputError, Problem, RunError
 from twin.forecast.forecaster import usable_cores

@@ -139,7 +139,7 @@ def schema(
     """Print the JSON Schema of scenarios or sweeps, for editors."""
     import json
 
-    from twin.batches.spec import SweepSpec
+    from twin.batches.plan.spec import SweepSpec
     from twin.scenario.schema import schema as schema_of
     from twin.scenario.spec import ScenarioSpec
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from twin.batches.folder import MANIFEST as BATCH
+from twin.batches.execute.folder import MANIFEST as BATCH
 
 
 def report(folder: Path) -> None:
@@ -16,17 +16,17 @@ def report(folder: Path) -> None:
 
 
 def _of_run(folder: Path) -> list[str]:
-    from twin.report.source import Report
-    from twin.report.write import write
+    from twin.report.run.source import RunData
+    from twin.report.run.write import write
     from twin.results.folder import added
 
-    found = Report.read(folder)
+    found = RunData.read(folder)
     with added(folder) as stage:
         return write(found, stage)
 
 
 def _of_batch(folder: Path) -> list[str]:
-    from twin.batches import report
+    from twin.batches.report.write import FIGURES, PAGE, write
 
-    report.write(folder)
-    return [report.PAGE, report.FIGURES]
+    write(folder)
+    return [PAGE, FIGURES]

@@ -9,8 +9,8 @@ import typer
 
 from twin.api.run import run
 from twin.cli.progress import progress
-from twin.report.source import Report
-from twin.report.write import write as write_report
+from twin.report.run.source import RunData
+from twin.report.run.write import write as write_report
 from twin.results.folder import MANIFEST, added, check_free, files_of
 from twin.results.table import print_table
 from twin.scenario.load import Overrides, Scenario
@@ -52,6 +52,6 @@ def _add_frontier(scenario: Scenario, folder: Path, *, report: bool) -> None:
     with added(folder) as stage:
         write_frontier(found, stage)
     if report:
-        read = Report.read(folder)
+        read = RunData.read(folder)
         with added(folder) as stage:
             write_report(read, stage)

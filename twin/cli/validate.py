@@ -14,9 +14,9 @@ def valid(file: str) -> str:
     """Return what a valid file holds, in a few words. Raises InputError for any other."""
     path = Path(file)
     if content.is_file(path) and "scenario" in source.read(path).data:
-        from twin.batches.plan import plan
+        from twin.batches.plan.planner import plan
 
-        return plan(path).told()
+        return plan(path).summary()
     scenario = Scenario.load(file)
     return ", ".join(
         [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from twin.core.arrays import Floats
+from twin.core.files import replacing
 
 
 def write_csv(path: Path, links: Sequence[str], kpis: Mapping[str, Floats], step_s: int) -> Path:
@@ -28,7 +27,11 @@ def write_csv(path: Path, links: Sequence[str], kpis: Mapping[str, Floats], step
     # Arrow's own "needed" quotes every text.
     quoting = "needed" if any(set(link) & set(',"\r\n') for link in links) else "none"
     options = csv.WriteOptions(include_header=False, quoting_style=quoting)
-    with _Whole(path) as unfinished, pa.output_stream(str(unfinished), compression=packing) as out:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        replacing(path) as unfinished,
+        pa.output_stream(str(unfinished), compression=packing) as out,
+    ):
         out.write((",".join(table.column_names) + "\n").encode())
         csv.write_csv(table, out, options)
     return path
@@ -44,7 +47,8 @@ def write_parquet(
     from pyarrow import parquet
 
     table = _table(links, kpis, step_s)
-    with _Whole(path) as unfinished:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as unfinished:
         parquet.write_table(table, unfinished)
     return path
 
@@ -63,27 +67,3 @@ def _table(links: Sequence[str], kpis: Mapping[str, Floats], step_s: int) -> Any
     for name, values in kpis.items():
         columns[name] = pa.array(values[known], from_pandas=True)
     return pa.table(columns)
-
-
-class _Whole:
-    """A temporary file beside `path` that replaces it unless there is an error."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> Path:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-        os.close(handle)
-        self._unfinished = Path(name)
-        return self._unfinished
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self._unfinished.unlink()
-            return
-        # Temporary files are private; this one gets the permissions of any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        self._unfinished.chmod(0o666 & ~mask)
-        self._unfinished.replace(self._path)

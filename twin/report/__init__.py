@@ -1,1 +1,1 @@
-"""The report of a finished run: pictures, and one page that needs nothing else."""
+"""Reports: pictures, and one page that needs nothing else. What all share, and that of a run."""

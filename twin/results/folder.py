@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from twin.core.errors import InputError, Problem
+from twin.core.files import json_text
 
 MANIFEST = "manifest.json"
 
@@ -67,8 +68,8 @@ def added(folder: Path) -> Iterator[Path]:
             facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             listed = sorted({*facts.get("files", ()), *files})
             if listed != facts.get("files"):
-                text = json.dumps(facts | {"files": listed}, indent=2, ensure_ascii=False)
-                (stage / MANIFEST).write_text(text + "\n", encoding="utf-8")
+                text = json_text(facts | {"files": listed})
+                (stage / MANIFEST).write_text(text, encoding="utf-8")
                 files.append(MANIFEST)
             for name in files:
                 (folder / name).parent.mkdir(exist_ok=True)

@@ -89,10 +89,10 @@ class Result:
             self.hours.to_csv(stage / "hours.csv", index=False, lineterminator="\n")
             write_intervals(self.recording, stage / "intervals.parquet")
             if figures:
-                from twin.report.source import Report
-                from twin.report.write import write
+                from twin.report.run.source import RunData
+                from twin.report.run.write import write
 
-                write(Report.of(self), stage)
+                write(RunData.of(self), stage)
             digest = hashlib.sha256(resolved.encode()).hexdigest()
             files = sorted(str(f.relative_to(stage)) for f in stage.rglob("*") if f.is_file())
             facts = manifest(self.scenario, digest, files, self.wall_time_s)

@@ -1,4 +1,4 @@
-"""The tables that are printed."""
+"""The tables that are printed on the terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from twin.results.result import Result
 
 _PIPE_WIDTH = 200
-"""Columns of a table that is not on a terminal, so that nothing is cut."""
+"""Width of a table that is not printed on a terminal, characters, so that nothing is cut."""
 
 _SHOWN = (
     ("policy", "policy", "{}"),
@@ -39,7 +39,7 @@ _DROPPED_FIRST = (
     "allocated\nMbit/s", "efficiency\nmedian", "unmet\nGbit", "MAE\nMbit/s",
     "links\nwithin SLA",
 )  # fmt: skip
-"""What a narrow terminal does without, in this order; numbers are never cut."""
+"""Columns that are left out on a narrow terminal, in this order; numbers are never cut."""
 
 
 def print_table(result: Result) -> None:
@@ -85,14 +85,16 @@ def _pooled(result: Result) -> pd.DataFrame:
     """Return the rows over all links, with the columns that only the table has."""
     summary, target = result.summary, result.scenario.spec.sla.target
     links = summary[summary["link"] != ALL]
-    # A link without a known interval has violated none.
+    # A link without a known interval has no violation.
     rate = links["sla_violation_rate"].fillna(0.0)
     within = (rate <= target).groupby(links["policy"], sort=False)
-    told = [f"{kept} of {count}" for kept, count in zip(within.sum(), within.count(), strict=True)]
+    within_sla = [
+        f"{kept} of {count}" for kept, count in zip(within.sum(), within.count(), strict=True)
+    ]
     return summary[summary["link"] == ALL].assign(
         violated_pct=lambda rows: 100 * rows["sla_violation_rate"],
         unmet_gbit=lambda rows: rows["unmet_mbit"] / 1000,
-        within_sla=told,
+        within_sla=within_sla,
     )
 
 

@@ -1,4 +1,4 @@
-"""Small charts of a mean against a key, drawn as SVG: lines over levels, or points and classes."""
+"""Small charts of a mean against a key, drawn as SVG: a line over levels, or dots and classes."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from twin.core.arrays import Floats
-from twin.report.run.markup import Html, stroke, tag, text
+from twin.report.html.markup import Html, stroke, tag, text
 
 _WIDE, _HIGH = 400, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42, 12, 10, 34
 _MOST_DOTS = 250
 _ROW = 58
-"""Letters in a row of labels."""
+"""Letters that fit into a row of labels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One policy's means at the levels, with half widths (NaN where unknown), and its points."""
+    """One policy: its means at the levels, their half widths (NaN where unknown), and its dots."""
 
     index: int
     means: Floats
     half_widths: Floats
     dots: tuple[Floats, Floats] | None = None
-    """Horizontal places, from 0 to 1, and values of points."""
+    """Horizontal positions, from 0 to 1, and values of single points of the sweep."""
 
 
 def chart(
     label: str, lines: Sequence[Line], at: Floats, marks: Sequence[tuple[float, str]]
 ) -> Html:
-    """Return a chart of `lines` at horizontal places `at`, from 0 to 1; `marks` label others."""
+    """Return a chart of `lines` at the positions `at`, from 0 to 1; `marks` label positions."""
     axis = _Axis(lines)
     parts = [*axis.grid(), *_labels(marks)]
     parts += [part for line in lines for part in _line(line, at, axis)]
@@ -41,7 +41,7 @@ def chart(
 
 
 class _Axis:
-    """The vertical axis; its root where small values would not be seen beside large ones."""
+    """The vertical axis: linear, or a square root where small values stand beside large ones."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
         means = np.concatenate([line.means for line in lines])
@@ -58,12 +58,12 @@ class _Axis:
         return round(_TOP + (1 - share) * (_HIGH - _TOP - _BOTTOM), 1)
 
     def grid(self) -> list[Html]:
-        found = []
+        parts = []
         for value in self._marks():
             y = self.y(value)
-            found.append(tag("path", d=f"M{_LEFT} {y}H{_WIDE - _RIGHT}", class_="ring"))
-            found.append(tag("text", text(f"{value:g}"), x=_LEFT - 6, y=y + 4, text_anchor="end"))
-        return found
+            parts.append(tag("path", d=f"M{_LEFT} {y}H{_WIDE - _RIGHT}", class_="ring"))
+            parts.append(tag("text", text(f"{value:g}"), x=_LEFT - 6, y=y + 4, text_anchor="end"))
+        return parts
 
     def _marks(self) -> list[float]:
         step = 10.0 ** math.floor(math.log10(self.top))
@@ -79,16 +79,16 @@ def _x(share: float) -> float:
 
 
 def _labels(marks: Sequence[tuple[float, str]]) -> list[Html]:
-    found = []
+    labels = []
     room = max(3, 2 * _ROW // max(len(marks), 1) - 2)
     crowded = sum(len(label[:room]) + 2 for _, label in marks) > _ROW
     for i, (share, label) in enumerate(marks):
-        # Where they are many, every second one is a line lower.
+        # Where there are many labels, every second one is a line lower.
         y = _HIGH - (4 if crowded and i % 2 else 18)
         short = label if len(label) <= room else f"{label[: room - 1]}\N{HORIZONTAL ELLIPSIS}"
         side = "end" if share > 0.9 and len(short) > 6 else "middle"
-        found.append(tag("text", text(short), x=_x(share), y=y, text_anchor=side))
-    return found
+        labels.append(tag("text", text(short), x=_x(share), y=y, text_anchor=side))
+    return labels
 
 
 def _line(line: Line, at: Floats, axis: _Axis) -> list[Html]:

@@ -1,4 +1,4 @@
-"""What each varied key changes: means at its values, and how much of all variety it explains."""
+"""The effect of each varied key: means at its values, and the share of variance it explains."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from twin.batches.estimate import Estimate, estimate
-from twin.batches.report.source import OVER, RATE, Found
-from twin.batches.report.words import face, kind, number, written
+from twin.batches.report.formatting import format_number, format_value, kind, number
+from twin.batches.report.source import OVER, RATE, BatchData
+from twin.batches.statistics.estimate import Estimate, estimate
 from twin.core.arrays import Floats, Ints
 
 EFFECTS = (RATE, OVER)
 """The metrics by which factors are ordered."""
 MOST_VALUES = 12
-"""Values up to which each stands for itself; numbers that have more are taken in classes."""
+"""Up to this many values, each is a level; more numbers than that are put into classes."""
 LEVELS_SHOWN = 24
-"""Values of a text whose means are worth a table."""
+"""Levels of a key that a table shows at the most."""
 _MOST_CLASSES = 6
 _POINTS_IN_CLASS = 5
 
@@ -33,54 +33,54 @@ class Factor:
     levels: Ints
     """The level of each point."""
     numbers: Floats
-    """Its number at each point, NaN where that is text; shares in percent, durations in seconds."""
+    """The number at each point, NaN for text; shares in percent, durations in seconds."""
     unit: str
     """``share``, ``duration``, ``number`` or ``text``."""
     classed: bool
     """Whether levels are classes."""
     log: bool
-    """Whether it was drawn on a log scale."""
+    """Whether its values were drawn on a log scale."""
     explained: Floats
     """Share of the variance between points that its levels explain, [metrics, policies]."""
     spread: Floats
     """Highest less lowest mean of a level, [metrics, policies]."""
     correlation: Floats
-    """Spearman's with each metric over points, [metrics, policies]; NaN for what is no number."""
+    """Spearman's rank correlation with each metric, [metrics, policies]; NaN for text."""
 
     def size(self, policies: tuple[int, ...]) -> float:
         """Return the larger of the shares that it explains, as a mean over policies."""
         return max(float(row[list(policies)].mean()) for row in self.explained)
 
 
-def factors(found: Found) -> list[Factor]:
-    """Return all keys that differ between finished points, the one of the largest effect first."""
-    if not len(found.points):
+def measure_factors(batch: BatchData) -> list[Factor]:
+    """Return all keys that differ between finished points, largest effect first."""
+    if not len(batch.points):
         return []
     # The first run of each point, in the order of points.
-    first = found.heads.iloc[np.unique(found.points, return_index=True)[1]]
-    means = np.stack([_filled(found.at_points(name)) for name in EFFECTS])
-    made = [_factor(found, key, first[key].tolist(), means) for key in found.keys]
-    whose = found.ranked or tuple(range(len(found.policies)))
-    return sorted((f for f in made if f is not None), key=lambda f: -f.size(whose))
+    first = batch.done_runs.iloc[np.unique(batch.points, return_index=True)[1]]
+    means = np.stack([_filled(batch.at_points(name)) for name in EFFECTS])
+    measured = [_factor(batch, key, first[key].tolist(), means) for key in batch.keys]
+    whose = batch.ranked or tuple(range(len(batch.policies)))
+    return sorted((f for f in measured if f is not None), key=lambda f: -f.size(whose))
 
 
-def at_levels(found: Found, factor: Factor, metric: str) -> list[Estimate]:
+def at_levels(batch: BatchData, factor: Factor, metric: str) -> list[Estimate]:
     """Return the mean of a metric at each of the first levels, over the points that are there."""
-    levels, values = factor.levels[found.points], found.values(metric)
+    levels, values = factor.levels[batch.points], batch.values(metric)
     return [
-        estimate(values[mask], found.points[mask], found.replications[mask])
+        estimate(values[mask], batch.points[mask], batch.replications[mask])
         for mask in (levels == i for i in range(min(len(factor.labels), LEVELS_SHOWN)))
     ]
 
 
 def _filled(means: Floats) -> Floats:
-    """Return means of points in which one without a number has that of all others."""
+    """Return means of points, [points, policies]; a missing one is the mean of all others."""
     known = np.isfinite(means)
     filled = np.where(known, means, 0.0)
     return np.where(known, means, filled.sum(axis=0) / np.maximum(known.sum(axis=0), 1))
 
 
-def _factor(found: Found, key: str, values: list[Any], means: Floats) -> Factor | None:
+def _factor(batch: BatchData, key: str, values: list[Any], means: Floats) -> Factor | None:
     values = [None if isinstance(v, float) and math.isnan(v) else v for v in values]
     distinct = list(dict.fromkeys(values))
     if len(distinct) < 2:
@@ -94,7 +94,7 @@ def _factor(found: Found, key: str, values: list[Any], means: Floats) -> Factor 
     else:
         levels, labels = _levels(values, distinct, unit)
     return Factor(
-        key, labels, levels, numbers, unit, classed, _log(found, key),
+        key, labels, levels, numbers, unit, classed, _log(batch, key),
         _explained(means, levels, adjusted=classed), _spread(means, levels),
         np.array([_spearman(numbers, table) for table in means]),
     )  # fmt: skip
@@ -102,32 +102,35 @@ def _factor(found: Found, key: str, values: list[Any], means: Floats) -> Factor 
 
 def _levels(values: list[Any], distinct: list[Any], unit: str) -> tuple[Ints, tuple[str, ...]]:
     if unit != "text":
-        # What a point leaves as it is comes first.
+        # The scenario's own value, which is None here, comes first.
         distinct = sorted(distinct, key=lambda v: -math.inf if v is None else number(v))
     place = {value: i for i, value in enumerate(distinct)}
-    return np.array([place[value] for value in values]), tuple(face(value) for value in distinct)
+    labels = tuple(format_value(value) for value in distinct)
+    return np.array([place[value] for value in values]), labels
 
 
 def _classes(numbers: Floats, unit: str) -> tuple[Ints, tuple[str, ...]]:
-    """Return classes of about as many points each."""
+    """Return classes of about the same number of points."""
     count = max(2, min(_MOST_CLASSES, len(numbers) // _POINTS_IN_CLASS))
     limits = np.unique(np.quantile(numbers, np.arange(1, count) / count))
     _, levels = np.unique(np.searchsorted(limits, numbers, side="left"), return_inverse=True)
     parts = [numbers[levels == i] for i in range(int(levels.max()) + 1)]
-    labels = (f"{written(part.min(), unit)} to {written(part.max(), unit)}" for part in parts)
+    labels = (
+        f"{format_number(part.min(), unit)} to {format_number(part.max(), unit)}" for part in parts
+    )
     return levels, tuple(labels)
 
 
-def _log(found: Found, key: str) -> bool:
-    sweep = found.facts["sweep"]
+def _log(batch: BatchData, key: str) -> bool:
+    sweep = batch.facts["sweep"]
     drawn = sweep.get("random") or sweep.get("latin_hypercube") or {"keys": {}}
     return bool(drawn["keys"].get(key, {}).get("scale") == "log")
 
 
 def _explained(means: Floats, levels: Ints, *, adjusted: bool) -> Floats:
-    """Return the share of the variance of points that levels explain, [metrics, policies].
+    """Return the share of the variance between points that levels explain, [metrics, policies].
 
-    `adjusted` takes away what as many classes would explain by chance.
+    `adjusted` subtracts what the same number of classes would explain by chance.
     """
     count, points = int(levels.max()) + 1, len(levels)
     parts = [means[:, levels == i] for i in range(count)]

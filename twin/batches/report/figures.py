@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from twin.batches.report.effects import EFFECTS, MOST_VALUES, Factor, at_levels, factors
-from twin.batches.report.source import OVER, RATE, Found
-from twin.batches.report.standing import Standing, standings
-from twin.report.run.markup import COLOURS
-from twin.report.run.metrics import metric
+from twin.batches.report.effects import EFFECTS, MOST_VALUES, Factor, at_levels, measure_factors
+from twin.batches.report.ranking_entries import RankingEntry, rank_policies
+from twin.batches.report.source import OVER, RATE, BatchData
+from twin.report.metrics import metric
+from twin.report.style import POLICY_COLOURS, add_title, new_figure, plot_style, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,48 +21,36 @@ if TYPE_CHECKING:
 _MOST_FACTORS = 6
 _MOST_LINES = 6
 _MOST_NAMED = 12
-_STYLE: Any = {
-    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-    "grid.alpha": 0.25, "axes.axisbelow": True,
-}  # fmt: skip
 
 Draw = Callable[[BinaryIO], None]
 
 
-def drawn(found: Found) -> dict[str, Draw]:
-    """Return what draws each picture, by the name of its file; none where no run ended well."""
-    ranked, made = standings(found), factors(found)
+def pictures_of(batch: BatchData) -> dict[str, Draw]:
+    """Return a function that draws each picture, by file name; none where every run failed."""
+    ranked, measured = rank_policies(batch), measure_factors(batch)
     pictures: dict[str, Draw] = {}
     if ranked:
-        pictures["policies.png"] = partial(_save, lambda: _policies(found, ranked))
-    if made:
-        pictures["factors.png"] = partial(_save, lambda: _factors(found, made, ranked))
+        pictures["policies.png"] = partial(_save, lambda: _policies(batch, ranked))
+    if measured:
+        pictures["factors.png"] = partial(_save, lambda: _factors(batch, measured, ranked))
     return pictures
 
 
 def _save(draw: Callable[[], Figure], stream: BinaryIO) -> None:
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    with rc_context(_STYLE):
-        figure = draw()
-        FigureCanvasAgg(figure)
-        # Without the version in it, the same batch gives the same bytes.
-        figure.savefig(stream, format="png", dpi=130, metadata={"Software": None})
+    with plot_style(grid=True):
+        save(draw(), stream)
 
 
-def _policies(found: Found, ranked: list[Standing]) -> Figure:
-    """Return violations against over-provisioning, a mark for each policy."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 5), layout="constrained")
+def _policies(batch: BatchData, ranked: list[RankingEntry]) -> Figure:
+    """Return a figure of violations against over-provisioning, a mark for each policy."""
+    figure = new_figure(8, 5)
     panel = figure.subplots()
-    over, rate = found.mean(OVER), found.mean(RATE)
+    over, rate = batch.mean(OVER), batch.mean(RATE)
     for at, s in enumerate(ranked):
         x, y = over.mean[s.index], 100 * rate.mean[s.index]
         wide = [np.nan_to_num(over.half_width[s.index])]
         high = [np.nan_to_num(100 * rate.half_width[s.index])]
-        colour = COLOURS[s.index % len(COLOURS)]
+        colour = POLICY_COLOURS[s.index % len(POLICY_COLOURS)]
         marker = "D" if s.bound else "o"
         panel.errorbar([x], [y], high, wide, fmt=marker, color=colour, capsize=3, markersize=6)
         if at < _MOST_NAMED:
@@ -73,40 +61,39 @@ def _policies(found: Found, ranked: list[Standing]) -> Figure:
     panel.set_xlim(left=min(0, panel.get_xlim()[0]))
     panel.set_ylim(bottom=min(0, panel.get_ylim()[0]))
     panel.margins(x=0.15)
-    said = f"{_plain(found.name)}: means over {found.finished_points:,} points"
-    if found.most_replications > 1:
-        said += ", bars are 95 % intervals"
+    title = f"{_plain(batch.name)}: means over {batch.finished_points:,} points"
+    if batch.most_replications > 1:
+        title += ", bars are 95 % intervals"
     if len(ranked) > _MOST_NAMED:
-        said += f" (the first {_MOST_NAMED} of {len(ranked)} policies are named)"
-    panel.set_title(said, loc="left", fontweight="bold")
+        title += f" (the first {_MOST_NAMED} of {len(ranked)} policies are named)"
+    panel.set_title(title, loc="left", fontweight="bold")
     return figure
 
 
-def _factors(found: Found, made: list[Factor], ranked: list[Standing]) -> Figure:
-    """Return means at the values of the factors of largest effect, a row for each."""
-    from matplotlib.figure import Figure
-
-    shown = made[:_MOST_FACTORS]
-    figure = Figure(figsize=(11, 0.8 + 2.5 * len(shown)), layout="constrained")
+def _factors(batch: BatchData, measured: list[Factor], ranked: list[RankingEntry]) -> Figure:
+    """Return a figure of means at the values of the factors of largest effect, a row for each."""
+    shown = measured[:_MOST_FACTORS]
+    figure = new_figure(11, 0.8 + 2.5 * len(shown))
     panels = figure.subplots(len(shown), 2, squeeze=False)
     for row, factor in zip(panels, shown, strict=True):
         for panel, name in zip(row, EFFECTS, strict=True):
-            _levels(panel, found, factor, name, ranked[:_MOST_LINES])
+            _levels(panel, batch, factor, name, ranked[:_MOST_LINES])
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
-    title = f"{_plain(found.name)}: what each factor changes"
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    add_title(figure, f"{_plain(batch.name)}: what each factor changes")
     return figure
 
 
-def _levels(panel: Axes, found: Found, factor: Factor, name: str, ranked: list[Standing]) -> None:
+def _levels(
+    panel: Axes, batch: BatchData, factor: Factor, name: str, ranked: list[RankingEntry]
+) -> None:
     shown = metric(name)
-    means = at_levels(found, factor, name)[:MOST_VALUES]
+    means = at_levels(batch, factor, name)[:MOST_VALUES]
     labels = [_plain(label) for label in factor.labels[: len(means)]]
     for s in ranked:
-        mean = np.array([at.mean[s.index] for at in means]) * shown.shown.scale
-        width = np.array([at.half_width[s.index] for at in means]) * shown.shown.scale
-        colour = COLOURS[s.index % len(COLOURS)]
+        mean = np.array([at.mean[s.index] for at in means]) * shown.display.scale
+        width = np.array([at.half_width[s.index] for at in means]) * shown.display.scale
+        colour = POLICY_COLOURS[s.index % len(POLICY_COLOURS)]
         panel.errorbar(
             range(len(means)), mean, np.nan_to_num(width), color=colour, marker="o", markersize=4,
             capsize=2, label=_plain(s.name),
@@ -118,5 +105,5 @@ def _levels(panel: Axes, found: Found, factor: Factor, name: str, ranked: list[S
 
 
 def _plain(name: str) -> str:
-    """Return a name in which no dollar begins a formula."""
+    """Return a name in which a dollar sign does not begin a formula."""
     return name.replace("$", r"\$")

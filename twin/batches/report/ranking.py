@@ -1,4 +1,4 @@
-"""The ranking of policies, with how sure it is, and their differences to the first."""
+"""The section on the ranking of policies, and their differences to the first."""
 
 from __future__ import annotations
 
@@ -6,77 +6,75 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from twin.batches.report.source import OVER, RATE, Found
-from twin.batches.report.standing import Standing
-from twin.batches.report.words import interval, signed
+from twin.batches.report.formatting import interval, signed
+from twin.batches.report.ranking_entries import RankingEntry
+from twin.batches.report.source import OVER, RATE, BatchData
 from twin.core.arrays import Floats
-from twin.report.run.markup import (
+from twin.report.html.markup import (
     Html,
-    breakable,
     head,
     paragraph,
     section,
-    swatch,
     table,
     tag,
     text,
 )
-from twin.report.run.metrics import metric, present
+from twin.report.html.parts import folded, metric_head, policy_head
+from twin.report.metrics import metric, present
 
 MAIN = (
     RATE, OVER, "sla_violation_minutes", "unmet_mbit", "unmet_pct", "allocated_mean_mbps", "cost",
 )  # fmt: skip
 
 
-def policy_head(standing: Standing, scope: str = "row") -> Html:
+def entry_head(entry: RankingEntry, scope: str = "row") -> Html:
     """Return the head of a policy's row, in its colour."""
-    bound = tag("small", text("bound, not ranked")) if standing.bound else Html("")
-    name = breakable(standing.name)
-    return tag("th", swatch(standing.index), text(" "), name, bound, scope=scope)
+    note = "bound, not ranked" if entry.bound else ""
+    return policy_head(entry.index, entry.name, note, scope)
 
 
-def ranking(found: Found, ranked: Sequence[Standing]) -> Html:
-    """Return the section of the ranking."""
+def ranking_section(batch: BatchData, ranked: Sequence[RankingEntry]) -> Html:
+    """Return the section on the ranking."""
     if not ranked:
         return section("ranking", "Ranking", paragraph("No run ended well."))
-    said = [
+    sentences = [
         "Means over all points, each of which counts the same. First is who keeps the SLA at most "
         "points, then who provisions least too much. A point is within the SLA where the mean over "
         "its replications is, all links together."
     ]
-    if any(s.broke for s in ranked):
-        said.append(
+    if any(s.failed_runs for s in ranked):
+        sentences.append(
             "Policies that made runs fail come last, since where they failed their numbers are "
             "missing; such a run counts for no policy."
         )
-    if found.most_replications > 1:
-        said.append(
+    if batch.most_replications > 1:
+        sentences.append(
             "\N{PLUS-MINUS SIGN} is half of a 95 % interval over replications: with other seeds, "
             "19 of 20 such intervals hold the true mean."
         )
-    if any(s.beside for s in ranked):
-        said.append(
+    if any(s.tied for s in ranked):
+        sentences.append(
             "\N{ALMOST EQUAL TO} marks a policy whose paired differences to the one before it, in "
             "over-provisioning and in violations, both include 0: their order may be chance."
         )
-    parts = [_ranks(found, ranked), _differences(found, ranked), _every(found, ranked)]
-    return section("ranking", "Ranking", paragraph(*said), *parts)
+    parts = [_ranks(batch, ranked), _differences(batch, ranked), _every(batch, ranked)]
+    return section("ranking", "Ranking", paragraph(*sentences), *parts)
 
 
-def _ranks(found: Found, ranked: Sequence[Standing]) -> Html:
-    metrics = [metric(name) for name in MAIN if name in found.metrics]
-    means = {m.column: found.mean(m.column) for m in metrics}
-    points, runs = found.finished_points, len(found.points)
+def _ranks(batch: BatchData, ranked: Sequence[RankingEntry]) -> Html:
+    metrics = [metric(name) for name in MAIN if name in batch.metrics]
+    means = {m.column: batch.mean(m.column) for m in metrics}
+    points, runs = batch.finished_points, len(batch.points)
     counts = [head("Points within SLA", f"of {points:,}"), head("Runs within SLA", f"of {runs:,}")]
-    broke = any(s.broke for s in ranked)
-    if broke:
+    failed_runs = any(s.failed_runs for s in ranked)
+    if failed_runs:
         counts.append(head("Made fail", "runs"))
     headers = [head("Policy"), head("Rank"), *counts, *(head(m.name, m.unit) for m in metrics)]
     rows = []
     for s in ranked:
-        mark = "\N{ALMOST EQUAL TO} " * s.beside
+        mark = "\N{ALMOST EQUAL TO} " * s.tied
         rank = "\N{EN DASH}" if s.rank is None else f"{mark}{s.rank}"
-        kept = (s.points, s.runs, *([s.broke] if broke else []))
+        kept = (s.points, s.runs, *([s.failed_runs] if failed_runs else []))
         cells = [
             tag("td", text(rank), data_value=s.rank),
             *(tag("td", text(f"{count:,}"), data_value=count) for count in kept),
@@ -85,7 +83,7 @@ def _ranks(found: Found, ranked: Sequence[Standing]) -> Html:
             mean, width = means[m.column].mean[s.index], means[m.column].half_width[s.index]
             value = None if np.isnan(mean) else f"{mean:.9g}"
             cells.append(tag("td", _interval(m.text(mean), m.text(width), width), data_value=value))
-        rows.append([policy_head(s), *cells])
+        rows.append([entry_head(s), *cells])
     caption = f"Policies over {points:,} points and {runs:,} runs"
     return table(headers, rows, caption=caption, class_="sortable")
 
@@ -96,9 +94,9 @@ def _interval(mean: str, width: str, known: float) -> Html:
     return Html(text(mean) + tag("small", text(f"\N{PLUS-MINUS SIGN} {width}"), class_="pm"))
 
 
-def _differences(found: Found, ranked: Sequence[Standing]) -> Html:
+def _differences(batch: BatchData, ranked: Sequence[RankingEntry]) -> Html:
     """Return the paired differences to the first policy."""
-    first = found.policies[0]
+    first = batch.policies[0]
     title = tag("h3", text(f"Against {first}, run by run"))
     others = [s for s in ranked if s.index]
     if not others:
@@ -106,8 +104,8 @@ def _differences(found: Found, ranked: Sequence[Standing]) -> Html:
     headers = [head("Policy")]
     columns = []
     for name in (RATE, OVER):
-        shown, apart = metric(name), found.apart(name)
-        columns.append((shown, apart, _wins(found, name)))
+        shown, apart = metric(name), batch.difference(name)
+        columns.append((shown, apart, _wins(batch, name)))
         unit = "points of %"
         headers += [head(shown.name, f"difference, {unit}"), head("Better", "% of runs")]
     rows = []
@@ -116,27 +114,27 @@ def _differences(found: Found, ranked: Sequence[Standing]) -> Html:
         for shown, apart, wins in columns:
             mean, width = apart.mean[s.index], apart.half_width[s.index]
             chance = bool(not np.isnan(width) and abs(mean) <= width)
-            told = signed(shown, mean, width) + " (may be 0)" * chance
-            cells.append(tag("td", text(told), data_value=f"{mean:.9g}"))
+            difference = signed(shown, mean, width) + " (may be 0)" * chance
+            cells.append(tag("td", text(difference), data_value=f"{mean:.9g}"))
             won = wins[s.index]
             cells.append(tag("td", text(_share(won)), data_value=f"{won:.4g}"))
-        rows.append([policy_head(s), *cells])
-    said = (
+        rows.append([entry_head(s), *cells])
+    note = (
         "Every run replays all policies on the same demand and events, so that differences are "
         "paired; below 0 is better. Ties count as half better. comparisons.csv has them for every "
         "point and metric."
     )
     shown_table = table(headers, rows, caption=f"Paired differences to {first}", class_="sortable")
-    return Html(title + paragraph(said, class_="note") + shown_table)
+    return Html(title + paragraph(note, class_="note") + shown_table)
 
 
 def _share(value: float) -> str:
     return "\N{EN DASH}" if np.isnan(value) else f"{100 * value:.0f}"
 
 
-def _wins(found: Found, name: str) -> Floats:
+def _wins(batch: BatchData, name: str) -> Floats:
     """Return the share of runs in which each policy has less of a metric than the first."""
-    values = found.values(name)
+    values = batch.values(name)
     better = (1 + np.sign(values[:, :1] - values)) / 2
     known = np.isfinite(better)
     with np.errstate(invalid="ignore"):
@@ -144,16 +142,15 @@ def _wins(found: Found, name: str) -> Floats:
     return share
 
 
-def _every(found: Found, ranked: Sequence[Standing]) -> Html:
+def _every(batch: BatchData, ranked: Sequence[RankingEntry]) -> Html:
     rows = []
-    for m in present(found.metrics):
-        mean = found.mean(m.column)
-        unit = tag("small", text(m.unit)) if m.unit else Html("")
+    for m in present(batch.metrics):
+        mean = batch.mean(m.column)
         cells = [
             tag("td", text(interval(m, mean.mean[s.index], mean.half_width[s.index])))
             for s in ranked
         ]
-        rows.append([tag("th", text(m.name), unit, scope="row"), *cells])
-    headers = [head("Metric"), *(policy_head(s, "col") for s in ranked)]
+        rows.append([metric_head(m), *cells])
+    headers = [head("Metric"), *(entry_head(s, "col") for s in ranked)]
     shown = table(headers, rows, caption="Every metric, means over all points")
-    return tag("details", tag("summary", text("Every metric")), shown)
+    return folded("Every metric", shown)

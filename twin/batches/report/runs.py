@@ -1,18 +1,17 @@
-"""Single runs: the worst, those that failed, and what all of them were made of."""
+"""The sections on single runs: the worst, those that failed, and what all of them share."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import yaml
 
-from twin.batches.report.source import BURN, OVER, RATE, Found
-from twin.batches.report.standing import Standing
-from twin.batches.report.words import face
-from twin.report.run.markup import (
+from twin.batches.report.formatting import format_value
+from twin.batches.report.ranking_entries import RankingEntry
+from twin.batches.report.source import BURN, OVER, RATE, BatchData
+from twin.report.html.markup import (
     Html,
     breakable,
     head,
@@ -23,137 +22,122 @@ from twin.report.run.markup import (
     tag,
     text,
 )
-from twin.report.run.metrics import metric, present
+from twin.report.html.parts import (
+    code_block,
+    facts_table,
+    file_name,
+    folded,
+    legend_of_metrics,
+    short_digest,
+    shortened,
+)
+from twin.report.metrics import metric, present
 
 _WORST = 10
 _MOST_ERRORS = 20
 _MOST_TEXT = 300
 _MOST_SPEC = 20_000
-_DIGEST = 12
 _NUMBER = re.compile(r"[\d.,]+")
 _FOLDER = re.compile(r"(?<![\w.])/(?:[^\s/:()']+/)+")
-"""Where a file lies on whose machine is no part of an error."""
+"""Matches folders of absolute paths, which an error is shown without."""
 
 
-def worst(found: Found, ranked: Sequence[Standing]) -> Html:
-    """Return the section of the runs that violated most."""
+def worst_runs_section(batch: BatchData, ranked: Sequence[RankingEntry]) -> Html:
+    """Return the section on the runs with most violations."""
     own = [s for s in ranked if s.rank is not None] or list(ranked)
     if not own:
         return section("worst", "Worst runs", paragraph("No run ended well."))
-    said = paragraph(
+    lead = paragraph(
         "To see one with every interval and a report of its own, make it again, with the file of "
         "the sweep and the beginning of the run's id, and with --out where the batch has:"
     )
-    command = tag("pre", tag("code", text("twin batch SWEEP --show RUN_ID")))
+    command = code_block("twin batch SWEEP --show RUN_ID")
     tables = [
-        _worst(found, own, name, "any ranked policy")
+        _worst(batch, own, name, "any ranked policy")
         for name in (RATE, "unmet_mbit")
-        if name in found.metrics
+        if name in batch.metrics
     ]
     if len(own) > 1:
-        tables.append(_worst(found, own[:1], RATE, own[0].name))
-    return section("worst", "Worst runs", said, command, *tables)
+        tables.append(_worst(batch, own[:1], RATE, own[0].name))
+    return section("worst", "Worst runs", lead, command, *tables)
 
 
-def _worst(found: Found, own: Sequence[Standing], name: str, whose: str) -> Html:
+def _worst(batch: BatchData, own: Sequence[RankingEntry], name: str, whose: str) -> Html:
     shown = [metric(RATE), metric(OVER), metric("unmet_mbit")]
-    shown = [m for m in shown if m.column in found.metrics]
+    shown = [m for m in shown if m.column in batch.metrics]
     numbers = [s.index for s in own]
-    values = np.nan_to_num(found.values(name)[:, numbers], nan=-1.0)
+    values = np.nan_to_num(batch.values(name)[:, numbers], nan=-1.0)
     most = values.max(axis=1)
     order = [run for run in np.argsort(-most, kind="stable")[:_WORST] if most[run] > 0]
     title = f"Most {metric(name).name.lower()} under {whose}, {metric(name).unit}"
     if not order:
         return paragraph(f"{title}: none in any run.")
-    known = {m.column: found.values(m.column) for m in shown}
+    known = {m.column: batch.values(m.column) for m in shown}
     headers = [
         head("Run"), head("Policy", class_="l"), *(head(m.name, m.unit) for m in shown),
-        *(head(key, class_="l") for key in found.keys), head("Replication"), head("Seed"),
+        *(head(key, class_="l") for key in batch.keys), head("Replication"), head("Seed"),
     ]  # fmt: skip
     rows = []
     for run in order:
-        facts = found.heads.iloc[run]
+        facts = batch.done_runs.iloc[run]
         policy = numbers[int(values[run].argmax())]
-        cells = [tag("td", breakable(found.policies[policy]), class_="l")]
+        cells = [tag("td", breakable(batch.policies[policy]), class_="l")]
         cells += [tag("td", text(m.text(known[m.column][run, policy]))) for m in shown]
-        cells += [tag("td", breakable(face(facts[key])), class_="l") for key in found.keys]
+        cells += [tag("td", breakable(format_value(facts[key])), class_="l") for key in batch.keys]
         cells += [tag("td", text(facts[column])) for column in ("replication", "seed")]
         rows.append([tag("th", tag("code", text(facts["run_id"])), scope="row"), *cells])
     return table(headers, rows, caption=title)
 
 
-def failed(found: Found) -> Html:
-    """Return the section of the runs that failed, by what they failed with."""
-    if not len(found.failed):
+def failed_runs_section(batch: BatchData) -> Html:
+    """Return the section on the runs that failed, grouped by message."""
+    if not len(batch.failed_runs):
         return section("failed", "Failed runs", paragraph("None."))
     kinds: dict[str, list[tuple[str, str]]] = {}
-    for error, run_id in found.failed[["error", "run_id"]].itertuples(index=False):
-        # One failure at different ticks has other numbers in its message.
-        told = _FOLDER.sub("", str(error))
-        kinds.setdefault(_NUMBER.sub("", told), []).append((told, run_id))
+    for error, run_id in batch.failed_runs[["error", "run_id"]].itertuples(index=False):
+        # The same failure at another tick has other numbers in its message.
+        message = _FOLDER.sub("", str(error))
+        kinds.setdefault(_NUMBER.sub("", message), []).append((message, run_id))
     order = sorted(kinds.values(), key=lambda runs: -len(runs))
     rows = [
         [
             tag("th", text(f"{len(runs):,}"), scope="row"),
-            tag("td", text(_cut(runs[0][0], _MOST_TEXT)), class_="l"),
+            tag("td", text(shortened(runs[0][0], _MOST_TEXT)), class_="l"),
             tag("td", text(some([run_id for _, run_id in runs], 3)), class_="l"),
         ]
         for runs in order[:_MOST_ERRORS]
     ]
-    total = len(found.failed) + len(found.heads)
-    said = [
-        f"{len(found.failed):,} of {total:,} runs failed and are left out of all else.",
+    total = len(batch.failed_runs) + len(batch.done_runs)
+    sentences = [
+        f"{len(batch.failed_runs):,} of {total:,} runs failed and are left out of all else.",
         "Tracebacks are in journal.jsonl; 'twin batch SWEEP --retry-failed' tries them again.",
     ]
     if len(order) > len(rows):
-        said.append(f"{len(order) - len(rows):,} more messages are in the table of runs.")
+        sentences.append(f"{len(order) - len(rows):,} more messages are in the table of runs.")
     headers = [head("Runs"), head("Error", "the first of its kind"), head("Their ids")]
     caption = "Failed runs by message, whatever its numbers"
     shown = table(headers, rows, caption=caption, class_="words")
-    return section("failed", "Failed runs", paragraph(*said), shown)
+    return section("failed", "Failed runs", paragraph(*sentences), shown)
 
 
-def ran(found: Found) -> Html:
+def provenance_section(batch: BatchData) -> Html:
     """Return the section that says what was run, and what the metrics mean."""
-    facts = found.facts
-    digests = [(f"Digest of {name}", _short(value)) for name, value in facts["sha256"].items()]
+    facts = batch.facts
+    tables = facts["sha256"].items()
+    digests = [(f"Digest of {name}", short_digest(digest)) for name, digest in tables]
     rows = [
-        ("Sweep", found.name),
+        ("Sweep", batch.name),
         ("Status", str(facts["status"])),
-        ("Scenario", _file(facts.get("scenario", ""))),
+        ("Scenario", file_name(facts.get("scenario", ""))),
         ("Demand", str(facts.get("demand", ""))),
         ("Links", str(facts.get("links", ""))),
         ("Seed", str(facts.get("seed", ""))),
-        ("Varied keys", some(found.keys, 20) or "none"),
-        ("Digest of the sweep", _short(facts.get("sweep_sha256"))),
+        ("Varied keys", some(batch.keys, 20) or "none"),
+        ("Digest of the sweep", short_digest(facts.get("sweep_sha256"))),
         *digests,
         ("Versions", ", ".join(f"{k} {v}" for k, v in facts["versions"].items() if v)),
     ]
-    body = [[tag("th", text(k), scope="row"), tag("td", text(v), class_="l")] for k, v in rows]
-    shown = table((), body, caption="What decided the numbers", class_="facts")
     spec = yaml.safe_dump(facts["sweep"], sort_keys=False, allow_unicode=True)
-    code = tag("pre", tag("code", text(_cut(spec, _MOST_SPEC))))
-    whole = tag("details", tag("summary", text("The sweep, with every default")), code)
-    return section("run", "What was run", shown, whole, _legend(found))
-
-
-def _legend(found: Found) -> Html:
-    terms = []
-    for m in present([*found.metrics, BURN]):
-        unit = f" ({m.unit})" if m.unit else ""
-        terms += [tag("dt", text(f"{m.name}{unit}")), tag("dd", text(m.meaning))]
-    return tag("div", tag("h3", text("What the metrics mean")), tag("dl", *terms))
-
-
-def _file(path: Any) -> str:
-    return str(path).replace("\\", "/").rsplit("/", 1)[-1]
-
-
-def _short(digest: object) -> str:
-    return f"SHA-256 {str(digest)[:_DIGEST]}\N{HORIZONTAL ELLIPSIS}"
-
-
-def _cut(written: str, most: int) -> str:
-    if len(written) <= most:
-        return written
-    return f"{written[:most]} ... {len(written) - most:,} more characters"
+    whole = folded("The sweep, with every default", code_block(shortened(spec, _MOST_SPEC)))
+    legend = legend_of_metrics(present([*batch.metrics, BURN]))
+    return section("run", "What was run", facts_table(rows), whole, legend)

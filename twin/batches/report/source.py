@@ -1,4 +1,4 @@
-"""What the report of a batch is made from: the files in its folder, and nothing else."""
+"""The data of the report of a batch, read from the files in its folder alone."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twin.account.catalogue import METRICS
-from twin.batches.estimate import Estimate, estimate, point_means
-from twin.batches.folder import MANIFEST, RUNS
-from twin.batches.ranking import points_of
+from twin.batches.execute.folder import MANIFEST, RUNS
+from twin.batches.statistics.estimate import Estimate, estimate, point_means
+from twin.batches.statistics.ranking import point_numbers
 from twin.core.arrays import Floats, Ints
 from twin.core.errors import InputError, Problem, one_line
 
@@ -26,18 +26,18 @@ _NEEDED = ("name", "status", "sweep", "keys", "policies", "bounds", "points", "v
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a batch has found. Arrays are over the runs that ended well, then over policies."""
+class BatchData:
+    """The results of a batch. Arrays are over the runs that did not fail, then over policies."""
 
     facts: dict[str, Any]
-    """The batch's own account of itself, as in `batch.json`."""
+    """The manifest, `batch.json`."""
     runs: pd.DataFrame
     """The table of runs, a row for each run and policy."""
     _values: dict[str, Floats] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def read(cls, folder: Path) -> Found:
-        """Return what the folder of a batch holds. Raises InputError."""
+    def read(cls, folder: Path) -> BatchData:
+        """Return the data in the folder of a batch. Raises InputError."""
         import pyarrow.lib
 
         file = folder / MANIFEST
@@ -47,8 +47,8 @@ class Found:
             if lacking:
                 raise ValueError(f"says nothing of '{lacking[0]}'")
             file = folder / RUNS
-            found = cls(facts, _table(file, facts["sha256"].get(RUNS)))
-            found.check()
+            batch = cls(facts, _table(file, facts["sha256"].get(RUNS)))
+            batch.check()
         except FileNotFoundError:
             remedy = "'twin batch' with the batch's sweep makes it"
             raise InputError(Problem("is missing", file=file, suggestion=remedy)) from None
@@ -57,10 +57,10 @@ class Found:
             what = f"cannot be read: {one_line(str(error)) or type(error).__name__}"
             remedy = "'twin batch' with the batch's sweep makes it again"
             raise InputError(Problem(what, file=file, suggestion=remedy)) from None
-        return found
+        return batch
 
     def check(self) -> None:
-        """Raise ValueError where the table of runs is not one of this batch."""
+        """Raise ValueError where the table of runs does not belong to this batch."""
         lacking = {"run_id", *self.keys, "replication", "seed", "policy", "status", "error",
                    RATE, OVER, BURN} - {str(column) for column in self.runs.columns}  # fmt: skip
         if lacking:
@@ -88,7 +88,7 @@ class Found:
 
     @cached_property
     def ranked(self) -> tuple[int, ...]:
-        """Numbers of the policies that are no bounds."""
+        """Places of the policies that are not bounds."""
         return tuple(i for i, name in enumerate(self.policies) if name not in self.bounds)
 
     @cached_property
@@ -104,33 +104,33 @@ class Found:
         )
 
     @cached_property
-    def heads(self) -> pd.DataFrame:
-        """A row for each run that ended well: its id, keys, replication and seed."""
-        return self._heads("done")
+    def done_runs(self) -> pd.DataFrame:
+        """A row for each run that is done: its id, keys, replication and seed."""
+        return self._first_rows("done")
 
     @cached_property
-    def failed(self) -> pd.DataFrame:
+    def failed_runs(self) -> pd.DataFrame:
         """A row for each run that failed, with its error."""
-        return self._heads("failed")
+        return self._first_rows("failed")
 
     @cached_property
     def points(self) -> Ints:
         """The number of each run's point."""
-        return points_of(self.heads)
+        return point_numbers(self.done_runs)
 
     @cached_property
     def replications(self) -> Ints:
         """The number of each run's replication."""
-        return self.heads["replication"].to_numpy(dtype=np.int64)
+        return self.done_runs["replication"].to_numpy(dtype=np.int64)
 
     @cached_property
     def most_replications(self) -> int:
-        """The most runs that any point has."""
+        """The largest number of runs that any point has."""
         return int(np.bincount(self.points).max()) if len(self.points) else 0
 
     @property
     def finished_points(self) -> int:
-        """Points with a run that ended well."""
+        """Number of points with a run that is done."""
         return int(self.points.max()) + 1 if len(self.points) else 0
 
     def values(self, metric: str) -> Floats:
@@ -145,7 +145,7 @@ class Found:
         """Return the mean of a metric over all points, for each policy."""
         return estimate(self.values(metric), self.points, self.replications)
 
-    def apart(self, metric: str, other: int = 0) -> Estimate:
+    def difference(self, metric: str, other: int = 0) -> Estimate:
         """Return the mean paired difference of each policy to another."""
         values = self.values(metric)
         return estimate(values - values[:, other, None], self.points, self.replications)
@@ -155,11 +155,11 @@ class Found:
         return point_means(self.values(metric), self.points, self.finished_points)
 
     @cached_property
-    def kept(self) -> Floats:
-        """At each point the mean share of the SLA's allowance that is used, [points, policies]."""
+    def mean_burn(self) -> Floats:
+        """The mean share of the SLA's error budget that is used, [points, policies]."""
         return self.at_points(BURN)
 
-    def _heads(self, status: str) -> pd.DataFrame:
+    def _first_rows(self, status: str) -> pd.DataFrame:
         columns = ["run_id", *self.keys, "replication", "seed", "status", "error"]
         heads = self.runs.iloc[:: len(self.policies)][columns]
         return heads[(heads["status"] == status).to_numpy()].reset_index(drop=True)

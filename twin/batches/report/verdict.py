@@ -4,74 +4,76 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twin.batches.report.source import BURN, OVER, RATE, Found
-from twin.batches.report.standing import Standing, surely_kept, told_apart
-from twin.batches.report.words import interval, many
-from twin.report.run.markup import some
-from twin.report.run.metrics import metric
+from twin.batches.report.formatting import count_of, interval
+from twin.batches.report.ranking_entries import RankingEntry, differ, surely_kept
+from twin.batches.report.source import BURN, OVER, RATE, BatchData
+from twin.report.html.markup import some
+from twin.report.metrics import metric
 
 _FEW = 5
 """Replications below which Student's interval says little."""
 
 
-def verdict(found: Found, ranked: Sequence[Standing]) -> list[str]:
+def verdict(batch: BatchData, ranked: Sequence[RankingEntry]) -> list[str]:
     """Return the verdict: who keeps the SLA with least over-provisioning, and how sure that is."""
-    if not len(found.runs):
+    if not len(batch.runs):
         return ["No run of this batch has ended yet: there is nothing to compare."]
-    if not len(found.points):
-        failed = len(found.failed)
+    if not len(batch.points):
+        failed = len(batch.failed_runs)
         which = "The only run" if failed == 1 else f"All {failed:,} runs"
         return [f"{which} failed: there is nothing to compare."]
-    best = next((standing for standing in ranked if standing.rank == 1), None)
+    best = next((entry for entry in ranked if entry.rank == 1), None)
     if best is None:
         return ["Only bounds were run, which see the future: there is no policy to recommend."]
     others = [s for s in ranked if s.rank is not None and s.index != best.index]
-    said = [
-        _first(found, best, others), _broken(best, others), _against(found, best),
-        _second(found, best, others), _sure(found, best),
+    sentences = [
+        _first(batch, best, others), _broken(best, others), _against(batch, best),
+        _second(batch, best, others), _sure(batch, best),
     ]  # fmt: skip
-    return [sentence for sentence in said if sentence]
+    return [sentence for sentence in sentences if sentence]
 
 
-def held(found: Found) -> list[str]:
-    """Return what the batch holds, and what has to be known to trust it."""
-    runs, failed = len(found.heads) + len(found.failed), len(found.failed)
-    planned = found.facts["points"]
-    most = found.facts["sweep"].get("replications", 1)
-    upto = "up to " if found.facts["sweep"].get("until") else ""
-    said = [
-        f"{many(runs, 'run')} of {many(len(found.policies), 'policy')}: "
-        f"{many(planned, 'point')} with {upto}{many(most, 'replication')}; "
+def contents(batch: BatchData) -> list[str]:
+    """Return what the batch holds, and what limits how far it can be trusted."""
+    runs, failed = len(batch.done_runs) + len(batch.failed_runs), len(batch.failed_runs)
+    planned = batch.facts["points"]
+    most = batch.facts["sweep"].get("replications", 1)
+    upto = "up to " if batch.facts["sweep"].get("until") else ""
+    sentences = [
+        f"{count_of(runs, 'run')} of {count_of(len(batch.policies), 'policy')}: "
+        f"{count_of(planned, 'point')} with {upto}{count_of(most, 'replication')}; "
         f"{f'{failed:,}' if failed else 'none'} failed."
     ]
-    if failed and 0 < found.finished_points < planned:
-        lost = planned - found.finished_points
-        said.append(f"{lost:,} of the {planned:,} points have no run that ended well: not counted.")
-    if found.facts["status"] != "complete":
-        said.append(
+    if failed and 0 < batch.finished_points < planned:
+        lost = planned - batch.finished_points
+        sentences.append(
+            f"{lost:,} of the {planned:,} points have no run that ended well: not counted."
+        )
+    if batch.facts["status"] != "complete":
+        sentences.append(
             f"The batch has not finished: this is what it had of {upto}{planned * most:,} runs."
         )
-    if len(found.points) and found.most_replications < 2:
-        said.append(
+    if len(batch.points) and batch.most_replications < 2:
+        sentences.append(
             "Every point has a single replication: there are no intervals, and how much of a "
             "difference is chance cannot be said."
         )
-    elif not found.facts.get("random", True):
-        said.append("Nothing in the scenario is random: its replications are all the same.")
-    elif 2 <= found.most_replications < _FEW:
-        said.append(
+    elif not batch.facts.get("random", True):
+        sentences.append("Nothing in the scenario is random: its replications are all the same.")
+    elif 2 <= batch.most_replications < _FEW:
+        sentences.append(
             f"With fewer than {_FEW} replications intervals are very wide; more would tell."
         )
-    return said
+    return sentences
 
 
-def _first(found: Found, best: Standing, others: Sequence[Standing]) -> str:
-    points, sla = found.finished_points, f"the SLA ({_sla(found)})"
-    alike = sum(s.points == best.points for s in others if s.broke <= best.broke)
+def _first(batch: BatchData, best: RankingEntry, others: Sequence[RankingEntry]) -> str:
+    points, sla = batch.finished_points, f"the SLA ({_sla(batch)})"
+    alike = sum(s.points == best.points for s in others if s.failed_runs <= best.failed_runs)
     least = "with the least over-provisioning" if alike else ""
     full = any(s.points > best.points for s in others)
     none = "No policy that made no run fail" if full else "No policy"
-    ended = " with a finished run" if points < found.facts["points"] else ""
+    ended = " with a finished run" if points < batch.facts["points"] else ""
     if best.points == points:
         only = "Only " if others and all(s.points < points for s in others) else ""
         every = "both" if points == 2 else f"all {points:,}"
@@ -87,62 +89,64 @@ def _first(found: Found, best: Standing, others: Sequence[Standing]) -> str:
             f"{none} keeps {sla}{' at any point' * (points > 1)};",
             f"{best.name} comes closest, violating {best.burn:.3g} times as much as that allows",
         ]
-    return f"{' '.join(part for part in parts if part)}: it holds {_held(found, best)}."
+    return f"{' '.join(part for part in parts if part)}: it holds {_held(batch, best)}."
 
 
-def _broken(best: Standing, others: Sequence[Standing]) -> str:
-    if best.broke:
-        return f"But {many(best.broke, 'run')} failed because of it, and are not counted."
-    told = [f"{s.name} made {many(s.broke, 'run')} fail" for s in others if s.broke]
-    return f"{some(told)}, and comes after all that made none." if told else ""
+def _broken(best: RankingEntry, others: Sequence[RankingEntry]) -> str:
+    if best.failed_runs:
+        return f"But {count_of(best.failed_runs, 'run')} failed because of it, and are not counted."
+    causes = [
+        f"{s.name} made {count_of(s.failed_runs, 'run')} fail" for s in others if s.failed_runs
+    ]
+    return f"{some(causes)}, and comes after all that made none." if causes else ""
 
 
-def _held(found: Found, best: Standing) -> str:
-    over, rate = found.mean(OVER), found.mean(RATE)
-    told = [
+def _held(batch: BatchData, best: RankingEntry) -> str:
+    over, rate = batch.mean(OVER), batch.mean(RATE)
+    means = [
         interval(metric(name), mean.mean[best.index], mean.half_width[best.index])
         for name, mean in ((OVER, over), (RATE, rate))
     ]
-    return f"{told[0]} % of demand too much and is short in {told[1]} % of intervals"
+    return f"{means[0]} % of demand too much and is short in {means[1]} % of intervals"
 
 
-def _sla(found: Found) -> str:
-    if any(key.split(".")[0] == "sla" for key in found.keys):
+def _sla(batch: BatchData) -> str:
+    if any(key.split(".")[0] == "sla" for key in batch.keys):
         return "its target differs between points; all links together"
-    target = 100 * float(found.facts.get("sla_target", 0))
+    target = 100 * float(batch.facts.get("sla_target", 0))
     return f"unserved demand in at most {target:.3g} % of intervals, all links together"
 
 
-def _against(found: Found, best: Standing) -> str:
-    """Compare the best with the first policy, to which differences are."""
+def _against(batch: BatchData, best: RankingEntry) -> str:
+    """Compare the best with the first policy, the reference of all differences."""
     if best.index == 0:
         return ""
     parts = []
     for name, what in (
         (OVER, f"the over-provisioning of {best.name}"), (RATE, "its share of violated intervals"),
     ):  # fmt: skip
-        apart = found.apart(name)
+        apart = batch.difference(name)
         mean, width = apart.mean[best.index], apart.half_width[best.index]
-        sure = told_apart(found, name, best.index, 0)
+        sure = differ(batch, name, best.index, 0)
         chance = ", which may be chance" if sure is False else ""
         size = interval(metric(name), abs(mean), width)
         parts.append(f"{what} is {size} points {'higher' if mean > 0 else 'lower'}{chance}")
-    return f"Against {found.policies[0]}, on the same demand, {' and '.join(parts)}."
+    return f"Against {batch.policies[0]}, on the same demand, {' and '.join(parts)}."
 
 
-def _second(found: Found, best: Standing, others: Sequence[Standing]) -> str:
-    """Say how sure it is that the best is before the next."""
+def _second(batch: BatchData, best: RankingEntry, others: Sequence[RankingEntry]) -> str:
+    """Say how sure the lead of the best over the next policy is."""
     if not others:
         return ""
     near = others[0]
-    if near.broke and not best.broke:
+    if near.failed_runs and not best.failed_runs:
         return ""
     if near.points < best.points:
-        points = many(near.points, "point") if near.points else "none"
+        points = count_of(near.points, "point") if near.points else "none"
         over = metric(OVER).text(near.over)
         return f"{near.name}, which comes next, keeps it at {points} and holds {over} % too much."
     name, what = (OVER, "over-provisioning") if best.points else (BURN, "how far they miss the SLA")
-    apart = told_apart(found, name, near.index, best.index)
+    apart = differ(batch, name, near.index, best.index)
     by = f"That {near.name} comes only second rests on {what}"
     if apart is None:
         return ""
@@ -151,11 +155,11 @@ def _second(found: Found, best: Standing, others: Sequence[Standing]) -> str:
     return f"{by}; the difference may be chance: its 95 % interval includes 0."
 
 
-def _sure(found: Found, best: Standing) -> str:
-    sure = surely_kept(found, best.index)
+def _sure(batch: BatchData, best: RankingEntry) -> str:
+    sure = surely_kept(batch, best.index)
     if sure is None or not best.points or len(sure) >= best.points:
         return ""
     return (
         f"With 95 % confidence {best.name} is within the SLA at {len(sure):,} of these "
-        f"{many(best.points, 'point')}; at the others more replications would have to tell."
+        f"{count_of(best.points, 'point')}; at the others more replications would have to tell."
     )

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from twin.core.units import format_duration
-from twin.report.failures import Failed, failures
-from twin.report.run.gather import Gathered
-from twin.report.run.markup import (
+from twin.report.html.markup import (
     Html,
     breakable,
     head,
@@ -19,54 +17,59 @@ from twin.report.run.markup import (
     tag,
     text,
 )
-from twin.report.source import Report
-from twin.report.spans import Span
+from twin.report.html.parts import folded
+from twin.report.run.aggregate import Aggregates
+from twin.report.run.event_spans import EventSpan
+from twin.report.run.failures import FailedPolicy, failures
+from twin.report.run.source import RunData
 
 _MOST_ROWS = 40
 _MOST_POLICIES = 6
 
 
-def events(report: Report, gathered: Gathered, spans: Sequence[Span], first: str | None) -> Html:
+def events_section(
+    run: RunData, aggregates: Aggregates, spans: Sequence[EventSpan], first: str | None
+) -> Html:
     """Return the section with a timeline and a table."""
     shown = list(spans[:_MOST_ROWS])
-    parts = [_timeline(report, shown), _table(report, gathered, shown, first)]
+    parts = [_timeline(run, shown), _table(run, aggregates, shown, first)]
     if not spans:
         parts = [paragraph("None: the demand was replayed as it is.")]
     if len(shown) < len(spans):
         parts.append(paragraph(f"The first {len(shown)} of {len(spans):,} events."))
-    return section("events", "Events", *parts, *_failures(report, failures(report)))
+    return section("events", "Events", *parts, *_failures(run, failures(run)))
 
 
-def _failures(report: Report, failed: Sequence[Failed]) -> list[Html]:
+def _failures(run: RunData, failed: Sequence[FailedPolicy]) -> list[Html]:
     """Return which policies failed and why, and every failure, where any did."""
     if not failed:
         return []
     rows = [
         _words(
-            one.policy, f"{one.decided:,} of {report.intervals:,}", f"{len(one.log):,}",
+            one.policy, f"{one.decided:,} of {run.intervals:,}", f"{len(one.log):,}",
             format_duration(one.first_s), some(one.links) or "all", one.reason,
         )
         for one in failed
     ]  # fmt: skip
     headers = [head("Policy"), head("Decided by the fallback", "intervals"), head("Failures"),
                head("First at"), head("Links"), head("What it failed at first")]  # fmt: skip
-    caption = f"Policies that failed, and that {report.fallback} stood in for"
+    caption = f"Policies that failed, and that {run.fallback} stood in for"
     shown = table(headers, rows, caption=caption, class_="words")
     return [tag("h3", text("Policies that failed")), shown, _log(failed)]
 
 
-def _log(failed: Sequence[Failed]) -> Html:
+def _log(failed: Sequence[FailedPolicy]) -> Html:
     entries = [(time, one.policy, reason) for one in failed for time, reason in one.log]
     rows = [
         _words(policy, format_duration(time), reason)
         for time, policy, reason in sorted(entries)[:_MOST_ROWS]
     ]
-    said = f"Every failure: {len(entries):,}"
+    title = f"Every failure: {len(entries):,}"
     if len(rows) < len(entries):
-        said += f", the first {len(rows)} of them here, all in events.csv"
+        title += f", the first {len(rows)} of them here, all in events.csv"
     headers = [head("Policy"), head("At"), head("What it failed at")]
-    shown = table(headers, rows, caption=said, class_="words")
-    return tag("details", tag("summary", text(said)), shown)
+    shown = table(headers, rows, caption=title, class_="words")
+    return folded(title, shown)
 
 
 def _words(name: str, *cells: str) -> list[Html]:
@@ -75,8 +78,8 @@ def _words(name: str, *cells: str) -> list[Html]:
     return [tag("th", breakable(name), scope="row"), *inside]
 
 
-def _timeline(report: Report, spans: Sequence[Span]) -> Html:
-    length = report.intervals * report.tick_s
+def _timeline(run: RunData, spans: Sequence[EventSpan]) -> Html:
+    length = run.intervals * run.tick_s
     rows = []
     for span in spans:
         left, wide = 100 * span.start / length, 100 * (span.end - span.start) / length
@@ -86,15 +89,17 @@ def _timeline(report: Report, spans: Sequence[Span]) -> Html:
     return tag("ul", *rows, tag("li", tag("span"), ends), class_="timeline", aria_hidden="true")
 
 
-def _table(report: Report, gathered: Gathered, spans: Sequence[Span], first: str | None) -> Html:
-    policies = sorted(report.ranked, key=lambda name: name != first)[:_MOST_POLICIES]
+def _table(
+    run: RunData, aggregates: Aggregates, spans: Sequence[EventSpan], first: str | None
+) -> Html:
+    policies = sorted(run.ranked, key=lambda name: name != first)[:_MOST_POLICIES]
     headers = [head("Event"), head("Kind"), head("Links"), head("Starts"), head("Lasts"),
                head("Details"), *(head(name, "violated min") for name in policies)]  # fmt: skip
     rows = []
     for i, span in enumerate(spans):
-        minutes = [gathered.tallies[name].in_events[i] for name in policies]
+        minutes = [aggregates.totals[name].in_events[i] for name in policies]
         cells = [
-            span.kind, _links(report, span), format_duration(span.start),
+            span.kind, _links(run, span), format_duration(span.start),
             format_duration(span.end - span.start), _details(span.details),
         ]  # fmt: skip
         rows.append(
@@ -108,8 +113,8 @@ def _table(report: Report, gathered: Gathered, spans: Sequence[Span], first: str
     return table(headers, rows, caption=caption, class_="words")
 
 
-def _links(report: Report, span: Span) -> str:
-    if len(span.links) == len(report.links) > 1:
+def _links(run: RunData, span: EventSpan) -> str:
+    if len(span.links) == len(run.links) > 1:
         return f"all {len(span.links):,}"
     return some(span.links)
 

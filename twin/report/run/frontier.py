@@ -1,4 +1,4 @@
-"""The frontier, where it was asked for: what each policy's knob buys."""
+"""The section on the frontier, where the run has one: what each policy's knob buys."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from twin.report.run.markup import (
+from twin.report.html.markup import (
     Html,
-    breakable,
     head,
     paragraph,
     section,
     stroke,
-    swatch,
     table,
     tag,
     text,
 )
-from twin.report.source import Report
-from twin.report.verdict import percent
+from twin.report.html.parts import legend_of_policies, policy_head
+from twin.report.run.source import RunData
+from twin.report.run.verdict import percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,29 +28,29 @@ _LEFT, _TOP = 46, 8
 _MARKS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000, 100_000, 1_000_000)
 """Over-provisioning that is marked on the axis, %."""
 
-Row = dict[Hashable, Any]
+FrontierRow = dict[Hashable, Any]
 
 
-def frontier(report: Report) -> list[Html]:
+def frontier_sections(run: RunData) -> list[Html]:
     """Return the section with a picture and a table; nothing where there is no frontier."""
-    points = report.frontier
+    points = run.frontier
     if points is None:
         return []
-    said = paragraph(
+    lead = paragraph(
         "Each line is a policy as one parameter of it, its knob, is turned; the lower left is "
         "best. A setting is dominated where another policy has one with no more violations and no "
         "more over-provisioning, and 1 % less of one of them.",
     )
     names = [str(name) for name in points["policy"].unique()]
-    order = list(dict.fromkeys([*report.policies, *names]))
-    keys = [tag("li", swatch(order.index(name)), text(f" {name}")) for name in names]
-    figure = tag("figure", _picture(report, points, order), tag("ul", *keys, class_="keys"))
-    shown = _table(report, points, order)
-    return [section("frontier", "What each policy's knob buys", said, figure, shown)]
+    order = list(dict.fromkeys([*run.policies, *names]))
+    legend = legend_of_policies((order.index(name), name) for name in names)
+    figure = tag("figure", _picture(run, points, order), legend)
+    shown = _table(run, points, order)
+    return [section("frontier", "What each policy's knob buys", lead, figure, shown)]
 
 
-def _picture(report: Report, points: pd.DataFrame, order: Sequence[str]) -> Html:
-    scale = _Scale(report, points)
+def _picture(run: RunData, points: pd.DataFrame, order: Sequence[str]) -> Html:
+    scale = _Scale(run, points)
     lines = []
     for name, rows in points.groupby("policy", sort=False):
         at = [scale.at(row) for row in rows.to_dict("records")]
@@ -59,9 +58,9 @@ def _picture(report: Report, points: pd.DataFrame, order: Sequence[str]) -> Html
         look = stroke(order.index(str(name)))
         lines.append(tag("polyline", points=shape, class_="shape", **look))
         lines += [
-            tag("circle", tag("title", text(f"{name}{said}")), cx=f"{x:.1f}", cy=f"{y:.1f}", r=3.5,
+            tag("circle", tag("title", text(f"{name}{label}")), cx=f"{x:.1f}", cy=f"{y:.1f}", r=3.5,
                 fill=look["stroke"])
-            for x, y, said in at
+            for x, y, label in at
             if not math.isnan(x)
         ]  # fmt: skip
     label = "Violated intervals against over-provisioning, a line for each policy"
@@ -73,22 +72,22 @@ def _picture(report: Report, points: pd.DataFrame, order: Sequence[str]) -> Html
 
 
 class _Scale:
-    """Square roots of over-provisioning, room for the good policies; logarithms of violations."""
+    """The axes: square roots of over-provisioning, logarithms of violations."""
 
-    def __init__(self, report: Report, points: pd.DataFrame) -> None:
-        self._target = 100 * report.target
-        # No violation at all is drawn below a single violated interval.
-        cells = len(report.links) * report.intervals
-        self._floor = 100 * min(0.4 / cells, report.target or 1.0)
+    def __init__(self, run: RunData, points: pd.DataFrame) -> None:
+        self._target = 100 * run.target
+        # No violation at all is drawn below where a single violated interval would be.
+        cells = len(run.links) * run.intervals
+        self._floor = 100 * min(0.4 / cells, run.target or 1.0)
         widest = points["over_provisioning_pct"].max()
         self._widest = max(1.0, 0.0 if math.isnan(widest) else float(widest)) * 1.08
 
-    def at(self, row: Row) -> tuple[float, float, str]:
-        """Return the place of a point, and what is said of it."""
+    def at(self, row: FrontierRow) -> tuple[float, float, str]:
+        """Return the position of a setting in the picture, and its label."""
         waste, share = float(row["over_provisioning_pct"]), float(row["sla_violation_rate"])
         knob = f", {row['knob']} {row['value']:g}" if row["knob"] else ""
-        said = f"{knob}: {percent(share)} violated, {waste:.3g} % over"
-        return self._x(waste), self._y(100 * share), said
+        label = f"{knob}: {percent(share)} violated, {waste:.3g} % over"
+        return self._x(waste), self._y(100 * share), label
 
     def axes(self) -> list[Html]:
         """Return the lines of the axes, their labels, and the SLA's target."""
@@ -129,9 +128,9 @@ def _label(x: float, y: float, face: str, anchor: str) -> Html:
     return tag("text", text(face), x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor)
 
 
-def _table(report: Report, points: pd.DataFrame, order: Sequence[str]) -> Html:
+def _table(run: RunData, points: pd.DataFrame, order: Sequence[str]) -> Html:
     rows = [
-        _row(report, str(name), rows, order) for name, rows in points.groupby("policy", sort=False)
+        _row(run, str(name), rows, order) for name, rows in points.groupby("policy", sort=False)
     ]
     headers = [head("Policy"), head("Knob"), head("Set to"), head("Violated", "% of intervals"),
                head("Over-provisioning", "% of demand"), head("Dominated", "settings")]  # fmt: skip
@@ -139,8 +138,8 @@ def _table(report: Report, points: pd.DataFrame, order: Sequence[str]) -> Html:
     return table(headers, rows, caption=caption)
 
 
-def _row(report: Report, name: str, rows: pd.DataFrame, order: Sequence[str]) -> list[Html]:
-    kept = rows[rows["sla_violation_rate"] <= report.target]
+def _row(run: RunData, name: str, rows: pd.DataFrame, order: Sequence[str]) -> list[Html]:
+    kept = rows[rows["sla_violation_rate"] <= run.target]
     by = "sla_violation_rate" if kept.empty else "over_provisioning_pct"
     best = (rows if kept.empty else kept).sort_values(by, kind="stable").iloc[0]
     setting = "fixed" if not best["knob"] else f"{best['value']:.4g}"
@@ -152,6 +151,6 @@ def _row(report: Report, name: str, rows: pd.DataFrame, order: Sequence[str]) ->
         "\N{EN DASH}" if math.isnan(waste) else f"{waste:,.1f}",
         "the bound" if best["bound"] else f"{int(rows['dominated'].sum())} of {len(rows)}",
     ]
-    policy = tag("th", swatch(order.index(name)), text(" "), breakable(name), scope="row")
+    policy = policy_head(order.index(name), name)
     missed = "missed" if kept.empty and not best["bound"] else None
     return [policy, *(tag("td", text(cell), class_=missed) for cell in cells)]

@@ -1,6 +1,6 @@
-"""Paths of a time series, downsampled so that no peak and no violation is lost.
+"""SVG paths of a time series, downsampled so that no peak and no violation is lost.
 
-Units are half an interval by 1/5000 of the highest value.
+A unit is half an interval horizontally, 1/5000 of the highest value vertically.
 """
 
 from __future__ import annotations
@@ -10,33 +10,33 @@ from collections.abc import Sequence
 import numpy as np
 
 from twin.core.arrays import Floats, Ints
-from twin.report.source import Report
-from twin.report.spans import Span
+from twin.report.run.event_spans import EventSpan
+from twin.report.run.source import RunData
 
 HEIGHT = 5_000
-"""Units of the vertical axis."""
+"""Height of a picture, units."""
 
 LANE = 100
-"""Units of the height of a row of bars."""
+"""Height of a row of bars, units."""
 
 _BUDGET = 130_000
 """Buckets of all paths together: a little over a megabyte."""
 _AROUND_S = 2 * 3600
 
 
-def edges(report: Report, spans: Sequence[Span], paths: int) -> Ints:
-    """Return where buckets begin, and the end: single intervals if they fit into the budget.
+def edges(run: RunData, spans: Sequence[EventSpan], paths: int) -> Ints:
+    """Return where buckets begin, and their end: single intervals if they fit into the budget.
 
     Else half of the budget goes to events and what surrounds them, interval by interval, the
     rest to all other times.
     """
-    size, most = report.intervals, max(200, _BUDGET // max(paths, 1))
+    size, most = run.intervals, max(200, _BUDGET // max(paths, 1))
     if size <= most:
         return np.arange(size + 1)
     fine = np.zeros(size, dtype=np.bool_)
-    around = -(-_AROUND_S // report.tick_s)
+    around = -(-_AROUND_S // run.tick_s)
     for span in spans:
-        during = span.touches(size, report.tick_s)
+        during = span.touches(size, run.tick_s)
         window = np.zeros(size, dtype=np.bool_)
         window[max(0, during.start - around) : during.stop + around] = True
         if (fine | window).sum() <= most // 2:
@@ -55,7 +55,7 @@ def line(values: Floats, at: Ints, top: float) -> str:
         low = _y(np.fmin.reduceat(values, at[:-1]), top)
         high = _y(np.fmax.reduceat(values, at[:-1]), top)
     known = np.logical_or.reduceat(~np.isnan(values), at[:-1])
-    # Zeros for unknown buckets, which are jumped over.
+    # Unknown buckets hold zeros and are skipped.
     parts: list[str] = []
     x, y, drawn = 0, 0, False
     rows = zip(at[:-1].tolist(), np.diff(at).tolist(), low.tolist(), high.tolist(), known.tolist(),
@@ -78,7 +78,7 @@ def bars(values: Floats, at: Ints, top: float) -> str:
     """Return a path of bars from the base of a lane, one for each bucket that is not 0."""
     most = np.fmax.reduceat(values, at[:-1])
     with np.errstate(divide="ignore", invalid="ignore"):
-        # A violation is seen however small it is.
+        # A violation must be seen however small it is.
         tall = np.clip(np.rint(LANE * most / top), 25, LANE).astype(np.int64)
     return "".join(
         f"M{2 * at[i]} {LANE}v-{tall[i]}h{2 * (at[i + 1] - at[i])}v{tall[i]}z"

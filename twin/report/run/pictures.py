@@ -1,4 +1,4 @@
-"""The pictures beside the time series: radar, spread of efficiency, violations by hour."""
+"""The sections with pictures: radar, spread of efficiency, violations by hour."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 from twin.account.hours import HOURS
 from twin.account.summary import ALL
 from twin.core.arrays import Floats
-from twin.report.run.gather import Gathered
-from twin.report.run.markup import (
+from twin.report.html.markup import (
     Html,
     breakable,
     head,
@@ -19,12 +18,13 @@ from twin.report.run.markup import (
     section,
     some,
     stroke,
-    swatch,
     table,
     tag,
     text,
 )
-from twin.report.source import Report
+from twin.report.html.parts import legend_of_policies, policy_head
+from twin.report.run.aggregate import Aggregates
+from twin.report.run.source import RunData
 
 _MOST_RADAR = 6
 _MOST_HEAT = 20
@@ -33,40 +33,40 @@ _AXES = (
     ("MAE", "mae", -1), ("RMSE", "rmse", -1), ("Efficiency", "efficiency_mean", 1),
     ("SLA compliance", "sla_violation_rate", -1), ("Cost efficiency", "", 1),
 )  # fmt: skip
-"""Name, column of the summary, and which end is outside."""
+"""Name, column of the summary, and sign: 1 where more is better, -1 where less is."""
 _R = 100
 
 
-def radar(report: Report, gathered: Gathered, order: Sequence[str]) -> Html:
+def radar_section(run: RunData, aggregates: Aggregates, order: Sequence[str]) -> Html:
     """Return the paper's radar over the policies that are ranked; `order` begins with the best."""
-    names = sorted(order[:_MOST_RADAR], key=report.policies.index)
+    names = sorted(order[:_MOST_RADAR], key=run.policies.index)
     if len(names) < 2:
         only = paragraph("A radar compares policies; only one was ranked.")
         return section("radar", "Five metrics at a glance", only)
-    values = _values(report, gathered, names)
+    values = _values(run, aggregates, names)
     low, high = values.min(axis=0), values.max(axis=0)
     spread = np.where(high > low, high - low, 1.0)
     scaled = np.where(high > low, (values - low) / spread, 1.0)
-    keys = [tag("li", swatch(report.policies.index(name)), text(f" {name}")) for name in names]
-    said = (
+    legend = legend_of_policies((run.policies.index(name), name) for name in names)
+    note = (
         "Every axis runs from the worst (centre) to the best (rim) of the policies drawn, as in "
         "the paper. It hides how far apart they are: the rim may be a hair or a mile from the "
         "centre, and a policy that is left out would move all others. Read sizes from the table."
     )
-    left = len(report.ranked) - len(names)
+    left = len(run.ranked) - len(names)
     more = f" {left} more policies are not drawn." if left else ""
-    caption = tag("figcaption", paragraph(said + more, class_="note"))
-    figure = tag("figure", _web(report, names, scaled), tag("ul", *keys, class_="keys"), caption)
+    caption = tag("figcaption", paragraph(note + more, class_="note"))
+    figure = tag("figure", _web(run, names, scaled), legend, caption)
     return section("radar", "Five metrics at a glance", figure)
 
 
-def _values(report: Report, gathered: Gathered, names: Sequence[str]) -> Floats:
-    pooled = report.pooled
+def _values(run: RunData, aggregates: Aggregates, names: Sequence[str]) -> Floats:
+    pooled = run.pooled
     return np.nan_to_num(
         [
             [
                 sign * (float(pooled.loc[name, column]) if column  # type: ignore[arg-type]
-                        else gathered.tallies[name].cost_efficiency)
+                        else aggregates.totals[name].cost_efficiency)
                 for _, column, sign in _AXES
             ]
             for name in names
@@ -74,7 +74,7 @@ def _values(report: Report, gathered: Gathered, names: Sequence[str]) -> Floats:
     )  # fmt: skip
 
 
-def _web(report: Report, names: Sequence[str], scaled: Floats) -> Html:
+def _web(run: RunData, names: Sequence[str], scaled: Floats) -> Html:
     angles = [2 * math.pi * i / len(_AXES) - math.pi / 2 for i in range(len(_AXES))]
     rings = [
         tag("polygon", points=_points(angles, [part] * len(angles)), class_="ring")
@@ -87,9 +87,9 @@ def _web(report: Report, names: Sequence[str], scaled: Floats) -> Html:
         side = "middle" if abs(x) < 1 else "start" if x > 0 else "end"
         labels.append(tag("text", text(name), x=f"{x:.1f}", y=f"{y + 4:.1f}", text_anchor=side))
     shapes = [
-        # The worst is a little off the centre, so that a shape is seen.
+        # The worst is a little off the centre, so that it can be seen.
         tag("polygon", points=_points(angles, 0.04 + 0.96 * row), class_="shape",
-            **stroke(report.policies.index(name)))
+            **stroke(run.policies.index(name)))
         for name, row in zip(names, scaled, strict=True)
     ]  # fmt: skip
     label = f"Radar of {', '.join(name for name, _, _ in _AXES)} for {some(names, 6)}"
@@ -105,24 +105,24 @@ def _points(angles: Sequence[float], radii: Sequence[float] | Floats) -> str:
     )
 
 
-def boxes(report: Report, gathered: Gathered) -> Html:
+def efficiency_section(run: RunData, aggregates: Aggregates) -> Html:
     """Return box plots of efficiency, a row for each policy."""
     shares = (0.05, 0.25, 0.5, 0.75, 0.95)
     headers = [head("Policy"), head("Box", "0 to 1"), *(head(f"{100 * s:g} %") for s in shares)]
     rows = []
-    for i, name in enumerate(report.policies):
-        values = [gathered.tallies[name].efficiency(share) for share in shares]
-        values[2] = float(report.pooled.loc[name, "efficiency_median"])  # type: ignore[arg-type]
+    for i, name in enumerate(run.policies):
+        values = [aggregates.totals[name].efficiency(share) for share in shares]
+        values[2] = float(run.pooled.loc[name, "efficiency_median"])  # type: ignore[arg-type]
         cells = [tag("td", text(f"{value:.3f}")) for value in values]
-        rows.append([_name(report, i), tag("td", _box(name, values, i), class_="box"), *cells])
-    said = paragraph(
+        rows.append([_name(run, i), tag("td", _box(name, values, i), class_="box"), *cells])
+    note = paragraph(
         "Efficiency is min(demand / allocation, 1) of each interval, over all links. The box holds "
         "the middle half, the bar is the median, the whiskers end at 5 % and 95 %. Close to 1 "
         "nothing is wasted; exactly 1 means that demand met or exceeded the allocation.",
         class_="note",
     )
     shown = table(headers, rows, caption="Efficiency of the intervals")
-    return section("efficiency", "Spread of efficiency", shown, said)
+    return section("efficiency", "Spread of efficiency", shown, note)
 
 
 def _box(name: str, values: Sequence[float], index: int) -> Html:
@@ -142,39 +142,38 @@ def _box(name: str, values: Sequence[float], index: int) -> Html:
     return tag("svg", *parts, viewBox="-2 0 204 20", role="img", aria_label=label)
 
 
-def _name(report: Report, index: int) -> Html:
-    name = report.policies[index]
-    bound = tag("small", text("bound")) if name in report.bounds else Html("")
-    return tag("th", swatch(index), text(" "), breakable(name), bound, scope="row")
+def _name(run: RunData, index: int) -> Html:
+    name = run.policies[index]
+    return policy_head(index, name, "bound" if name in run.bounds else "")
 
 
-def heat(report: Report, order: Sequence[str]) -> Html:
+def hours_section(run: RunData, order: Sequence[str]) -> Html:
     """Return violations by link and hour, a table for each policy, the first to be seen."""
-    known = report.starts is not None
+    known = run.starts is not None
     hour = "hour of the day" if known else "hours since the start of the replay, modulo 24"
     names = list(order[:_MOST_HEAT_POLICIES])
     options = [tag("option", text(name), value=i) for i, name in enumerate(names)]
     label = tag("label", text("Policy "), tag("select", *options, id="heat-policy"))
     choose = tag("div", label, class_="controls", hidden=True)
     tables = [
-        tag("div", _heat(report, name, hour), class_="heat", hidden=i > 0)
+        tag("div", _heat(run, name, hour), class_="heat", hidden=i > 0)
         for i, name in enumerate(names)
     ]
-    said = f"Violated intervals, % of those in that hour; columns are the {hour}."
+    lead = f"Violated intervals, % of those in that hour; columns are the {hour}."
     if not known:
-        said += " The trace has no start time, so no hour of the day is known."
-    return section("hours", "When the SLA is violated", paragraph(said), choose, *tables)
+        lead += " The trace has no start time, so no hour of the day is known."
+    return section("hours", "When the SLA is violated", paragraph(lead), choose, *tables)
 
 
-def _heat(report: Report, name: str, hour: str) -> Html:
-    own = report.hours[(report.hours["policy"] == name) & (report.hours["link"] != ALL)]
+def _heat(run: RunData, name: str, hour: str) -> Html:
+    own = run.hours[(run.hours["policy"] == name) & (run.hours["link"] != ALL)]
     violated, known = (
         own[column].to_numpy().astype(np.int64).reshape(-1, HOURS)
         for column in ("violated_intervals", "intervals")
     )
     order = np.argsort(-violated.sum(axis=1), kind="stable")
     shown, rest = order[:_MOST_HEAT], order[_MOST_HEAT:]
-    rows = [_heat_row(report.links[i], violated[i], known[i]) for i in shown]
+    rows = [_heat_row(run.links[i], violated[i], known[i]) for i in shown]
     if len(rest):
         label = f"{len(rest):,} other links"
         rows.append(_heat_row(label, violated[rest].sum(axis=0), known[rest].sum(axis=0)))

@@ -1,7 +1,7 @@
-"""The time series: demand, every policy's allocation and what stayed unserved, to zoom into.
+"""The section on time: demand, every policy's allocation and what stayed unserved, to zoom into.
 
-Paths are written once; a few lines of script zoom by moving the window through which they are
-seen. Without the script one link is seen over the whole replay.
+Paths are written once; the page's script zooms by changing the view box. Without the script, one
+link is seen over the whole replay.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import numpy as np
 
 from twin.core.arrays import Ints
 from twin.core.units import format_duration
-from twin.report.run.gather import Drawn, Gathered, Row
-from twin.report.run.markup import Html, paragraph, section, some, stroke, swatch, tag, text
-from twin.report.run.metrics import metric
+from twin.report.html.markup import Html, paragraph, section, some, stroke, swatch, tag, text
+from twin.report.metrics import metric
+from twin.report.run.aggregate import Aggregates, LinkSeries, PolicySeries
+from twin.report.run.event_spans import EventSpan
 from twin.report.run.paths import HEIGHT, LANE, bars, edges, line
-from twin.report.source import Report
-from twin.report.spans import Span
+from twin.report.run.source import RunData
 
 MOST_LINKS = 8
 MOST_POLICIES = 12
@@ -36,55 +36,59 @@ _ZOOMS = (
 _STEPS_S = (300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2419200)
 
 
-def series(report: Report, gathered: Gathered, spans: Sequence[Span], first: str | None) -> Html:
+def series_section(
+    run: RunData, aggregates: Aggregates, spans: Sequence[EventSpan], first: str | None
+) -> Html:
     """Return the section: one figure for each link that is drawn, the first of them to be seen."""
-    policies = _order(report, first)
-    at = edges(report, spans, len(gathered.drawn) * (len(policies) + 1))
+    policies = _order(run, first)
+    at = edges(run, spans, len(aggregates.drawn) * (len(policies) + 1))
     figures = [
-        _figure(report, gathered, spans, link, policies, at, hidden=i > 0)
-        for i, link in enumerate(gathered.drawn)
+        _figure(run, aggregates, spans, link, policies, at, hidden=i > 0)
+        for i, link in enumerate(aggregates.drawn)
     ]
-    parts = [_lead(report, gathered, at, len(policies)), _controls(report, gathered, spans)]
+    parts = [_lead(run, aggregates, at, len(policies)), _controls(run, aggregates, spans)]
     return section("series", "Over time", *parts, *figures)
 
 
-def _order(report: Report, first: str | None) -> list[int]:
+def _order(run: RunData, first: str | None) -> list[int]:
     """Return the policies that are drawn, by position; the recommended one among them."""
-    names = report.policies
-    order = sorted(range(len(names)), key=lambda i: (names[i] != first, names[i] in report.bounds))
+    names = run.policies
+    order = sorted(range(len(names)), key=lambda i: (names[i] != first, names[i] in run.bounds))
     return sorted(order[:MOST_POLICIES])
 
 
-def _lead(report: Report, gathered: Gathered, at: Ints, policies: int) -> Html:
-    drawn, links = len(gathered.drawn), len(report.links)
-    said = ["The black line is the demand; bars under the picture are what stayed unserved."]
+def _lead(run: RunData, aggregates: Aggregates, at: Ints, policies: int) -> Html:
+    drawn, links = len(aggregates.drawn), len(run.links)
+    sentences = ["The black line is the demand; bars under the picture are what stayed unserved."]
     if drawn < links:
-        said.append(f"{drawn} of {links:,} links: those of events first, then the most violated.")
-    if policies < len(report.policies):
-        said.append(f"{policies} of {len(report.policies)} policies.")
+        sentences.append(
+            f"{drawn} of {links:,} links: those of events first, then the most violated."
+        )
+    if policies < len(run.policies):
+        sentences.append(f"{policies} of {len(run.policies)} policies.")
     widest = int(np.diff(at).max())
     if widest > 1:
-        said.append(
+        sentences.append(
             f"Away from events a line runs through the lowest and the highest value of every "
-            f"{format_duration(widest * report.tick_s)}."
+            f"{format_duration(widest * run.tick_s)}."
         )
-    return paragraph(*said)
+    return paragraph(*sentences)
 
 
-def _controls(report: Report, gathered: Gathered, spans: Sequence[Span]) -> Html:
-    """Return what only the script can use, hidden until it runs."""
-    options = [tag("option", text(link), value=i) for i, link in enumerate(gathered.drawn)]
+def _controls(run: RunData, aggregates: Aggregates, spans: Sequence[EventSpan]) -> Html:
+    """Return the controls that need the script; they are hidden until it runs."""
+    options = [tag("option", text(link), value=i) for i, link in enumerate(aggregates.drawn)]
     choose = tag("label", text("Link "), tag("select", *options, id="link"))
     buttons = [
         tag("button", text(face), type="button", data_zoom=key, aria_label=name)
         for key, face, name in _ZOOMS
     ]
-    for span in [span for span in spans if set(span.links) & set(gathered.drawn)][:_MOST_EVENTS]:
+    for span in [span for span in spans if set(span.links) & set(aggregates.drawn)][:_MOST_EVENTS]:
         near = max(span.end - span.start, 3600) / 2
-        low, high = (span.start - near) / report.tick_s, (span.end + near) / report.tick_s
-        link = next(i for i, name in enumerate(gathered.drawn) if name in span.links)
-        on = " ".join(str(i) for i, name in enumerate(gathered.drawn) if name in span.links)
-        extent = f"{2 * max(low, 0):.0f} {2 * min(high, report.intervals):.0f}"
+        low, high = (span.start - near) / run.tick_s, (span.end + near) / run.tick_s
+        link = next(i for i, name in enumerate(aggregates.drawn) if name in span.links)
+        on = " ".join(str(i) for i, name in enumerate(aggregates.drawn) if name in span.links)
+        extent = f"{2 * max(low, 0):.0f} {2 * min(high, run.intervals):.0f}"
         face = text(f"Event: {span.label}")
         buttons.append(
             tag("button", face, type="button", data_extent=extent, data_links=on, data_link=link)
@@ -94,13 +98,19 @@ def _controls(report: Report, gathered: Gathered, spans: Sequence[Span]) -> Html
 
 
 def _figure(
-    report: Report, gathered: Gathered, spans: Sequence[Span], link: str, policies: Sequence[int],
-    at: Ints, *, hidden: bool,
-) -> Html:  # fmt: skip
-    names, drawn = report.policies, gathered.drawn[link]
-    rows = {i: gathered.tallies[names[i]].rows[link] for i in policies}
-    top, wide = _top(drawn, rows.values()), 2 * report.intervals
-    bands = _bands(report, spans, link, wide)
+    run: RunData,
+    aggregates: Aggregates,
+    spans: Sequence[EventSpan],
+    link: str,
+    policies: Sequence[int],
+    at: Ints,
+    *,
+    hidden: bool,
+) -> Html:
+    names, drawn = run.policies, aggregates.drawn[link]
+    rows = {i: aggregates.totals[names[i]].rows[link] for i in policies}
+    top, wide = _top(drawn, rows.values()), 2 * run.intervals
+    bands = _bands(run, spans, link, wide)
     paths = [
         _path(line(row.allocated, at, top), f"p{i}", hide=n >= _SHOWN_AT_FIRST, **stroke(i))
         for n, (i, row) in enumerate(rows.items())
@@ -116,34 +126,34 @@ def _figure(
     )  # fmt: skip
     most = max((float(np.nanmax(row.unmet, initial=0)) for row in rows.values()), default=0.0)
     lanes = [
-        _lane(report, link, i, row, at, most, bands, shown=n < _SHOWN_AT_FIRST)
+        _lane(run, link, i, row, at, most, bands, shown=n < _SHOWN_AT_FIRST)
         for n, (i, row) in enumerate(rows.items())
     ]
     scale = f"Bars: unserved demand, up to {most:,.1f} Mbit/s" if most else "Nothing was unserved"
     under = tag("p", text(f"{scale}. Grey: events. Dotted: capacity."), class_="note")
-    chart = tag("div", plot, _ticks_y(top), _ticks_x(report), class_="chart")
+    chart = tag("div", plot, _ticks_y(top), _ticks_x(run), class_="chart")
     unit = text(" \N{EN DASH} Mbit/s, by time since the start of the replay")
     title = tag("figcaption", tag("strong", text(link)), unit)
     return tag(
         "figure", title, chart, *lanes, under, class_="series", hidden=hidden,
-        data_wide=wide, data_tick=report.tick_s, data_top=f"{top:.6g}",
+        data_wide=wide, data_tick=run.tick_s, data_top=f"{top:.6g}",
     )  # fmt: skip
 
 
-def _top(drawn: Drawn, rows: Iterable[Row]) -> float:
+def _top(drawn: LinkSeries, rows: Iterable[PolicySeries]) -> float:
     shown = [float(np.nanmax(row.allocated, initial=0)) for row in rows]
     demand = float(np.nanmax(drawn.demand, initial=0))
     high = max([demand, *(value for value in shown if np.isfinite(value))])
-    # One policy that asks for far too much does not flatten the others.
+    # One policy that asks for far too much must not flatten the others.
     return 1.06 * (min(high, 3 * demand) if demand > 0 else high) or 1.0
 
 
-def _bands(report: Report, spans: Sequence[Span], link: str, wide: int) -> Html:
+def _bands(run: RunData, spans: Sequence[EventSpan], link: str, wide: int) -> Html:
     """Return the times of the link's events, the longest where there are very many."""
     own = sorted((s for s in spans if link in s.links), key=lambda s: s.start - s.end)[:_MOST_BANDS]
     parts = []
     for span in own:
-        start, end = (min(2 * time / report.tick_s, wide) for time in (span.start, span.end))
+        start, end = (min(2 * time / run.tick_s, wide) for time in (span.start, span.end))
         parts.append(f"M{start:.10g} 0H{end:.10g}V{HEIGHT}H{start:.10g}z")
     if not parts:
         return Html("")
@@ -158,22 +168,22 @@ def _path(d: str, class_: str, *, hide: bool = False, **attributes: object) -> H
 
 
 def _lane(
-    report: Report, link: str, policy: int, row: Row, at: Ints, most: float, bands: Html, *,
+    run: RunData, link: str, policy: int, row: PolicySeries, at: Ints, most: float, bands: Html, *,
     shown: bool,
 ) -> Html:  # fmt: skip
-    name = report.policies[policy]
-    table = report.by_link
-    told = table[(table["policy"] == name) & (table["link"] == link)].iloc[0]
-    rate = metric("sla_violation_rate").text(told["sla_violation_rate"])
-    waste = metric("over_provisioning_pct").text(told["over_provisioning_pct"])
+    name = run.policies[policy]
+    table = run.by_link
+    summary = table[(table["policy"] == name) & (table["link"] == link)].iloc[0]
+    rate = metric("sla_violation_rate").text(summary["sla_violation_rate"])
+    waste = metric("over_provisioning_pct").text(summary["over_provisioning_pct"])
     box = tag("input", type="checkbox", checked=shown, data_policy=policy, hidden=True)
-    bound = " (bound)" if name in report.bounds else ""
-    said = tag("small", text(f" {rate} % violated, {waste} % over"))
-    label = tag("label", box, swatch(policy), text(f" {name}{bound}"), said)
+    bound = " (bound)" if name in run.bounds else ""
+    numbers = tag("small", text(f" {rate} % violated, {waste} % over"))
+    label = tag("label", box, swatch(policy), text(f" {name}{bound}"), numbers)
     unmet = np.nan_to_num(row.unmet)
     strip = tag(
         "svg", bands, _path(bars(unmet, at, most or 1.0), "unmet"), class_="lane",
-        viewBox=f"0 0 {2 * report.intervals} {LANE}", preserveAspectRatio="none", role="img",
+        viewBox=f"0 0 {2 * run.intervals} {LANE}", preserveAspectRatio="none", role="img",
         aria_label=f"When {name} left demand unserved on {link}",
     )  # fmt: skip
     return tag("div", label, strip, class_="strip")
@@ -191,9 +201,9 @@ def _ticks_y(top: float) -> Html:
     )  # fmt: skip
 
 
-def _ticks_x(report: Report) -> Html:
+def _ticks_x(run: RunData) -> Html:
     """Return the labels of the horizontal axis."""
-    length = report.intervals * report.tick_s
+    length = run.intervals * run.tick_s
     fitting = (step for step in _STEPS_S if length / step <= _MOST_TICKS)
     step = next(fitting, -(-length // _MOST_TICKS // 86_400) * 86_400)
     marks = [

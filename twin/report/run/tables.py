@@ -1,4 +1,4 @@
-"""The tables: policies compared, links, and what was run."""
+"""The sections with tables: policies compared, links, and what was run."""
 
 from __future__ import annotations
 
@@ -7,92 +7,100 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from twin.account.dominance import dominated
-from twin.report.run.markup import (
+from twin.report.html.markup import (
     Html,
-    breakable,
     head,
     paragraph,
     section,
     some,
-    swatch,
     table,
     tag,
     text,
 )
-from twin.report.run.metrics import KEY, WITHIN, Metric, metric, present
-from twin.report.source import Report
-from twin.report.verdict import Standing
+from twin.report.html.parts import (
+    code_block,
+    facts_table,
+    file_name,
+    folded,
+    legend_of_metrics,
+    metric_head,
+    policy_head,
+    short_digest,
+    shortened,
+)
+from twin.report.metrics import KEY, WITHIN, MetricColumn, metric, present
+from twin.report.run.source import RunData
+from twin.report.run.verdict import SlaScore
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_LINKS = 25
 _MOST_TEXT = 100_000
-_DIGEST = 12
 
 
-def comparison(report: Report, standings: Sequence[Standing]) -> Html:
-    """Return the section with the table of what matters most, and the one of everything."""
-    said = paragraph(
+def comparison_section(run: RunData, scores: Sequence[SlaScore]) -> Html:
+    """Return the section with the table of the main metrics, and the one of all."""
+    lead = paragraph(
         "All links together. The best value of each column is marked \N{BLACK STAR}; bounds, which "
         "see the future, are shown and never ranked.",
     )
-    parts = [said, _key(report, standings), _dominated(report), _all(report)]
+    parts = [lead, _key(run, scores), _dominated(run), _all(run)]
     return section("comparison", "Policies compared", *parts)
 
 
-def _dominated(report: Report) -> Html:
-    """Say which policies another one makes superfluous."""
-    by = dominated(report.pooled.loc[list(report.ranked)])
-    told = [f"{name} by {some(others, 2)}" for name, others in by.items() if others]
-    if not told:
+def _dominated(run: RunData) -> Html:
+    """Say which policies are dominated by others."""
+    by = dominated(run.pooled.loc[list(run.ranked)])
+    pairs = [f"{name} by {some(others, 2)}" for name, others in by.items() if others]
+    if not pairs:
         return paragraph("No policy has both fewer violated minutes and less over-provisioning "
                          "than another.")  # fmt: skip
     return paragraph(
         f"Dominated, with no fewer violated minutes and no less over-provisioning than another "
-        f"policy and more of one of them: {'; '.join(told)}."
+        f"policy and more of one of them: {'; '.join(pairs)}."
     )
 
 
-def _order(report: Report) -> list[int]:
+def _order(run: RunData) -> list[int]:
     """Return the policies by position, bounds last."""
-    return sorted(range(len(report.policies)), key=lambda i: report.policies[i] in report.bounds)
+    return sorted(range(len(run.policies)), key=lambda i: run.policies[i] in run.bounds)
 
 
-def _key(report: Report, standings: Sequence[Standing]) -> Html:
-    pooled = report.pooled
-    within = {s.name: s.within for s in standings} | {
-        name: int((rates <= report.target).sum())
-        for name, rates in report.by_link.groupby("policy")["sla_violation_rate"]
-        if name in report.bounds
+def _key(run: RunData, scores: Sequence[SlaScore]) -> Html:
+    pooled = run.pooled
+    within = {s.name: s.within for s in scores} | {
+        name: int((rates <= run.target).sum())
+        for name, rates in run.by_link.groupby("policy")["sla_violation_rate"]
+        if name in run.bounds
     }
-    pooled = pooled.assign(within_sla=[float(within[name]) for name in report.policies])
+    pooled = pooled.assign(within_sla=[float(within[name]) for name in run.policies])
     by_column = {m.column: m for m in (WITHIN, *_told(pooled))}
     metrics = [by_column[column] for column in KEY if column in by_column]
-    best = {m.column: _best(report, pooled, m) for m in metrics}
+    best = {m.column: _best(run, pooled, m) for m in metrics}
     headers = [head("Policy"), *(head(m.name, m.unit) for m in metrics)]
     rows = []
-    for i in _order(report):
-        name = report.policies[i]
+    for i in _order(run):
+        name = run.policies[i]
         cells = [_cell(m, float(pooled.loc[name, m.column]), name in best[m.column])  # type: ignore[arg-type]
                  for m in metrics]  # fmt: skip
-        rows.append([_policy(report, i), *cells])
-    caption = f"Policies over {len(report.links):,} links of {report.intervals:,} intervals each"
+        rows.append([_policy(run, i), *cells])
+    caption = f"Policies over {len(run.links):,} links of {run.intervals:,} intervals each"
     return table(headers, rows, caption=caption, class_="sortable")
 
 
-def _told(pooled: pd.DataFrame) -> list[Metric]:
+def _told(pooled: pd.DataFrame) -> list[MetricColumn]:
     """Return the metrics that have a value, as cost has none without prices."""
     return present(column for column in pooled.columns if pooled[column].notna().any())
 
 
-def _policy(report: Report, index: int, scope: str = "row") -> Html:
-    name = report.policies[index]
-    bound = tag("small", text("bound, not ranked")) if name in report.bounds else Html("")
-    return tag("th", swatch(index), text(" "), breakable(name), bound, scope=scope)
+def _policy(run: RunData, index: int, scope: str = "row") -> Html:
+    name = run.policies[index]
+    note = "bound, not ranked" if name in run.bounds else ""
+    return policy_head(index, name, note, scope)
 
 
-def _cell(shown: Metric, value: float, best: bool) -> Html:
+def _cell(shown: MetricColumn, value: float, best: bool) -> Html:
     sort = None if math.isnan(value) else f"{value:.9g}"
     face = text(shown.text(value))
     if best:
@@ -101,38 +109,35 @@ def _cell(shown: Metric, value: float, best: bool) -> Html:
     return tag("td", face, data_value=sort)
 
 
-def _best(report: Report, pooled: pd.DataFrame, shown: Metric) -> frozenset[str]:
-    """Return the policies that share the best value; none where all do."""
-    values = pooled.loc[list(report.ranked), shown.column].dropna()
-    if not shown.shown.better or len(values) < 2 or values.nunique() < 2:
+def _best(run: RunData, pooled: pd.DataFrame, shown: MetricColumn) -> frozenset[str]:
+    """Return the policies that share the best value; none where all of them do."""
+    values = pooled.loc[list(run.ranked), shown.column].dropna()
+    if not shown.display.better or len(values) < 2 or values.nunique() < 2:
         return frozenset()
-    limit = values.min() if shown.shown.better == "low" else values.max()
+    limit = values.min() if shown.display.better == "low" else values.max()
     return frozenset(str(name) for name in values.index[values == limit])
 
 
-def _all(report: Report) -> Html:
-    pooled, order = report.pooled, _order(report)
-    headers = [head("Metric"), *(_policy(report, i, "col") for i in order)]
+def _all(run: RunData) -> Html:
+    pooled, order = run.pooled, _order(run)
+    headers = [head("Metric"), *(_policy(run, i, "col") for i in order)]
     rows = []
     for row in _told(pooled):
-        best, values = _best(report, pooled, row), pooled[row.column]
-        unit = tag("small", text(row.unit)) if row.unit else Html("")
-        cells = [
-            _cell(row, float(values[report.policies[i]]), report.policies[i] in best) for i in order
-        ]
-        rows.append([tag("th", text(row.name), unit, scope="row"), *cells])
+        best, values = _best(run, pooled, row), pooled[row.column]
+        cells = [_cell(row, float(values[run.policies[i]]), run.policies[i] in best) for i in order]
+        rows.append([metric_head(row), *cells])
     shown = table(headers, rows, caption="Every metric, all links together")
-    return tag("details", tag("summary", text("Every metric")), shown, open=True)
+    return folded("Every metric", shown, opened=True)
 
 
-def links(report: Report, recommended: str | None) -> Html:
-    """Return the section with the links of most violations, the rest counted."""
-    table_ = report.by_link
-    ranked = list(report.ranked or report.policies)
+def links_section(run: RunData, recommended: str | None) -> Html:
+    """Return the section with the links of most violations, and the number of the others."""
+    table_ = run.by_link
+    ranked = list(run.ranked or run.policies)
     first = recommended or ranked[0]
     minutes = table_[table_["policy"].isin(ranked)].groupby("link")["sla_violation_minutes"].sum()
     own = table_[table_["policy"] == first].set_index("link")["sla_violation_minutes"]
-    order = sorted(report.links, key=lambda link: (-own[link], -minutes[link]))
+    order = sorted(run.links, key=lambda link: (-own[link], -minutes[link]))
     shown = order[:_MOST_LINKS]
     columns = [first, *(name for name in ranked if name != first)][:6]
     cells = table_.set_index(["policy", "link"])
@@ -143,84 +148,61 @@ def links(report: Report, recommended: str | None) -> Html:
         row = [tag("th", text(link), scope="row")]
         for name in columns:
             at = cells.loc[(name, link)]
-            row.append(_link_cell(report, rate, waste, at))
+            row.append(_link_cell(run, rate, waste, at))
         rows.append(row)
-    said = [f"Violated intervals and over-provisioning of each link; {_CROSS} marks a missed SLA."]
+    sentences = [
+        f"Violated intervals and over-provisioning of each link; {_CROSS} marks a missed SLA."
+    ]
     if len(order) > len(shown):
         rest = order[_MOST_LINKS:]
         quiet = int((own[rest] == 0).sum())
-        said.append(
+        sentences.append(
             f"The {len(shown)} links that {first} violated longest; of the {len(rest):,} others "
             f"{quiet:,} had no violation under it."
         )
     if len(columns) < len(ranked):
-        said.append(f"{len(ranked) - len(columns)} policies are left out.")
+        sentences.append(f"{len(ranked) - len(columns)} policies are left out.")
     shown_table = table(headers, rows, caption="Links, most violated first")
-    return section("links", "Links", paragraph(*said), shown_table)
+    return section("links", "Links", paragraph(*sentences), shown_table)
 
 
 _CROSS = "\N{MULTIPLICATION X}"
 
 
-def _link_cell(report: Report, rate: Metric, waste: Metric, row: Any) -> Html:
+def _link_cell(run: RunData, rate: MetricColumn, waste: MetricColumn, row: Any) -> Html:
     share = float(row["sla_violation_rate"])
-    missed = f"{_CROSS} " if share > report.target else ""
+    missed = f"{_CROSS} " if share > run.target else ""
     face = f"{missed}{rate.text(share)} / {waste.text(float(row['over_provisioning_pct']))}"
     return tag("td", text(face), class_="missed" if missed else None)
 
 
-def ran(report: Report) -> Html:
+def provenance_section(run: RunData) -> Html:
     """Return the section that says what was run, and what every metric means."""
-    facts = report.manifest
-    missing = int(report.pooled["missing_intervals"].iloc[0])
+    facts = run.manifest
+    missing = int(run.pooled["missing_intervals"].iloc[0])
     rows = [
-        ("Scenario", f"{report.name}, seed {report.scenario['seed']}"),
-        ("Scenario's digest", _short(facts["scenario"]["sha256"])),
+        ("Scenario", f"{run.name}, seed {run.scenario['seed']}"),
+        ("Scenario's digest", short_digest(facts["scenario"]["sha256"])),
         ("Demand", str(facts["trace"]["origin"])),
-        ("Trace's digest", _short(facts["trace"]["sha256"])),
-        ("Replay starts", "time not known" if report.starts is None else str(report.starts)),
+        ("Trace's digest", short_digest(facts["trace"]["sha256"])),
+        ("Replay starts", "time not known" if run.starts is None else str(run.starts)),
         ("Repairs", "; ".join(facts["trace"]["repairs"]) or "none"),
-        ("Missing intervals", f"{missing:,} of {len(report.links) * report.intervals:,}, left out"),
+        ("Missing intervals", f"{missing:,} of {len(run.links) * run.intervals:,}, left out"),
         *((f"Policy {name}", _sources(sources)) for name, sources in facts["policies"].items()),
         *((f"Model {name}", _sources([source])) for name, source in facts["models"].items()),
         ("Versions", ", ".join(f"{k} {v}" for k, v in facts["versions"].items() if v)),
         ("Machine", str(facts["machine"])),
     ]
-    body = [[tag("th", text(k), scope="row"), tag("td", text(v), class_="l")] for k, v in rows]
-    resolved = tag(
-        "details", tag("summary", text("The scenario, with every default")),
-        tag("pre", tag("code", text(_cut(report.scenario_text)))),
-    )  # fmt: skip
-    shown = table((), body, caption="What decided the numbers", class_="facts")
-    return section("run", "What was run", shown, resolved, _legend(report))
-
-
-def _cut(written: str) -> str:
-    """Return a text, or its beginning where it is very long."""
-    if len(written) <= _MOST_TEXT:
-        return written
-    return f"{written[:_MOST_TEXT]}\n... {len(written) - _MOST_TEXT:,} more characters"
-
-
-def _legend(report: Report) -> Html:
-    terms = []
-    for m in (WITHIN, *_told(report.summary)):
-        unit = f" ({m.unit})" if m.unit else ""
-        terms += [tag("dt", text(f"{m.name}{unit}")), tag("dd", text(m.meaning))]
-    return tag("div", tag("h3", text("What the metrics mean")), tag("dl", *terms))
+    scenario = code_block(shortened(run.scenario_text, _MOST_TEXT, "\n"))
+    resolved = folded("The scenario, with every default", scenario)
+    legend = legend_of_metrics([WITHIN, *_told(run.summary)])
+    return section("run", "What was run", facts_table(rows), resolved, legend)
 
 
 def _sources(sources: Sequence[dict[str, Any]]) -> str:
-    files = [
-        f"{_file(source)} ({'shipped, ' if source['shipped'] else ''}{_short(source['sha256'])})"
-        for source in sources
-    ]
-    return some(files, 6)
+    return some([_source(source) for source in sources], 6)
 
 
-def _file(source: dict[str, Any]) -> str:
-    return str(source["file"]).replace("\\", "/").rsplit("/", 1)[-1]
-
-
-def _short(digest: object) -> str:
-    return f"SHA-256 {str(digest)[:_DIGEST]}\N{HORIZONTAL ELLIPSIS}"
+def _source(source: dict[str, Any]) -> str:
+    shipped = "shipped, " if source["shipped"] else ""
+    return f"{file_name(source['file'])} ({shipped}{short_digest(source['sha256'])})"

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from twin.report import style
 from twin.results.folder import check_free, staged
-from twin.studies.drawing import figure_file
 from twin.studies.evaluation.evaluate import Evaluation
 from twin.studies.evaluation.forecasts import PERSISTENCE
 
-_COLOURS = ("#E69F00", "#CC79A7", "#0072B2", "#009E73", "#56B4E9", "#D55E00", "#F0E442")
-"""Okabe and Ito's palette, which colour-blind readers can tell apart."""
+_COLOURS = (
+    style.ORANGE,
+    style.PINK,
+    style.BLUE,
+    style.GREEN,
+    style.SKY,
+    style.VERMILION,
+    style.YELLOW,
+)
 _HOURS = {
     "day": "hour of the day",
     "replay": "hours since the start of the replay, modulo a day (the trace has no start time)",
@@ -41,10 +48,10 @@ def draw(evaluation: Evaluation, path: Path) -> None:
     """Draw each model's MAE over persistence's by the hour."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    title = f"{evaluation.scenario.spec.name}: error by the hour, one step ahead, all links"
-    with figure_file(path, title, (9, 4.6)) as figure:
+    with style.plot_style():
+        figure = style.new_figure(9, 4.6)
         panel = figure.subplots()
-        panel.axhline(1, color="#222222", linewidth=1, label=PERSISTENCE)
+        panel.axhline(1, color=style.INK, linewidth=1, label=PERSISTENCE)
         names = [name for name in evaluation.pooled["model"] if name != PERSISTENCE]
         for i, name in enumerate(names):
             rows = evaluation.by_hour[evaluation.by_hour["model"] == name]
@@ -64,3 +71,6 @@ def draw(evaluation: Evaluation, path: Path) -> None:
         panel.yaxis.set_minor_formatter(NullFormatter())
         panel.grid(alpha=0.25, which="both")
         panel.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+        title = f"{evaluation.scenario.spec.name}: error by the hour, one step ahead, all links"
+        style.add_title(figure, title)
+        style.save(figure, path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from twin.core.arrays import Floats
-from twin.studies.drawing import figure_file
+from twin.report import style
 from twin.studies.frontier.sweep import Frontier
 
 if TYPE_CHECKING:
@@ -16,18 +16,24 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's palette, which colour-blind readers can tell apart."""
+_COLOURS: Final = (
+    style.BLUE,
+    style.VERMILION,
+    style.GREEN,
+    style.PINK,
+    style.ORANGE,
+    style.SKY,
+    style.BLACK,
+)
 _MARKERS: Final = "osD^vPX"
-_INK, _GREY = "#222222", "#777777"
 _LETTER: Final = (0.011, 0.035)
 """Width of a letter and height of a line of text, as shares of the panel."""
 
 
 def draw(frontier: Frontier, path: Path) -> None:
     """Draw the frontier to `path`: the lower left is best, the oracle's line the bound."""
-    title = f"{frontier.scenario.spec.name}: what each policy's knob buys, all links"
-    with figure_file(path, title, (9, 5.4)) as figure:
+    with style.plot_style():
+        figure = style.new_figure(9, 5.4)
         panel = figure.subplots()
         floor = _floor(frontier)
         _axes(panel, frontier, floor)
@@ -35,6 +41,9 @@ def draw(frontier: Frontier, path: Path) -> None:
         for i, name in enumerate(frontier.policies):
             rows = frontier.points[frontier.points["policy"] == name]
             _line(panel, name, rows, floor, i, taken)
+        title = f"{frontier.scenario.spec.name}: what each policy's knob buys, all links"
+        style.add_title(figure, title)
+        style.save(figure, path)
 
 
 def _floor(frontier: Frontier) -> float:
@@ -64,7 +73,7 @@ def _axes(panel: Axes, frontier: Frontier, floor: float) -> None:
     panel.set_ylabel("violated intervals, % (log scale)")
     target = 100 * frontier.scenario.spec.sla.target
     if target > 0:
-        panel.axhline(target, color=_INK, linewidth=1, linestyle=(0, (6, 3)))
+        panel.axhline(target, color=style.INK, linewidth=1, linestyle=(0, (6, 3)))
         place = panel.get_yaxis_transform()
         panel.text(0.995, target * 1.06, f"SLA target {target:g} %", transform=place, ha="right")
 
@@ -83,7 +92,7 @@ def _line(
 ) -> None:
     bound = bool(rows["bound"].iloc[0])
     again, shade = divmod(place, len(_COLOURS))
-    colour = _GREY if bound else _COLOURS[shade]
+    colour = style.GREY if bound else _COLOURS[shade]
     x = rows["over_provisioning_pct"].to_numpy()
     y = np.maximum(100 * rows["sla_violation_rate"].to_numpy(), floor)
     panel.plot(

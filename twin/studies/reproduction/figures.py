@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from twin.studies.drawing import STYLE, write_png
+from twin.report import style
 from twin.studies.reproduction.published import QUANTITIES
 
 if TYPE_CHECKING:
@@ -17,12 +17,10 @@ if TYPE_CHECKING:
 
     from twin.studies.reproduction.measure import Measured
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
-_COLOURS: Final = ("#E69F00", "#56B4E9", "#0072B2", "#777777")
+_COLOURS: Final = (style.ORANGE, style.SKY, style.BLUE, style.GREY)
 """Of Baseline 1, Baseline 2, the AI-enabled DT and persistence."""
-_PUBLISHED: Final = "#D55E00"
+_PUBLISHED: Final = style.VERMILION
 _KPI_UNITS: Final = {"internet": "Mbit/s", "downstream": "Mbit/s"}
-_STYLE: Any = STYLE | {"axes.axisbelow": True, "grid.alpha": 0.25}
 
 TITLES: Final = {
     1: "The four KPIs over time",
@@ -36,16 +34,12 @@ TITLES: Final = {
 
 def draw(measured: Measured, tables: dict[int, pd.DataFrame], folder: Path) -> None:
     """Write `figure-N.png` to `folder` for each of `tables`, which hold the numbers of figure N."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    with rc_context(_STYLE):
+    with style.plot_style():
         for number, table in tables.items():
             figure = _drawn(number, table, measured)
-            FigureCanvasAgg(figure)
+            style.add_title(figure, f"Figure {number}: {TITLES[number]}")
             figure.supxlabel(f"Data: {measured.data}", x=0.01, ha="left", fontsize=7.5)
-            title = f"Figure {number}: {TITLES[number]}"
-            write_png(figure, folder / f"figure-{number}.png", title, dpi=160)
+            style.save(figure, folder / f"figure-{number}.png", dpi=160)
 
 
 def _drawn(number: int, table: pd.DataFrame, measured: Measured) -> Figure:
@@ -59,17 +53,15 @@ def _drawn(number: int, table: pd.DataFrame, measured: Measured) -> Figure:
 
 
 def _over_time(table: pd.DataFrame) -> Figure:
-    from matplotlib.figure import Figure
-
     kpis = [name for name in table.columns if name not in ("hours", "part", "data")]
-    figure = Figure(figsize=(6.4, 1 + 1.3 * len(kpis)), layout="constrained")
+    figure = style.new_figure(6.4, 1 + 1.3 * len(kpis))
     panels = figure.subplots(len(kpis), 1, sharex=True, squeeze=False)[:, 0]
     days = table["hours"] / 24
     split = days[table["part"] == "test"].iloc[0]
-    for panel, kpi, colour in zip(panels, kpis, ("#0072B2", "#009E73", "#E69F00", "#CC79A7"),
+    for panel, kpi, colour in zip(panels, kpis, (style.BLUE, style.GREEN, style.ORANGE, style.PINK),
                                   strict=False):  # fmt: skip
         panel.plot(days, table[kpi], linewidth=0.6, color=colour)
-        panel.axvspan(split, days.iloc[-1], color="#BBBBBB", alpha=0.3, linewidth=0)
+        panel.axvspan(split, days.iloc[-1], color=style.SHADE, alpha=0.3, linewidth=0)
         panel.set_ylabel(f"{kpi}\n{_KPI_UNITS.get(kpi, 'scaled')}")
         panel.set_ylim(bottom=0)
         panel.grid(visible=True)
@@ -81,10 +73,8 @@ def _over_time(table: pd.DataFrame) -> Figure:
 
 def _bars(table: pd.DataFrame) -> Figure:
     """Return a panel for each quantity, measured and published bars for each method."""
-    from matplotlib.figure import Figure
-
     quantities = list(dict.fromkeys(table["quantity"]))
-    figure = Figure(figsize=(6.4, 1.1 + 1.75 * len(quantities)), layout="constrained")
+    figure = style.new_figure(6.4, 1.1 + 1.75 * len(quantities))
     panels = figure.subplots(len(quantities), 1, squeeze=False)[:, 0]
     for panel, quantity in zip(panels, quantities, strict=True):
         # The paper's three and persistence; the others are in the table of methods.
@@ -124,9 +114,7 @@ def _panel(panel: Axes, rows: pd.DataFrame) -> None:
 
 
 def _radar(table: pd.DataFrame) -> Figure:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    figure = style.new_figure(6.4, 4.4)
     panel: Any = figure.add_subplot(1, 2, 1, projection="polar")
     beside = figure.add_subplot(1, 2, 2)
     beside.axis("off")
@@ -143,7 +131,7 @@ def _radar(table: pd.DataFrame) -> Figure:
     panel.set_xticks(angles, [name.replace("cost ", "cost\n") for name in axes])
     panel.tick_params(axis="x", pad=16)
     panel.set_ylim(0, 1)
-    panel.set_yticks([0.25, 0.5, 0.75, 1], ["", "0.5", "", "1"], fontsize=7, color="#777777")
+    panel.set_yticks([0.25, 0.5, 0.75, 1], ["", "0.5", "", "1"], fontsize=7, color=style.GREY)
     beside.legend(*panel.get_legend_handles_labels(), loc="upper left", frameon=False)
     note = (
         "Each axis runs from the worst\nof the three (centre) to the\nbest (edge).\n\n"
@@ -155,9 +143,7 @@ def _radar(table: pd.DataFrame) -> Figure:
 
 def _boxes(table: pd.DataFrame, measured: Measured) -> Figure:
     """Return box plots, whiskers from the least to the greatest; published quartiles beside."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    figure = style.new_figure(6.4, 4.4)
     panel = figure.subplots()
     intervals = measured.result.intervals.dropna(subset="demand_mbps")
     policies = list(dict.fromkeys(table["policy"]))[: len(_COLOURS)]
@@ -168,7 +154,7 @@ def _boxes(table: pd.DataFrame, measured: Measured) -> Figure:
         at = i - 0.2 * known
         box = panel.boxplot(
             [values], positions=[at], widths=0.32, whis=(0, 100), patch_artist=True,
-            medianprops={"color": "#222222"}, manage_ticks=False,
+            medianprops={"color": style.INK}, manage_ticks=False,
         )  # fmt: skip
         box["boxes"][0].set(facecolor=_COLOURS[i], alpha=0.8)
         middle = values.median()

@@ -1,0 +1,1 @@
+"""Runs made by workers, and kept in a journal as soon as they are finished."""

@@ -1,0 +1,1 @@
+"""Markup that all reports share: elements with escaped text, parts of a page, and the page."""
