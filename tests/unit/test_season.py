@@ -19,8 +19,6 @@ from twin.forecast.windows import TraceWindows, forward_filled
 
 BACKBONE = Path(__file__).parents[3] / "shared" / "data" / "uk_backbone_5min.csv.gz"
 
-Floats = NDArray[np.float64]
-
 
 def changes(values: Floats) -> Floats:
     steps = np.diff(values, axis=0, prepend=values[:1])

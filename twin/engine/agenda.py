@@ -46,9 +46,11 @@ class Agenda(simpy.Environment):
         heappush(self._queue, (time, EventPriority(phase), next(self._eid), event))
 
     def _happen(self, event: simpy.Event) -> None:
-        self._do(event.value.what)
+        planned: Any = event.value
+        self._do(planned.what)
 
     @property
     def planned(self) -> list[Planned]:
         """All that is to happen, in order."""
-        return [entry[-1].value for entry in sorted(self._queue, key=lambda entry: entry[:3])]
+        entries: list[Any] = sorted(self._queue, key=lambda entry: entry[:3])
+        return [entry[-1].value for entry in entries]

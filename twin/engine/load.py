@@ -163,7 +163,8 @@ class OfferedLoad:
         if self.whole:
             return self._mean[DEMAND][:intervals]
         first = self._span.first
-        return self._best[DEMAND].view(first, first + intervals)
+        best: Floats = self._best[DEMAND].view(first, first + intervals)
+        return best
 
     def coming(self, interval: int) -> Floats:
         """Return the mean demand of an interval that has not closed, [links].
@@ -173,7 +174,7 @@ class OfferedLoad:
         if not self._source.ahead:
             raise RuntimeError("coming_mbps is not known before the interval has closed")
         if self.whole:
-            row = self._mean[DEMAND][interval].copy()
+            row: Floats = self._mean[DEMAND][interval].copy()
         else:
             tick_s = self._source.tick_s
             row = self._load(DEMAND, interval, interval * tick_s, (interval + 1) * tick_s)
@@ -223,8 +224,10 @@ class OfferedLoad:
         if self._routing is None:
             carriers = [revision.series]
         else:
-            shares = sum(matrix[:, [revision.series]] for _, matrix in self._routes)
-            carriers = np.flatnonzero(shares.toarray()[:, 0]).tolist()
+            flow = np.zeros(len(self._source.flows))
+            flow[revision.series] = 1.0
+            shares = [np.asarray(matrix @ flow) for _, matrix in self._routes]
+            carriers = np.flatnonzero(np.any(shares, axis=0)).tolist()
         for link in carriers:
             values = rows[:, link]
             self._best[revision.kpi].put(revision.first, link, values)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     Field,
     PlainSerializer,
@@ -142,18 +141,7 @@ Start = Annotated[
 """Seconds from the start of the replay; None: now, of an event that is added to a simulation."""
 
 
-class _Kind(type(BaseModel)):  # type: ignore[misc]
-    """Lets an event that is made in Python refuse its arguments in a sentence."""
-
-    def __call__(cls, *args: Any, **fields: Any) -> Any:
-        try:
-            return super().__call__(*args, **fields)
-        except ValidationError as error:
-            known = {(): [name for name in cls.model_fields if name != "kind"]}
-            raise InputError(problems_of(error, prefix=(cls.__name__,), known=known)) from None
-
-
-class Event(Strict, metaclass=_Kind):
+class Event(Strict):
     """Something that happens to the network. `start` counts from the start of the replay."""
 
     kinds: ClassVar[dict[str, type[Event]]] = {}
@@ -166,6 +154,18 @@ class Event(Strict, metaclass=_Kind):
     duration: Duration | None = Field(None, description="absent: to the end of the replay")
 
     _takes_time = field_validator("duration")(longer_than_nothing)
+
+    def __init__(self, **fields: Any) -> None:
+        """Make an event in Python. Raises InputError, in a sentence, for what it cannot be."""
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            known: dict[Loc, list[str]] = {(): [n for n in type(self).model_fields if n != "kind"]}
+            where = (type(self).__name__,)
+            raise InputError(problems_of(error, prefix=where, known=known)) from None
+
+    # Checking a scenario does not pass here: there, problems have places in a file.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

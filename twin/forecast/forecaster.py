@@ -94,10 +94,10 @@ class Forecaster:
         together.
         """
         card = read_card(path)
-        # On several threads a tree ensemble adds up in an order that depends on the batch.
-        session = open_session(
-            path, 1 if card.lstm_nodes == 0 and "tree" in card.recipe else threads
-        )
+        # Several threads add up what other graphs than networks answer (trees, above all) in an
+        # order that depends on the batch.
+        alone = card.multiply_adds is None
+        session = open_session(path, 1 if alone else threads)
         wanted = [card.window, card.depth]
         for node in session.get_inputs():
             if len(session.get_inputs()) != 1 or list(node.shape[1:]) != wanted:
@@ -200,7 +200,8 @@ class Forecasts:
         quantiles. Raises IndexError for a sample that is before the one asked for last, or that
         the feed does not reach.
         """
-        return self.quantiles_at(sample)[:, self._point].copy()
+        forecast: Floats = self.quantiles_at(sample)[:, self._point].copy()
+        return forecast
 
     def quantiles_at(self, sample: int) -> Floats:
         """Return the quantiles of the card for `sample`, [links, quantiles], read-only.
@@ -211,7 +212,7 @@ class Forecasts:
         """
         if not self._first <= sample < self._first + len(self._block):
             self._make(sample)
-        forecast = self._block[sample - self._first].copy()
+        forecast: Floats = self._block[sample - self._first].copy()
         forecast.setflags(write=False)
         return forecast
 

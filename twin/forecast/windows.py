@@ -143,7 +143,8 @@ class Windows:
         """Return the forecast of the change to samples start <= i < stop, [samples, links]."""
         if self._reference is None:
             return np.zeros((stop - start, self.scale.shape[1]))
-        return self.scale[0] * self._reference.changes(start, stop)
+        change: Floats = self.scale[0] * self._reference.changes(start, stop)
+        return change
 
     def values(self, start: int, stop: int) -> Floats:
         """Return the first feature at samples start <= i < stop, forward-filled."""

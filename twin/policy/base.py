@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Strict, ValidationError, create_model
 
 from twin.core.arrays import Bools, Floats, Ints
-from twin.core.errors import InputError
+from twin.core.errors import InputError, Loc
 from twin.core.validation import problems_of
 from twin.demand.trace import KPIS
 from twin.policy.services import Quantiles, services
@@ -180,7 +180,7 @@ class Policy:
         try:
             checked = self.parameters().model_validate(parameters)
         except ValidationError as error:
-            known = {(): list(self.parameters().model_fields)}
+            known: dict[Loc, list[str]] = {(): list(self.parameters().model_fields)}
             where = (type(self).__name__,)
             raise InputError(problems_of(error, prefix=where, known=known)) from None
         for name in type(checked).model_fields:

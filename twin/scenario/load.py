@@ -279,9 +279,8 @@ class _Assembly:
         every = [*found, *([fallback] if fallback is not None else [])]
         models = self._models(every, [*places, ("fallback",)][: len(every)], trace, span)
         self._stop_on_problems()
-        choices = tuple(found)
         return Scenario(
-            spec, self._path, asked, trace, span, choices, models, fallback, self._given
+            spec, self._path, asked, trace, span, tuple(found), models, fallback, self._given
         )
 
     def _trace(self, spec: ScenarioSpec) -> Trace | None:

@@ -127,7 +127,9 @@ class ScenarioSpec(Strict):
 
 def blocks() -> dict[tuple[int | str, ...], list[str]]:
     """Return the keys of every block, by its place; ``*`` stands for any entry."""
-    kinds = {("events", "*", kind): list(spec.model_fields) for kind, spec in Event.kinds.items()}
+    kinds: dict[tuple[int | str, ...], list[str]] = {
+        ("events", "*", kind): list(spec.model_fields) for kind, spec in Event.kinds.items()
+    }
     return {
         (): list(ScenarioSpec.model_fields),
         ("demand",): list(DemandSpec.model_fields),
