@@ -15,6 +15,14 @@ _HOMES = {
     "run": "twin.api.run",
     "batch": "twin.batches.batch",
     "Batch": "twin.batches.batch",
+    "load": "twin.api.run",
+    "Simulation": "twin.api.simulation",
+    "LiveSource": "twin.telemetry.source",
+    "RoutingTable": "twin.routing.table",
+    "Surge": "twin.events.surge",
+    "LinkFailure": "twin.events.link_failure",
+    "CapacityChange": "twin.events.capacity_change",
+    "Event": "twin.events.base",
     "Result": "twin.results.result",
     "Scenario": "twin.scenario.load",
     "AdaptiveMargin": "twin.policy.margin",
@@ -23,7 +31,7 @@ _HOMES = {
     "History": "twin.policy.base",
     "Observation": "twin.policy.base",
     "Trace": "twin.demand.trace",
-    "KPIS": "twin.demand.trace",
+    "KPIS": "twin.demand.kpis",
     "Duration": "twin.core.units",
     "Margin": "twin.core.units",
     "Percentile": "twin.core.units",
@@ -36,38 +44,29 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
-    from twin.api.run import run
+    from twin.api.run import load, run
+    from twin.api.simulation import Simulation
     from twin.batches.batch import Batch, batch
     from twin.core.errors import InputError, RunError, TwinError
     from twin.core.units import Duration, Margin, Percentile, Share, Window, seconds
-    from twin.demand.trace import KPIS, Trace
+    from twin.demand.kpis import KPIS
+    from twin.demand.trace import Trace
+    from twin.events.base import Event
+    from twin.events.capacity_change import CapacityChange
+    from twin.events.link_failure import LinkFailure
+    from twin.events.surge import Surge
     from twin.policy.base import History, Observation, Policy, model_for_kpis
     from twin.policy.margin import AdaptiveMargin
     from twin.results.result import Result
+    from twin.routing.table import RoutingTable
     from twin.scenario.load import Scenario
+    from twin.telemetry.source import LiveSource
 
 __all__ = [
-    "KPIS",
-    "AdaptiveMargin",
-    "Batch",
-    "Duration",
-    "History",
-    "InputError",
-    "Margin",
-    "Observation",
-    "Percentile",
-    "Policy",
-    "Result",
-    "RunError",
-    "Scenario",
-    "Share",
-    "Trace",
-    "TwinError",
-    "Window",
-    "batch",
-    "model_for_kpis",
-    "run",
-    "seconds",
+    "KPIS", "AdaptiveMargin", "Batch", "CapacityChange", "Duration", "Event", "History",
+    "InputError", "LinkFailure", "LiveSource", "Margin", "Observation", "Percentile", "Policy",
+    "Result", "RoutingTable", "RunError", "Scenario", "Share", "Simulation", "Surge", "Trace",
+    "TwinError", "Window", "batch", "load", "model_for_kpis", "run", "seconds",
 ]  # fmt: skip
 
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 import twin.forecast.forecaster as module
 from twin.core.errors import InputError
 from twin.demand.gaps import ArrayFeed
+from twin.demand.kpis import KPIS
 from twin.demand.synthetic import generate
-from twin.demand.trace import KPIS
 from twin.demand.varied import varied
 from twin.forecast.card import Normalisation
 from twin.forecast.forecaster import Forecaster, evaluate

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from twin.core.arrays import Floats, Ints
 from twin.core.tail import Tail

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from twin.demand.kpis import KPIS
 from twin.demand.synthetic import generate
-from twin.demand.trace import KPIS
 
 HISTORY = int(0.8 * 10_738)
 

@@ -3,44 +3,93 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from twin.api.drawing import ReportDrawing
+from twin.core.errors import InputError, Problem, show
+from twin.policy.base import Policy
 from twin.results.result import Result
+from twin.results.saved import SavedResult
 from twin.scenario.build import simulate
-from twin.scenario.load import Overrides, Scenario
+from twin.scenario.choices import named
+from twin.scenario.load import Given, Overrides, Scenario
+
+Policies = Sequence[str | Policy | type[Policy]] | str | Policy | type[Policy]
 
 
 def run(
-    scenario: str | Path | Scenario,
+    scenario: str | Path | Mapping[str, Any] | Scenario,
     *,
-    policies: Sequence[str] | str | None = None,
-    overrides: Sequence[str] | str = (),
+    policies: Policies | None = None,
+    overrides: Mapping[str, Any] | Sequence[str] | str = (),
     seed: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Result:
     """Replay a scenario under its policies, and return what was recorded. Writes nothing.
 
-    `scenario` is a path, the name of a shipped one, or one that was loaded before; `policies`
-    picks among the scenario's own names first, then the shipped ones, then files by path;
-    `overrides` are texts ``KEY=VALUE``; `progress` is called now and then with the intervals
-    done and their number. Raises InputError for what cannot be used and RunError where a
+    `scenario` is a path, the name of a shipped one, a mapping of what a file would hold, or one
+    that was loaded before. `policies` picks among the scenario's own names first, then the shipped
+    ones, then files by path; it may hold policies themselves, classes or instances. `overrides` is
+    a mapping of keys to values, or texts ``KEY=VALUE``. `progress` is called now and then with the
+    intervals done and their number. Raises InputError for what cannot be used and RunError where a
     policy fails.
     """
-    picks = None if policies is None else _texts(policies)
-    asked = Overrides(_texts(overrides), picks, seed)
-    if not isinstance(scenario, Scenario):
-        scenario = Scenario.load(scenario, asked)
-    elif asked != Overrides():
-        scenario = Scenario.load(scenario.path, _over(scenario.asked, asked))
+    checked = _checked(scenario, policies, overrides, seed)
     begin = time.perf_counter()
-    recording = simulate(scenario, progress)
-    return Result(scenario, recording, time.perf_counter() - begin)
+    recording = simulate(checked, progress)
+    return Result(checked, recording, time.perf_counter() - begin, ReportDrawing())
 
 
-def _texts(texts: Sequence[str] | str) -> tuple[str, ...]:
-    return (texts,) if isinstance(texts, str) else tuple(texts)
+def load(folder: str | Path) -> Result:
+    """Return the result of a finished run from its folder. Raises InputError where it is none."""
+    return SavedResult(folder, ReportDrawing())
+
+
+def _checked(
+    scenario: str | Path | Mapping[str, Any] | Scenario,
+    policies: Policies | None,
+    overrides: Mapping[str, Any] | Sequence[str] | str,
+    seed: int | None,
+) -> Scenario:
+    asked_for: Any = scenario
+    if not isinstance(asked_for, str | Path | Mapping | Scenario):
+        what = f"must be a path, a name, a mapping or a Scenario, not {show(scenario)}"
+        raise InputError(Problem(what, "scenario"))
+    picks, own = (None, {}) if policies is None else named(_listed(policies))
+    if picks is not None and not all(isinstance(pick, str) for pick in picks):
+        raise InputError(Problem("a policy with keys belongs into the scenario", "policies"))
+    mapped = isinstance(overrides, Mapping)
+    asked = Overrides(
+        () if mapped else _texts(overrides),
+        None if picks is None else tuple(picks),
+        seed,
+        tuple(overrides.items()) if isinstance(overrides, Mapping) else (),
+    )
+    given = Given(policies=own)
+    if not isinstance(scenario, Scenario):
+        return Scenario.load(scenario, asked, given)
+    if asked == Overrides():
+        return scenario
+    return scenario.again(_over(scenario.asked, asked), given)
+
+
+def _listed(policies: Policies) -> list[Any]:
+    if isinstance(policies, str | Policy | type):
+        return [policies]
+    return list(policies)
+
+
+def _texts(texts: Sequence[str] | str | Mapping[str, Any]) -> tuple[str, ...]:
+    listed = (texts,) if isinstance(texts, str) else tuple(texts)
+    text: Any
+    for text in listed:
+        if not isinstance(text, str):
+            what = f"must be a mapping or texts KEY=VALUE, not {show(text)}"
+            raise InputError(Problem(what, "overrides"))
+    return listed
 
 
 def _over(before: Overrides, now: Overrides) -> Overrides:
@@ -49,4 +98,5 @@ def _over(before: Overrides, now: Overrides) -> Overrides:
         overrides=before.overrides + now.overrides,
         policies=before.policies if now.policies is None else now.policies,
         seed=before.seed if now.seed is None else now.seed,
+        values=before.values + now.values,
     )

@@ -9,7 +9,7 @@ import typer
 
 from twin.core import content
 from twin.core.errors import InputError, Problem, did_you_mean
-from twin.demand.trace import KPIS
+from twin.demand.kpis import KPIS
 from twin.forecast.training.train import train
 from twin.scenario.load import Overrides, Scenario
 

@@ -6,22 +6,21 @@ import hashlib
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem, did_you_mean
-from twin.core.units import MBPS, counted, format_duration
+from twin.core.units import format_duration
 from twin.demand.columns import Times
 from twin.demand.csv_table import CsvTable
 from twin.demand.grid import Grid, grid
+from twin.demand.gridded import in_ticks_of
 from twin.demand.parquet_table import ParquetTable
-from twin.demand.repair import average, in_ticks, interpolate, tell_average
 from twin.demand.rows import rows
 from twin.demand.spec import DemandSpec
-from twin.demand.trace import TRAFFIC_KPIS, Trace
+from twin.demand.trace import Trace
 
 SYNTHETIC_STEP_S = 300
 
@@ -74,46 +73,8 @@ def _trace(
     origin: str,
     digest: str,
 ) -> Trace:
-    step_s = found.step / found.times.per_second
-    per_tick = tick_s * found.times.per_second // found.step
-    samples = len(found.kpis["internet"])
-    if samples // per_tick < 2:
-        covered = counted(samples // per_tick, "interval")
-        what = f"the trace covers {covered} of {format_duration(tick_s)}"
-        raise InputError(Problem(what, "demand", None, None, "at least 2 are needed"))
-    repairs = found.repairs
-    kpis, gaps = {}, {}
-    for name, raw in found.kpis.items():
-        filled, runs, told = interpolate(_in_mbps(name, raw, demand), step_s)
-        if len(runs):
-            gaps[name] = in_ticks(runs, per_tick)
-        kpis[name] = average(filled, per_tick) if per_tick > 1 else filled
-        if name == "internet":
-            repairs += told
-        else:
-            # A collector that fails loses all KPIs at once: that is told once.
-            repairs += tuple(f"{name}: {each}" for each in told if each not in repairs)
-    repairs += tell_average(samples, per_tick, step_s, tick_s)
-    return Trace(links, kpis, tick_s, _starts(demand, found), origin, digest, repairs, gaps)
-
-
-def _in_mbps(kpi: str, values: Floats, demand: DemandSpec) -> Floats:
-    factor = MBPS[demand.unit] if kpi in TRAFFIC_KPIS else 1.0
-    return values if factor == 1 else values * factor
-
-
-def _starts(demand: DemandSpec, found: Grid) -> datetime | None:
-    stated = demand.starts
-    if stated is not None and stated.tzinfo is not None:
-        stated = stated.astimezone(UTC)
-    if found.times.epoch is None:
-        return stated
-    first = found.times.moment(found.start)
-    if stated is not None and stated.replace(tzinfo=None) != first.replace(tzinfo=None):
-        what = f"is {stated.isoformat()}, but the trace starts at {first.isoformat()}"
-        remedy = "remove 'starts': the trace has dates"
-        raise InputError(Problem(what, "demand.starts", None, None, remedy))
-    return first
+    kpis, gaps, repairs, starts = in_ticks_of(found, demand, tick_s)
+    return Trace(links, kpis, tick_s, starts, origin, digest, repairs, gaps)
 
 
 def _existing(demand: DemandSpec, folder: Path) -> Path:

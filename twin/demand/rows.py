@@ -12,9 +12,9 @@ from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.demand import columns
 from twin.demand.columns import Times
+from twin.demand.kpis import KPIS
 from twin.demand.locations import ColumnFile, Locate, refuse
 from twin.demand.spec import DemandSpec
-from twin.demand.trace import KPIS
 
 
 @dataclass(frozen=True, slots=True)

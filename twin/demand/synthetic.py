@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twin.core.arrays import Floats
 from twin.core.units import DAY_S
-from twin.demand.trace import KPIS
+from twin.demand.kpis import KPIS
 
 # Stream ids: a facility's random numbers follow from (seed, facility, stream) alone.
 _CHARACTER, _NOISE, _GAPS, _INCIDENTS = range(4)

@@ -6,18 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.demand.frame import ORIGIN, read_frame
 from twin.demand.gaps import Gaps
 
-KPIS = ("internet", "downstream", "sessions", "vpn")
-"""The KPIs a trace may carry. `internet` is the demand; a trace always has it."""
-
-TRAFFIC_KPIS = ("internet", "downstream")
-"""The KPIs that are traffic: converted to Mbit/s, and touched by `add_mbps`."""
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,27 @@ class Trace:
                 raise ValueError(f"KPI {name!r} has shape {values.shape}, not {shape}")
             values.setflags(write=False)
         object.__setattr__(self, "kpis", MappingProxyType(dict(self.kpis)))
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        unit: str = "Mbit/s",
+        columns: Mapping[str, str] | None = None,
+        tick: str | None = None,
+    ) -> Trace:
+        """Return the trace that a DataFrame holds.
+
+        Times are its index or its column `time`: dates, or seconds. The other columns are links;
+        or, where one is called `link` or `internet`, the frame is long, as a trace file.
+        `columns` renames: our name of a column to the frame's. `tick` is the length of an
+        interval, such as ``5min``, by default the frame's own step; finer samples are averaged.
+        What is repaired, and what is refused, is as for a file. Raises InputError.
+        """
+        links, tick_s, ticks, digest = read_frame(frame, unit, columns, tick)
+        kpis, gaps, repairs, starts = ticks
+        return cls(links, kpis, tick_s, starts, ORIGIN, digest, repairs, gaps)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A mapping proxy cannot be pickled.

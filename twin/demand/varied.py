@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from twin.core.arrays import Floats
-from twin.demand.trace import KPIS
+from twin.demand.kpis import KPIS
 
 Random = np.random.Generator
 

@@ -18,10 +18,10 @@ from twin.core.text import decode
 from twin.demand import columns
 from twin.demand.columns import Times, natural
 from twin.demand.grid import Grid, grid
+from twin.demand.kpis import KPIS
 from twin.demand.locations import Location, refuse
 from twin.demand.rows import Rows
 from twin.demand.spec import DemandSpec
-from twin.demand.trace import KPIS
 
 INFO = "data_series_info"
 SERIES = "data_series"

@@ -203,10 +203,15 @@ class Engine:
                 progress(reported, self.span.intervals)
 
     @property
+    def waiting(self) -> bool:
+        """Whether the next interval to close has not been delivered."""
+        return self._source.ready <= self.span.first + self._interval
+
+    @property
     def _waits_for_telemetry(self) -> bool:
         """Whether the interval that ends next has not been delivered."""
         ends = self._agenda.peek() >= (self._interval + 1) * self.tick_s
-        return ends and self._source.ready <= self.span.first + self._interval
+        return ends and self.waiting and not self.finished
 
     def _fit(self) -> None:
         if self._started:

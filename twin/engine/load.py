@@ -17,7 +17,7 @@ from twin.core.arrays import Bools, Floats
 from twin.core.errors import RunError
 from twin.core.tail import Growing
 from twin.demand.gaps import Revision
-from twin.demand.trace import TRAFFIC_KPIS
+from twin.demand.kpis import TRAFFIC_KPIS
 from twin.engine.span import ReplaySpan
 from twin.engine.surges import SurgedDemand
 from twin.events.course import Course

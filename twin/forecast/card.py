@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.core.text import parse_json
 from twin.core.validation import problems_of
-from twin.demand.trace import KPIS
+from twin.demand.kpis import KPIS
 
 FORMAT: Final = 1
 MEDIAN: Final = 0.5

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Strict, ValidationError, create_mode
 from twin.core.arrays import Bools, Floats, Ints
 from twin.core.errors import InputError, Loc
 from twin.core.validation import problems_of
-from twin.demand.trace import KPIS
+from twin.demand.kpis import KPIS
 from twin.policy.services import Quantiles, services
 
 PERSISTENCE = "persistence"

@@ -27,6 +27,8 @@ class PolicySource:
     path: Path
     code: bytes
     policy: type[Policy]
+    loaded: bool = False
+    """Whether the class was loaded from the file, under a module name of its own."""
 
     @property
     def digest(self) -> str:
@@ -93,7 +95,7 @@ def load(path: Path, code: bytes | None = None) -> PolicySource:
         what = f"a policy file defines one subclass of twin.Policy; this one defines: {names}"
         raise InputError(Problem(what, file=path))
     _check_parameters(found[0], path)
-    return PolicySource(path.stem, path, code, found[0])
+    return PolicySource(path.stem, path, code, found[0], loaded=True)
 
 
 def _bytes(path: Path) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,33 +19,35 @@ if TYPE_CHECKING:
 _ROWS_IN_GROUP = 1_000_000
 
 
-def interval_table(recording: Recording) -> pd.DataFrame:
-    """Return the whole table in memory."""
+def interval_table(recording: Recording, starts: datetime | None = None) -> pd.DataFrame:
+    """Return the whole table in memory, with times where the first interval `starts` at one."""
     import pandas as pd
 
-    parts: list[pd.DataFrame] = [batch.to_pandas() for batch in interval_batches(recording)]
+    parts: list[pd.DataFrame] = [batch.to_pandas() for batch in interval_batches(recording, starts)]
     return pd.concat(parts, ignore_index=True)
 
 
-def interval_batches(recording: Recording) -> Iterator[pa.Table]:
+def interval_batches(recording: Recording, starts: datetime | None = None) -> Iterator[pa.Table]:
     """Yield the table in order, some links of one policy at a time."""
     import pyarrow as pa
 
-    schema = interval_schema()
+    schema = interval_schema(starts)
     for lane in recording.lanes:
         for block in blocks(recording, lane):
-            columns = _columns(lane.name, block, recording.tick_s)
+            columns = _columns(lane.name, block, recording.tick_s, starts)
             yield pa.table(columns, schema=schema)
 
 
-def write_intervals(recording: Recording, file: Path | BinaryIO) -> None:
+def write_intervals(
+    recording: Recording, file: Path | BinaryIO, starts: datetime | None = None
+) -> None:
     """Write the table as Parquet, in memory that does not grow with it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(file, interval_schema(), compression="zstd") as writer:
+    with pq.ParquetWriter(file, interval_schema(starts), compression="zstd") as writer:
         waiting: list[pa.Table] = []
-        for table in interval_batches(recording):
+        for table in interval_batches(recording, starts):
             waiting.append(table)
             if sum(t.num_rows for t in waiting) >= _ROWS_IN_GROUP:
                 writer.write_table(pa.concat_tables(waiting))
@@ -53,8 +56,8 @@ def write_intervals(recording: Recording, file: Path | BinaryIO) -> None:
             writer.write_table(pa.concat_tables(waiting))
 
 
-def interval_schema() -> pa.Schema:
-    """Return the columns and their types."""
+def interval_schema(starts: datetime | None = None) -> pa.Schema:
+    """Return the columns and their types; `time` is there where the first interval has one."""
     import pyarrow as pa
 
     floats = (
@@ -68,11 +71,18 @@ def interval_schema() -> pa.Schema:
             ("interval", pa.int64()),
             *((name, pa.float64()) for name in floats.split()),
             ("sla_violation", pa.bool_()),
+            *([] if starts is None else [("time", pa.timestamp("us", _zone(starts)))]),
         ]
     )
 
 
-def _columns(policy: str, block: AccountBlock, tick_s: int) -> dict[str, Any]:
+def _zone(starts: datetime) -> str | None:
+    return None if starts.tzinfo is None else "UTC"
+
+
+def _columns(
+    policy: str, block: AccountBlock, tick_s: int, starts: datetime | None
+) -> dict[str, Any]:
     import pyarrow as pa
 
     links, intervals = block.demand.shape
@@ -80,7 +90,7 @@ def _columns(policy: str, block: AccountBlock, tick_s: int) -> dict[str, Any]:
     metrics = block.metrics
     capacity = np.full(block.demand.shape, np.inf) if block.capacity is None else block.capacity
     names = pa.array(block.links).take(pa.array(np.repeat(np.arange(links), intervals)))
-    return {
+    columns = {
         "policy": pa.repeat(policy, links * intervals),
         "link": names,
         "interval": interval,
@@ -98,3 +108,7 @@ def _columns(policy: str, block: AccountBlock, tick_s: int) -> dict[str, Any]:
         "violation_s": metrics.violation_s.ravel(),
         "sla_violation": metrics.violation_s.ravel() > 0,
     }
+    if starts is not None:
+        utc = starts if starts.tzinfo is None else starts.astimezone(UTC).replace(tzinfo=None)
+        columns["time"] = np.datetime64(utc, "us") + interval * np.timedelta64(tick_s, "s")
+    return columns

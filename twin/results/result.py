@@ -6,13 +6,14 @@ import hashlib
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 import numpy as np
 import yaml
 
+from twin.account.catalogue import METRICS
 from twin.account.hours import by_hour
-from twin.account.summary import Settlement, summarise
+from twin.account.summary import ALL, Settlement, summarise
 from twin.core.units import format_duration
 from twin.demand.spec import SYNTHETIC_KEYS
 from twin.engine.links import link_specs
@@ -24,20 +25,64 @@ from twin.scenario.load import Scenario
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
+
+_SHOWN: Final = (
+    "mae", "allocated_mean_mbps", "over_provisioning_pct", "efficiency_median", "utilization_mean",
+    "sla_violation_rate", "sla_violation_minutes", "unmet_mbit",
+)  # fmt: skip
+"""Metrics of a result as a notebook shows it."""
+
+
+class Drawing(Protocol):
+    """Draws results; given to a result by whoever makes it, since tables need no pictures."""
+
+    def write(self, result: Result, folder: Path) -> list[str]:
+        """Write figures and report to `folder`, and return the names of the files."""
+
+    def figure(self, result: Result) -> Figure:
+        """Return demand against each policy's allocation as a Matplotlib figure."""
 
 
 class Result:
     """What a run recorded. Tables are made when first asked for."""
 
-    def __init__(self, scenario: Scenario, recording: Recording, wall_time_s: float) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        recording: Recording,
+        wall_time_s: float,
+        drawing: Drawing | None = None,
+    ) -> None:
         self.scenario = scenario
         self.recording = recording
         self.wall_time_s = wall_time_s
+        self._drawing = drawing
 
     def __repr__(self) -> str:
         recording = self.recording
         size = f"{len(recording.links)} links, {recording.intervals} intervals"
         return f"<Result {self.scenario.spec.name}: {size}, {len(recording.lanes)} policies>"
+
+    def _repr_html_(self) -> str:
+        """Return the comparison over all links as an HTML table, for notebooks."""
+        pooled = self.summary[self.summary["link"] == ALL]
+        columns = {name: METRICS[name] for name in _SHOWN}
+        table = pooled.set_index("policy")[list(columns)]
+        table.columns = [
+            f"{metric.title} [{metric.unit}]" if metric.unit else metric.title
+            for metric in columns.values()
+        ]
+        return table.to_html(float_format=lambda value: f"{value:.4g}", escape=True)
+
+    def plot(self) -> Figure:
+        """Return demand against each policy's allocation as a Matplotlib figure.
+
+        Raises RuntimeError for a result that was made without a drawing.
+        """
+        if self._drawing is None:
+            raise RuntimeError("this result was made without a drawing")
+        return self._drawing.figure(self)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -49,8 +94,15 @@ class Result:
 
     @cached_property
     def intervals(self) -> pd.DataFrame:
-        """A row for each policy, link and interval, in this order."""
-        return interval_table(self.recording)
+        """A row for each policy, link and interval, in this order.
+
+        With a column `time` where the trace has dates.
+        """
+        return interval_table(self.recording, replay_starts(self.scenario))
+
+    def write_intervals(self, file: Path | BinaryIO) -> None:
+        """Write the interval table as Parquet, in memory that does not grow with it."""
+        write_intervals(self.recording, file, replay_starts(self.scenario))
 
     @cached_property
     def events(self) -> pd.DataFrame:
@@ -87,12 +139,9 @@ class Result:
             self.summary.to_csv(stage / "summary.csv", index=False, lineterminator="\n")
             self.events.to_csv(stage / "events.csv", index=False, lineterminator="\n")
             self.hours.to_csv(stage / "hours.csv", index=False, lineterminator="\n")
-            write_intervals(self.recording, stage / "intervals.parquet")
-            if figures:
-                from twin.report.run.source import RunData
-                from twin.report.run.write import write
-
-                write(RunData.of(self), stage)
+            self.write_intervals(stage / "intervals.parquet")
+            if figures and self._drawing is not None:
+                self._drawing.write(self, stage)
             digest = hashlib.sha256(resolved.encode()).hexdigest()
             files = sorted(str(f.relative_to(stage)) for f in stage.rglob("*") if f.is_file())
             facts = manifest(self.scenario, digest, files, self.wall_time_s)
@@ -103,7 +152,9 @@ class Result:
     def resolved_scenario(self) -> str:
         """Return the scenario as YAML with every default written out and paths made absolute."""
         data = self.scenario.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-        if "path" in data["demand"]:
+        if self.scenario.given.trace is not None:
+            data["demand"] = {"source": "python", "trace": self.scenario.trace.origin}
+        elif "path" in data["demand"]:
             data["demand"] = {k: v for k, v in data["demand"].items() if k not in SYNTHETIC_KEYS}
             path = self.scenario.folder / data["demand"]["path"]
             data["demand"]["path"] = str(path.resolve())

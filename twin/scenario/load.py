@@ -81,6 +81,8 @@ class Scenario:
     """What decides where a policy fails."""
     given: Given = field(default_factory=Given)
     """What was handed over as an object."""
+    written: Mapping[str, Any] | None = None
+    """The mapping that it was made from, where it was no file."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scenario:
         # Nothing here ever changes, but that models are remembered once they are read.
@@ -124,7 +126,17 @@ class Scenario:
             source.assign(key, value, f"overrides:{key}")
         if asked.seed is not None:
             source.set("seed", asked.seed, "--seed")
-        return cls.of(source, path, asked, given=given)
+        checked = cls.of(source, path, asked, given=given)
+        return replace(checked, written=scenario) if isinstance(scenario, Mapping) else checked
+
+    def again(self, asked: Overrides, given: Given) -> Scenario:
+        """Return the same scenario, read again, with other things asked of it.
+
+        Raises InputError, also for one that was made from objects and has no file.
+        """
+        if self.written is not None:
+            return Scenario.load(self.written, asked, given)
+        return Scenario.load(self.path, asked, given)
 
     @classmethod
     def of(

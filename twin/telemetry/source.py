@@ -82,7 +82,8 @@ class LiveSource:
             never = len(values)
             self._missing[name] = np.where(present.any(0), present.argmax(0), never)
         self._revisions: list[Revision] = []
-        self._history = history.samples
+        self.history = head(history, history.samples)
+        """What came before the first delivery."""
 
     @property
     def kpis(self) -> tuple[str, ...]:

@@ -21,7 +21,6 @@ from twin.api.run import run
 from twin.batches.plan.payload import UnpackedPayload, seeded
 from twin.batches.plan.spec import METRICS
 from twin.core.errors import TwinError, one_line
-from twin.results.intervals import write_intervals
 from twin.results.manifest import versions
 from twin.results.result import Result
 from twin.scenario.cache import Cache
@@ -135,7 +134,7 @@ class _WorkerContext:
             facts = {"rows": pooled(result)}
             if chunk.intervals:
                 stream = io.BytesIO()
-                write_intervals(result.recording, stream)
+                result.write_intervals(stream)
                 facts["intervals"] = stream.getvalue()
         except Exception as error:  # a policy is a user's code, and its failure is a result
             facts = {

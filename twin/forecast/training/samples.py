@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from twin.core.arrays import Floats
 from twin.core.errors import InputError
+from twin.demand.kpis import KPIS
 from twin.demand.synthetic import generate
-from twin.demand.trace import KPIS, Trace
+from twin.demand.trace import Trace
 from twin.demand.varied import varied
 from twin.forecast.card import Normalisation
 from twin.forecast.windows import TraceWindows

@@ -17,7 +17,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from twin.core.errors import InputError, Problem, RunError
-from twin.demand.trace import KPIS, Trace
+from twin.demand.kpis import KPIS
+from twin.demand.trace import Trace
 from twin.forecast.card import MEDIAN, Card, Scores, card_path
 from twin.forecast.forecaster import evaluate, open_session
 from twin.forecast.training import samples

@@ -46,6 +46,12 @@ def draw(run: RunData, folder: Path) -> list[str]:
     return list(figures)
 
 
+def allocation_figure(run: RunData) -> Figure:
+    """Return demand and each policy's allocation on one link, to look at or to save."""
+    with plot_style(grid=True):
+        return _allocation(run)
+
+
 def _allocation(run: RunData) -> Figure:
     """Return demand and each policy's allocation on one link: the whole replay, and six hours."""
     spans = event_spans(run)

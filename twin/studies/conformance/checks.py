@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, TwinError
-from twin.demand.trace import KPIS
+from twin.demand.kpis import KPIS
 from twin.policy.base import PERSISTENCE
 from twin.policy.load import load
 from twin.studies.conformance.harness import ConformanceRun, Harness

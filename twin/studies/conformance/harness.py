@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from twin.core.arrays import Floats
-from twin.demand.trace import KPIS, Trace
+from twin.demand.kpis import KPIS
+from twin.demand.trace import Trace
 from twin.engine.span import ReplaySpan
 from twin.forecast.forecaster import Forecaster
 from twin.policy.base import History, Observation, Policy

@@ -15,7 +15,7 @@ from twin.core import content
 from twin.core.arrays import Floats
 from twin.core.errors import InputError
 from twin.core.units import counted
-from twin.demand.trace import KPIS
+from twin.demand.kpis import KPIS
 from twin.forecast.forecaster import Forecaster
 from twin.forecast.training.train import train
 from twin.results.folder import check_free, staged

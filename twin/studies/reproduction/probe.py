@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from twin.demand.gaps import ArrayFeed
-from twin.demand.trace import KPIS
+from twin.demand.kpis import KPIS
 
 _SAMPLES: Final = 8 * 288
 """Samples of the invented history: eight days, enough to find a weekly season in."""

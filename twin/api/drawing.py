@@ -1,0 +1,31 @@
+"""Figures and report of a result, which the results themselves know nothing of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twin.report.run.figures import allocation_figure
+from twin.report.run.source import RunData
+from twin.report.run.write import write
+from twin.results.result import Result
+from twin.results.saved import SavedResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class ReportDrawing:
+    """Draws results as reports do."""
+
+    def write(self, result: Result, folder: Path) -> list[str]:
+        """Write figures and report to `folder`, and return the names of the files."""
+        return write(_data(result), folder)
+
+    def figure(self, result: Result) -> Figure:
+        """Return demand against each policy's allocation as a Matplotlib figure."""
+        return allocation_figure(_data(result))
+
+
+def _data(result: Result) -> RunData:
+    return RunData.read(result.folder) if isinstance(result, SavedResult) else RunData.of(result)
