@@ -101,6 +101,11 @@ class Gaps:
         for run in some.tolist():
             yield int(self.series[run]), int(self.first[run]), min(int(self.stop[run]), closed)
 
+    def before(self, sample: int) -> Gaps:
+        """Return the runs that are known once the samples before `sample` are seen."""
+        some = self.seen < sample
+        return Gaps(self.series[some], self.first[some], self.stop[some], self.seen[some])
+
     def of_series(self, chosen: Sequence[int]) -> Gaps:
         """Return the runs of some series, which are numbered in the order of `chosen`."""
         number = {series: i for i, series in enumerate(chosen)}

@@ -120,6 +120,7 @@ class Engine:
         self._services = EngineServices(self._load, span, models)
         self._events: list[Event] = []
         self._interval = 0
+        self._decided = 0
         self._started = False
         self._segment_start = 0.0
         self._segments: list[Segment] = []
@@ -142,6 +143,11 @@ class Engine:
     def fork(self) -> Self:
         """Return an independent copy, which goes on exactly as this one would."""
         return copy.deepcopy(self)
+
+    @property
+    def source(self) -> TelemetrySource:
+        """What its demand comes from."""
+        return self._source
 
     # The clock
 
@@ -307,6 +313,7 @@ class Engine:
             k, self._network.down, self.links, self.tick_s, self._source.kpis, sample
         )
         self._segment_start = now
+        self._decided = k + 1
         with serving(self._services):
             for lane in self._lanes:
                 lane.decide(observation)
@@ -391,20 +398,23 @@ class Engine:
             tuple((first, capacity) for first, capacity, _ in self._stretches if first <= closed),
             tuple(self._record(lane, closed) for lane in self._lanes),
             {k: self._division(k, segments) for k, segments in self._divided.items()},
-            tuple(self._log),
+            tuple(event for event in self._log if event.time_s < closed * self.tick_s),
         )
 
     def _record(self, lane: Lane, closed: int) -> LaneRecord:
         requested, granted = lane.requested(closed), lane.granted(closed)
-        if granted is not None:
-            changes = lane.provisioning.changes.copy() if lane.provisioning else None
-            return LaneRecord(lane.name, requested, granted, changes, lane.fallbacks)
+        # A decision for an interval that has not closed does not count yet.
+        early = self._decided > closed
+        fallbacks = lane.fallbacks - (early and lane.fell_back)
+        if granted is not None and lane.provisioning is not None:
+            changes = lane.provisioning.changes - (lane.provisioning.latest & early)
+            return LaneRecord(lane.name, requested, granted, changes, fallbacks)
         if all(np.isinf(nominal).all() for _, _, nominal in self._stretches):
-            return LaneRecord(lane.name, requested, requested, None, lane.fallbacks)
+            return LaneRecord(lane.name, requested, requested, None, fallbacks)
         limited = requested.copy()
         for first, _, nominal in self._stretches:
             np.minimum(requested[first:], nominal, out=limited[first:])
-        return LaneRecord(lane.name, requested, limited, None, lane.fallbacks)
+        return LaneRecord(lane.name, requested, limited, None, fallbacks)
 
     def _division(self, interval: int, segments: list[Segment]) -> DividedInterval:
         allocated = {

@@ -63,6 +63,8 @@ class Lane:
         """What it asked for last, Mbit/s, [links]."""
         self.fallbacks = 0
         """Intervals that the fallback decided."""
+        self.fell_back = False
+        """Whether the fallback made the latest decision."""
         self.files = files
         self._capacity = intervals or _ROOM
         self._fallback = fallback
@@ -104,7 +106,10 @@ class Lane:
         return self.latest if self.provisioning is None else self.provisioning.in_force
 
     def fit(self, history: History) -> None:
-        """Let the policy, and its fallback, learn. Raises RunError where it raises and nothing stands in for it."""
+        """Let the policy, and its fallback, learn.
+
+        Raises RunError where the policy raises and nothing stands in for it.
+        """
         spare = self._fallback
         if spare is not None:
             try:
@@ -145,6 +150,7 @@ class Lane:
     def _answer(self, observation: Observation) -> tuple[NDArray[Any], bool]:
         """Return the allocation, and whether it differs from the one before."""
         spare = self._fallback
+        self.fell_back = False
         if spare is None:
             return self._asked(self.policy, observation)
         try:
@@ -164,6 +170,7 @@ class Lane:
         if broken is not None:
             raise broken
         self.fallbacks += 1
+        self.fell_back = True
         if self._notices:
             kept = "the rest of the replay" if self._failures >= spare.after else "this interval"
             self._notices.append(FailureNotice("stand-in", f"{spare.name} decides for {kept}"))

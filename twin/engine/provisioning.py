@@ -95,6 +95,8 @@ class Provisioning:
         self.in_force: Floats = np.empty(0)
         self.changes = np.zeros(len(links), dtype=np.int64)
         """Orders after the first, [links]."""
+        self.latest = np.zeros(len(links), dtype=np.bool_)
+        """Links that the latest request orders a change for, [links]."""
         self._ordered: Floats = np.empty(0)
         self._ordered_at = np.full(len(links), -np.inf)
         self._applied = np.zeros(len(links), dtype=np.int64)
@@ -109,6 +111,7 @@ class Provisioning:
         """Take the request of this tick; return the orders that take effect later."""
         leads = self._leads()
         target = self._settings.rounded(requested)
+        self.latest = np.zeros(len(target), dtype=np.bool_)
         if not self._number:
             self._number = 1
             self._ordered = self.in_force = target
@@ -117,6 +120,7 @@ class Provisioning:
         if not orders.any():
             return []
         self._number += 1
+        self.latest = orders
         self.changes += orders
         self._ordered = np.where(orders, target, self._ordered)
         self._ordered_at = np.where(orders, now, self._ordered_at)

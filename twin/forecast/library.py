@@ -1,4 +1,4 @@
-"""Forecasters by the name or path that policies use, checked against the trace they are to run on."""
+"""Forecasters by the name or path that policies use, checked against the trace they run on."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Routing(Protocol):
     flows: tuple[str, ...]
 
     def matrix(self, down: Bools) -> sparse.csr_array[Any]:
-        """Return the share of each flow on each link, [links, flows], given the links that are down."""
+        """Return the share of each flow on each link, [links, flows], given what is down."""
 
 
 class RoutingTable:
@@ -59,7 +59,7 @@ class RoutingTable:
         return sparse.csr_array(shares)
 
     def matrix(self, down: Bools) -> sparse.csr_array[Any]:
-        """Return the share of each flow on each link; the usual ones where nothing else is stated."""
+        """Return the share of each flow on each link; the usual one where no other is stated."""
         names = frozenset(np.asarray(self.links)[down].tolist())
         return self._others.get(names, self._usual)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -69,21 +70,19 @@ class LiveSource:
         """
         self.flows, self.tick_s, self.starts = history.links, history.tick_s, history.starts
         self._fill_gaps = fill_gaps
-        feed = ReplaySource(history)
-        past = {name: known(feed, name, history.samples) for name in history.kpis}
-        width = len(self.flows)
-        self._seen = {name: Growing(width, 2 * len(values)) for name, values in past.items()}
-        self._best = {name: Growing(width, 2 * len(values)) for name, values in past.items()}
-        self._missing: dict[str, Ints] = {}
-        for name, values in past.items():
-            self._seen[name].append(values)
-            self._best[name].append(values)
-            present = ~np.isnan(values)[::-1]
-            never = len(values)
-            self._missing[name] = np.where(present.any(0), present.argmax(0), never)
-        self._revisions: list[Revision] = []
         self.history = head(history, history.samples)
         """What came before the first delivery."""
+        feed, samples = ReplaySource(history), history.samples
+        self._seen = {name: Growing(len(self.flows), 2 * samples) for name in history.kpis}
+        self._best = {name: Growing(len(self.flows), 2 * samples) for name in history.kpis}
+        self._missing: dict[str, Ints] = {}
+        for name in history.kpis:
+            best = known(feed, name, samples)
+            self._seen[name].append(feed.rows(name, 0, samples))
+            self._best[name].append(best)
+            present = ~np.isnan(best)[::-1]
+            self._missing[name] = np.where(present.any(0), present.argmax(0), samples)
+        self._revisions = feed.revisions(0, samples)
 
     @property
     def kpis(self) -> tuple[str, ...]:
@@ -180,5 +179,6 @@ def delivered(source: TelemetrySource, sample: int) -> dict[str, Floats]:
 def head(trace: Trace, samples: int) -> Trace:
     """Return the first samples of a trace as they are known at their end."""
     feed = ArrayFeed(trace.kpis, trace.gaps)
-    kpis: dict[str, Any] = {name: known(feed, name, samples).copy() for name in trace.kpis}
-    return Trace(trace.links, kpis, trace.tick_s, trace.starts, trace.origin, trace.digest)
+    kpis = {name: known(feed, name, samples).copy() for name in trace.kpis}
+    gaps = {name: gaps.before(samples) for name, gaps in trace.gaps.items()}
+    return replace(trace, kpis=kpis, gaps=gaps)
