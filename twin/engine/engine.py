@@ -30,7 +30,8 @@ from twin.engine.links import LinkSpec
 from twin.engine.load import OfferedLoad
 from twin.engine.network import Network
 from twin.engine.provisioning import LinkSettings, Order
-from twin.engine.recording import DividedInterval, LaneRecord, LoggedEvent, Recording
+from twin.engine.recorder import Recorder
+from twin.engine.recording import LoggedEvent, Recording
 from twin.engine.services import EngineServices, Models
 from twin.engine.span import ReplaySpan
 from twin.events.base import Change, Event, Phase, Scope
@@ -63,16 +64,6 @@ class Happening(NamedTuple):
 
     event: int
     change: Change
-
-
-class Segment(NamedTuple):
-    """A span of an interval in which nothing changes on any link, under any policy."""
-
-    start: float
-    end: float
-    capacity: Floats
-    allocated: tuple[Floats, ...]
-    """Of each lane."""
 
 
 class ClosedInterval(NamedTuple):
@@ -122,12 +113,7 @@ class Engine:
         self._interval = 0
         self._decided = 0
         self._started = False
-        self._segment_start = 0.0
-        self._segments: list[Segment] = []
-        # (first undivided interval, capacity, nominal capacity) of each stretch without a change.
-        self._stretches = [(0, self._network.capacity, self._network.nominal)]
-        self._divided: dict[int, list[Segment]] = {}
-        self._log: list[LoggedEvent] = []
+        self._recorder = Recorder(self.links, self.tick_s, self._network)
         self._agenda = Agenda(self._do)
         for event in events:
             self.add(event)
@@ -273,9 +259,9 @@ class Engine:
 
     def change_links(self, settings: Sequence[LinkSpec]) -> None:
         """Let other capacities and settings of the links hold from now on."""
-        self._cut()
+        self._recorder.cut(self.now, self._network, self._lanes)
         self._network.rebase(_capacities(settings))
-        self._note_capacity()
+        self._recorder.note_capacity(self.now, self._network)
         for lane in self._lanes:
             if lane.provisioning is not None:
                 lane.provisioning.change(LinkSettings.of(settings))
@@ -298,7 +284,7 @@ class Engine:
         elif isinstance(what, Close):
             self._close()
         elif isinstance(what, Effect):
-            self._cut()
+            self._recorder.cut(self.now, self._network, self._lanes)
             provisioning = self._lanes[what.lane].provisioning
             assert provisioning is not None
             provisioning.apply(what.order)
@@ -312,14 +298,15 @@ class Engine:
         observation = Observation(
             k, self._network.down, self.links, self.tick_s, self._source.kpis, sample
         )
-        self._segment_start = now
+        self._recorder.begin(now)
         self._decided = k + 1
         with serving(self._services):
             for lane in self._lanes:
                 lane.decide(observation)
         for number, lane in enumerate(self._lanes):
             for phase, detail, where in lane.notices():
-                self._log.append(LoggedEvent(now, "fallback", lane.name, phase, where, detail))
+                notice = LoggedEvent(now, "fallback", lane.name, phase, where, detail)
+                self._recorder.log.append(notice)
             if lane.provisioning is not None:
                 for order in lane.provisioning.request(lane.latest, now):
                     self._agenda.plan(order.at, Phase.EFFECT, Effect(number, order))
@@ -328,47 +315,25 @@ class Engine:
     def _close(self) -> None:
         for lane in self._lanes:
             lane.close(self._interval, self._network.nominal)
-        if self._segments:
-            self._cut()
-            self._divided[self._interval] = self._segments
-            self._segments = []
+        self._recorder.close(self.now, self._network, self._lanes)
         self._load.close(self._interval)
         self._interval += 1
         if not self.finished:
             self._agenda.plan(self.now, Phase.DECIDE, Decide())
 
     def _happen(self, event: Event, change: Change) -> None:
-        self._cut()
+        self._recorder.cut(self.now, self._network, self._lanes)
         if change.operation is not None:
             down = self._network.down
             change.operation.apply(self._network)
-            self._note_capacity()
+            self._recorder.note_capacity(self.now, self._network)
             if (self._network.down != down).any():
                 self._load.reroute(self.now, self._network.down)
         if change.logged:
             scope = Scope(self.links, self._source.flows, 0.0, self.seed, "")
             touched = scope.touched(event.links)
             logged = LoggedEvent(self.now, event.kind, event.name or "", change.logged, touched)
-            self._log.append(logged)
-
-    # Segments
-
-    def _cut(self) -> None:
-        """End a segment of the current interval here, with the state it had."""
-        now = self.now
-        if now > self._segment_start and now > self._interval * self.tick_s:
-            nominal = self._network.nominal
-            allocated = tuple(np.minimum(lane.in_force, nominal) for lane in self._lanes)
-            capacity = self._network.capacity
-            self._segments.append(Segment(self._segment_start, now, capacity, allocated))
-            self._segment_start = now
-
-    def _note_capacity(self) -> None:
-        """Remember the capacity from the next undivided interval on."""
-        first = self._interval + (self.now > self._interval * self.tick_s)
-        if self._stretches[-1][0] == first:
-            self._stretches.pop()
-        self._stretches.append((first, self._network.capacity, self._network.nominal))
+            self._recorder.log.append(logged)
 
     # What was recorded
 
@@ -390,44 +355,8 @@ class Engine:
 
     def recording(self) -> Recording:
         """Return what was recorded of the intervals that have closed."""
-        closed = self._interval
-        return Recording(
-            self.links,
-            self.tick_s,
-            self._load.demand(closed),
-            tuple((first, capacity) for first, capacity, _ in self._stretches if first <= closed),
-            tuple(self._record(lane, closed) for lane in self._lanes),
-            {k: self._division(k, segments) for k, segments in self._divided.items()},
-            tuple(event for event in self._log if event.time_s < closed * self.tick_s),
-        )
-
-    def _record(self, lane: Lane, closed: int) -> LaneRecord:
-        requested, granted = lane.requested(closed), lane.granted(closed)
-        # A decision for an interval that has not closed does not count yet.
-        early = self._decided > closed
-        fallbacks = lane.fallbacks - (early and lane.fell_back)
-        if granted is not None and lane.provisioning is not None:
-            changes = lane.provisioning.changes - (lane.provisioning.latest & early)
-            return LaneRecord(lane.name, requested, granted, changes, fallbacks)
-        if all(np.isinf(nominal).all() for _, _, nominal in self._stretches):
-            return LaneRecord(lane.name, requested, requested, None, fallbacks)
-        limited = requested.copy()
-        for first, _, nominal in self._stretches:
-            np.minimum(requested[first:], nominal, out=limited[first:])
-        return LaneRecord(lane.name, requested, limited, None, fallbacks)
-
-    def _division(self, interval: int, segments: list[Segment]) -> DividedInterval:
-        allocated = {
-            lane.name: np.stack([segment.allocated[i] for segment in segments])
-            for i, lane in enumerate(self._lanes)
-        }
-        return DividedInterval(
-            np.array([segment.end - segment.start for segment in segments]),
-            np.stack([self._load.over(interval, each.start, each.end) for each in segments]),
-            np.stack([self._load.turns(segment.start) for segment in segments]),
-            np.stack([segment.capacity for segment in segments]),
-            allocated,
-        )
+        early = self._decided > self._interval
+        return self._recorder.recording(self._interval, self._lanes, self._load, early=early)
 
 
 def _capacities(settings: Sequence[LinkSpec]) -> Floats:

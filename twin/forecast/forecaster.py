@@ -15,7 +15,7 @@ from twin.core.arrays import Bools, Floats
 from twin.core.errors import InputError, Problem, one_of
 from twin.demand.gaps import Feed, known
 from twin.forecast.card import MEDIAN, Card, read_card
-from twin.forecast.windows import Batch, Windows
+from twin.forecast.windows import WindowBatch, Windows
 
 CHUNK: Final = 64
 """Windows in a call of ONNX Runtime, where it is fastest on a CPU core."""
@@ -252,7 +252,7 @@ class Forecasts:
             last = min(first + _APPENDED, stop)
             self._windows.extend([values[first:last] for values in past])
 
-    def _answers(self, batch: Batch, links: Bools) -> Floats:
+    def _answers(self, batch: WindowBatch, links: Bools) -> Floats:
         """Return what the graph answers for windows, [samples, links, values].
 
         Only those of the links marked are run; for the others the answer is 0.

@@ -29,7 +29,7 @@ _NEVER: Final = 2**62
 """The first known sample of a link of which nothing is known yet."""
 
 
-class Batch(NamedTuple):
+class WindowBatch(NamedTuple):
     """The windows of all links at some samples."""
 
     inputs: Floats32
@@ -151,7 +151,7 @@ class Windows:
         rows: Floats = self._values[0].rows(start, stop)
         return rows
 
-    def batch(self, start: int, stop: int, step: int = 1) -> Batch:
+    def batch(self, start: int, stop: int, step: int = 1) -> WindowBatch:
         """Return the windows that end before each `step`th sample of [start, stop).
 
         `start` is at least `window` and as far back as is remembered, `stop` at most one more than
@@ -175,7 +175,7 @@ class Windows:
             values, origin = self._channel(name, start, stop)
             unit = scale if name != "level" else 1.0
             self._fill(inputs[..., place], values, step, origin[::step], unit)
-        return Batch(inputs, reference, scale)
+        return WindowBatch(inputs, reference, scale)
 
     def _channel(self, name: str, start: int, stop: int) -> tuple[Floats, Floats]:
         """Return what the windows of a channel hold, and what each of them is relative to.

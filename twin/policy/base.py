@@ -70,7 +70,7 @@ class History:
     @property
     def kpis(self) -> Mapping[str, Floats]:
         """KPI name: [samples, links]; traffic in Mbit/s; NaN where missing."""
-        return _Kpis(self._kpis, self.samples)
+        return KpiView(self._kpis, self.samples)
 
     @property
     def demand_mbps(self) -> Floats:
@@ -78,7 +78,7 @@ class History:
         return services().observed(KPIS[0], self.samples)
 
 
-class _Kpis(Mapping[str, Floats]):
+class KpiView(Mapping[str, Floats]):
     """KPIs as they are known once some samples are seen, read when they are asked for."""
 
     def __init__(self, names: tuple[str, ...], closed: int) -> None:
@@ -129,7 +129,7 @@ class Observation:
     @property
     def kpis(self) -> Mapping[str, Floats]:
         """Every KPI of the trace over all closed intervals, [samples, links]."""
-        return _Kpis(self._kpis, self._closed)
+        return KpiView(self._kpis, self._closed)
 
     @property
     def last_known_mbps(self) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from twin.core import content
-from twin.core.errors import InputError, Loc, Problem, did_you_mean
+from twin.core.errors import InputError, Loc, Problem
 from twin.core.units import format_duration
 from twin.core.validation import problems_of
 from twin.demand.read import read as read_trace
@@ -24,10 +23,10 @@ from twin.forecast.forecaster import Forecaster
 from twin.forecast.library import ModelLibrary
 from twin.policy.base import PERSISTENCE
 from twin.routing.table import Routing
-from twin.scenario import source as yaml_source
 from twin.scenario.cache import Cache
 from twin.scenario.checks import link_problems, span_of, span_problems, whole_ticks
-from twin.scenario.choices import GivenPolicy, Member, PolicyChoice, named
+from twin.scenario.choices import GivenPolicy, Member, PolicyChoice
+from twin.scenario.find import read_mapping, read_source
 from twin.scenario.source import Source
 from twin.scenario.spec import PolicySpec, ScenarioSpec, blocks
 from twin.telemetry.source import TelemetrySource
@@ -116,7 +115,7 @@ class Scenario:
         """
         asked, given = asked or Overrides(), given or Given()
         if isinstance(scenario, Mapping):
-            path, source, own = _mapped(scenario)
+            path, source, own = read_mapping(scenario)
             given = replace(given, policies={**own, **given.policies})
         else:
             path, source = read_source(scenario)
@@ -164,29 +163,6 @@ class Scenario:
         return ModelLibrary(self.folder, tuple(self.trace.kpis), self.span.history, self.models)
 
 
-def _mapped(
-    scenario: Mapping[str, Any],
-) -> tuple[Path, Source, dict[str, GivenPolicy]]:
-    """Return a scenario that was given as a mapping, as if it were written in this folder."""
-    data = copy.copy(dict(scenario))
-    given: dict[str, GivenPolicy] = {}
-    if isinstance(data.get("policies"), list | tuple):
-        data["policies"], given = named(data["policies"])
-    data = {"name": "scenario"} | copy.deepcopy(data)
-    return Path("scenario.yaml"), Source(data, {}, None), given
-
-
-def read_source(scenario: str | Path) -> tuple[Path, Source]:
-    """Return the file of a scenario, a path or the name of a shipped one, and what it holds.
-
-    Raises InputError.
-    """
-    path = _path(scenario)
-    source = yaml_source.read(path)
-    source.data.setdefault("name", path.stem)
-    return path, source
-
-
 def load_trace(demand: dict[str, Any], overrides: Sequence[str]) -> Trace:
     """Return the trace of a block `demand`, without a scenario around it.
 
@@ -202,29 +178,6 @@ def load_trace(demand: dict[str, Any], overrides: Sequence[str]) -> Trace:
         return read_trace(spec.demand, Path(), int(spec.tick), spec.seed)
     except InputError as error:
         raise InputError(source.place(problem) for problem in error.problems) from None
-
-
-def _path(scenario: str | Path) -> Path:
-    if (
-        isinstance(scenario, Path)
-        or content.is_path("scenarios", scenario)
-        or scenario.endswith((".yml", "."))
-    ):
-        path = Path(scenario)
-        if content.is_file(path):
-            return path
-        if content.is_folder(path):
-            raise InputError(Problem("is a folder, not a scenario", file=path))
-        names = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        hint = did_you_mean(path.name, names)
-        raise InputError(Problem("no such file", file=path, suggestion=hint))
-    shipped = content.shipped("scenarios")
-    if scenario in shipped:
-        return shipped[scenario]
-    beside = Path(f"{scenario}.yaml")
-    hint = f"did you mean './{beside}'?" if beside.is_file() else did_you_mean(scenario, shipped)
-    suggestion = hint or f"shipped: {', '.join(shipped)}; a path ends in .yaml"
-    raise InputError(Problem(f"no shipped scenario '{scenario}'", suggestion=suggestion))
 
 
 def _parse(source: Source) -> ScenarioSpec:

@@ -20,7 +20,8 @@ from twin.core.errors import InputError, Loc, Problem, did_you_mean, dotted, one
 from twin.core.validation import problems_of
 from twin.scenario import source as yaml_source
 from twin.scenario.cache import Cache
-from twin.scenario.load import MOST_PROBLEMS, PICKED, Overrides, Scenario, read_source
+from twin.scenario.find import read_source
+from twin.scenario.load import MOST_PROBLEMS, PICKED, Overrides, Scenario
 from twin.scenario.source import Source
 
 
