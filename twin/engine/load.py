@@ -186,11 +186,17 @@ class OfferedLoad:
         return self._load(DEMAND, interval, start, end)
 
     def turns(self, time: float) -> Bools:
-        """Return the links on which the course of a surge changes at `time`, [links]."""
+        """Return the links whose load turns at `time`: by a surge or a new route, [links]."""
         flows = self._surged[DEMAND].turns(time, len(self._source.flows))
         if self._routing is None:
             return flows
-        return np.asarray(self._route(time) @ flows.astype(np.float64) > 0)
+        now = self._route(time)
+        turning = np.asarray(now @ flows.astype(np.float64) > 0)
+        since = max(place for place, (at, _) in enumerate(self._routes) if at <= time)
+        if since and self._routes[since][0] == time:
+            changed = abs(now - self._routes[since - 1][1])
+            turning |= np.asarray(changed.sum(axis=1)) > 0
+        return turning
 
     # Interval by interval
 
