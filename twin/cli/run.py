@@ -9,13 +9,9 @@ import typer
 
 from twin.api.run import run
 from twin.cli.progress import progress
-from twin.report.run.source import RunData
-from twin.report.run.write import write as write_report
 from twin.results.folder import MANIFEST, added, check_free, files_of
 from twin.results.table import print_table
 from twin.scenario.load import Overrides, Scenario
-from twin.studies.frontier.sweep import sweep
-from twin.studies.frontier.write import write as write_frontier
 
 
 def run_scenario(
@@ -47,6 +43,12 @@ def run_scenario(
 
 def _add_frontier(scenario: Scenario, folder: Path, *, report: bool) -> None:
     """Add what each policy's knob buys to the folder of a run, and to its report."""
+    # Most runs ask for no frontier, and start faster without.
+    from twin.report.run.source import RunData
+    from twin.report.run.write import write as write_report
+    from twin.studies.frontier.sweep import sweep
+    from twin.studies.frontier.write import write as write_frontier
+
     with progress(f"frontier of {scenario.spec.name}") as show:
         found = sweep(scenario, progress=show)
     with added(folder) as stage:

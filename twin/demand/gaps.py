@@ -7,13 +7,14 @@ missing, for all but the account.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from twin.core.arrays import Floats, Ints
+from twin.core.arrays import Bools, Floats, Ints
 
 
 class Revision(NamedTuple):
@@ -101,6 +102,14 @@ class Gaps:
         for run in some.tolist():
             yield int(self.series[run]), int(self.first[run]), min(int(self.stop[run]), closed)
 
+    def hidden(self, samples: int) -> Bools:
+        """Return at which of the first `samples` samples a series is in a gap, [samples]."""
+        edges = np.zeros(samples + 1, dtype=np.int64)
+        np.add.at(edges, np.minimum(self.first, samples), 1)
+        np.add.at(edges, np.minimum(self.stop, samples), -1)
+        hidden: Bools = np.cumsum(edges[:samples]) > 0
+        return hidden
+
     def before(self, sample: int) -> Gaps:
         """Return the runs that are known once the samples before `sample` are seen."""
         some = self.seen < sample
@@ -120,7 +129,11 @@ class ArrayFeed:
     def __init__(self, kpis: Mapping[str, Floats], gaps: Mapping[str, Gaps] | None = None) -> None:
         """Take KPIs, [samples, series] each, and which of their samples were interpolated."""
         self._values = dict(kpis)
-        self._gaps = {name: (gaps or {}).get(name, Gaps.none()) for name in kpis}
+        self._gaps = {name: each for name, each in (gaps or {}).items() if len(each)}
+        # Most samples have no gap and reveal none: what there is can be looked up at once.
+        self._hidden = {name: each.hidden(self.ready) for name, each in self._gaps.items()}
+        times = {seen + 1 for each in self._gaps.values() for seen in each.seen.tolist()}
+        self._revised = sorted(times)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ArrayFeed:
         # Nothing here ever changes.
@@ -139,15 +152,16 @@ class ArrayFeed:
     def rows(self, kpi: str, start: int, stop: int) -> Floats:
         """Return samples start <= i < stop as first seen, [samples, series]."""
         rows = self._values[kpi][start:stop]
-        hidden = list(self._gaps[kpi].within(start, stop)) if len(self._gaps[kpi]) else []
-        if hidden:
+        if kpi in self._hidden and self._hidden[kpi][start:stop].any():
             rows = rows.copy()
-            for series, first, end in hidden:
+            for series, first, end in self._gaps[kpi].within(start, stop):
                 rows[first - start : end - start, series] = np.nan
         return rows
 
     def revisions(self, after: int, upto: int) -> list[Revision]:
         """Return what becomes known once more than `after` and at most `upto` samples are seen."""
+        if bisect_right(self._revised, after) == bisect_right(self._revised, upto):
+            return []
         found = []
         for name, gaps in self._gaps.items():
             first, last = np.searchsorted(gaps.seen, (after, upto))
@@ -159,12 +173,8 @@ class ArrayFeed:
 
     def next_revision(self, after: int) -> int | None:
         """Return the number of samples seen at the first revision after `after`."""
-        times = []
-        for gaps in self._gaps.values():
-            place = int(np.searchsorted(gaps.seen, after))
-            if place < len(gaps):
-                times.append(int(gaps.seen[place]) + 1)
-        return min(times, default=None)
+        place = bisect_right(self._revised, after)
+        return self._revised[place] if place < len(self._revised) else None
 
 
 def known(feed: Feed, kpi: str, closed: int) -> Floats:

@@ -186,9 +186,9 @@ class Engine:
         self._fit()
         end = np.inf if until is None else until
         reported = self._interval
-        while self._agenda.peek() < end:
-            if self._waits_for_telemetry:
-                break
+        # Of a replay everything is there.
+        waits = not self._source.ahead
+        while self._agenda.peek() < end and not (waits and self._waits_for_telemetry):
             self._agenda.step()
             if progress is not None and self._interval >= reported + _PROGRESS_EVERY:
                 reported = self._interval

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
 from twin.core.arrays import Bools, Floats
 from twin.core.errors import RunError
@@ -23,6 +22,9 @@ from twin.engine.surges import SurgedDemand
 from twin.events.course import Course
 from twin.routing.table import Routing, routed
 from twin.telemetry.source import TelemetrySource
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 DEMAND = "internet"
 """The KPI that is the demand."""
@@ -51,7 +53,8 @@ class OfferedLoad:
         self._best: dict[str, Growing] = {}
         self._revisions: list[Revision] = []
         if routing is not None:
-            self.reroute(0.0, np.zeros(len(self.links), dtype=np.bool_))
+            self._intact = routing.matrix(np.zeros(len(self.links), dtype=np.bool_))
+            self._routes.append((0.0, self._intact))
         if self.whole:
             self._make_means()
         else:
@@ -104,7 +107,7 @@ class OfferedLoad:
 
     def _carried(self, flows: Floats) -> Floats:
         """Return the load of the links before the replay, [..., links]."""
-        return flows if self._routing is None else routed(self._routes[0][1], flows)
+        return flows if self._routing is None else routed(self._intact, flows)
 
     # The feed
 
@@ -202,8 +205,11 @@ class OfferedLoad:
 
     def reroute(self, time: float, down: Bools) -> None:
         """Route by what is down from `time` on, where there is a routing."""
-        if self._routing is not None:
-            self._routes.append((time, self._routing.matrix(down)))
+        if self._routing is None:
+            return
+        if self._routes and self._routes[-1][0] == time:
+            self._routes.pop()
+        self._routes.append((time, self._routing.matrix(down)))
 
     def close(self, interval: int) -> None:
         """Take the interval that has closed. Raises RunError where its samples have not come."""
@@ -232,7 +238,8 @@ class OfferedLoad:
         else:
             flow = np.zeros(len(self._source.flows))
             flow[revision.series] = 1.0
-            shares = [np.asarray(matrix @ flow) for _, matrix in self._routes]
+            matrices = (self._intact, *(matrix for _, matrix in self._routes))
+            shares = [np.asarray(matrix @ flow) for matrix in matrices]
             carriers = np.flatnonzero(np.any(shares, axis=0)).tolist()
         for link in carriers:
             values = rows[:, link]

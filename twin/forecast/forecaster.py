@@ -23,6 +23,8 @@ _BLOCK: Final = 4_096
 """Windows made at a time, which bounds the memory."""
 _APPENDED: Final = 288
 """Samples taken at a time, which bounds the memory."""
+_HISTORY_APPENDED: Final = 2_016
+"""The same of the history, of which nothing is forecast."""
 _TRIED: Final = 288
 """Samples of the history at which a network is tried on a link before it is trusted."""
 _TRIED_AT_ONCE: Final = 32
@@ -169,6 +171,8 @@ class Forecasts:
         self._forecaster, self._feed = forecaster, feed
         self._fitted, self._start, self._stop = history, start, stop
         card = forecaster.card
+        # Which of the values that the graph answers with is the forecast.
+        self._point = card.quantiles.index(MEDIAN) if card.quantiles else 0
         tried = min(history, start)
         first = max(card.window, tried - _LOOKED_BACK, tried // _LEARNT)
         past = [known(feed, name, history) for name in card.features]
@@ -187,12 +191,6 @@ class Forecasts:
         """Values that the graph answers with."""
         return max(len(self._forecaster.card.quantiles), 1)
 
-    @property
-    def _point(self) -> int:
-        """Which of them is the forecast."""
-        levels = self._forecaster.card.quantiles
-        return levels.index(MEDIAN) if levels else 0
-
     def at(self, sample: int) -> Floats:
         """Return the forecast of `sample`, made from what was known before it, [links].
 
@@ -200,8 +198,7 @@ class Forecasts:
         quantiles. Raises IndexError for a sample that is before the one asked for last, or that
         the feed does not reach.
         """
-        forecast: Floats = self.quantiles_at(sample)[:, self._point].copy()
-        return forecast
+        return self._row(sample)[:, self._point].copy()
 
     def quantiles_at(self, sample: int) -> Floats:
         """Return the quantiles of the card for `sample`, [links, quantiles], read-only.
@@ -210,11 +207,18 @@ class Forecasts:
         yet. A model without quantiles has one column, its forecast. Raises IndexError as at()
         does.
         """
-        if not self._first <= sample < self._first + len(self._block):
-            self._make(sample)
-        forecast: Floats = self._block[sample - self._first].copy()
+        forecast = self._row(sample).copy()
         forecast.setflags(write=False)
         return forecast
+
+    def _row(self, sample: int) -> Floats:
+        """Return a row of the block that holds `sample`, which is made where it is not there."""
+        place = sample - self._first
+        if not 0 <= place < len(self._block):
+            self._make(sample)
+            place = 0
+        row: Floats = self._block[place]
+        return row
 
     def _make(self, sample: int) -> None:
         """Make a block of forecasts that begins with that of `sample`."""
@@ -248,8 +252,8 @@ class Forecasts:
 
     def _extend(self, past: Sequence[Floats], stop: int) -> None:
         """Take the history up to `stop`, as it was known at its end."""
-        for first in range(self._windows.closed, stop, _APPENDED):
-            last = min(first + _APPENDED, stop)
+        for first in range(self._windows.closed, stop, _HISTORY_APPENDED):
+            last = min(first + _HISTORY_APPENDED, stop)
             self._windows.extend([values[first:last] for values in past])
 
     def _answers(self, batch: WindowBatch, links: Bools) -> Floats:

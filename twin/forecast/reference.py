@@ -105,8 +105,6 @@ class Reference:
         `known` says of which of them the first feature was; `history` are all changes of the first
         feature, these included. Returns what the profiles make of them, [seasons, samples, links].
         """
-        # What comes next was forecast by what was known before it came.
-        self._answer(self._closed + 1)
         stop = history.stop
         first = stop - len(known)
         usual = np.zeros((len(self._profiles), len(known), self._links))
@@ -119,7 +117,6 @@ class Reference:
         while self._next_cut <= self._closed:
             self._answer(self._next_cut)
             self._learn(self._next_cut)
-        self._answer(self._closed)
         return usual
 
     def revise(self, feature: int, first: int, link: int, changes: Floats, *, known: bool) -> None:
@@ -127,6 +124,8 @@ class Reference:
 
         `known`: the samples, which were not, are known now.
         """
+        # What is revised now was not known to the forecasts of the samples that have closed.
+        self._answer(self._closed)
         first -= self._first
         self._series[feature].replace(first, link, changes)
         if feature == 0 and known:
@@ -152,10 +151,14 @@ class Reference:
             self._answers.append(np.zeros((stop - start, self._links)))
             return
         forecasts = self._forecasts[:, start - self._cut : stop - self._cut]
-        forecasts[:] = 0
+        forecasts[0] = 0
+        # [2, links, samples], whose rows are the longer ones where there are few links.
+        total = np.zeros((2, self._links, stop - start))
+        total = total if stop - start > self._links else total.swapaxes(1, 2).copy().swapaxes(1, 2)
         for place, (series, lag) in enumerate(_places(self._lags)):
             lagged = self._series[series].rows(start - 1 - lag, stop - 1 - lag)
-            forecasts[1:] += self._weights[:, place, None] * lagged
+            total += self._weights[:, place, :, None] * lagged.T
+        forecasts[1:] = total.swapaxes(1, 2)
         chosen = np.take_along_axis(forecasts, self._best[None, None, :], axis=0)[0]
         self._answers.append(chosen)
 

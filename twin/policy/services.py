@@ -6,8 +6,6 @@ it runs. So nothing that a policy can reach from them holds what is still to com
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
@@ -48,14 +46,17 @@ class Services(Protocol):
 _SERVICES: ContextVar[Services | None] = ContextVar("services", default=None)
 
 
-@contextmanager
-def serving(services: Services) -> Iterator[None]:
-    """Let `services` answer what policies ask."""
-    token = _SERVICES.set(services)
-    try:
-        yield
-    finally:
-        _SERVICES.reset(token)
+class serving:  # noqa: N801 - a context manager, used as a verb
+    """Lets `services` answer what policies ask."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def __enter__(self) -> None:
+        self._token = _SERVICES.set(self._services)
+
+    def __exit__(self, *_: object) -> None:
+        _SERVICES.reset(self._token)
 
 
 def services() -> Services:

@@ -7,13 +7,15 @@ a link's own, and nothing is multiplied.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 
 from twin.core.arrays import Bools, Floats
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 class Routing(Protocol):
@@ -56,6 +58,9 @@ class RoutingTable:
             raise ValueError(f"a routing matrix has shape {shares.shape}, not {expected}")
         if not (np.isfinite(shares).all() and (shares >= 0).all()):
             raise ValueError("a routing matrix has a share that is negative or not finite")
+        # Links alone, which need no routing, are spared the import.
+        from scipy import sparse
+
         return sparse.csr_array(shares)
 
     def matrix(self, down: Bools) -> sparse.csr_array[Any]:
