@@ -23,8 +23,8 @@ _BLOCK: Final = 4_096
 """Windows made at a time, which bounds the memory."""
 _APPENDED: Final = 288
 """Samples taken at a time, which bounds the memory."""
-_HISTORY_APPENDED: Final = 2_016
-"""The same of the history, of which nothing is forecast."""
+_HISTORY_BLOCK: Final = 400_000
+"""Values of a KPI of the history, of which nothing is forecast, that are taken at a time."""
 _TRIED: Final = 288
 """Samples of the history at which a network is tried on a link before it is trusted."""
 _TRIED_AT_ONCE: Final = 32
@@ -252,8 +252,9 @@ class Forecasts:
 
     def _extend(self, past: Sequence[Floats], stop: int) -> None:
         """Take the history up to `stop`, as it was known at its end."""
-        for first in range(self._windows.closed, stop, _HISTORY_APPENDED):
-            last = min(first + _HISTORY_APPENDED, stop)
+        step = max(_HISTORY_BLOCK // past[0].shape[1], _APPENDED)
+        for first in range(self._windows.closed, stop, step):
+            last = min(first + step, stop)
             self._windows.extend([values[first:last] for values in past])
 
     def _answers(self, batch: WindowBatch, links: Bools) -> Floats:

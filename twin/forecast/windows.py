@@ -82,7 +82,9 @@ class Windows:
             origin = Origin.of(links, samples, since)
             self._reference = Reference(len(filled), seasons, how.ridge, origin)
         self._changes = Tail(links, longest)
-        self._usual_levels = [Tail(links, keep + AHEAD, -AHEAD) for _ in seasons]
+        # Kept for the channels that read them alone.
+        read = seasons if {"season", "second_season"} & {*how.channels} else []
+        self._usual_levels = [Tail(links, keep + AHEAD, -AHEAD) for _ in read]
         for level in self._usual_levels:
             level.append(np.zeros((AHEAD, links)))
 
@@ -111,7 +113,7 @@ class Windows:
             return
         self._changes.append(changes[0])
         usual = self._reference.extend(changes, known, self._changes)
-        for tail, season in zip(self._usual_levels, usual, strict=True):
+        for tail, season in zip(self._usual_levels, usual, strict=False):
             carried = tail.rows(tail.stop - 1, tail.stop)
             # A running sum, in the same order for steps of any size.
             tail.append(np.cumsum(np.concatenate([carried, self.scale[0] * season]), axis=0)[1:])
