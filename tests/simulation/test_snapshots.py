@@ -132,7 +132,7 @@ def test_a_fork_leaves_its_parent_as_it_is() -> None:
     surged = what_if.run()
     assert table(parent.run()) == table(plain)
     assert table(surged) != table(plain)
-    past = [r.intervals.query("interval < 59").to_csv() for r in (surged, plain)]
+    past = [r.intervals.query("interval < 60").to_csv() for r in (surged, plain)]
     assert past[0] == past[1]
 
 

@@ -68,14 +68,26 @@ def run(
     frontier: Annotated[
         bool, typer.Option("--frontier", help="Turn each policy's knob too, for the report.")
     ] = False,
+    fork: Annotated[
+        str | None,
+        typer.Option(metavar="'3d 18h'", help="When branches leave, from the replay's start."),
+    ] = None,
+    branch: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="What is different from the fork on; repeatable."),
+    ] = None,
 ) -> None:
     """Replay a scenario under each of its policies and compare them."""
     from twin.cli.run import run_scenario
 
+    if (fork is None) != (not branch):
+        missing, there = ("--fork", "--branch") if fork is None else ("--branch", "--fork")
+        raise InputError(Problem(f"is missing beside {there}", missing))
+
     picks = None if policies is None else [name.strip() for name in policies.split(",")]
     run_scenario(
         scenario, picks, set_ or [], seed, out,
-        force=force, report=not no_report, frontier=frontier,
+        force=force, report=not no_report, frontier=frontier, fork=fork, branches=branch or [],
     )  # fmt: skip
 
 

@@ -24,10 +24,20 @@ def run_scenario(
     force: bool,
     report: bool,
     frontier: bool = False,
+    fork: str | None = None,
+    branches: Sequence[Path] = (),
 ) -> None:
-    """Run a scenario, print its table and write its folder, with its frontier where asked."""
+    """Run a scenario, print its table and write its folder, with its frontier where asked.
+
+    With a `fork`, run its `branches` from that time on beside it.
+    """
     picks = None if policies is None else tuple(policies)
     checked = Scenario.load(scenario, Overrides(tuple(overrides), picks, seed))
+    if fork is not None:
+        from twin.cli.branches import run_forked
+
+        run_forked(checked, fork, list(branches), out, force=force, report=report)
+        return
     folder = out or Path("out") / checked.spec.name
     # Before the run rather than after it.
     check_free(folder, force=force)

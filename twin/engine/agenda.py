@@ -45,6 +45,17 @@ class Agenda(simpy.Environment):
         # `schedule` takes a delay, and a sum of delays is not always the very instant.
         heappush(self._queue, (time, EventPriority(phase), next(self._eid), event))
 
+    def is_due(self, end: float) -> bool:
+        """Return whether what comes next is before `end`, or closes an interval just then."""
+        if not self._queue:
+            return False
+        time, phase, *_ = self._queue[0]
+        return bool(time < end or (time == end and phase == Phase.CLOSE))
+
+    def wait(self, until: float) -> None:
+        """Let the time pass in which nothing happens."""
+        self._now = max(self._now, min(until, self.peek()))
+
     def _happen(self, event: simpy.Event) -> None:
         planned: Any = event.value
         self._do(planned.what)

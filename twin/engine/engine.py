@@ -29,12 +29,13 @@ from twin.engine.lane import Lane
 from twin.engine.links import LinkSpec
 from twin.engine.load import OfferedLoad
 from twin.engine.network import Network
-from twin.engine.provisioning import LinkSettings, Order
+from twin.engine.provisioning import LinkSettings, Order, Provisioning
 from twin.engine.recorder import Recorder
 from twin.engine.recording import LoggedEvent, Recording
 from twin.engine.services import EngineServices, Models
 from twin.engine.span import ReplaySpan
 from twin.events.base import Change, Event, Phase, Scope
+from twin.events.course import Course
 from twin.policy.base import History, Observation
 from twin.policy.services import serving
 from twin.routing.table import Routing
@@ -110,6 +111,7 @@ class Engine:
         self._lanes = list(lanes)
         self._services = EngineServices(self._load, span, models)
         self._events: list[Event] = []
+        self._courses: dict[int, tuple[Course, ...]] = {}
         self._interval = 0
         self._decided = 0
         self._started = False
@@ -180,7 +182,8 @@ class Engine:
     ) -> None:
         """Let everything happen before the instant `until`, by default all that there is.
 
-        What is to happen at that very instant is still to come. `progress` is called now and then
+        An interval that ends just then is closed; what else is to happen at that very instant is
+        still to come. `progress` is called now and then
         with the intervals done and their number. Raises as :meth:`step` does.
         """
         self._fit()
@@ -188,11 +191,13 @@ class Engine:
         reported = self._interval
         # Of a replay everything is there.
         waits = not self._source.ahead
-        while self._agenda.peek() < end and not (waits and self._waits_for_telemetry):
+        while self._agenda.is_due(end) and not (waits and self._waits_for_telemetry):
             self._agenda.step()
             if progress is not None and self._interval >= reported + _PROGRESS_EVERY:
                 reported = self._interval
                 progress(reported, self.span.intervals)
+        if until is not None and not (waits and self._waits_for_telemetry):
+            self._agenda.wait(min(until, self.span.horizon(self.tick_s)))
 
     @property
     def waiting(self) -> bool:
@@ -237,10 +242,32 @@ class Engine:
         scope = Scope(self.links, self._source.flows, horizon, self.seed, f"event {number}")
         for change in event.changes(scope):
             self._agenda.plan(change.time, change.phase, Happening(number, change))
-        courses = event.courses(scope)
-        if courses:
-            self._load.add(courses)
-            self._services.forget_forecasts()
+        self._courses[number] = event.courses(scope)
+        if self._courses[number]:
+            self._surge()
+
+    def cancel(self, number: int) -> None:
+        """Let the event that was added as number `number` not happen.
+
+        Raises InputError for one that has begun.
+        """
+        event = self._events[number]
+        if event.begins < self.now:
+            begins, now = format_duration(event.begins), format_duration(self.now)
+            where = event.name or type(event).__name__
+            raise InputError(Problem(f"has begun at {begins}, and it is {now}", where))
+        planned = [
+            each
+            for each in self._agenda.planned
+            if not (isinstance(each.what, Happening) and each.what.event == number)
+        ]
+        self._agenda = Agenda(self._do, self._agenda.now, planned)
+        if self._courses.pop(number):
+            self._surge()
+
+    def _surge(self) -> None:
+        self._load.surge([course for courses in self._courses.values() for course in courses])
+        self._services.forget_forecasts()
 
     def _check(self, event: Event) -> None:
         where = event.name or type(event).__name__
@@ -262,9 +289,14 @@ class Engine:
         self._recorder.cut(self.now, self._network, self._lanes)
         self._network.rebase(_capacities(settings))
         self._recorder.note_capacity(self.now, self._network)
+        stated = LinkSettings.of(settings)
         for lane in self._lanes:
             if lane.provisioning is not None:
-                lane.provisioning.change(LinkSettings.of(settings))
+                lane.provisioning.change(stated)
+            elif not stated.trivial:
+                provisioning = Provisioning(stated, self.links, self.seed)
+                granted = self._recorder.granted(lane, self._interval)
+                lane.begin_provisioning(provisioning, granted)
 
     def hand_over(self, name: str, successor: Lane) -> None:
         """Let the policy of another lane decide in the place of the one called `name`."""

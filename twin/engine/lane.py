@@ -96,6 +96,14 @@ class Lane:
             self._granted = _with_room(self._granted, interval)
             np.minimum(self.in_force, nominal, out=self._granted[interval])
 
+    def begin_provisioning(self, provisioning: Provisioning, granted: Floats) -> None:
+        """Let requests become orders from now on; `granted` was in force until now."""
+        if self._decided:
+            provisioning.begin(self.latest, granted)
+        self.provisioning = provisioning
+        self._granted = np.empty((max(self._capacity, len(granted) + 1), len(self.latest)))
+        self._granted[: len(granted)] = granted
+
     def hand_over(self, policy: Policy, files: Sequence[str]) -> None:
         """Let another policy, which has been fitted, decide from now on."""
         self.policy, self.files, self._failures = policy, files, 0

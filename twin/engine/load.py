@@ -76,11 +76,9 @@ class OfferedLoad:
             for name in self._source.kpis
         }
 
-    def add(self, courses: Sequence[Course]) -> None:
-        """Add surges, none of which has begun in a closed interval."""
-        if not courses:
-            return
-        self._courses = (*self._courses, *courses)
+    def surge(self, courses: Sequence[Course]) -> None:
+        """Let these be the surges; in closed intervals they are as they were."""
+        self._courses = tuple(courses)
         self._surged = self._surges()
         if self.whole:
             self._make_means()

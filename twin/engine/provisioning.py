@@ -102,6 +102,12 @@ class Provisioning:
         self._applied = np.zeros(len(links), dtype=np.int64)
         self._number = 0
 
+    def begin(self, in_force: Floats, granted: Floats) -> None:
+        """Take over where requests were in force at once: `granted`, [intervals, links]."""
+        self._number = 1
+        self._ordered = self.in_force = in_force
+        self.changes = np.count_nonzero(np.diff(granted, axis=0), axis=0).astype(np.int64)
+
     def change(self, settings: LinkSettings) -> None:
         """Let other settings hold from now on; orders that are under way stay as they are."""
         self._settings = settings

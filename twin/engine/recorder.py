@@ -88,12 +88,20 @@ class Recorder:
         if granted is not None and lane.provisioning is not None:
             changes = lane.provisioning.changes - (lane.provisioning.latest & early)
             return LaneRecord(lane.name, requested, granted, changes, fallbacks)
+        return LaneRecord(lane.name, requested, self.granted(lane, closed), None, fallbacks)
+
+    def granted(self, lane: Lane, closed: int) -> Floats:
+        """Return what was in force in the first `closed` intervals, [intervals, links].
+
+        Of a lane whose requests are in force at once: they are limited by the capacity alone.
+        """
+        requested = lane.requested(closed)
         if all(np.isinf(nominal).all() for _, _, nominal in self._stretches):
-            return LaneRecord(lane.name, requested, requested, None, fallbacks)
+            return requested
         limited = requested.copy()
         for first, _, nominal in self._stretches:
             np.minimum(requested[first:], nominal, out=limited[first:])
-        return LaneRecord(lane.name, requested, limited, None, fallbacks)
+        return limited
 
     def _division(
         self, interval: int, segments: list[Segment], lanes: Sequence[Lane], load: OfferedLoad

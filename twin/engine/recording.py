@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -78,6 +78,34 @@ class Recording:
             by_link[first : first + 8] = self.demand[:, first : first + 8].T
         by_link.setflags(write=False)
         return by_link
+
+    def since(self, first: int, before: Recording) -> Recording:
+        """Return the part from interval `first` on; `before` is what was recorded until then."""
+        earlier = {lane.name: lane for lane in before.lanes}
+        lanes = []
+        for lane in self.lanes:
+            changes, past = lane.changes, earlier[lane.name]
+            if changes is not None and past.changes is not None:
+                changes = changes - past.changes
+            requested, allocated = lane.requested[first:], lane.allocated[first:]
+            fallbacks = lane.fallbacks - past.fallbacks
+            lanes.append(LaneRecord(lane.name, requested, allocated, changes, fallbacks))
+        held = [capacity for start, capacity in self.capacity if start <= first]
+        later = ((start - first, each) for start, each in self.capacity if start > first)
+        offset = float(first * self.tick_s)
+        return Recording(
+            self.links,
+            self.tick_s,
+            self.demand[first:],
+            ((0, held[-1]), *later),
+            tuple(lanes),
+            {k - first: each for k, each in self.divided.items() if k >= first},
+            tuple(
+                replace(event, time_s=event.time_s - offset)
+                for event in self.events
+                if event.time_s >= offset
+            ),
+        )
 
     @property
     def intervals(self) -> int:

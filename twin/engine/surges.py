@@ -35,7 +35,13 @@ class SurgedDemand:
         inside = (time for time in self._breakpoints if start < time < end)
         edges = [start, *inside, end]
         parts = [self._between(base, a, b) * ((b - a) / (end - start)) for a, b in pairwise(edges)]
-        return parts[0] if len(parts) == 1 else np.sum(parts, axis=0)
+        if len(parts) == 1:
+            return parts[0]
+        # Of a flow that no surge touches here, the parts add up to the base but for the last digit.
+        touched = np.zeros(len(base), dtype=np.bool_)
+        for course in self._active_within(start, end):
+            touched |= course.flows
+        return np.where(touched, np.sum(parts, axis=0), base)
 
     def turns(self, time: float, flows: int) -> Bools:
         """Return the flows on which the course of a surge changes at `time`, [flows]."""
@@ -68,6 +74,9 @@ class SurgedDemand:
             for k in touched:
                 mean[k] = self.over(base[k], k * self._tick_s, (k + 1) * self._tick_s)
         return mean
+
+    def _active_within(self, start: float, end: float) -> list[Course]:
+        return [each for each in self._courses if each.start < end and each.end > start]
 
     def _active(self, start: float, end: float) -> list[Course]:
         return [course for course in self._courses if course.share((start + end) / 2) > 0]

@@ -89,7 +89,8 @@ class PolicySpec(Strict):
         return self
 
 
-def _policy(value: Any) -> Any:
+def policy_entry(value: Any) -> Any:
+    """Return the entry of a policy that may be written as its bare name."""
     return {"use": value} if isinstance(value, str) else value
 
 
@@ -104,7 +105,7 @@ class ScenarioSpec(Strict):
         default={}, description="`defaults`, and an entry for each link that differs"
     )
     replay: ReplaySpec = ReplaySpec()
-    policies: tuple[Annotated[PolicySpec, BeforeValidator(_policy)], ...]
+    policies: tuple[Annotated[PolicySpec, BeforeValidator(policy_entry)], ...]
     sla: SlaSpec = SlaSpec()
     prices: PricesSpec | None = None
     fallback: FallbackSpec | None = None
