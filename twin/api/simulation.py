@@ -11,7 +11,7 @@ from typing import Any, Self
 import twin
 from twin.api.drawing import ReportDrawing
 from twin.core.errors import InputError, Problem, show
-from twin.core.units import duration
+from twin.core.units import duration, format_duration
 from twin.demand.trace import Trace
 from twin.engine.engine import ClosedInterval, Engine
 from twin.events.base import Event
@@ -73,6 +73,7 @@ class Simulation(Engine):
         block: dict[str, Any] = {
             "name": name,
             "seed": seed,
+            "tick": format_duration(history.tick_s),
             "policies": entries,
             "events": list(events),
             "sla": {"target": sla_target},
@@ -157,7 +158,8 @@ class Simulation(Engine):
     def snapshot(self) -> bytes:
         """Return the whole state, to be kept; :meth:`restore` goes on with it in any process.
 
-        Models are named by their files and read again; all else is within.
+        Models are named by their files and read again, and a policy that was given as an object
+        by its class, which has to be importable there; all else is within.
         """
         sources = [
             (member.source.path, member.source.code)

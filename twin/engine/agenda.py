@@ -50,7 +50,7 @@ class Agenda(simpy.Environment):
         if not self._queue:
             return False
         time, phase, *_ = self._queue[0]
-        return bool(time < end or (time == end and phase == Phase.CLOSE))
+        return bool(time < end or (time == end and int(phase) == Phase.CLOSE.value))
 
     def wait(self, until: float) -> None:
         """Let the time pass in which nothing happens."""

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from twin.core.arrays import Bools, Floats
-from twin.core.errors import InputError, Problem
+from twin.core.errors import InputError, Problem, RunError
 from twin.core.units import format_duration
 from twin.engine.agenda import Agenda
 from twin.engine.lane import Lane
@@ -169,6 +169,9 @@ class Engine:
         if self.finished:
             raise RuntimeError("the replay has ended")
         self._fit()
+        if self.waiting:
+            what = f"no telemetry of interval {self._interval} has come"
+            raise RunError(f"tick {self._interval + 1}: {what}")
         closing = self._interval
         while self._interval == closing:
             self._agenda.step()
