@@ -13,7 +13,7 @@ import yaml
 
 from twin import Scenario
 
-pytest_plugins = ["sweeps"]
+pytest_plugins = ["sweeps", "forecasters"]
 
 ROOT = Path(__file__).resolve().parents[1]
 BACKBONE = ROOT.parent / "shared" / "data" / "uk_backbone_5min.csv.gz"

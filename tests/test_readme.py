@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,8 +21,36 @@ from twin.cli.main import call
 TEXT = (ROOT / "README.md").read_text()
 
 
+AS_LINES = """
+import twin
+trace = twin.Trace.from_frame(frame)
+sim = twin.Simulation(trace, policies=[MyPolicy(margin=0.2), "conformal"],
+                      events=[twin.Surge(links=["a"], start="6h", duration="90min", factor=1.8)],
+                      links={"a": {"capacity_mbps": 1000}}, sla_target=0.01)
+result = sim.run()
+what_if = sim.fork()
+what_if.add(twin.LinkFailure(links=["a"], start="now", duration="1h"))
+what_if.run()
+"""
+"""A whole replay first, and a copy at its end: an event there has nothing left to change."""
+
+
 def _blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """The names of a module of its own, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    module = ModuleType("readme")
+    monkeypatch.setitem(sys.modules, "readme", module)
+    return vars(module)
+
+
+def _execute(code: str, names: dict[str, Any]) -> None:
+    # Without the `from __future__` of this file.
+    exec(compile(code, "README.md", "exec", dont_inherit=True), names)
 
 
 def test_its_two_commands_stand_alone_on_their_lines() -> None:
@@ -56,10 +87,21 @@ def test_its_sweep_and_that_of_the_docs_are_whole(tmp_path: Path) -> None:
     assert plan(tmp_path / "sweep-1.yaml").size == 3 * 2 * 12 * 30
 
 
-def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    exec(_blocks("python")[1], {})
-    assert (tmp_path / "out" / "surge-7" / "summary.csv").is_file()
+def test_its_python_runs(session: dict[str, Any], tmp_path: Path) -> None:
+    for block in _blocks("python")[1:]:
+        _execute(block, session)
+    assert (tmp_path / "out" / "mine" / "summary.csv").is_file()
+    failed, parent = (session[name].result.summary for name in ("what_if", "sim"))
+    more = failed["sla_violation_minutes"] - parent["sla_violation_minutes"]
+    assert (more >= 50).all()
+    assert set(session["result"].summary["policy"]) == {"rolling_max", "conformal"}
+
+
+def test_a_simulation_in_eight_lines_runs(session: dict[str, Any]) -> None:
+    _execute(_blocks("python")[1], session)
+    _execute(AS_LINES, session)
+    assert session["what_if"].finished
+    assert set(session["result"].summary["policy"]) == {"MyPolicy", "conformal"}
 
 
 def test_its_commands_are_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,11 +14,12 @@ from conftest import Maker
 from twin import InputError, Scenario
 from twin.cli.evaluate import evaluate_scenario
 from twin.core import content
-from twin.demand.gaps import ArrayFeed
+from twin.demand.gaps import ArrayFeed, known
+from twin.demand.trace import Trace
 from twin.forecast.forecaster import Forecaster
 from twin.studies.evaluation import evaluate as evaluating
 from twin.studies.evaluation.evaluate import evaluate
-from twin.studies.evaluation.forecasts import Forecast, persistence, seasonal
+from twin.studies.evaluation.forecasts import Forecast, first_seen, persistence, seasonal
 from twin.studies.evaluation.scores import quantile_scores, ratio_interval
 from twin.studies.evaluation.write import save
 
@@ -84,6 +85,25 @@ def test_a_seasonal_forecast_passes_over_a_gap_to_the_season_before() -> None:
     demand[6] = np.nan
     forecast = seasonal(demand, 8, 4, season=4)
     assert forecast[:, 0].tolist() == [4, 5, 2, 7]
+
+
+def test_references_forecast_from_what_was_known_at_the_time() -> None:
+    demand = noisy(6 * DAY, 2)
+    for first, length, link in ((1_000, 5, 0), (1_003, 12, 1), (1_300, 1, 0), (1_500, 40, 1)):
+        demand[first : first + length, link] = np.nan
+    times = pd.date_range("2026-03-01", periods=len(demand), freq="5min")
+    trace = Trace.from_frame(pd.DataFrame(demand, columns=["a", "b"], index=times))
+    feed = ArrayFeed(trace.kpis, trace.gaps)
+    start, samples = 2 * DAY, 4 * DAY
+    last = persistence(first_seen(trace), start, samples)
+    day = seasonal(trace.demand_mbps, start, samples, DAY)
+    for i in range(start, start + samples):
+        past = known(feed, "internet", i)
+        np.testing.assert_array_equal(last[i - start], pd.DataFrame(past).ffill().iloc[-1])
+        seasons = past[i % DAY :: DAY][: i // DAY]
+        np.testing.assert_array_equal(day[i - start], pd.DataFrame(seasons).ffill().iloc[-1])
+    # In a gap the last value stays; interpolation would have moved it.
+    assert len(set(last[1_001 - start : 1_006 - start, 0])) == 1
 
 
 def test_no_reference_sees_what_it_forecasts() -> None:

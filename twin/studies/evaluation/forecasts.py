@@ -14,6 +14,8 @@ from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem
 from twin.core.units import DAY_S, format_duration
 from twin.demand.gaps import ArrayFeed
+from twin.demand.kpis import KPIS
+from twin.demand.trace import Trace
 from twin.forecast.card import MEDIAN
 from twin.forecast.forecaster import Forecaster
 from twin.forecast.windows import forward_filled
@@ -37,18 +39,25 @@ class Forecast:
     """Mbit/s, [samples, links, levels]"""
 
 
-def persistence(demand: Floats, first: int, samples: int) -> Floats:
-    """Return the last known value before each sample, [samples, links].
+def first_seen(trace: Trace) -> Floats:
+    """Return the demand as each sample was first seen, [samples, links]; NaN in every gap."""
+    return ArrayFeed(trace.kpis, trace.gaps).rows(KPIS[0], 0, trace.samples)
 
-    `demand` is [all samples, links]; those from `first` >= 1 on are forecast.
+
+def persistence(seen: Floats, first: int, samples: int) -> Floats:
+    """Return the last value that was known when each sample was forecast, [samples, links].
+
+    `seen` is the demand as :func:`first_seen` returns it: what is interpolated later was not known
+    then. Samples from `first` >= 1 on are forecast.
     """
-    return np.asarray(forward_filled(demand)[first - 1 : first - 1 + samples])
+    return np.asarray(forward_filled(seen)[first - 1 : first - 1 + samples])
 
 
 def seasonal(demand: Floats, first: int, samples: int, season: int) -> Floats:
     """Return the value `season` <= `first` samples before each sample, [samples, links].
 
-    Where that is missing, the one a season earlier counts, and so on; NaN where all are.
+    Where that is missing, the one a season earlier counts, and so on; NaN where all are. Gaps may
+    be interpolated in `demand` if they are shorter than the season: their far end was seen before.
     """
     known = demand.copy()
     for start in range(season, len(known), season):
@@ -60,7 +69,8 @@ def seasonal(demand: Floats, first: int, samples: int, season: int) -> Floats:
 def references(scenario: Scenario) -> tuple[list[Forecast], list[str]]:
     """Return persistence and the seasonal naive forecasts, and a note for each left out."""
     demand, span = scenario.trace.demand_mbps, scenario.span
-    naive = [Forecast(PERSISTENCE, persistence(demand, span.first, span.intervals))]
+    last = persistence(first_seen(scenario.trace), span.first, span.intervals)
+    naive = [Forecast(PERSISTENCE, last)]
     notes = []
     for name, season_s in SEASONS.items():
         season = season_s // scenario.trace.tick_s

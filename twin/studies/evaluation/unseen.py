@@ -20,7 +20,7 @@ from twin.forecast.forecaster import Forecaster
 from twin.forecast.training.train import train
 from twin.results.folder import check_free, staged
 from twin.scenario.load import Scenario
-from twin.studies.evaluation.forecasts import forecasts, persistence
+from twin.studies.evaluation.forecasts import first_seen, forecasts, persistence
 from twin.studies.evaluation.scores import Errors
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def leave_one_link_out(
     every = range(len(trace.links))
     ridge = "ridge" if set(KPIS) <= set(trace.kpis) else "ridge_traffic"
     linear = _forecast(scenario, Forecaster.load(content.shipped("models")[ridge]))
-    known = persistence(trace.demand_mbps, span.first, span.intervals)
+    known = persistence(first_seen(trace), span.first, span.intervals)
     tables = []
     for name, recipe in recipes.items():
         whole = _trained(scenario, recipe, epochs)

@@ -24,7 +24,13 @@ from twin.results.result import Result
 from twin.scenario.choices import Member, PolicyChoice
 from twin.scenario.load import Overrides, Scenario
 from twin.studies.evaluation.evaluate import Evaluation, evaluate
-from twin.studies.evaluation.forecasts import SEASONS, persistence, seasonal, usable
+from twin.studies.evaluation.forecasts import (
+    SEASONS,
+    first_seen,
+    persistence,
+    seasonal,
+    usable,
+)
 from twin.studies.reproduction.cost import Cost, model_cost, policy_cost
 from twin.studies.reproduction.published import AI, BASELINE_1, BASELINE_2
 
@@ -184,7 +190,7 @@ def with_seasons(result: Result) -> Result:
     """Return the result with the seasonal naive forecasts as allocations beside the others."""
     scenario, span = result.scenario, result.scenario.span
     demand, tick_s = scenario.trace.demand_mbps, scenario.trace.tick_s
-    last = persistence(demand, span.first, span.intervals)
+    last = persistence(first_seen(scenario.trace), span.first, span.intervals)
     lanes = []
     for name, season_s in SEASONS.items():
         season = season_s // tick_s
