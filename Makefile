@@ -28,6 +28,7 @@ types: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python tests/bench/bench.py
 	$(BIN)/python tests/bench/batches.py
+	$(BIN)/python tests/bench/core.py
 
 # Builds the wheel and uses it in an environment of its own, outside the checkout.
 wheel: $(VENV)/.dev

@@ -30,6 +30,22 @@ class Revision(NamedTuple):
     """[samples]"""
 
 
+def became_known(revisions: Sequence[Revision], after: int, upto: int) -> list[Revision]:
+    """Return which of `revisions`, in order, become known after `after` and by `upto` samples."""
+    first, last = (bisect_right(revisions, n, key=_closed) for n in (after, upto))
+    return list(revisions[first:last])
+
+
+def next_known(revisions: Sequence[Revision], after: int) -> int | None:
+    """Return when the first of `revisions`, in order, becomes known after `after` samples."""
+    place = bisect_right(revisions, after, key=_closed)
+    return revisions[place].closed if place < len(revisions) else None
+
+
+def _closed(revision: Revision) -> int:
+    return revision.closed
+
+
 class Feed(Protocol):
     """Series as they are observed, sample by sample, and what is known of them later.
 

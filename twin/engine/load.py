@@ -15,7 +15,7 @@ import numpy as np
 from twin.core.arrays import Bools, Floats
 from twin.core.errors import RunError
 from twin.core.tail import Growing
-from twin.demand.gaps import Revision
+from twin.demand.gaps import Revision, became_known, next_known
 from twin.demand.kpis import TRAFFIC_KPIS
 from twin.engine.span import ReplaySpan
 from twin.engine.surges import SurgedDemand
@@ -138,7 +138,7 @@ class OfferedLoad:
     def revisions(self, after: int, upto: int) -> list[Revision]:
         """Return what becomes known once more than `after` and at most `upto` samples are seen."""
         if not self.whole:
-            return [each for each in self._revisions if after < each.closed <= upto]
+            return became_known(self._revisions, after, upto)
         revisions = self._source.revisions(after, upto)
         return [self._under_surges(each) for each in revisions] if self._courses else revisions
 
@@ -155,7 +155,7 @@ class OfferedLoad:
         """Return the number of samples seen at the first revision after `after`."""
         if self.whole:
             return self._source.next_revision(after)
-        return min((each.closed for each in self._revisions if each.closed > after), default=None)
+        return next_known(self._revisions, after)
 
     # The account
 

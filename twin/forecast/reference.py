@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from twin.core.arrays import Bools, Floats
 from twin.core.tail import Tail
@@ -30,6 +31,8 @@ _KEPT: Final = 0.8
 """Weight of an older comparison over the next one."""
 _ANSWERED: Final = 640
 """Forecasts that are remembered: more than samples are taken at a time."""
+_FEW: Final = 2_048
+"""Forecasts that are made faster at once than one lag after another."""
 _LINKS_AT_ONCE: Final = 64
 
 
@@ -152,15 +155,34 @@ class Reference:
             return
         forecasts = self._forecasts[:, start - self._cut : stop - self._cut]
         forecasts[0] = 0
-        # [2, links, samples], whose rows are the longer ones where there are few links.
+        # [2, links, samples]
+        few = (stop - start) * self._links <= _FEW
+        total = self._sum_at_once(start, stop) if few else self._sum(start, stop)
+        forecasts[1:] = total.swapaxes(1, 2)
+        chosen = np.take_along_axis(forecasts, self._best[None, None, :], axis=0)[0]
+        self._answers.append(chosen)
+
+    def _sum(self, start: int, stop: int) -> Floats:
+        """Return the weighted sums of past changes, [2, links, samples], one lag after another."""
         total = np.zeros((2, self._links, stop - start))
+        # The rows are the longer ones where there are few links.
         total = total if stop - start > self._links else total.swapaxes(1, 2).copy().swapaxes(1, 2)
         for place, (series, lag) in enumerate(_places(self._lags)):
             lagged = self._series[series].rows(start - 1 - lag, stop - 1 - lag)
             total += self._weights[:, place, :, None] * lagged.T
-        forecasts[1:] = total.swapaxes(1, 2)
-        chosen = np.take_along_axis(forecasts, self._best[None, None, :], axis=0)[0]
-        self._answers.append(chosen)
+        return total
+
+    def _sum_at_once(self, start: int, stop: int) -> Floats:
+        """Return the same, bit by bit, with less to do for each lag and more memory."""
+        lagged = [
+            # [lags, links, samples], the latest change first.
+            sliding_window_view(series.rows(start - lags, stop - 1), stop - start, axis=0)[::-1]
+            for series, lags in zip(self._series, self._lags, strict=True)
+        ]
+        # Over the first axis numpy adds one row after another, as the loop does. To begin with 0
+        # makes no difference but to the sign of a 0.
+        products = self._weights.swapaxes(0, 1)[..., None] * np.concatenate(lagged)[:, None]
+        return np.asarray(0.0 + np.add.reduce(products, axis=0))
 
     def _learn(self, cut: int) -> None:
         """Fit again on all samples before `cut`."""

@@ -6,7 +6,6 @@ what is still to come; it lends that to the engine, to forecast in blocks, and t
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -18,7 +17,7 @@ from numpy.typing import ArrayLike
 from twin.core.arrays import Floats, Ints
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.core.tail import Growing
-from twin.demand.gaps import ArrayFeed, Feed, Revision, known
+from twin.demand.gaps import ArrayFeed, Feed, Revision, became_known, known, next_known
 from twin.demand.repair import LONGEST_S, between
 from twin.demand.trace import Trace
 
@@ -158,17 +157,11 @@ class LiveSource:
 
     def revisions(self, after: int, upto: int) -> list[Revision]:
         """Return what became known once more than `after` and at most `upto` samples were seen."""
-        first, last = (bisect_right(self._revisions, n, key=_closed) for n in (after, upto))
-        return self._revisions[first:last]
+        return became_known(self._revisions, after, upto)
 
     def next_revision(self, after: int) -> int | None:
         """Return the number of samples seen at the first revision after `after`."""
-        place = bisect_right(self._revisions, after, key=_closed)
-        return self._revisions[place].closed if place < len(self._revisions) else None
-
-
-def _closed(revision: Revision) -> int:
-    return revision.closed
+        return next_known(self._revisions, after)
 
 
 def delivered(source: TelemetrySource, sample: int) -> dict[str, Floats]:

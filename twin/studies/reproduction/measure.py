@@ -157,10 +157,8 @@ def one_link(data: Path | None) -> Scenario:
         scenario = Scenario.load("baseline", asked)
     except InputError as error:
         raise InputError([_about_data(problem) for problem in error.problems]) from None
-    trace = scenario.trace
     # A link combines four series, one of each kind; the paper takes the first of each.
-    first = {name: np.ascontiguousarray(values[:, :1]) for name, values in trace.kpis.items()}
-    return replace(scenario, trace=replace(trace, links=trace.links[:1], kpis=first))
+    return replace(scenario, trace=scenario.trace.of_links([0]))
 
 
 def _about_data(problem: Problem) -> Problem:
