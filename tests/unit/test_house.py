@@ -21,7 +21,7 @@ ORDER = [
 
 INSIDE = {
     "batches": ["plan", "execute", "statistics", "status", "report", "batch"],
-    "report": ["style", "metrics", "html", "run"],
+    "report": ["style", "metrics", "html", "run", "branches"],
 }
 """The same inside these packages."""
 
