@@ -104,7 +104,7 @@ def test_an_interrupted_batch_keeps_what_is_done_and_goes_on(
     sweep: Sweep, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, out = sweep(replications=30), tmp_path / "out"
-    monkeypatch.setenv("NAP", "0.05")
+    monkeypatch.setenv("NAP", "0.2")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         [sys.executable, "-m", "twin", "batch", str(path), "--workers", "2", "--out", str(out)],
@@ -124,6 +124,7 @@ def test_an_interrupted_batch_keeps_what_is_done_and_goes_on(
     assert kept - pd.read_parquet(out / "runs.parquet")["run_id"].nunique() in range(3)
     assert json.loads((out / "batch.json").read_text())["status"] == "stopped"
     log.write_text("")
+    monkeypatch.setenv("NAP", "0")
     twin.batch(path, out=out)
     assert begun(log) == 60 - kept
     assert json.loads((out / "batch.json").read_text())["status"] == "complete"
