@@ -162,14 +162,14 @@ class ArrayFeed:
         """Return what becomes known once more than `after` and at most `upto` samples are seen."""
         if bisect_right(self._revised, after) == bisect_right(self._revised, upto):
             return []
-        found = []
+        revisions = []
         for name, gaps in self._gaps.items():
             first, last = np.searchsorted(gaps.seen, (after, upto))
             for run in range(int(first), int(last)):
                 series, start = int(gaps.series[run]), int(gaps.first[run])
                 values = self._values[name][start : int(gaps.stop[run]), series]
-                found.append(Revision(int(gaps.seen[run]) + 1, name, series, start, values))
-        return sorted(found, key=lambda revision: revision.closed)
+                revisions.append(Revision(int(gaps.seen[run]) + 1, name, series, start, values))
+        return sorted(revisions, key=lambda revision: revision.closed)
 
     def next_revision(self, after: int) -> int | None:
         """Return the number of samples seen at the first revision after `after`."""

@@ -22,7 +22,7 @@ class Planned(NamedTuple):
     time: float
     """Seconds from the start of the replay."""
     phase: Phase
-    what: Any
+    action: Any
 
 
 class Agenda(simpy.Environment):
@@ -37,10 +37,10 @@ class Agenda(simpy.Environment):
         for each in planned:
             self.plan(*each)
 
-    def plan(self, time: float, phase: Phase, what: Any) -> None:
+    def plan(self, time: float, phase: Phase, action: Any) -> None:
         """Let something happen at `time`, among the things of that instant in its phase."""
         event = simpy.Event(self)
-        event._ok, event._value = True, Planned(time, phase, what)
+        event._ok, event._value = True, Planned(time, phase, action)
         event.callbacks.append(self._happen)
         # `schedule` takes a delay, and a sum of delays is not always the very instant.
         heappush(self._queue, (time, EventPriority(phase), next(self._eid), event))
@@ -58,7 +58,7 @@ class Agenda(simpy.Environment):
 
     def _happen(self, event: simpy.Event) -> None:
         planned: Any = event.value
-        self._do(planned.what)
+        self._do(planned.action)
 
     @property
     def planned(self) -> list[Planned]:

@@ -262,7 +262,7 @@ class Engine:
         planned = [
             each
             for each in self._agenda.planned
-            if not (isinstance(each.what, Happening) and each.what.event == number)
+            if not (isinstance(each.action, Happening) and each.action.event == number)
         ]
         self._agenda = Agenda(self._do, self._agenda.now, planned)
         if self._courses.pop(number):
@@ -313,18 +313,18 @@ class Engine:
 
     # What happens
 
-    def _do(self, what: Close | Decide | Effect | Happening) -> None:
-        if isinstance(what, Decide):
+    def _do(self, action: Close | Decide | Effect | Happening) -> None:
+        if isinstance(action, Decide):
             self._decide()
-        elif isinstance(what, Close):
+        elif isinstance(action, Close):
             self._close()
-        elif isinstance(what, Effect):
+        elif isinstance(action, Effect):
             self._recorder.cut(self.now, self._network, self._lanes)
-            provisioning = self._lanes[what.lane].provisioning
+            provisioning = self._lanes[action.lane].provisioning
             assert provisioning is not None
-            provisioning.apply(what.order)
+            provisioning.apply(action.order)
         else:
-            self._happen(self._events[what.event], what.change)
+            self._happen(self._events[action.event], action.change)
 
     def _decide(self) -> None:
         k, now = self._interval, self.now

@@ -226,12 +226,12 @@ class Lane:
         return f"{place}: {who}" if who else place
 
     def _describe(self, error: BaseException) -> str:
-        told = str(error) if isinstance(error, InputError) else describe(error)
+        message = str(error) if isinstance(error, InputError) else describe(error)
         for file in self.files:
             line = line_in(error, file)
             if line is not None:
-                return f"{told} ({file}:{line})"
-        return told
+                return f"{message} ({file}:{line})"
+        return message
 
 
 _ROOM = 288

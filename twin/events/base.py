@@ -82,7 +82,7 @@ class Change:
     operation: Operation | None = None
     """None: nothing but an instant at which an interval is divided."""
     logged: str = ""
-    """``start`` or ``end``, as the log of events tells it; empty: not told."""
+    """``start`` or ``end`` in the log of events; empty: not logged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,10 @@ def periods(changes: Floats) -> Ints:
     that does so better than its neighbours (the seventh day, say).
     """
     changes = changes[-_SEARCHED:]
-    found = np.zeros((SEASONS, changes.shape[1]), dtype=np.int64)
+    lengths = np.zeros((SEASONS, changes.shape[1]), dtype=np.int64)
     for link, series in enumerate(np.ascontiguousarray(changes.T)):
-        found[:, link] = _periods(series)
-    return found
+        lengths[:, link] = _periods(series)
+    return lengths
 
 
 def _periods(changes: Floats) -> tuple[int, int]:

@@ -252,5 +252,5 @@ def _quantile(scores: Floats, share: float) -> Floats:
     if not len(scores):
         return np.ones(scores.shape[1])
     empty = np.isnan(scores).all(axis=0)
-    found: Floats = np.nanquantile(np.where(empty, 1.0, scores), share, axis=0)
-    return found
+    quantile: Floats = np.nanquantile(np.where(empty, 1.0, scores), share, axis=0)
+    return quantile

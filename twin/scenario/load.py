@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 PICKED: Loc = ("--policies",)
 MOST_PROBLEMS = 20
-"""Problems of one scenario that are told at once."""
+"""Problems of one scenario that are reported at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +190,11 @@ def _parse(source: Source) -> ScenarioSpec:
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
     # What has no line belongs to all of its file: it comes last there.
-    found = sorted(problems, key=lambda p: (str(p.file or ""), p.line or sys.maxsize))
-    if len(found) <= MOST_PROBLEMS:
-        return found
-    rest = Problem(f"and {len(found) - MOST_PROBLEMS} more problems")
-    return [*found[:MOST_PROBLEMS], rest]
+    ordered = sorted(problems, key=lambda p: (str(p.file or ""), p.line or sys.maxsize))
+    if len(ordered) <= MOST_PROBLEMS:
+        return ordered
+    rest = Problem(f"and {len(ordered) - MOST_PROBLEMS} more problems")
+    return [*ordered[:MOST_PROBLEMS], rest]
 
 
 class _Assembly:
@@ -224,8 +224,8 @@ class _Assembly:
         trace = self._trace(spec)
         self._stop_on_problems()
         assert trace is not None
-        found = [choice for choice in choices if choice is not None]
-        self._check_unique(found, places)
+        policies = [choice for choice in choices if choice is not None]
+        self._check_unique(policies, places)
         routing, live = self._given.routing, self._given.source
         flows = () if routing is None else trace.links
         links = trace.links if routing is None else routing.links
@@ -238,14 +238,14 @@ class _Assembly:
         )
         if span is not None:
             self._take(span_problems(spec, trace, span))
-            self._check_turns(found, places, spec, span)
+            self._check_schedules(policies, places, spec, span)
         self._stop_on_problems()
         assert span is not None
-        every = [*found, *([fallback] if fallback is not None else [])]
+        every = [*policies, *([fallback] if fallback is not None else [])]
         models = self._models(every, [*places, ("fallback",)][: len(every)], trace, span)
         self._stop_on_problems()
         return Scenario(
-            spec, self._path, asked, trace, span, tuple(found), models, fallback, self._given
+            spec, self._path, asked, trace, span, tuple(policies), models, fallback, self._given
         )
 
     def _trace(self, spec: ScenarioSpec) -> Trace | None:
@@ -346,7 +346,7 @@ class _Assembly:
                 self._say(place, f"a second policy is called '{choice.name}'", "give it a 'name'")
             seen.add(choice.name)
 
-    def _check_turns(
+    def _check_schedules(
         self,
         choices: Sequence[PolicyChoice],
         places: Sequence[Loc],
