@@ -186,18 +186,18 @@ class OfferedLoad:
         """Return the mean demand over [start, end) within a closed interval, [links]."""
         return self._load(DEMAND, interval, start, end)
 
-    def turns(self, time: float) -> Bools:
-        """Return the links whose load turns at `time`: by a surge or a new route, [links]."""
-        flows = self._surged[DEMAND].turns(time, len(self._source.flows))
+    def at_breakpoint(self, time: float) -> Bools:
+        """Return the links with a breakpoint at `time`, of a surge or of their routes, [links]."""
+        flows = self._surged[DEMAND].at_breakpoint(time, len(self._source.flows))
         if self._routing is None:
             return flows
         now = self._route(time)
-        turning = np.asarray(now @ flows.astype(np.float64) > 0)
+        links = np.asarray(now @ flows.astype(np.float64) > 0)
         since = max(place for place, (at, _) in enumerate(self._routes) if at <= time)
         if since and self._routes[since][0] == time:
             changed = abs(now - self._routes[since - 1][1])
-            turning |= np.asarray(changed.sum(axis=1)) > 0
-        return turning
+            links |= np.asarray(changed.sum(axis=1)) > 0
+        return links
 
     # Interval by interval
 
@@ -262,8 +262,8 @@ class OfferedLoad:
         """Return the mean load of the links over [start, end) of one interval, [links]."""
         if self._routing is None:
             return self._surged[kpi].over(base, start, end)
-        turns = (time for time, _ in self._routes if start < time < end)
-        edges = sorted({start, *turns, end})
+        reroutings = (time for time, _ in self._routes if start < time < end)
+        edges = sorted({start, *reroutings, end})
         parts = [
             routed(self._route(a), self._surged[kpi].over(base, a, b)) * ((b - a) / (end - start))
             for a, b in pairwise(edges)

@@ -113,7 +113,7 @@ class Recorder:
         return DividedInterval(
             np.array([segment.end - segment.start for segment in segments]),
             np.stack([load.over(interval, each.start, each.end) for each in segments]),
-            np.stack([load.turns(segment.start) for segment in segments]),
+            np.stack([load.at_breakpoint(segment.start) for segment in segments]),
             np.stack([segment.capacity for segment in segments]),
             allocated,
         )

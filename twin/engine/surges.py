@@ -43,13 +43,13 @@ class SurgedDemand:
             touched |= course.flows
         return np.where(touched, np.sum(parts, axis=0), base)
 
-    def turns(self, time: float, flows: int) -> Bools:
-        """Return the flows on which the course of a surge changes at `time`, [flows]."""
-        turning = np.zeros(flows, dtype=np.bool_)
+    def at_breakpoint(self, time: float, flows: int) -> Bools:
+        """Return the flows with a breakpoint of a surge at `time`, [flows]."""
+        changing = np.zeros(flows, dtype=np.bool_)
         for course in self._courses:
             if time in course.breakpoints:
-                turning |= course.flows
-        return turning
+                changing |= course.flows
+        return changing
 
     def means(self, base: Floats) -> Floats:
         """Return the mean over each interval of the replay, [intervals, flows], as `base` is."""

@@ -1,4 +1,4 @@
-"""Forecasters under ONNX Runtime: loaded with their card, asked tick by tick, run in blocks."""
+"""Forecasters under ONNX Runtime: loaded with their card, asked tick by tick, run in bulk."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from twin.forecast.windows import WindowBatch, Windows
 
 CHUNK: Final = 64
 """Windows in a call of ONNX Runtime, where it is fastest on a CPU core."""
-_BLOCK: Final = 4_096
+_WINDOWS_AT_ONCE: Final = 4_096
 """Windows made at a time, which bounds the memory."""
 _APPENDED: Final = 288
 """Samples taken at a time, which bounds the memory."""
-_HISTORY_BLOCK: Final = 400_000
+_HISTORY_VALUES: Final = 400_000
 """Values of a KPI of the history, of which nothing is forecast, that are taken at a time."""
 _TRIED: Final = 288
 """Samples of the history at which a network is tried on a link before it is trusted."""
@@ -152,7 +152,7 @@ class Forecaster:
 class Forecasts:
     """The forecasts of consecutive samples of a feed, made as its samples close.
 
-    Where the feed holds samples that have not closed yet, those of a whole block are made and run
+    Where the feed holds samples that have not closed yet, those of a whole stretch are made and run
     together, up to the next revision of what a gap hid: what a forecast is made from does not
     depend on decisions, and each still sees nothing but its own past. A link that the network is
     not trusted with gets the reference, and the quantiles around that.
@@ -183,8 +183,8 @@ class Forecasts:
         if trial and card.normalisation.reference != "none":
             self.trusted = self._tried(past, first, tried)
         self._extend(past, history if start >= history else start - 1)
-        self._samples = min(max(1, _BLOCK // max(1, links)), _APPENDED)
-        self._first, self._block = start, np.empty((0, links, self._values))
+        self._samples = min(max(1, _WINDOWS_AT_ONCE // max(1, links)), _APPENDED)
+        self._first, self._stretch = start, np.empty((0, links, self._values))
 
     @property
     def _values(self) -> int:
@@ -212,16 +212,16 @@ class Forecasts:
         return forecast
 
     def _row(self, sample: int) -> Floats:
-        """Return a row of the block that holds `sample`, which is made where it is not there."""
+        """Return the row of `sample`; makes a stretch of forecasts where it is not there."""
         place = sample - self._first
-        if not 0 <= place < len(self._block):
+        if not 0 <= place < len(self._stretch):
             self._make(sample)
             place = 0
-        row: Floats = self._block[place]
+        row: Floats = self._stretch[place]
         return row
 
     def _make(self, sample: int) -> None:
-        """Make a block of forecasts that begins with that of `sample`."""
+        """Make a stretch of forecasts that begins with that of `sample`."""
         end = self._feed.ready + 1 if self._stop is None else self._stop
         if not max(self._windows.closed, self._start) <= sample < end:
             raise IndexError(f"sample {sample} is not in [{self._windows.closed}, {end})")
@@ -231,7 +231,7 @@ class Forecasts:
         if revised is not None:
             last = min(last, revised)
         self._append(sample, last - 1)
-        self._first, self._block = sample, self._evaluated(sample, last)
+        self._first, self._stretch = sample, self._evaluated(sample, last)
 
     def _reach(self, sample: int) -> None:
         """Take all that is known once `sample` samples have closed."""
@@ -252,7 +252,7 @@ class Forecasts:
 
     def _extend(self, past: Sequence[Floats], stop: int) -> None:
         """Take the history up to `stop`, as it was known at its end."""
-        step = max(_HISTORY_BLOCK // past[0].shape[1], _APPENDED)
+        step = max(_HISTORY_VALUES // past[0].shape[1], _APPENDED)
         for first in range(self._windows.closed, stop, step):
             last = min(first + step, stop)
             self._windows.extend([values[first:last] for values in past])

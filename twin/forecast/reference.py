@@ -18,7 +18,7 @@ AHEAD: Final = 9
 """The profile of a season is read this far ahead of what was seen."""
 _LAGS: Final = 12
 """Past changes that a forecast is made from."""
-_PHASES: Final = 24
+_PROFILE_LAGS: Final = 24
 """Changes of the profile of a season: those to come, and of the past as many as are left."""
 _REFIT: Final = 288
 """Samples from fit to fit; less where the history is short."""
@@ -78,7 +78,7 @@ class Reference:
         self._first = origin.first
         self._every = origin.every
         self._served = origin.served
-        self._lags = [_LAGS] * features + [_PHASES] * len(profiles)
+        self._lags = [_LAGS] * features + [_PROFILE_LAGS] * len(profiles)
         self._past = sum(lag for lag in self._lags if lag == _LAGS)
         longest, count = max(self._lags), len(self._lags)
         # Before the first sample nothing changed.

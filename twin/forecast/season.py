@@ -1,4 +1,4 @@
-"""Seasons of links: how long they last, and how much each phase of them usually changes.
+"""Seasons of links: how long they last, and the usual change at each place in them.
 
 Nothing is assumed about the tick: a season is found in the history of each link, or is not there.
 """
@@ -68,18 +68,19 @@ def _refined(by_both: Floats, lag: int) -> int:
     """Return the lag near `lag` of which, and of whose multiples, most repeats."""
     reach = max(lag // 30, 2)
     near = np.arange(max(lag - reach, 1), lag + reach + 1)
-    turns = max((len(by_both) - 1) // int(near[-1]), 1)
-    total = sum(by_both[np.minimum(near * turn, len(by_both) - 1)] for turn in range(1, turns + 1))
+    last = len(by_both) - 1
+    count = max(last // int(near[-1]), 1)
+    total = sum(by_both[np.minimum(near * multiple, last)] for multiple in range(1, count + 1))
     return int(near[np.argmax(total)])
 
 
 def _multiple(by_change: Floats, first: int, noise: float) -> int:
     """Return the multiple of `first` that repeats better than its neighbours, or 0."""
     count = min(_MULTIPLES + 1, (len(by_change) - 1) // first)
-    lags = [_near(by_change, first * turn, first // 20) for turn in range(1, count + 1)]
+    lags = [_near(by_change, first * multiple, first // 20) for multiple in range(1, count + 1)]
     gains = [
-        by_change[lags[turn]] - (by_change[lags[turn - 1]] + by_change[lags[turn + 1]]) / 2
-        for turn in range(1, count - 1)
+        by_change[lag] - (by_change[before] + by_change[after]) / 2
+        for before, lag, after in zip(lags, lags[1:], lags[2:], strict=False)
     ]
     if not gains or max(gains) < 2 * noise:
         return 0
@@ -112,10 +113,10 @@ def _autocorrelation(series: Floats) -> Floats:
 
 
 class Profiles:
-    """How much each phase of each link's season usually changes, learnt as samples close.
+    """The usual change at each place in each link's season, learnt as samples close.
 
-    The change that is usual at a phase follows those of past seasons there, each by the share
-    :data:`_UPDATE` (by 1/n while there are only n). A change is learnt from when its phase is asked
+    The usual change at a place follows those of past seasons there, each by the share
+    :data:`_UPDATE` (by 1/n while there are only n). A change is learnt from when its place is asked
     for again, a season later: whatever a gap hid when it was new is then known.
     """
 
@@ -123,7 +124,7 @@ class Profiles:
         """Take each link's period in samples, [links], 0 for none, and how far ahead to read."""
         self._ahead = ahead
         self._links = len(period)
-        # Of each period longer than `ahead`: its links, and what is usual, [phases, links].
+        # Of each period longer than `ahead`: its links, and what is usual, [places, links].
         self._groups: list[tuple[int, Ints, Floats]] = [
             (int(length), links, np.zeros((int(length), len(links))))
             for length in np.unique(period)
@@ -142,11 +143,11 @@ class Profiles:
             lag = length - self._ahead
             first = max(start - lag, 0)
             while first < stop - lag:
-                turn, phase = divmod(first, length)
-                last = min(stop - lag, first + length - phase)
+                occurrence, place = divmod(first, length)
+                last = min(stop - lag, first + length - place)
                 seen = changes.rows(first, last)[:, links]
-                profile = kept[phase : phase + last - first]
-                profile += max(1 / (turn + 1), _UPDATE) * (seen - profile)
+                profile = kept[place : place + last - first]
+                profile += max(1 / (occurrence + 1), _UPDATE) * (seen - profile)
                 usual[first + lag - start : last + lag - start, links] = profile
                 first = last
         return usual

@@ -1,7 +1,7 @@
 """Windows: from the KPIs of many links to the inputs of the graph, and back to traffic.
 
 Nothing here is reduced by BLAS or in an order that depends on how many ticks or links are asked
-for at once: a window is the same to the last bit in whatever block it is made.
+for at once: a window is the same to the last bit whatever it is made with.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ class Windows:
 
 
 class TraceWindows:
-    """Windows of a trace that is there as a whole, taken block after block."""
+    """Windows of a trace that is there as a whole, taken stretch by stretch."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """An adaptive margin over any forecast: as much as keeps a stated share of intervals short.
 
 Three margins compete, each so many times a scale of its own: what the forecast lately errs by at
-this phase of the season, what it errs by in the long run, and that in proportion to the forecast.
+this place in the season, what it errs by in the long run, and that in proportion to the forecast.
 Each follows the quantile of its errors: after every interval its number of scales moves, up by
 much if it was short and else down by little, so that the share of short intervals approaches the
 target whatever the distribution of the errors (Gibbs and Candes 2021, adaptive conformal
@@ -33,11 +33,11 @@ _RECENT_HALF_LIFE: Final = 10
 _LONG_HALF_LIFE: Final = 2_000
 """Samples in which the long run is half forgotten."""
 _SEASON_HALF_LIFE: Final = 3
-"""Seasons in which the error usual at a phase is half forgotten."""
+"""Seasons in which the error usual at a place in it is half forgotten."""
 _SEASON_SHARE: Final = 0.45
 """Weight of the season's error in its geometric mean with the recent one."""
 _AROUND: Final = np.arange(-3, 4)[:, None]
-"""Phases, from this one, that count as the same phase."""
+"""Places in the season, from this one, that count as this one."""
 _OUTLIER: Final = 8.0
 """Errors above this many scales count as this many: one jump is not the new normal."""
 _FLOOR: Final = 0.02
@@ -170,7 +170,7 @@ class AdaptiveMargin:
 
 
 class _Errors:
-    """How much the forecasts of each link err, in the long run, lately, and at each phase."""
+    """How much the forecasts of each link err: in the long run, lately, and by place in a season."""
 
     def __init__(self, demand: Floats, forecasts: Floats, season: Ints) -> None:
         self.sample = 0
@@ -193,7 +193,7 @@ class _Errors:
         return np.stack([self._expected, self._long, in_proportion])
 
     def _expected_now(self) -> Floats:
-        """Return the error to be expected after those of late and those usual at this phase."""
+        """Return the error expected from the recent ones and those usual at this place, [links]."""
         usual = _mean(self._usual[(self.sample + _AROUND) % self._period, self._links])
         seasonal = self._seasonal & (usual > 0)
         share = np.where(seasonal, _SEASON_SHARE, 0.0)
@@ -210,12 +210,12 @@ class _Errors:
         _follow(self._recent, error, _RECENT_HALF_LIFE, known)
         _follow(self._long, error, _LONG_HALF_LIFE, known)
         _follow(self._level, np.abs(self._forecast), _LONG_HALF_LIFE, known)
-        phase = self.sample % self._period, self._links
-        usual = self._usual[phase]
+        place = self.sample % self._period, self._links
+        usual = self._usual[place]
         fresh = known & np.isnan(usual)
         usual[fresh] = error[fresh]
         _follow(usual, error, _SEASON_HALF_LIFE, known)
-        self._usual[phase] = usual
+        self._usual[place] = usual
         self.sample += 1
 
 

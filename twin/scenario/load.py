@@ -303,10 +303,10 @@ class _Assembly:
             member = self._member(where, entry.use, entry.parameters, 0)
             return PolicyChoice(_name(entry), (member,))
         members = []
-        for i, turn in enumerate(entry.schedule):
+        for i, part in enumerate(entry.schedule):
             place = (*where, "schedule", i)
-            first = whole_ticks(turn.from_s, tick_s, (*place, "from"))
-            members.append(self._member(place, turn.use, turn.parameters, first))
+            first = whole_ticks(part.from_s, tick_s, (*place, "from"))
+            members.append(self._member(place, part.use, part.parameters, first))
         return PolicyChoice(_name(entry), tuple(members), scheduled=True)
 
     def _member(self, where: Loc, use: str, parameters: dict[str, Any], first: int) -> Member:

@@ -1,7 +1,7 @@
 """Sources of telemetry: a trace that is replayed, and samples that are delivered as they come.
 
 Both are feeds of the flows' base demand (see :class:`twin.demand.gaps.Feed`). Only a replay knows
-what is still to come; it lends that to the engine, to forecast in blocks, and to nobody else.
+what is still to come; it lends that to the engine alone, which forecasts many samples at once.
 """
 
 from __future__ import annotations
