@@ -10,7 +10,9 @@ For an allocation a, a demand d and a capacity c:
 - violated: the seconds with unmet > 0
 - overloaded: the seconds with d > c, violated whatever the allocation
 
-Each is measured on a span in which nothing changes; a ramp counts with its mean over that span.
+Each is measured on a span in which nothing changes; a ramp counts with its mean over that span. Of
+an interval with segments of t_s seconds and metrics m_s, the metric is sum(t_s m_s) / sum(t_s): an
+average of ratios, not a ratio of averages. Seconds are summed.
 With a = 0: efficiency 1 and wastage 0; utilization 0 without demand, infinite with it.
 """
 

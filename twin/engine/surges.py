@@ -16,8 +16,9 @@ from twin.events.course import Course
 class SurgedDemand:
     """What surges make of a base: base x product of factors + sum of additions, floored at 0.
 
-    The base is constant within an interval. Between two breakpoints each course is constant or a
-    line in time, so what comes of it is a polynomial there, and is integrated as one.
+    The base is constant within an interval. Between two breakpoints each course is constant or
+    linear in time: its factor is 1 + share (factor - 1), its addition share x addition. So the sum
+    is a polynomial there, of the degree of the number of ramps, and is integrated as one.
     """
 
     def __init__(self, courses: Sequence[Course], tick_s: int, *, additive: bool) -> None:
@@ -87,7 +88,8 @@ class SurgedDemand:
         if not active:
             return base
         degree = sum(_ramps(course, start, end) for course in active)
-        # Gauss-Legendre with n nodes integrates polynomials up to degree 2 n - 1 exactly.
+        # Gauss-Legendre with n nodes integrates polynomials up to degree 2 n - 1 exactly, and with
+        # n = degree // 2 + 1 that is at least `degree`. On [-1, 1] its weights sum to 2.
         nodes, weights = leggauss(degree // 2 + 1)
         if degree and any(course.add_mbps < 0 for course in active):
             return self._floored(base, active, start, end, degree)
@@ -111,7 +113,11 @@ class SurgedDemand:
     def _floored(
         self, base: Floats, active: Sequence[Course], start: float, end: float, degree: int
     ) -> Floats:
-        """Return the mean where the sum may cross 0 between `start` and `end`."""
+        """Return the mean where the sum may cross 0 between `start` and `end`, [flows].
+
+        Its part above 0 is then no polynomial. The polynomial itself follows from degree + 1 of its
+        values, and is integrated between those of its roots where it is above 0.
+        """
         nodes = (np.arange(degree + 1) + 0.5) / (degree + 1)
         values = np.stack([self._at(base, active, start + (end - start) * x) for x in nodes])
         return np.array([_positive_mean(nodes, values[:, link]) for link in range(len(base))])

@@ -61,11 +61,17 @@ class Origin(NamedTuple):
 class Reference:
     """Forecasts of the change to the next sample, made and fitted as samples close.
 
-    Per link it is nothing (the last value stays), past changes, or these and the seasons, whichever
-    erred least of late. The weights are those of the Yule-Walker equations: with r(k) the mean
-    product of a series now and another k samples before, the weights w of the lags solve
-    sum_j r(i - j) w_j = r(i + 1) for every lag i. They are solved anew at each *cut*, some samples
-    apart, from all samples since the first.
+    Per link the forecast is 0 (the last value stays), one from past changes, or one from these and
+    the seasons, whichever erred least of late. Changes x are in units of the link's scale. With the
+    series s_j and the lag l_j of each weight, x(t) is forecast as sum_j w_j s_j(t - 1 - l_j). The
+    weights solve the Yule-Walker equations of several series, which minimise the mean squared error
+    (Box, Jenkins and Reinsel, Time Series Analysis): with r_ab(k) the mean of a(t) b(t - k),
+
+        sum_j r_ij(l_j - l_i) w_j + ridge w_i = r_xi(l_i + 1) for every i.
+
+    The ridge adds ridge |w|^2 to what is minimised. As r is summed over all pairs since the first
+    sample, with 0 before it, the matrix has no negative eigenvalue (but for what is revised later),
+    and with the ridge an inverse. The equations are solved anew at each *cut*, some samples apart.
     """
 
     def __init__(
@@ -87,6 +93,7 @@ class Reference:
             series.append(np.zeros((longest, self._links)))
         self._known = Tail(self._links, longest + self._every, dtype=np.bool_)
         self._cut, self._next_cut = 0, origin.cut
+        # Sums of a(t) b(t - k), [k, links, a, b].
         self._products = np.zeros((longest + 1, self._links, count, count))
         self._weights = np.zeros((2, sum(self._lags), self._links))
         self._errors = np.zeros((3, self._links))
@@ -181,6 +188,7 @@ class Reference:
             if start >= self._served:
                 served = self._forecasts[:, : stop - start, some].transpose(0, 2, 1)
                 known = np.ascontiguousarray(self._known.rows(start, stop)[:, some].T)
+                # Of each of the three: E <- _KEPT E + sum of |forecast - x| since the last cut.
                 apart = np.abs(np.ascontiguousarray(served) - past[:, 0, longest:]) * known
                 self._errors[:, some] = _KEPT * self._errors[:, some] + apart.sum(axis=-1)
             now = past[:, :, longest:]
@@ -205,7 +213,10 @@ class Reference:
 
 
 def _equations(products: Floats, lags: Sequence[int], ridge: float) -> tuple[Floats, Floats]:
-    """Return the Yule-Walker equations of each link: [links, n, n] and [links, n]."""
+    """Return the Yule-Walker equations of each link: [links, n, n] and [links, n].
+
+    `products` are means r_ab(k), [k, links, a, b]. Only k >= 0 is kept: r_ab(-k) = r_ba(k).
+    """
     series, lag = np.array(_places(lags)).T
     apart = lag[None, :] - lag[:, None]
     later = np.where(apart >= 0, series[:, None], series[None, :])

@@ -23,16 +23,16 @@ _SEARCHED: Final = 32_768
 _UPDATE: Final = 0.25
 """Share of the latest occurrence in the profile."""
 _PROMINENT: Final = 0.2
-"""How much more the level repeats after a season than at its worst within it."""
+"""How far the level's autocorrelation after a season is above the least within it."""
 _KERNEL: Final = np.array([1, 2, 3, 2, 1]) / 9
 
 
 def periods(changes: Floats) -> Ints:
     """Return the samples in the seasons of each link, [SEASONS, links]; 0 for none.
 
-    `changes` [samples, links] are the differences of the history, scaled and limited. The first
-    season repeats both the level and its changes best, the second is a multiple of the first
-    that does so better than its neighbours (the seventh day, say).
+    `changes` [samples, links] are the differences of the history, scaled and limited. After the
+    first season both the level and its changes repeat best; the second is a multiple of the first
+    after which changes repeat better than after its neighbours (the seventh day, say).
     """
     changes = changes[-_SEARCHED:]
     lengths = np.zeros((SEASONS, changes.shape[1]), dtype=np.int64)
@@ -45,12 +45,14 @@ def _periods(changes: Floats) -> tuple[int, int]:
     longest = int(len(changes) / _SEEN)
     if longest < 2 * _SHORTEST or not changes.any():
         return 0, 0
+    # Without its mean and, by least squares, its slope: a trend would seem to repeat at any lag.
     time = np.linspace(-1, 1, len(changes))
     level = np.cumsum(changes)
     level -= level.mean()
     level -= time * ((time * level).sum() / (time * time).sum())
     by_level = _autocorrelation(level)[: longest + 1]
     by_change = np.convolve(_autocorrelation(changes), _KERNEL, "same")[: longest + 1]
+    # Bartlett: the standard error of the autocorrelation of n samples of white noise.
     noise = 1 / np.sqrt(len(changes))
     candidates = [
         lag for lag in _peaks(by_level) if by_level[lag] - by_level[:lag].min() > _PROMINENT
@@ -65,7 +67,10 @@ def _periods(changes: Floats) -> tuple[int, int]:
 
 
 def _refined(by_both: Floats, lag: int) -> int:
-    """Return the lag near `lag` of which, and of whose multiples, most repeats."""
+    """Return the lag p near `lag` with the greatest sum of r(m p) over its multiples.
+
+    If p is wrong by one sample, m p is wrong by m: multiples show what the first peak does not.
+    """
     reach = max(lag // 30, 2)
     near = np.arange(max(lag - reach, 1), lag + reach + 1)
     last = len(by_both) - 1
@@ -75,7 +80,10 @@ def _refined(by_both: Floats, lag: int) -> int:
 
 
 def _multiple(by_change: Floats, first: int, noise: float) -> int:
-    """Return the multiple of `first` that repeats better than its neighbours, or 0."""
+    """Return the multiple of `first` that repeats better than its neighbours, or 0.
+
+    The m-th gains r(m p) - (r((m - 1) p) + r((m + 1) p)) / 2, with r at the best lag near each.
+    """
     count = min(_MULTIPLES + 1, (len(by_change) - 1) // first)
     lags = [_near(by_change, first * multiple, first // 20) for multiple in range(1, count + 1)]
     gains = [
@@ -105,7 +113,11 @@ def _peaks(values: Floats) -> list[int]:
 
 
 def _autocorrelation(series: Floats) -> Floats:
-    """Return the autocorrelation of `series` [samples] at each lag, unbiased in level."""
+    """Return the autocorrelation r(k) / r(0) of `series` [samples] at each lag, [samples].
+
+    r(k) = sum of x(t) x(t + k) / (n - k), whose divisor keeps long lags from fading. The sums are
+    the inverse transform of the power spectrum (Wiener-Khinchin), padded so that none wraps around.
+    """
     count = len(series)
     spectrum = np.fft.rfft(series, 1 << (2 * count - 1).bit_length())
     products = np.fft.irfft((spectrum * spectrum.conj()).real)[:count] / np.arange(count, 0, -1)
