@@ -34,7 +34,7 @@ class OfferedLoad:
     """The load of every link, a feed of all KPIs, and its mean over any part of an interval.
 
     Where flows are links and the source knows what is to come, the whole replay is there at once.
-    Else an interval's load is made when the interval closes.
+    Otherwise an interval's load is made when the interval closes.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class OfferedLoad:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> OfferedLoad:
         other = object.__new__(type(self))
-        # What a source that is whole holds never changes; means are replaced, not written to.
+        # Nothing in a whole load changes in place; means are replaced, not written to.
         for name, value in self.__dict__.items():
             copied = value if name == "_mean" or self.whole else _copied(value, memo)
             setattr(other, name, copied)
@@ -77,7 +77,7 @@ class OfferedLoad:
         }
 
     def surge(self, courses: Sequence[Course]) -> None:
-        """Let these be the surges; in closed intervals they are as they were."""
+        """Replace the surges by these, which agree with the former ones in closed intervals."""
         self._courses = tuple(courses)
         self._surged = self._surges()
         if self.whole:
@@ -129,7 +129,7 @@ class OfferedLoad:
         first = self._span.first
         if stop <= first or not self._courses:
             return seen
-        # What is not there at first is not there under a surge either.
+        # A sample that is hidden at first is hidden under a surge too.
         later = slice(max(start - first, 0), stop - first)
         hidden = np.isnan(seen[max(first - start, 0) :])
         surged = np.where(hidden, np.nan, self._mean[kpi][later])

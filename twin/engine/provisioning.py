@@ -1,4 +1,4 @@
-"""Provisioning as it is: from what a policy asks for to what is in force.
+"""Provisioning: from what a policy asks for to what is in force.
 
 A request is kept within `min` and `max` and rounded up to whole steps. With r the outcome and o the
 last order of the link, it becomes an order where
@@ -107,7 +107,7 @@ class Provisioning:
         self._number = 0
 
     def begin(self, in_force: Floats, granted: Floats) -> None:
-        """Take over where requests were in force at once: `granted`, [intervals, links]."""
+        """Take over from requests that were in force at once: `granted`, [intervals, links]."""
         self._number = 1
         self._ordered = self.in_force = in_force
         self.changes = np.count_nonzero(np.diff(granted, axis=0), axis=0).astype(np.int64)
@@ -160,5 +160,5 @@ class Provisioning:
         if not self._varied:
             return low
         drawn = np.array([stream.uniform() for stream in self._random])
-        # low + U (high - low), U uniform on [0, 1), in whole seconds: no time is more exact.
+        # low + U (high - low), U uniform on [0, 1), rounded to whole seconds.
         return np.round(low + drawn * (high - low))

@@ -71,10 +71,10 @@ class Recording:
 
     @cached_property
     def demand_by_link(self) -> Floats:
-        """The demand once more, [links, intervals]: every policy's account reads it so."""
+        """The demand transposed, [links, intervals], as the account of every policy reads it."""
         by_link = np.empty(self.demand.shape[::-1])
         for first in range(0, len(by_link), 8):
-            # A cache line of each row at a time.
+            # One cache line of each row at a time.
             by_link[first : first + 8] = self.demand[:, first : first + 8].T
         by_link.setflags(write=False)
         return by_link

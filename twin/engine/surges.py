@@ -1,4 +1,4 @@
-"""Surges: what they make of a KPI, exactly, between any two instants."""
+"""Surges: a KPI under them, averaged exactly between any two instants."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from twin.events.course import Course
 
 
 class SurgedDemand:
-    """What surges make of a base: base x product of factors + sum of additions, floored at 0.
+    """A base under surges: base x product of factors + sum of additions, floored at 0.
 
     The base is constant within an interval. Between two breakpoints each course is constant or
     linear in time: its factor is 1 + share (factor - 1), its addition share x addition. So the sum
@@ -22,7 +22,7 @@ class SurgedDemand:
     """
 
     def __init__(self, courses: Sequence[Course], tick_s: int, *, additive: bool) -> None:
-        """Take the courses of all surges; without `additive` what they add does not count."""
+        """Take the courses of all surges; without `additive` their additions do not count."""
         self._courses = tuple(courses)
         self._tick_s = tick_s
         self._additive = additive
@@ -38,7 +38,7 @@ class SurgedDemand:
         parts = [self._between(base, a, b) * ((b - a) / (end - start)) for a, b in pairwise(edges)]
         if len(parts) == 1:
             return parts[0]
-        # Of a flow that no surge touches here, the parts add up to the base but for the last digit.
+        # Where no surge touches a flow, the parts add up to its base but for the last digit.
         touched = np.zeros(len(base), dtype=np.bool_)
         for course in self._active_within(start, end):
             touched |= course.flows
@@ -53,7 +53,7 @@ class SurgedDemand:
         return changing
 
     def means(self, base: Floats) -> Floats:
-        """Return the mean over each interval of the replay, [intervals, flows], as `base` is."""
+        """Return the mean of each interval of the replay, [intervals, flows] like `base`."""
         if not self._courses:
             return base
         mean = base.copy()
@@ -103,7 +103,7 @@ class SurgedDemand:
         scale, shift = np.ones(base.shape[-1]), np.zeros(base.shape[-1])
         for course in active:
             share = course.share(time)
-            # At its height the factor itself: the other form loses tiny ones.
+            # At its height the factor itself: the other form would lose a tiny one.
             part = course.factor if share == 1 else 1 + share * (course.factor - 1)
             scale[course.flows] *= part
             if self._additive:

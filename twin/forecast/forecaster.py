@@ -24,17 +24,17 @@ _WINDOWS_AT_ONCE: Final = 4_096
 _APPENDED: Final = 288
 """Samples taken at a time, which bounds the memory."""
 _HISTORY_VALUES: Final = 400_000
-"""Values of a KPI of the history, of which nothing is forecast, that are taken at a time."""
+"""Values of a KPI taken at a time from the history, where nothing is forecast."""
 _TRIED: Final = 288
 """Samples of the history at which a network is tried on a link before it is trusted."""
 _TRIED_AT_ONCE: Final = 32
 _WORTH: Final = 0.98
-"""Times its reference's error that a network's may be, to be trusted: less may be chance."""
+"""A network is trusted below this share of the reference's error: less gain may be chance."""
 _LOOKED_BACK: Final = 2_304
-"""How far before the end of the history these begin, if it is as long as that."""
+"""The trial begins at most this many samples before the end of the history."""
 _LEARNT: Final = 4
-"""The first of so many parts of a history are passed over: there the reference still learns, and
-a network that beats it may not do so later."""
+"""The trial passes over the first of this many parts of a history: there the reference still
+learns, and a network that beats it may not do so later."""
 
 
 def open_session(path: Path, threads: int | None = None) -> Any:
@@ -96,8 +96,8 @@ class Forecaster:
         together.
         """
         card = read_card(path)
-        # Several threads add up what other graphs than networks answer (trees, above all) in an
-        # order that depends on the batch.
+        # In graphs other than networks (trees, above all) several threads add up in an order that
+        # depends on the batch.
         alone = card.multiply_adds is None
         session = open_session(path, 1 if alone else threads)
         wanted = [card.window, card.depth]
@@ -135,8 +135,8 @@ class Forecaster:
         """Return the forecasts of samples i >= start of the first feature, in order.
 
         Scales and seasons are fitted per link on the first `history` samples of `feed`. Nothing is
-        evaluated for samples from `stop` on. Without a `trial` there the network speaks on every
-        link, whether it is worth it or not. Raises InputError for a history shorter than the
+        evaluated for samples from `stop` on. Without a `trial` the network is used on every link,
+        whether it is better there or not. Raises InputError for a history shorter than the
         window, ValueError for samples before the first whole window.
         """
         self.require(feed.kpis)
@@ -179,7 +179,7 @@ class Forecasts:
         self._windows = Windows(past, card.window, card.normalisation, first)
         links = past[0].shape[1]
         self.trusted = np.ones(links)
-        """1 for each link that the network is listened to on, else 0, [links]."""
+        """1 for each link on which the network is used, else 0, [links]."""
         if trial and card.normalisation.reference != "none":
             self.trusted = self._tried(past, first, tried)
         self._extend(past, history if start >= history else start - 1)
@@ -194,8 +194,8 @@ class Forecasts:
     def at(self, sample: int) -> Floats:
         """Return the forecast of `sample`, made from what was known before it, [links].
 
-        At least 0; NaN for a link of which nothing was known yet. The median, of a model of
-        quantiles. Raises IndexError for a sample that is before the one asked for last, or that
+        At least 0; NaN for a link about which nothing was known yet. For a model of quantiles, the
+        median. Raises IndexError for a sample that is before the one asked for last, or that
         the feed does not reach.
         """
         return self._row(sample)[:, self._point].copy()
@@ -203,8 +203,8 @@ class Forecasts:
     def quantiles_at(self, sample: int) -> Floats:
         """Return the quantiles of the card for `sample`, [links, quantiles], read-only.
 
-        Each at least 0 and at least the one before it; NaN for a link of which nothing was known
-        yet. A model without quantiles has one column, its forecast. Raises IndexError as at()
+        Each at least 0 and at least the one before it; NaN for a link about which nothing was
+        known yet. A model without quantiles has one column, its forecast. Raises IndexError as at()
         does.
         """
         forecast = self._row(sample).copy()
@@ -295,7 +295,7 @@ class Forecasts:
     def _evaluated(self, first: int, last: int) -> Floats:
         """Return the forecasts of [first, last), [samples, links, quantiles]."""
         batch = self._windows.batch(first, last)
-        # Quantiles are wanted around the reference too; a point that is not used is not made.
+        # Quantiles are needed around the reference too; a point that is not used is not made.
         needed = (self.trusted > 0) | bool(self._forecaster.card.quantiles)
         answers = self._answers(batch, needed)
         point = answers[..., self._point, None]

@@ -19,17 +19,17 @@ AHEAD: Final = 9
 _LAGS: Final = 12
 """Past changes that a forecast is made from."""
 _PROFILE_LAGS: Final = 24
-"""Changes of the profile of a season: those to come, and of the past as many as are left."""
+"""Changes of a season's profile that a forecast is made from: AHEAD to come, the others past."""
 _REFIT: Final = 288
-"""Samples from fit to fit; less where the history is short."""
+"""Samples between two fits; fewer where the history is short."""
 _SEEN: Final = 16_384
 """The fits read at most this much of the end of the history, and what follows."""
 _TRIED: Final = 8
 """Fits in the history whose forecasts are compared with what came, to choose among them."""
 _KEPT: Final = 0.8
-"""Weight of an older comparison over the next one."""
+"""Weight of a comparison relative to the next one."""
 _ANSWERED: Final = 640
-"""Forecasts that are remembered: more than samples are taken at a time."""
+"""Forecasts that are kept: more than the samples that are taken at a time."""
 _LINKS_AT_ONCE: Final = 64
 
 
@@ -109,8 +109,9 @@ class Reference:
     def extend(self, changes: Sequence[Floats], known: Bools, history: Tail) -> Floats:
         """Take the changes of samples that have closed, [samples, links] for each feature.
 
-        `known` says of which of them the first feature was; `history` are all changes of the first
-        feature, these included. Returns what the profiles make of them, [seasons, samples, links].
+        `known` says where the first feature was known; `history` are all changes of the first
+        feature, these included. Returns the changes that are usual by the profiles, [seasons,
+        samples, links].
         """
         stop = history.stop
         first = stop - len(known)
@@ -118,7 +119,7 @@ class Reference:
         for season, profile in zip(usual, self._profiles, strict=True):
             season[:] = profile.read(history, first, stop)
         for series, rows in zip(self._series, (*changes, *usual), strict=True):
-            # Samples before the first are none that is learnt from.
+            # Nothing is learnt from samples before the first.
             series.append(rows[max(self._first - first, 0) :])
         self._known.append(known[max(self._first - first, 0) :])
         while self._next_cut <= self._closed:
@@ -129,7 +130,7 @@ class Reference:
     def revise(self, feature: int, first: int, link: int, changes: Floats, *, known: bool) -> None:
         """Replace changes of a link from sample `first` on, as far as they are remembered.
 
-        `known`: the samples, which were not, are known now.
+        `known`: samples that were missing are known now.
         """
         # What is revised now was not known to the forecasts of the samples that have closed.
         self._answer(self._closed)
@@ -159,7 +160,7 @@ class Reference:
             return
         forecasts = self._forecasts[:, start - self._cut : stop - self._cut]
         forecasts[0] = 0
-        # [2, links, samples], whose rows are the longer ones where there are few links.
+        # [2, links, samples], laid out along the longer of the last two axes.
         total = np.zeros((2, self._links, stop - start))
         total = total if stop - start > self._links else total.swapaxes(1, 2).copy().swapaxes(1, 2)
         for place, (series, lag) in enumerate(_places(self._lags)):

@@ -13,11 +13,13 @@ from twin.core.arrays import Floats, Ints
 from twin.core.tail import Tail
 
 SEASONS: Final = 2
-"""At most this many a link: for example a day, and a week of seven."""
+"""At most this many for each link: a day and a week of seven, for example."""
 _SEEN: Final = 2.5
-"""A season has occurred this often in the history, or is not looked for."""
+"""A season is looked for only if it fits this often into the history."""
 _SHORTEST: Final = 20
+"""Samples in the shortest season."""
 _MULTIPLES: Final = 10
+"""First seasons in the longest second one."""
 _SEARCHED: Final = 32_768
 """The search reads at most this much of the end of the history."""
 _UPDATE: Final = 0.25
@@ -30,9 +32,10 @@ _KERNEL: Final = np.array([1, 2, 3, 2, 1]) / 9
 def periods(changes: Floats) -> Ints:
     """Return the samples in the seasons of each link, [SEASONS, links]; 0 for none.
 
-    `changes` [samples, links] are the differences of the history, scaled and limited. After the
-    first season both the level and its changes repeat best; the second is a multiple of the first
-    after which changes repeat better than after its neighbours (the seventh day, say).
+    `changes` [samples, links] are the differences of the history, scaled and limited. The first
+    season is the shortest after which the level repeats and its changes repeat nearly best. The
+    second is a multiple of the first after which they repeat better than after its neighbours (the
+    seventh day, say).
     """
     changes = changes[-_SEARCHED:]
     lengths = np.zeros((SEASONS, changes.shape[1]), dtype=np.int64)
@@ -145,7 +148,7 @@ class Profiles:
         ]
 
     def read(self, changes: Tail, start: int, stop: int) -> Floats:
-        """Return for start <= t < stop what change is usual at t + ahead, [samples, links].
+        """Return the change that is usual at t + ahead, for start <= t < stop, [samples, links].
 
         `changes` are all up to `stop`. 0 for links without a season, and before one has been seen.
         Each sample is read once, in order.

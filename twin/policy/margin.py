@@ -76,11 +76,11 @@ class AdaptiveMargin:
     """Allocations over forecasts of the same links, learning from each interval that closes."""
 
     def __init__(self, target: float, demand: Floats, forecasts: Floats, season: Ints) -> None:
-        """Warm up on forecasts that were made honestly before the replay.
+        """Settle on forecasts of the last samples before the replay, each made from its past alone.
 
         `target` is the share of intervals that may exceed the allocation; `demand` and
-        `forecasts`, Mbit/s, [samples, links], are the last samples before the replay, NaN where
-        missing; `season` is each link's period in samples, 0 for none, [links].
+        `forecasts`, Mbit/s, [samples, links], are those of these samples, NaN where missing;
+        `season` is each link's period in samples, 0 for none, [links].
         """
         self._target = target
         self._seen = 0
@@ -112,8 +112,8 @@ class AdaptiveMargin:
     def observe(self, demand: Floats) -> None:
         """Take all that is known at a tick, Mbit/s, [samples, links], before allocating for it.
 
-        Learns from the last interval, or, at the first tick, passes over what nothing was
-        allocated for.
+        Learns from the last interval, or, at the first tick, passes over the samples that nothing
+        was allocated for.
         """
         if self._waits:
             self.learn(demand[-1])
@@ -139,9 +139,9 @@ class AdaptiveMargin:
         excess = demand - self._forecast
         known = ~np.isnan(excess)
         beyond = excess - self._margins
-        # With a the target and g the learning rate: ln c += g (1[excess > c s] - a), of mean 0 where
-        # c s is the (1 - a)-quantile of the excess. Summed over T intervals at one g: ln(c_T / c_0)
-        # = g (short - a T), so while c is bounded, short / T differs from a by O(1 / T).
+        # With a the target and g the learning rate: ln c += g (1[excess > c s] - a). The mean of
+        # this is 0 where c s is the (1 - a)-quantile of the excess. Over T intervals at one g, ln c
+        # rises by g (short - a T): while c is bounded, short / T differs from a by O(1 / T).
         # The further a budget is missed, the more there is to learn: g = _STEP exp(|u|).
         step = _STEP * np.exp(np.abs(self._urgency)) * ((beyond > 0) - self._target)
         grown = self._counts * np.exp(np.where(known, step, 0.0))

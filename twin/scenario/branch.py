@@ -1,4 +1,4 @@
-"""Branches: what is to be different from some instant of a scenario on.
+"""Branches: what differs from a stated instant of a scenario on.
 
 A branch makes another scenario of the one that it leaves, its trunk: with more events, other links,
 other policies and other values of keys. All of that begins at the fork or later, so that trunk and
@@ -44,7 +44,7 @@ class BranchSpec(Strict):
 
 @dataclass(frozen=True)
 class Branch:
-    """A scenario that goes another way than its trunk from the fork on."""
+    """A scenario that differs from its trunk from the fork on."""
 
     name: str
     scenario: Scenario
@@ -55,7 +55,7 @@ class Branch:
     successors: tuple[PolicyChoice, ...]
     """Policies that take over from those of the same name."""
     relinked: bool
-    """Whether links are others."""
+    """Whether the settings of links change."""
 
 
 def read_branch(trunk: Scenario, branch: str | Path | Mapping[str, Any], at: float) -> Branch:

@@ -1,4 +1,4 @@
-"""What a scenario says, held against its trace: links, events and the replayed span."""
+"""What a scenario says, checked against its trace: links, events and the replayed span."""
 
 from __future__ import annotations
 

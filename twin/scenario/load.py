@@ -40,7 +40,7 @@ MOST_PROBLEMS = 20
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a caller hands over as an object, rather than names."""
+    """Objects that a caller hands over instead of names."""
 
     policies: Mapping[str, GivenPolicy] = field(default_factory=dict)
     """By the names that stand for them."""
@@ -52,7 +52,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What a caller wants otherwise than the file says."""
+    """What a caller overrides in the file."""
 
     overrides: tuple[str, ...] = ()
     """Texts ``KEY=VALUE``."""
@@ -81,10 +81,10 @@ class Scenario:
     given: Given = field(default_factory=Given)
     """What was handed over as an object."""
     written: Mapping[str, Any] | None = None
-    """The mapping that it was made from, where it was no file."""
+    """The mapping that it was made from, if it was no file."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scenario:
-        # Nothing here ever changes, but that models are remembered once they are read.
+        # Nothing here ever changes, except that models are kept once they are read.
         return self
 
     @property
@@ -129,7 +129,7 @@ class Scenario:
         return replace(checked, written=scenario) if isinstance(scenario, Mapping) else checked
 
     def again(self, asked: Overrides, given: Given) -> Scenario:
-        """Return the same scenario, read again, with other things asked of it.
+        """Return the same scenario, read again with other overrides.
 
         Raises InputError, also for one that was made from objects and has no file.
         """
@@ -189,7 +189,7 @@ def _parse(source: Source) -> ScenarioSpec:
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
-    # What has no line belongs to all of its file: it comes last there.
+    # A problem without a line concerns its whole file, and comes last there.
     ordered = sorted(problems, key=lambda p: (str(p.file or ""), p.line or sys.maxsize))
     if len(ordered) <= MOST_PROBLEMS:
         return ordered

@@ -31,7 +31,7 @@ def schema(model: type[Strict]) -> dict[str, Any]:
 
 
 def _list_kinds_of_events(document: dict[str, Any]) -> None:
-    """Say of an event what each kind's keys are."""
+    """List the keys of each kind of event."""
     for kind, event in Event.kinds.items():
         block = event.model_json_schema(
             by_alias=True, schema_generator=_Schema, ref_template="#/$defs/{model}"
@@ -47,7 +47,7 @@ def _list_kinds_of_events(document: dict[str, Any]) -> None:
 
 
 def _allow_short_forms(document: dict[str, Any]) -> None:
-    """Add what the models take apart before they check."""
+    """Add the short forms, which the models expand before they check."""
     item = document["properties"]["policies"]["items"]
     document["properties"]["policies"]["items"] = {"anyOf": [{"type": "string"}, item]}
     for definition in document["$defs"].values():
