@@ -33,7 +33,7 @@ def test_a_forecast_does_not_depend_on_blocks_and_chunks(
     forecaster: Forecaster, kpis: Kpis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = forecasts(forecaster, kpis, 600, 700)
-    monkeypatch.setattr(module, "_BLOCK", 1)
+    monkeypatch.setattr(module, "_WINDOWS_AT_ONCE", 1)
     np.testing.assert_array_equal(whole, forecasts(forecaster, kpis, 600, 700))
     monkeypatch.setattr(module, "CHUNK", 1)
     single = forecasts(forecaster, kpis, 650, 660)

@@ -40,10 +40,10 @@ def blocks(
 ) -> Iterator[AccountBlock]:
     """Yield the account of a lane, a few links at a time; only those beside `link`, if named.
 
-    Where something changed inside an interval, its metrics are those of the pieces, averaged
-    by time.
+    Where something changed inside an interval, its metrics are those of its segments,
+    averaged by time.
     """
-    splits = _DividedIntervals(recording, lane)
+    divided = _DividedIntervals(recording, lane)
     for first in range(0, len(recording.links), LINKS):
         part = slice(first, first + LINKS)
         if link is not None and link not in recording.links[part]:
@@ -54,12 +54,12 @@ def blocks(
         allocated = requested if same else _rows(lane.allocated, part)
         capacity = _capacity(recording, part)
         metrics = measure(demand, allocated, capacity, float(recording.tick_s))
-        if len(splits.intervals):
+        if len(divided.intervals):
             allocated = np.broadcast_to(allocated, demand.shape).copy()
             if capacity is None:
                 # A failure that is over before the tick leaves no interval of it undivided.
                 metrics = replace(metrics, overload_s=np.zeros(demand.shape))
-            splits.put(part, allocated, capacity, metrics)
+            divided.put(part, allocated, capacity, metrics)
         yield AccountBlock(recording.links[part], demand, requested, allocated, capacity, metrics)
 
 
@@ -84,13 +84,13 @@ class _DividedIntervals:
     def __init__(self, recording: Recording, lane: LaneRecord) -> None:
         self.intervals = np.array(list(recording.divided), dtype=np.int64)
         allocated, capacity, averages = [], [], []
-        for split in recording.divided.values():
-            granted, seconds = split.allocated[lane.name], split.seconds
-            demand = _own_demand(split, granted)
-            pieces = measure(demand, granted, split.capacity, seconds[:, None])
-            averages.append(pieces.joined(seconds))
+        for interval in recording.divided.values():
+            granted, seconds = interval.allocated[lane.name], interval.seconds
+            demand = _own_demand(interval, granted)
+            segments = measure(demand, granted, interval.capacity, seconds[:, None])
+            averages.append(segments.joined(seconds))
             allocated.append(average(granted, seconds))
-            capacity.append(average(split.capacity, seconds))
+            capacity.append(average(interval.capacity, seconds))
         self._allocated = np.array(allocated)
         self._capacity = np.array(capacity)
         self._metrics = {
@@ -109,21 +109,22 @@ class _DividedIntervals:
             getattr(metrics, name)[:, self.intervals] = values[:, part].T
 
 
-def _own_demand(split: DividedInterval, granted: Floats) -> Floats:
-    """Return the demand of each piece, its mean between two changes on the link itself.
+def _own_demand(interval: DividedInterval, granted: Floats) -> Floats:
+    """Return the demand of each segment, its mean between two changes on the link itself.
 
     What cuts an interval on another link, or under another policy, must not count: a ramp there
     would be averaged over shorter spans than without it.
     """
-    demand, capacity = split.demand, split.capacity
-    same = (granted[1:] == granted[:-1]) & (capacity[1:] == capacity[:-1]) & ~split.turns[1:]
+    demand, capacity = interval.demand, interval.capacity
+    same = (granted[1:] == granted[:-1]) & (capacity[1:] == capacity[:-1])
+    same &= ~interval.at_breakpoint[1:]
     if not (same & (demand[1:] != demand[:-1])).any():
         return demand
     own, span = demand.copy(), np.zeros(demand.shape, dtype=np.int64)
     span[1:] = np.cumsum(~same, axis=0)
     for number in range(int(span.max()) + 1):
         within = span == number
-        seconds = split.seconds[:, None] * within
+        seconds = interval.seconds[:, None] * within
         length = seconds.sum(axis=0)
         mean = np.divide(
             np.where(within, seconds * demand, 0).sum(axis=0),

@@ -1,4 +1,4 @@
-"""What every metric is: its unit and its meaning, said once for tables, reports and docs."""
+"""What every metric is: its unit and its meaning, stated once for tables, reports and docs."""
 
 from __future__ import annotations
 

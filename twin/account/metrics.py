@@ -10,7 +10,9 @@ For an allocation a, a demand d and a capacity c:
 - violated: the seconds with unmet > 0
 - overloaded: the seconds with d > c, violated whatever the allocation
 
-Each is measured on a span in which nothing changes; a ramp counts with its mean over that span.
+Each is measured on a span in which nothing changes; a ramp counts with its mean over that span. Of
+an interval with segments of t_s seconds and metrics m_s, the metric is sum(t_s m_s) / sum(t_s): an
+average of ratios, not a ratio of averages. Seconds are summed.
 With a = 0: efficiency 1 and wastage 0; utilization 0 without demand, infinite with it.
 """
 
@@ -27,7 +29,7 @@ _SECONDS = ("violation_s", "overload_s")
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Metrics of intervals or of pieces of them, all in one shape."""
+    """Metrics of intervals or of their segments, all in one shape."""
 
     efficiency: Floats
     wastage: Floats
@@ -44,9 +46,9 @@ class Metrics:
     """Seconds with demand above capacity; read-only zeros where that is unlimited."""
 
     def joined(self, seconds: Floats) -> Metrics:
-        """Return the metrics of an interval from those of its pieces, [pieces, links].
+        """Return the metrics of an interval from those of its segments, [segments, links].
 
-        `seconds` are the lengths of the pieces, [pieces]. Seconds of violation add up;
+        `seconds` are the lengths of the segments, [segments]. Seconds of violation add up;
         everything else is averaged by time.
         """
         values = {
@@ -59,7 +61,7 @@ class Metrics:
 
 
 def average(values: Floats, seconds: Floats) -> Floats:
-    """Return the average over time of `values` [pieces, links], exact where all are equal."""
+    """Return the average over time of `values` [segments, links], exact where all are equal."""
     mean = np.sum((seconds / seconds.sum())[:, None] * values, axis=0)
     exact: Floats = np.where((values == values[0]).all(axis=0), values[0], mean)
     return exact

@@ -24,15 +24,15 @@ class Onsets(NamedTuple):
 def onsets(recording: Recording) -> Onsets:
     """Return the onsets of all events; of several in one interval the first counts."""
     at = {link: i for i, link in enumerate(recording.links)}
-    found: dict[tuple[int, int], float] = {}
+    seconds_left: dict[tuple[int, int], float] = {}
     for event in recording.events:
         interval = int(event.time_s // recording.tick_s)
         left = (interval + 1) * recording.tick_s - event.time_s
         for link in event.links if event.phase == "start" else ():
             cell = at[link], interval
-            found[cell] = max(left, found.get(cell, 0.0))
-    cells = np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
-    seconds = np.array([found[cell] for cell in sorted(found)])
+            seconds_left[cell] = max(left, seconds_left.get(cell, 0.0))
+    cells = np.array(sorted(seconds_left), dtype=np.int64).reshape(-1, 2)
+    seconds = np.array([seconds_left[cell] for cell in sorted(seconds_left)])
     return Onsets(cells[:, 0], cells[:, 1], seconds)
 
 

@@ -1,4 +1,11 @@
-"""The summary of a run: a row for each policy and link, and one that pools all links."""
+"""The summary of a run: a row for each policy and link, and one that pools all links.
+
+Means are over known intervals, and each interval of each link counts the same. Efficiency, wastage
+and utilization are means of an interval's ratio (utilization where it is finite); `unmet_pct`,
+`over_provisioning_pct` and `cost_efficiency` are ratios of sums. The pool's sums are those over all
+links, its median is that of all intervals of all links, its longest episode the longest of any
+link, and its bill the sum of the links' 95th percentiles.
+"""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def run_branches(
     branches: Sequence[str | Path | Mapping[str, Any]],
     progress: Callable[[int, int], None] | None = None,
 ) -> BranchedRun:
-    """Replay a scenario to `at` seconds, then on as it is and as each branch has it.
+    """Replay a scenario to `at` seconds, then go on once unchanged and once as each branch says.
 
     What happens at `at` itself happens in each future. `progress` is called now and then with the
     intervals done and their number, of all futures. Raises InputError for what cannot be used and
@@ -98,7 +98,7 @@ def run_branches(
 
 
 def change(simulation: Simulation, branch: Branch) -> None:
-    """Let a simulation that stands at the fork go on as a branch has it."""
+    """Let a simulation that stands at the fork go on as the branch says."""
     scenario = branch.scenario
     for number in branch.cancelled:
         simulation.cancel(number)

@@ -1,4 +1,4 @@
-"""Figures and report of a result, which the results themselves know nothing of.
+"""Figures and report of a result; results themselves know nothing of them.
 
 What draws is imported when something is drawn: most runs draw nothing.
 """

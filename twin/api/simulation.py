@@ -1,4 +1,4 @@
-"""A simulation of one's own: from objects, step by step, copied, kept and gone on with."""
+"""A simulation that its caller drives: from objects, step by step, copied, saved, resumed."""
 
 from __future__ import annotations
 
@@ -158,8 +158,8 @@ class Simulation(Engine):
     def snapshot(self) -> bytes:
         """Return the whole state, to be kept; :meth:`restore` goes on with it in any process.
 
-        Models are named by their files and read again, and a policy that was given as an object
-        by its class, which has to be importable there; all else is within.
+        Models are named by their files and read again; a policy that was given as an object is
+        named by its class, which has to be importable there. All else is in the bytes.
         """
         sources = [
             (member.source.path, member.source.code)
@@ -185,7 +185,7 @@ class Simulation(Engine):
         if kind != _SNAPSHOT or version != twin.__version__:
             raise InputError(f"is a snapshot of twin {version}; this is {twin.__version__}")
         for path, code in header["policies"]:
-            # Objects of a policy's file are found by the module that it was loaded as.
+            # Objects of a policy's file are looked up in the module that it was loaded as.
             load_policy(path, code)
         simulation: Self = pickle.loads(state)
         return simulation

@@ -56,7 +56,7 @@ def run_batch(
     options: dict[str, Any] = {
         "retry_failed": retry_failed,
         "retries": RETRIES if retries is None else retries,
-        "say": lambda told: typer.echo(told, err=True),
+        "say": lambda sentence: typer.echo(sentence, err=True),
     }
     try:
         with (
@@ -66,7 +66,7 @@ def run_batch(
         ):
             if cluster is not None:
                 options["executor"], options["chunks"] = cluster
-            found = batch(
+            results = batch(
                 planned,
                 out=folder,
                 workers=usable_cores() if workers is None else workers,
@@ -79,12 +79,12 @@ def run_batch(
             err=True,
         )
         raise typer.Exit(130) from None
-    print_batch(found)
+    print_batch(results)
     typer.echo(
         f"\nWritten to {folder}/: {RUNS}, {COMPARISONS}; wall times and tracebacks: {JOURNAL}; "
         f"'twin report {folder}' makes the report"
     )
-    if found.progress.failed:
+    if results.progress.failed:
         raise typer.Exit(1)
 
 
@@ -111,22 +111,22 @@ def show_run(sweep: str, run_id: str, out: Path | None) -> None:
         raise RunError(f"run {wanted} came out with other numbers than the batch has of it")
 
 
-def print_batch(found: Batch) -> None:
+def print_batch(results: Batch) -> None:
     """Print what each policy came to over the whole batch."""
-    runs = found.runs
+    runs = results.runs
     tables = [(ranking(runs, metric), factor, form) for _, metric, factor, form in _SHOWN]
     rows = []
-    for i, policy in enumerate(found.plan.policies):
+    for i, policy in enumerate(results.plan.policies):
         cells = [_cell(table.iloc[i], factor, form) for table, factor, form in tables]
         rows.append([policy, str(tables[0][0]["n"].iloc[i]), *cells])
     headers = ["policy", _COUNT, *(header for header, *_ in _SHOWN)]
     show_rows(headers, rows, _DROPPED_FIRST)
     if any("±" in cell for row in rows for cell in row):
         typer.echo("Means over all points; ± half a 95 % interval over replications.")
-    failed = found.progress.failed
+    failed = results.progress.failed
     if failed:
         typer.echo(
-            f"{failed} of {found.progress.total} runs failed: see the column error of {RUNS}"
+            f"{failed} of {results.progress.total} runs failed: see the column error of {RUNS}"
         )
 
 

@@ -11,28 +11,28 @@ from typing import Protocol
 from twin.core.units import format_duration
 
 _QUIET_S = 5.0
-"""In a pipe nothing is said before this, and then a line each time it passes again."""
+"""In a pipe nothing is shown before this, and then a line each time it passes again."""
 
 
 class Show(Protocol):
-    """Takes the steps done, their number, and what else is to be said."""
+    """Takes the steps done, their number, and what else is to be shown."""
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Show how far the work has come."""
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Show]:
+def progress(label: str) -> Iterator[Show]:
     """Give a function that shows how far the work has come."""
     if sys.stderr.isatty():
-        with _bar(what) as show:
+        with _bar(label) as show:
             yield show
     else:
-        yield _Lines(what)
+        yield _Lines(label)
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Show]:
+def _bar(label: str) -> Iterator[Show]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -47,7 +47,7 @@ def _bar(what: str) -> Iterator[Show]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     times = (TaskProgressColumn(show_speed=True), TimeRemainingColumn())
     with Progress(*columns, *times, remark, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, note="")
+        task = bar.add_task(label, note="")
 
         def show(done: int, total: int, note: str = "") -> None:
             bar.update(task, completed=done, total=total, note=note)
@@ -58,19 +58,19 @@ def _bar(what: str) -> Iterator[Show]:
 class _Lines:
     """A line now and then, with the rate since the first step that was seen."""
 
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._began = self._said = time.monotonic()
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._began = self._shown_at = time.monotonic()
         self._first: int | None = None
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         now = time.monotonic()
         if self._first is None:
             self._first, self._began = done, now
-        if now - self._said < _QUIET_S:
+        if now - self._shown_at < _QUIET_S:
             return
-        self._said = now
-        parts = [f"{self._what}: {done} of {total}"]
+        self._shown_at = now
+        parts = [f"{self._label}: {done} of {total}"]
         if done > self._first and now > self._began:
             rate = (done - self._first) / (now - self._began)
             parts += [

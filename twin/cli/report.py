@@ -11,8 +11,8 @@ from twin.batches.execute.folder import MANIFEST as BATCH
 
 def report(folder: Path) -> None:
     """Write the report of the run or batch in `folder`; on an error nothing there changes."""
-    made = _of_batch(folder) if (folder / BATCH).is_file() else _of_run(folder)
-    typer.echo(f"Written to {folder}/: {', '.join(made)}")
+    written = _of_batch(folder) if (folder / BATCH).is_file() else _of_run(folder)
+    typer.echo(f"Written to {folder}/: {', '.join(written)}")
 
 
 def _of_run(folder: Path) -> list[str]:
@@ -20,9 +20,9 @@ def _of_run(folder: Path) -> list[str]:
     from twin.report.run.write import write
     from twin.results.folder import added
 
-    found = RunData.read(folder)
+    data = RunData.read(folder)
     with added(folder) as stage:
-        return write(found, stage)
+        return write(data, stage)
 
 
 def _of_batch(folder: Path) -> list[str]:

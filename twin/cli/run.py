@@ -60,9 +60,9 @@ def _add_frontier(scenario: Scenario, folder: Path, *, report: bool) -> None:
     from twin.studies.frontier.write import write as write_frontier
 
     with progress(f"frontier of {scenario.spec.name}") as show:
-        found = sweep(scenario, progress=show)
+        frontier = sweep(scenario, progress=show)
     with added(folder) as stage:
-        write_frontier(found, stage)
+        write_frontier(frontier, stage)
     if report:
         read = RunData.read(folder)
         with added(folder) as stage:

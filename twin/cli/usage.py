@@ -42,9 +42,9 @@ def describe(error: Any) -> str:
     return f"{place}: {message[:1].lower() + message[1:] if message[:2] != '--' else message}"
 
 
-def _no_such(what: str, word: str, known: Any) -> str:
+def _no_such(noun: str, word: str, known: Any) -> str:
     hint = did_you_mean(word, known)
-    return f"no such {what}: {word}" + (f"; {hint}" if hint else "")
+    return f"no such {noun}: {word}" + (f"; {hint}" if hint else "")
 
 
 def _shown(parameter: Any) -> str:

@@ -84,14 +84,14 @@ def read_frame(
     except ValidationError as error:
         known: dict[Loc, list[str]] = {(): ["unit", "columns"]}
         raise InputError(problems_of(error, prefix=("from_frame",), known=known)) from None
-    found = rows(_FrameColumns(frame), demand)
-    tick_s = _step_s(found) if tick is None else _stated(tick)
-    gridded = grid(found, tick_s)
-    digest = hashlib.sha256("\0".join(found.links).encode())
+    samples = rows(_FrameColumns(frame), demand)
+    tick_s = _step_s(samples) if tick is None else _stated(tick)
+    gridded = grid(samples, tick_s)
+    digest = hashlib.sha256("\0".join(samples.links).encode())
     for values in gridded.kpis.values():
         digest.update(np.ascontiguousarray(values).tobytes())
     ticks = in_ticks_of(gridded, demand, tick_s)
-    return FrameTrace(found.links, tick_s, ticks, digest.hexdigest())
+    return FrameTrace(samples.links, tick_s, ticks, digest.hexdigest())
 
 
 def _with_time_column(frame: pd.DataFrame, columns: Mapping[str, str]) -> tuple[pd.DataFrame, str]:
@@ -120,14 +120,14 @@ def _with_time_column(frame: pd.DataFrame, columns: Mapping[str, str]) -> tuple[
     return frame, time
 
 
-def _step_s(found: Rows) -> int:
+def _step_s(samples: Rows) -> int:
     """Return the most frequent time between two samples, in whole seconds that divide a day."""
-    times = np.unique(found.times.ticks)
+    times = np.unique(samples.times.ticks)
     if len(times) < 2:
         what = "holds samples at fewer than two times, so there is no step"
         raise InputError(Problem(what, file="DataFrame"))
     steps, counts = np.unique(np.diff(times), return_counts=True)
-    step_s = int(steps[counts.argmax()]) / found.times.per_second
+    step_s = int(steps[counts.argmax()]) / samples.times.per_second
     if step_s < 1 or step_s != int(step_s) or DAY_S % step_s:
         what = f"has a step of {step_s:g} s, which does not divide a day"
         raise InputError(Problem(what, file="DataFrame", suggestion="state a tick: tick='5min'"))

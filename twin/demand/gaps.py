@@ -47,7 +47,7 @@ def _closed(revision: Revision) -> int:
 
 
 class Feed(Protocol):
-    """Series as they are observed, sample by sample, and what is known of them later.
+    """Series as they are observed, sample by sample, and what becomes known of them later.
 
     A sample that is not known at its own time is NaN in :meth:`rows`; it may be among the later
     :meth:`revisions`.
@@ -67,13 +67,13 @@ class Feed(Protocol):
     def revisions(self, after: int, upto: int) -> list[Revision]:
         """Return what becomes known once more than `after` and at most `upto` samples are seen.
 
-        In the order of that number; of one number, in the order of KPI and time.
+        Ordered by that number, then by KPI and time.
         """
 
     def next_revision(self, after: int) -> int | None:
         """Return the number of samples seen at the first revision after `after`, if there is one.
 
-        None where none is known of yet.
+        None where no later one is known yet.
         """
 
 
@@ -119,7 +119,7 @@ class Gaps:
             yield int(self.series[run]), int(self.first[run]), min(int(self.stop[run]), closed)
 
     def hidden(self, samples: int) -> Bools:
-        """Return at which of the first `samples` samples a series is in a gap, [samples]."""
+        """Return at which of the first `samples` samples any series is in a gap, [samples]."""
         edges = np.zeros(samples + 1, dtype=np.int64)
         np.add.at(edges, np.minimum(self.first, samples), 1)
         np.add.at(edges, np.minimum(self.stop, samples), -1)
@@ -146,7 +146,7 @@ class ArrayFeed:
         """Take KPIs, [samples, series] each, and which of their samples were interpolated."""
         self._values = dict(kpis)
         self._gaps = {name: each for name, each in (gaps or {}).items() if len(each)}
-        # Most samples have no gap and reveal none: what there is can be looked up at once.
+        # Most samples neither lie in a gap nor reveal one: these tables say so at once.
         self._hidden = {name: each.hidden(self.ready) for name, each in self._gaps.items()}
         times = {seen + 1 for each in self._gaps.values() for seen in each.seen.tolist()}
         self._revised = sorted(times)
@@ -178,14 +178,14 @@ class ArrayFeed:
         """Return what becomes known once more than `after` and at most `upto` samples are seen."""
         if bisect_right(self._revised, after) == bisect_right(self._revised, upto):
             return []
-        found = []
+        revisions = []
         for name, gaps in self._gaps.items():
             first, last = np.searchsorted(gaps.seen, (after, upto))
             for run in range(int(first), int(last)):
                 series, start = int(gaps.series[run]), int(gaps.first[run])
                 values = self._values[name][start : int(gaps.stop[run]), series]
-                found.append(Revision(int(gaps.seen[run]) + 1, name, series, start, values))
-        return sorted(found, key=lambda revision: revision.closed)
+                revisions.append(Revision(int(gaps.seen[run]) + 1, name, series, start, values))
+        return sorted(revisions, key=lambda revision: revision.closed)
 
     def next_revision(self, after: int) -> int | None:
         """Return the number of samples seen at the first revision after `after`."""

@@ -98,11 +98,11 @@ def _by_link(values: Floats, place: Ints, by_time: bool) -> Floats:
     return _transposed(values if in_order else values[place])
 
 
-def _transposed(values: Floats, block: int = 64) -> Floats:
-    """Return a C-contiguous transpose, copied in blocks that fit the cache."""
+def _transposed(values: Floats, tile: int = 64) -> Floats:
+    """Return a C-contiguous transpose, copied in tiles that fit the cache."""
     out = np.empty(values.shape[::-1])
-    for first in range(0, len(values), block):
-        out[:, first : first + block] = values[first : first + block].T
+    for first in range(0, len(values), tile):
+        out[:, first : first + tile] = values[first : first + tile].T
     return out
 
 
@@ -169,9 +169,9 @@ def _step_remedy(rows: Rows, step_s: float, tick_s: int) -> str:
 
 def _refuse_off_grid(rows: Rows, step: int) -> None:
     """Raise InputError for the rows whose time is off the grid of most others."""
-    phase = rows.times.ticks % step
-    phases, counts = np.unique(phase, return_counts=True)
-    lines = np.unique(np.flatnonzero(phase != phases[counts.argmax()]) // rows.per_line)
+    remainder = rows.times.ticks % step
+    remainders, counts = np.unique(remainder, return_counts=True)
+    lines = np.unique(np.flatnonzero(remainder != remainders[counts.argmax()]) // rows.per_line)
     size = format_duration(step / rows.times.per_second)
 
     def explain(row: int) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from twin.core.units import MBPS, counted, format_duration
 from twin.demand.gaps import Gaps
 from twin.demand.grid import Grid
 from twin.demand.kpis import TRAFFIC_KPIS
-from twin.demand.repair import average, in_ticks, interpolate, tell_average
+from twin.demand.repair import average, averaging_notes, in_ticks, interpolate
 from twin.demand.spec import DemandSpec
 
 
@@ -47,9 +47,9 @@ def in_ticks_of(grid: Grid, demand: DemandSpec, tick_s: int) -> Ticks:
         if name == "internet":
             repairs += sentences
         else:
-            # A collector that fails loses all KPIs at once: that is told once.
+            # A collector that fails loses all KPIs at once: that is reported once.
             repairs += tuple(f"{name}: {each}" for each in sentences if each not in repairs)
-    repairs += tell_average(samples, per_tick, step_s, tick_s)
+    repairs += averaging_notes(samples, per_tick, step_s, tick_s)
     return Ticks(kpis, gaps, repairs, _starts(demand, grid))
 
 

@@ -35,12 +35,12 @@ def read(demand: DemandSpec, folder: Path, tick_s: int, seed: int) -> Trace:
         return _synthetic(demand, tick_s, seed)
     path = _existing(demand, folder)
     try:
-        links, found, digest = _file(path, demand, tick_s)
+        links, gridded, digest = _file(path, demand, tick_s)
     except OSError as error:
         place = error.filename or path
         what = f"cannot be read: {error.strerror or error}"
         raise InputError(Problem(what, "", place, None, "check its permissions")) from None
-    return _trace(demand, tick_s, links, found, path.name, digest)
+    return _trace(demand, tick_s, links, gridded, path.name, digest)
 
 
 def _file(path: Path, demand: DemandSpec, tick_s: int) -> tuple[tuple[str, ...], Grid, str]:
@@ -51,13 +51,13 @@ def _file(path: Path, demand: DemandSpec, tick_s: int) -> tuple[tuple[str, ...],
         return zenodo.read(path, demand, tick_s)
     if demand.source == "csv":
         data = path.read_bytes()
-        found = rows(CsvTable(path, data), demand)
-        return found.links, grid(found, tick_s), hashlib.sha256(data).hexdigest()
+        samples = rows(CsvTable(path, data), demand)
+        return samples.links, grid(samples, tick_s), hashlib.sha256(data).hexdigest()
     # The digest takes as long as the reading; Arrow and hashlib both let go of the interpreter.
     with ThreadPoolExecutor(1) as beside:
         digest = beside.submit(_digest, path)
-        found = rows(ParquetTable(path), demand)
-        return found.links, grid(found, tick_s), digest.result()
+        samples = rows(ParquetTable(path), demand)
+        return samples.links, grid(samples, tick_s), digest.result()
 
 
 def _digest(path: Path) -> str:
@@ -69,11 +69,11 @@ def _trace(
     demand: DemandSpec,
     tick_s: int,
     links: tuple[str, ...],
-    found: Grid,
+    gridded: Grid,
     origin: str,
     digest: str,
 ) -> Trace:
-    kpis, gaps, repairs, starts = in_ticks_of(found, demand, tick_s)
+    kpis, gaps, repairs, starts = in_ticks_of(gridded, demand, tick_s)
     return Trace(links, kpis, tick_s, starts, origin, digest, repairs, gaps)
 
 
@@ -116,6 +116,6 @@ def _synthetic(demand: DemandSpec, tick_s: int, seed: int) -> Trace:
     parameters = {"seed": seed, "facilities": demand.facilities, "samples": samples}
     digest = hashlib.sha256(json.dumps(parameters).encode()).hexdigest()
     contiguous = {name: np.ascontiguousarray(values) for name, values in kpis.items()}
-    found = Grid(contiguous, 0, SYNTHETIC_STEP_S, Times(np.zeros(0, np.int64)))
+    gridded = Grid(contiguous, 0, SYNTHETIC_STEP_S, Times(np.zeros(0, np.int64)))
     links = tuple(f"link-{k + 1}" for k in range(demand.facilities))
-    return _trace(demand, tick_s, links, found, f"synthetic, seed {seed}", digest)
+    return _trace(demand, tick_s, links, gridded, f"synthetic, seed {seed}", digest)

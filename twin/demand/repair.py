@@ -1,4 +1,4 @@
-"""What a trace lacks: short gaps are interpolated, finer steps averaged, and both are told."""
+"""What a trace lacks: short gaps are interpolated, finer steps averaged, and both are reported."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def interpolate(values: Floats, step_s: float) -> tuple[Floats, Gaps, tuple[str,
     before, after = first[short] - 1, first[short] + length[short]
     left, right = values[before, link[short]], values[after, link[short]]
     filled[lost, link[short][at]] = between(left[at], right[at], share)
-    told = (
+    notes = (
         _sentence(length[short], "of up to 1h", "interpolated"),
         _sentence(length[inner & ~short], "longer than 1h", "left missing"),
         _sentence(length[~inner], "at an end of the trace", "left missing"),
     )
-    return filled, Gaps.of(link[short], first[short], after, after), tuple(filter(None, told))
+    return filled, Gaps.of(link[short], first[short], after, after), tuple(filter(None, notes))
 
 
 def between(left: Floats, right: Floats, share: Floats) -> Floats:
@@ -73,10 +73,10 @@ def _members(first: Ints, length: Ints) -> tuple[Ints, Ints, Floats]:
     return first[run] + within, run, (within + 1) / (length[run] + 1)
 
 
-def _sentence(lengths: NDArray[np.int64], which: str, what: str) -> str:
+def _sentence(lengths: NDArray[np.int64], which: str, outcome: str) -> str:
     if not len(lengths):
         return ""
-    return f"{counted(len(lengths), 'gap')} {which} ({counted(lengths.sum(), 'sample')}) {what}"
+    return f"{counted(len(lengths), 'gap')} {which} ({counted(lengths.sum(), 'sample')}) {outcome}"
 
 
 def average(values: Floats, per_tick: int) -> Floats:
@@ -89,12 +89,12 @@ def average(values: Floats, per_tick: int) -> Floats:
     return np.ascontiguousarray(whole.mean(axis=1))
 
 
-def tell_average(samples: int, per_tick: int, step_s: float, tick_s: int) -> tuple[str, ...]:
+def averaging_notes(samples: int, per_tick: int, step_s: float, tick_s: int) -> tuple[str, ...]:
     """Return what :func:`average` did, a sentence each."""
     if per_tick == 1:
         return ()
-    told = f"samples of {format_duration(step_s)} averaged to {format_duration(tick_s)}"
+    averaged = f"samples of {format_duration(step_s)} averaged to {format_duration(tick_s)}"
     rest = samples % per_tick
     if not rest:
-        return (told,)
-    return told, f"the incomplete last interval ({counted(rest, 'sample')}) dropped"
+        return (averaged,)
+    return averaged, f"the incomplete last interval ({counted(rest, 'sample')}) dropped"

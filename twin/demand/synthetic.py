@@ -83,7 +83,11 @@ def generate(
 
 
 def _facility(seed: int, facility: int, samples: int, step_s: int) -> dict[str, Floats]:
-    """Return the KPIs of one facility, each [samples]."""
+    """Return the KPIs of one facility, each [samples].
+
+    max(level x wander x incidents x (1 + sigma x noise), 0). With the noise n_0 of the first KPI,
+    that of another one is 0.5 n_0 + sqrt(0.75) n_i: of sigma 1, and correlated with n_0 by 0.5.
+    """
     rng = [
         np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(facility, stream)))
         for stream in range(4)
@@ -116,7 +120,10 @@ def _draw_character(rng: np.random.Generator) -> _Character:
 
 
 def _level(kpi: str, character: _Character, day: Floats) -> Floats:
-    """Return the level of a KPI without noise at times `day`, days since the start, [samples]."""
+    """Return the level of a KPI without noise at times `day`, days since the start, [samples].
+
+    The facility's level x profile of the day x drift x factor of the weekday.
+    """
     profile = _profile(kpi, character.peakiness)
     slot = (day - character.phase_h / 24) % 1 * len(profile)
     daily = np.interp(slot, np.arange(len(profile) + 1), np.append(profile, profile[0]))
@@ -127,7 +134,11 @@ def _level(kpi: str, character: _Character, day: Floats) -> Floats:
 
 
 def _profile(kpi: str, peakiness: float) -> Floats:
-    """Return the level over a day, [288], in steps of 5 minutes: smoothed lines between anchors."""
+    """Return the level over a day, [288], in steps of 5 minutes: smoothed lines between anchors.
+
+    The lines are smoothed by a Hann window of 9 steps. The outcome p becomes p^peakiness, scaled to
+    the mean of p.
+    """
     corners = np.interp(np.arange(288) / 12, _HOURS, _LEVELS[kpi], period=24)
     kernel = np.hanning(11)[1:-1]
     reach = len(kernel) // 2

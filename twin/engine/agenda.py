@@ -1,7 +1,7 @@
 """What is to happen, on SimPy's clock, as data.
 
-SimPy keeps the time and the order. What lies in its queue are not functions but values, an instant,
-a phase and what is to happen then, so that a queue can be read, copied and built again.
+SimPy keeps the time and the order. Its queue holds no functions but values (an instant, a phase and
+what is to happen then), so that it can be read, copied and built again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Planned(NamedTuple):
     time: float
     """Seconds from the start of the replay."""
     phase: Phase
-    what: Any
+    action: Any
 
 
 class Agenda(simpy.Environment):
@@ -31,16 +31,16 @@ class Agenda(simpy.Environment):
     def __init__(
         self, do: Callable[[Any], None], now: float = 0.0, planned: Iterable[Planned] = ()
     ) -> None:
-        """Begin at `now`, with what is `planned` in its order; `do` is called with each in turn."""
+        """Begin at `now` with what is `planned`; `do` is called with each action in turn."""
         super().__init__(initial_time=now)
         self._do = do
         for each in planned:
             self.plan(*each)
 
-    def plan(self, time: float, phase: Phase, what: Any) -> None:
-        """Let something happen at `time`, among the things of that instant in its phase."""
+    def plan(self, time: float, phase: Phase, action: Any) -> None:
+        """Plan an action at `time`, ordered by its phase among those of that instant."""
         event = simpy.Event(self)
-        event._ok, event._value = True, Planned(time, phase, what)
+        event._ok, event._value = True, Planned(time, phase, action)
         event.callbacks.append(self._happen)
         # `schedule` takes a delay, and a sum of delays is not always the very instant.
         heappush(self._queue, (time, EventPriority(phase), next(self._eid), event))
@@ -53,12 +53,12 @@ class Agenda(simpy.Environment):
         return bool(time < end or (time == end and int(phase) == Phase.CLOSE.value))
 
     def wait(self, until: float) -> None:
-        """Let the time pass in which nothing happens."""
+        """Move the clock on to `until`, or to the next action if that comes first."""
         self._now = max(self._now, min(until, self.peek()))
 
     def _happen(self, event: simpy.Event) -> None:
         planned: Any = event.value
-        self._do(planned.what)
+        self._do(planned.action)
 
     @property
     def planned(self) -> list[Planned]:

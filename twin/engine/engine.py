@@ -75,7 +75,7 @@ class ClosedInterval(NamedTuple):
     demand_mbps: Floats
     """Mean offered demand; NaN where missing."""
     allocated_mbps: dict[str, Floats]
-    """What was in force at its end, but for failures, under each policy."""
+    """What was in force at its end under each policy, failures aside."""
     capacity_mbps: Floats
     down: Bools
     """At its end."""
@@ -155,7 +155,7 @@ class Engine:
         return self._interval == self.span.length
 
     def start(self) -> None:
-        """Let the policies fit, and decide for the first interval; nothing where they have."""
+        """Let the policies fit and decide for the first interval, unless they have."""
         self._fit()
         while self._agenda.peek() <= 0:
             self._agenda.step()
@@ -175,7 +175,7 @@ class Engine:
         closing = self._interval
         while self._interval == closing:
             self._agenda.step()
-        # What else happens at this tick, the decision for the next interval among it.
+        # Whatever else happens at this tick, such as the decision for the next interval.
         while self._agenda.peek() <= self.now:
             self._agenda.step()
         return self._closed_interval(closing)
@@ -186,13 +186,13 @@ class Engine:
         """Let everything happen before the instant `until`, by default all that there is.
 
         An interval that ends just then is closed; what else is to happen at that very instant is
-        still to come. `progress` is called now and then
-        with the intervals done and their number. Raises as :meth:`step` does.
+        still to come. `progress` is called now and then with the intervals done and their number.
+        Raises as :meth:`step` does.
         """
         self._fit()
         end = np.inf if until is None else until
         reported = self._interval
-        # Of a replay everything is there.
+        # A replay has everything from the start.
         waits = not self._source.ahead
         while self._agenda.is_due(end) and not (waits and self._waits_for_telemetry):
             self._agenda.step()
@@ -250,7 +250,7 @@ class Engine:
             self._surge()
 
     def cancel(self, number: int) -> None:
-        """Let the event that was added as number `number` not happen.
+        """Call off the event that was added as number `number`.
 
         Raises InputError for one that has begun.
         """
@@ -262,7 +262,7 @@ class Engine:
         planned = [
             each
             for each in self._agenda.planned
-            if not (isinstance(each.what, Happening) and each.what.event == number)
+            if not (isinstance(each.action, Happening) and each.action.event == number)
         ]
         self._agenda = Agenda(self._do, self._agenda.now, planned)
         if self._courses.pop(number):
@@ -288,7 +288,7 @@ class Engine:
                 raise InputError(Problem(f"there is no link '{link}'", where))
 
     def change_links(self, settings: Sequence[LinkSpec]) -> None:
-        """Let other capacities and settings of the links hold from now on."""
+        """Replace the capacities and settings of the links from now on."""
         self._recorder.cut(self.now, self._network, self._lanes)
         self._network.rebase(_capacities(settings))
         self._recorder.note_capacity(self.now, self._network)
@@ -302,7 +302,7 @@ class Engine:
                 lane.begin_provisioning(provisioning, granted)
 
     def hand_over(self, name: str, successor: Lane) -> None:
-        """Let the policy of another lane decide in the place of the one called `name`."""
+        """Let the policy of `successor` take over from that of the lane called `name`."""
         lane = next(lane for lane in self._lanes if lane.name == name)
         if not self._started:
             self._fit()
@@ -313,18 +313,18 @@ class Engine:
 
     # What happens
 
-    def _do(self, what: Close | Decide | Effect | Happening) -> None:
-        if isinstance(what, Decide):
+    def _do(self, action: Close | Decide | Effect | Happening) -> None:
+        if isinstance(action, Decide):
             self._decide()
-        elif isinstance(what, Close):
+        elif isinstance(action, Close):
             self._close()
-        elif isinstance(what, Effect):
+        elif isinstance(action, Effect):
             self._recorder.cut(self.now, self._network, self._lanes)
-            provisioning = self._lanes[what.lane].provisioning
+            provisioning = self._lanes[action.lane].provisioning
             assert provisioning is not None
-            provisioning.apply(what.order)
+            provisioning.apply(action.order)
         else:
-            self._happen(self._events[what.event], what.change)
+            self._happen(self._events[action.event], action.change)
 
     def _decide(self) -> None:
         k, now = self._interval, self.now

@@ -31,7 +31,7 @@ class Fallback:
 
 
 class FailureNotice(NamedTuple):
-    """One thing to be logged of a policy that failed."""
+    """An entry for the log about a policy that failed."""
 
     phase: str
     """``failure`` or ``stand-in``."""
@@ -77,7 +77,7 @@ class Lane:
     def requested(self, intervals: int) -> Floats:
         """Return what it asked for in the first intervals, Mbit/s, [intervals, links].
 
-        Of one row, repeated, where it never changed.
+        One row, repeated, where it never changed.
         """
         if self._rows is None:
             return np.broadcast_to(self.latest, (intervals, self.latest.size))
@@ -86,7 +86,7 @@ class Lane:
     def granted(self, intervals: int) -> Floats | None:
         """Return what was in force at the end of the first intervals, Mbit/s, [intervals, links].
 
-        None where that is what it asked for, but for the capacity.
+        None where that is what it asked for, limited by the capacity alone.
         """
         return None if self._granted is None else self._granted[:intervals]
 
@@ -110,7 +110,7 @@ class Lane:
 
     @property
     def in_force(self) -> Floats:
-        """What is provisioned now but for the capacity, Mbit/s, [links]."""
+        """What is provisioned now, before the capacity limits it, Mbit/s, [links]."""
         return self.latest if self.provisioning is None else self.provisioning.in_force
 
     def fit(self, history: History) -> None:
@@ -135,16 +135,15 @@ class Lane:
             self._notices.append(FailureNotice("failure", failure))
 
     def notices(self) -> list[FailureNotice]:
-        """Return each failure and stand-in since it was asked last."""
+        """Return the failures and stand-ins since the last call."""
         notices, self._notices = self._notices, []
         return notices
 
     def decide(self, observation: Observation) -> None:
         """Ask the policy for the coming interval and record its answer.
 
-        Raises RunError, with policy, link and tick,
-        for an answer that is not a finite allocation of at least 0 for each link, and where the
-        policy raises, unless a fallback stands in for it.
+        Raises RunError, with policy, link and tick, for an answer that is not a finite allocation
+        of at least 0 for each link, and where the policy raises, unless a fallback stands in.
         """
         answer, new = self._answer(observation)
         if new:
@@ -162,7 +161,7 @@ class Lane:
         if spare is None:
             return self._asked(self.policy, observation)
         try:
-            # It observes from the start, so that it is ready when it is needed.
+            # The fallback observes from the start, so that it is ready when it is needed.
             stand_in, broken = (
                 self._asked(spare.policy, observation, f"fallback {spare.name}"),
                 None,
@@ -195,7 +194,7 @@ class Lane:
         """Return the answer of a policy, and whether it differs from the allocation before.
 
         Raises RunError, which names `who` if it is not the policy itself, for an answer that is
-        none, and for one that took longer than `limit` seconds.
+        no allocation, and for one that took longer than `limit` seconds.
         """
         begin = time.perf_counter()
         try:
@@ -205,7 +204,7 @@ class Lane:
         if limit is not None and time.perf_counter() - begin > limit:
             late = f"took longer than {format_duration(limit)}"
             raise RunError(f"{self._at(observation, who)}: {late}")
-        # What equals an answer that was checked need not be checked, nor stored again.
+        # An answer equal to the one before has been checked and stored already.
         new = self._is_new(answer)
         wrong, where = _wrong(answer, observation.links) if new else ("", ())
         if wrong:
@@ -226,12 +225,12 @@ class Lane:
         return f"{place}: {who}" if who else place
 
     def _describe(self, error: BaseException) -> str:
-        told = str(error) if isinstance(error, InputError) else describe(error)
+        message = str(error) if isinstance(error, InputError) else describe(error)
         for file in self.files:
             line = line_in(error, file)
             if line is not None:
-                return f"{told} ({file}:{line})"
-        return told
+                return f"{message} ({file}:{line})"
+        return message
 
 
 _ROOM = 288

@@ -34,7 +34,7 @@ class OfferedLoad:
     """The load of every link, a feed of all KPIs, and its mean over any part of an interval.
 
     Where flows are links and the source knows what is to come, the whole replay is there at once.
-    Else an interval's load is made when the interval closes.
+    Otherwise an interval's load is made when the interval closes.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class OfferedLoad:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> OfferedLoad:
         other = object.__new__(type(self))
-        # What a source that is whole holds never changes; means are replaced, not written to.
+        # Nothing in a whole load changes in place; means are replaced, not written to.
         for name, value in self.__dict__.items():
             copied = value if name == "_mean" or self.whole else _copied(value, memo)
             setattr(other, name, copied)
@@ -77,7 +77,7 @@ class OfferedLoad:
         }
 
     def surge(self, courses: Sequence[Course]) -> None:
-        """Let these be the surges; in closed intervals they are as they were."""
+        """Replace the surges by these, which agree with the former ones in closed intervals."""
         self._courses = tuple(courses)
         self._surged = self._surges()
         if self.whole:
@@ -129,7 +129,7 @@ class OfferedLoad:
         first = self._span.first
         if stop <= first or not self._courses:
             return seen
-        # What is not there at first is not there under a surge either.
+        # A sample that is hidden at first is hidden under a surge too.
         later = slice(max(start - first, 0), stop - first)
         hidden = np.isnan(seen[max(first - start, 0) :])
         surged = np.where(hidden, np.nan, self._mean[kpi][later])
@@ -186,18 +186,18 @@ class OfferedLoad:
         """Return the mean demand over [start, end) within a closed interval, [links]."""
         return self._load(DEMAND, interval, start, end)
 
-    def turns(self, time: float) -> Bools:
-        """Return the links whose load turns at `time`: by a surge or a new route, [links]."""
-        flows = self._surged[DEMAND].turns(time, len(self._source.flows))
+    def at_breakpoint(self, time: float) -> Bools:
+        """Return the links with a breakpoint at `time`, of a surge or of their routes, [links]."""
+        flows = self._surged[DEMAND].at_breakpoint(time, len(self._source.flows))
         if self._routing is None:
             return flows
         now = self._route(time)
-        turning = np.asarray(now @ flows.astype(np.float64) > 0)
+        links = np.asarray(now @ flows.astype(np.float64) > 0)
         since = max(place for place, (at, _) in enumerate(self._routes) if at <= time)
         if since and self._routes[since][0] == time:
             changed = abs(now - self._routes[since - 1][1])
-            turning |= np.asarray(changed.sum(axis=1)) > 0
-        return turning
+            links |= np.asarray(changed.sum(axis=1)) > 0
+        return links
 
     # Interval by interval
 
@@ -262,8 +262,8 @@ class OfferedLoad:
         """Return the mean load of the links over [start, end) of one interval, [links]."""
         if self._routing is None:
             return self._surged[kpi].over(base, start, end)
-        turns = (time for time, _ in self._routes if start < time < end)
-        edges = sorted({start, *turns, end})
+        reroutings = (time for time, _ in self._routes if start < time < end)
+        edges = sorted({start, *reroutings, end})
         parts = [
             routed(self._route(a), self._surged[kpi].over(base, a, b)) * ((b - a) / (end - start))
             for a, b in pairwise(edges)

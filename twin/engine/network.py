@@ -41,7 +41,7 @@ class Network:
         return np.where(self.down, 0.0, self.nominal)
 
     def fail(self, links: Bools) -> None:
-        """Take links down, once more where they are down."""
+        """Begin one failure of each of `links`."""
         self._failures = self._failures + links
 
     def repair(self, links: Bools) -> None:

@@ -1,8 +1,12 @@
-"""Provisioning as it is: from what a policy asks for to what is in force.
+"""Provisioning: from what a policy asks for to what is in force.
 
-A request is kept within `min` and `max` and rounded up to whole steps; it becomes an order where
-it differs enough from the last one (hysteresis) and that one is old enough (cooldown); an order
-takes effect after its lead time. The first decision is in force at once.
+A request is kept within `min` and `max` and rounded up to whole steps. With r the outcome and o the
+last order of the link, it becomes an order where
+
+    (r > (1 + up) o or r < (1 - down) o) and now - time of o >= cooldown,
+
+up and down being the hysteresis. An order takes effect after its lead time, unless a later one has
+by then. The first decision is in force at once.
 """
 
 from __future__ import annotations
@@ -66,7 +70,7 @@ class LinkSettings:
         target = np.clip(requested, self.lowest, self.highest)
         stepped = self.step > 0
         size = np.where(stepped, self.step, 1.0)
-        # A request of a whole number of steps stays that, whatever its last digit.
+        # A request for a whole number of steps stays that, whatever its last digit.
         up = np.ceil(target / size * (1 - 1e-12)) * size
         fits = np.where(np.isinf(self.highest), np.inf, np.floor(self.highest / size) * size)
         return np.where(stepped, np.minimum(up, fits), target)
@@ -103,7 +107,7 @@ class Provisioning:
         self._number = 0
 
     def begin(self, in_force: Floats, granted: Floats) -> None:
-        """Take over where requests were in force at once: `granted`, [intervals, links]."""
+        """Take over from requests that were in force at once: `granted`, [intervals, links]."""
         self._number = 1
         self._ordered = self.in_force = in_force
         self.changes = np.count_nonzero(np.diff(granted, axis=0), axis=0).astype(np.int64)
@@ -156,5 +160,5 @@ class Provisioning:
         if not self._varied:
             return low
         drawn = np.array([stream.uniform() for stream in self._random])
-        # Whole seconds: a lead time is no more exact than that.
+        # low + U (high - low), U uniform on [0, 1), rounded to whole seconds.
         return np.round(low + drawn * (high - low))

@@ -1,4 +1,4 @@
-"""Records a simulation as it goes: what changed inside of intervals, and what was in force."""
+"""Records a simulation as it goes: what changed inside intervals, and what was in force."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Recorder:
         self._segment_start = now
 
     def cut(self, now: float, network: Network, lanes: Sequence[Lane]) -> None:
-        """End a segment of the current interval here, with the state it had."""
+        """End a segment of the current interval now, with the state that held during it."""
         if now > self._segment_start and now > self._interval * self._tick_s:
             allocated = tuple(np.minimum(lane.in_force, network.nominal) for lane in lanes)
             segment = Segment(self._segment_start, now, network.capacity, allocated)
@@ -93,7 +93,7 @@ class Recorder:
     def granted(self, lane: Lane, closed: int) -> Floats:
         """Return what was in force in the first `closed` intervals, [intervals, links].
 
-        Of a lane whose requests are in force at once: they are limited by the capacity alone.
+        For a lane whose requests are in force at once: only the capacity limits them.
         """
         requested = lane.requested(closed)
         if all(np.isinf(nominal).all() for _, _, nominal in self._stretches):
@@ -113,7 +113,7 @@ class Recorder:
         return DividedInterval(
             np.array([segment.end - segment.start for segment in segments]),
             np.stack([load.over(interval, each.start, each.end) for each in segments]),
-            np.stack([load.turns(segment.start) for segment in segments]),
+            np.stack([load.at_breakpoint(segment.start) for segment in segments]),
             np.stack([segment.capacity for segment in segments]),
             allocated,
         )

@@ -21,8 +21,8 @@ class DividedInterval:
     seconds: Floats
     """Length of each segment, [segments]."""
     demand: Floats
-    turns: NDArray[np.bool_]
-    """Whether the course of a surge on the link changes where the segment begins."""
+    at_breakpoint: NDArray[np.bool_]
+    """Whether the load of the link has a breakpoint where the segment begins."""
     capacity: Floats
     allocated: dict[str, Floats]
     """Of each policy, by name."""
@@ -36,7 +36,7 @@ class LoggedEvent:
     kind: str
     name: str
     phase: str
-    """``start`` or ``end``; of a fallback ``failure`` or ``stand-in``."""
+    """Column `phase` of the log: ``start`` or ``end``; of a policy ``failure`` or ``stand-in``."""
     links: tuple[str, ...]
     detail: str = ""
     """What a policy's failure was, and what followed."""
@@ -71,10 +71,10 @@ class Recording:
 
     @cached_property
     def demand_by_link(self) -> Floats:
-        """The demand once more, [links, intervals]: every policy's account reads it so."""
+        """The demand transposed, [links, intervals], as the account of every policy reads it."""
         by_link = np.empty(self.demand.shape[::-1])
         for first in range(0, len(by_link), 8):
-            # A cache line of each row at a time.
+            # One cache line of each row at a time.
             by_link[first : first + 8] = self.demand[:, first : first + 8].T
         by_link.setflags(write=False)
         return by_link

@@ -26,7 +26,7 @@ class Models(Protocol):
 
 
 class EngineServices:
-    """Answers what policies ask; all of them ask the same one."""
+    """Answers what policies ask; all policies share one."""
 
     def __init__(self, load: OfferedLoad, span: ReplaySpan, models: Models) -> None:
         self._load, self._span, self._models = load, span, models
@@ -94,7 +94,7 @@ class EngineServices:
             raise InputError(problem)
         return tuple(levels)
 
-    # While policies fit. Several of them ask the same: a sweep of one policy's margin, for example.
+    # While policies fit. Several may ask the same: in a sweep of one policy's margin, for example.
 
     def past_forecasts(self, model: str, samples: int) -> Floats:
         """Return what a model would have forecast at the end of the history, [samples, links]."""
@@ -102,7 +102,7 @@ class EngineServices:
         if key not in self._past:
             end = self._span.history
             if model == PERSISTENCE:
-                # Once the far end of a gap is seen, it is the last that is known.
+                # Once the far end of a gap is seen, that is the last known value.
                 rows = forward_filled(self._load.rows(DEMAND, 0, end))
                 self._past[key] = rows[end - samples - 1 : end - 1]
             else:

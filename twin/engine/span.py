@@ -1,4 +1,4 @@
-"""How a trace is cut into a history and what is replayed."""
+"""How a trace is cut into a history and a replayed part."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ReplaySpan:
     intervals: int
     """Number of replayed samples; 0 where they are delivered as they come."""
     endless: bool = False
-    """Whether they are."""
+    """Whether they are delivered as they come."""
 
     @property
     def length(self) -> int | None:

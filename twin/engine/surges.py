@@ -1,4 +1,4 @@
-"""Surges: what they make of a KPI, exactly, between any two instants."""
+"""Surges: a KPI under them, averaged exactly between any two instants."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from twin.events.course import Course
 
 
 class SurgedDemand:
-    """What surges make of a base: base x product of factors + sum of additions, floored at 0.
+    """A base under surges: base x product of factors + sum of additions, floored at 0.
 
-    The base is constant within an interval. Between two breakpoints each course is constant or a
-    line in time, so what comes of it is a polynomial there, and is integrated as one.
+    The base is constant within an interval. Between two breakpoints each course is constant or
+    linear in time: its factor is 1 + share (factor - 1), its addition share x addition. So the sum
+    is a polynomial there, of the degree of the number of ramps, and is integrated as one.
     """
 
     def __init__(self, courses: Sequence[Course], tick_s: int, *, additive: bool) -> None:
-        """Take the courses of all surges; without `additive` what they add does not count."""
+        """Take the courses of all surges; without `additive` their additions do not count."""
         self._courses = tuple(courses)
         self._tick_s = tick_s
         self._additive = additive
@@ -37,22 +38,22 @@ class SurgedDemand:
         parts = [self._between(base, a, b) * ((b - a) / (end - start)) for a, b in pairwise(edges)]
         if len(parts) == 1:
             return parts[0]
-        # Of a flow that no surge touches here, the parts add up to the base but for the last digit.
+        # Where no surge touches a flow, the parts add up to its base but for the last digit.
         touched = np.zeros(len(base), dtype=np.bool_)
         for course in self._active_within(start, end):
             touched |= course.flows
         return np.where(touched, np.sum(parts, axis=0), base)
 
-    def turns(self, time: float, flows: int) -> Bools:
-        """Return the flows on which the course of a surge changes at `time`, [flows]."""
-        turning = np.zeros(flows, dtype=np.bool_)
+    def at_breakpoint(self, time: float, flows: int) -> Bools:
+        """Return the flows with a breakpoint of a surge at `time`, [flows]."""
+        changing = np.zeros(flows, dtype=np.bool_)
         for course in self._courses:
             if time in course.breakpoints:
-                turning |= course.flows
-        return turning
+                changing |= course.flows
+        return changing
 
     def means(self, base: Floats) -> Floats:
-        """Return the mean over each interval of the replay, [intervals, flows], as `base` is."""
+        """Return the mean of each interval of the replay, [intervals, flows] like `base`."""
         if not self._courses:
             return base
         mean = base.copy()
@@ -87,7 +88,8 @@ class SurgedDemand:
         if not active:
             return base
         degree = sum(_ramps(course, start, end) for course in active)
-        # Gauss-Legendre with n nodes integrates polynomials up to degree 2 n - 1 exactly.
+        # Gauss-Legendre with n nodes integrates polynomials up to degree 2 n - 1 exactly, and with
+        # n = degree // 2 + 1 that is at least `degree`. On [-1, 1] its weights sum to 2.
         nodes, weights = leggauss(degree // 2 + 1)
         if degree and any(course.add_mbps < 0 for course in active):
             return self._floored(base, active, start, end, degree)
@@ -101,7 +103,7 @@ class SurgedDemand:
         scale, shift = np.ones(base.shape[-1]), np.zeros(base.shape[-1])
         for course in active:
             share = course.share(time)
-            # At its height the factor itself: the other form loses tiny ones.
+            # At its height the factor itself: the other form would lose a tiny one.
             part = course.factor if share == 1 else 1 + share * (course.factor - 1)
             scale[course.flows] *= part
             if self._additive:
@@ -111,7 +113,11 @@ class SurgedDemand:
     def _floored(
         self, base: Floats, active: Sequence[Course], start: float, end: float, degree: int
     ) -> Floats:
-        """Return the mean where the sum may cross 0 between `start` and `end`."""
+        """Return the mean where the sum may cross 0 between `start` and `end`, [flows].
+
+        Its part above 0 is then no polynomial. The polynomial itself follows from degree + 1 of its
+        values, and is integrated between those of its roots where it is above 0.
+        """
         nodes = (np.arange(degree + 1) + 0.5) / (degree + 1)
         values = np.stack([self._at(base, active, start + (end - start) * x) for x in nodes])
         return np.array([_positive_mean(nodes, values[:, link]) for link in range(len(base))])

@@ -38,7 +38,7 @@ Targets = Literal["all"] | tuple[str, ...]
 
 
 class Phase(IntEnum):
-    """What comes first among the things that happen at one instant."""
+    """The order of things that happen at one instant."""
 
     CLOSE = 10
     END = 20
@@ -48,10 +48,10 @@ class Phase(IntEnum):
 
 
 class LinkState(Protocol):
-    """What an operation may change: the links at the present instant, arrays are [links]."""
+    """What an operation may change: the links at the present instant; arrays are [links]."""
 
     def fail(self, links: Bools) -> None:
-        """Take links down, once more where they are down."""
+        """Begin one failure of each of `links`."""
 
     def repair(self, links: Bools) -> None:
         """End one failure of each of `links`; overlapping ones keep a link down."""
@@ -82,7 +82,7 @@ class Change:
     operation: Operation | None = None
     """None: nothing but an instant at which an interval is divided."""
     logged: str = ""
-    """``start`` or ``end``, as the log of events tells it; empty: not told."""
+    """``start`` or ``end`` in the log of events; empty: not logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class Event(Strict):
     _takes_time = field_validator("duration")(longer_than_nothing)
 
     def __init__(self, **fields: Any) -> None:
-        """Make an event in Python. Raises InputError, in a sentence, for what it cannot be."""
+        """Make an event in Python. Raises InputError, in a sentence, for keys it cannot have."""
         try:
             super().__init__(**fields)
         except ValidationError as error:
@@ -204,7 +204,7 @@ class Event(Strict):
 
     @property
     def begins(self) -> float:
-        """Its start, seconds. Raises ValueError for one that starts now, whenever that is."""
+        """Its start, seconds. Raises ValueError for one whose start is still ``now``."""
         if self.start is None:
             raise ValueError("an event that starts now has no start before it is added")
         return self.start
@@ -249,7 +249,7 @@ def event_of(value: Any) -> Event:
         try:
             return Event.kinds[kind].model_validate(value)
         except ValidationError as error:
-            # The kind tells whose keys are known, where a place is turned into a message.
+            # The kind says whose keys are known when a place is turned into a message.
             details = [_detail(d, (kind, *d["loc"])) for d in error.errors()]
             raise ValidationError.from_exception_data(error.title, details) from None
     if "kind" not in value:

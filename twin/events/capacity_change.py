@@ -62,7 +62,7 @@ class CapacityChange(Event):
         return Unlimit(scope.key)
 
     def clashes(self, earlier: Event, links: Sequence[str]) -> Iterator[str]:
-        """Yield the links of which both state the capacity from the same time on."""
+        """Yield the links whose capacity both state from the same time on."""
         if not isinstance(earlier, CapacityChange) or earlier.start != self.start:
             return
         if self.capacity_mbps is None or earlier.capacity_mbps is None:

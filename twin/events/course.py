@@ -11,8 +11,8 @@ from twin.core.arrays import Bools
 class Course:
     """Demand becomes base x factor + add_mbps; times in seconds from the start of the replay.
 
-    All of it is there from `start + ramp` to `end - ramp`; it rises before and falls after that in
-    a line.
+    It is at its height from `start + ramp` to `end - ramp`; before that it rises, and after that it
+    falls, linearly.
     """
 
     start: float
@@ -29,7 +29,7 @@ class Course:
         return (self.start, self.start + self.ramp, self.end - self.ramp, self.end)
 
     def share(self, time: float) -> float:
-        """Return how much of it is there at `time`, between 0 and 1."""
+        """Return its share of its height at `time`, between 0 and 1."""
         if not self.start <= time < self.end:
             return 0.0
         if self.ramp == 0:

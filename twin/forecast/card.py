@@ -155,11 +155,11 @@ def _parse(model: Path, path: Path) -> Card:
         ) from None
 
 
-def _bytes(path: Path, what: str, suggestion: str) -> bytes:
+def _bytes(path: Path, subject: str, suggestion: str) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        problem = Problem(f"{what} is missing", file=path, suggestion=suggestion)
+        problem = Problem(f"{subject} is missing", file=path, suggestion=suggestion)
     except OSError as error:
-        problem = Problem(f"{what} cannot be read: {error.strerror}", file=path)
+        problem = Problem(f"{subject} cannot be read: {error.strerror}", file=path)
     raise InputError(problem) from None

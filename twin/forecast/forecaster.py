@@ -1,4 +1,4 @@
-"""Forecasters under ONNX Runtime: loaded with their card, asked tick by tick, run in blocks."""
+"""Forecasters under ONNX Runtime: loaded with their card, asked tick by tick, run in bulk."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from twin.forecast.windows import WindowBatch, Windows
 
 CHUNK: Final = 64
 """Windows in a call of ONNX Runtime, where it is fastest on a CPU core."""
-_BLOCK: Final = 4_096
+_WINDOWS_AT_ONCE: Final = 4_096
 """Windows made at a time, which bounds the memory."""
 _APPENDED: Final = 288
 """Samples taken at a time, which bounds the memory."""
-_HISTORY_BLOCK: Final = 400_000
-"""Values of a KPI of the history, of which nothing is forecast, that are taken at a time."""
+_HISTORY_VALUES: Final = 400_000
+"""Values of a KPI taken at a time from the history, where nothing is forecast."""
 _TRIED: Final = 288
 """Samples of the history at which a network is tried on a link before it is trusted."""
 _TRIED_AT_ONCE: Final = 32
 _WORTH: Final = 0.98
-"""Times its reference's error that a network's may be, to be trusted: less may be chance."""
+"""A network is trusted below this share of the reference's error: less gain may be chance."""
 _LOOKED_BACK: Final = 2_304
-"""How far before the end of the history these begin, if it is as long as that."""
+"""The trial begins at most this many samples before the end of the history."""
 _LEARNT: Final = 4
-"""The first of so many parts of a history are passed over: there the reference still learns, and
-a network that beats it may not do so later."""
+"""The trial passes over the first of this many parts of a history: there the reference still
+learns, and a network that beats it may not do so later."""
 
 
 def open_session(path: Path, threads: int | None = None) -> Any:
@@ -96,8 +96,8 @@ class Forecaster:
         together.
         """
         card = read_card(path)
-        # Several threads add up what other graphs than networks answer (trees, above all) in an
-        # order that depends on the batch.
+        # In graphs other than networks (trees, above all) several threads add up in an order that
+        # depends on the batch.
         alone = card.multiply_adds is None
         session = open_session(path, 1 if alone else threads)
         wanted = [card.window, card.depth]
@@ -135,8 +135,8 @@ class Forecaster:
         """Return the forecasts of samples i >= start of the first feature, in order.
 
         Scales and seasons are fitted per link on the first `history` samples of `feed`. Nothing is
-        evaluated for samples from `stop` on. Without a `trial` there the network speaks on every
-        link, whether it is worth it or not. Raises InputError for a history shorter than the
+        evaluated for samples from `stop` on. Without a `trial` the network is used on every link,
+        whether it is better there or not. Raises InputError for a history shorter than the
         window, ValueError for samples before the first whole window.
         """
         self.require(feed.kpis)
@@ -152,7 +152,7 @@ class Forecaster:
 class Forecasts:
     """The forecasts of consecutive samples of a feed, made as its samples close.
 
-    Where the feed holds samples that have not closed yet, those of a whole block are made and run
+    Where the feed holds samples that have not closed yet, those of a whole stretch are made and run
     together, up to the next revision of what a gap hid: what a forecast is made from does not
     depend on decisions, and each still sees nothing but its own past. A link that the network is
     not trusted with gets the reference, and the quantiles around that.
@@ -179,12 +179,12 @@ class Forecasts:
         self._windows = Windows(past, card.window, card.normalisation, first)
         links = past[0].shape[1]
         self.trusted = np.ones(links)
-        """1 for each link that the network is listened to on, else 0, [links]."""
+        """1 for each link on which the network is used, else 0, [links]."""
         if trial and card.normalisation.reference != "none":
             self.trusted = self._tried(past, first, tried)
         self._extend(past, history if start >= history else start - 1)
-        self._samples = min(max(1, _BLOCK // max(1, links)), _APPENDED)
-        self._first, self._block = start, np.empty((0, links, self._values))
+        self._samples = min(max(1, _WINDOWS_AT_ONCE // max(1, links)), _APPENDED)
+        self._first, self._stretch = start, np.empty((0, links, self._values))
 
     @property
     def _values(self) -> int:
@@ -194,8 +194,8 @@ class Forecasts:
     def at(self, sample: int) -> Floats:
         """Return the forecast of `sample`, made from what was known before it, [links].
 
-        At least 0; NaN for a link of which nothing was known yet. The median, of a model of
-        quantiles. Raises IndexError for a sample that is before the one asked for last, or that
+        At least 0; NaN for a link about which nothing was known yet. For a model of quantiles, the
+        median. Raises IndexError for a sample that is before the one asked for last, or that
         the feed does not reach.
         """
         return self._row(sample)[:, self._point].copy()
@@ -203,8 +203,8 @@ class Forecasts:
     def quantiles_at(self, sample: int) -> Floats:
         """Return the quantiles of the card for `sample`, [links, quantiles], read-only.
 
-        Each at least 0 and at least the one before it; NaN for a link of which nothing was known
-        yet. A model without quantiles has one column, its forecast. Raises IndexError as at()
+        Each at least 0 and at least the one before it; NaN for a link about which nothing was
+        known yet. A model without quantiles has one column, its forecast. Raises IndexError as at()
         does.
         """
         forecast = self._row(sample).copy()
@@ -212,16 +212,16 @@ class Forecasts:
         return forecast
 
     def _row(self, sample: int) -> Floats:
-        """Return a row of the block that holds `sample`, which is made where it is not there."""
+        """Return the row of `sample`; makes a stretch of forecasts where it is not there."""
         place = sample - self._first
-        if not 0 <= place < len(self._block):
+        if not 0 <= place < len(self._stretch):
             self._make(sample)
             place = 0
-        row: Floats = self._block[place]
+        row: Floats = self._stretch[place]
         return row
 
     def _make(self, sample: int) -> None:
-        """Make a block of forecasts that begins with that of `sample`."""
+        """Make a stretch of forecasts that begins with that of `sample`."""
         end = self._feed.ready + 1 if self._stop is None else self._stop
         if not max(self._windows.closed, self._start) <= sample < end:
             raise IndexError(f"sample {sample} is not in [{self._windows.closed}, {end})")
@@ -231,7 +231,7 @@ class Forecasts:
         if revised is not None:
             last = min(last, revised)
         self._append(sample, last - 1)
-        self._first, self._block = sample, self._evaluated(sample, last)
+        self._first, self._stretch = sample, self._evaluated(sample, last)
 
     def _reach(self, sample: int) -> None:
         """Take all that is known once `sample` samples have closed."""
@@ -252,7 +252,7 @@ class Forecasts:
 
     def _extend(self, past: Sequence[Floats], stop: int) -> None:
         """Take the history up to `stop`, as it was known at its end."""
-        step = max(_HISTORY_BLOCK // past[0].shape[1], _APPENDED)
+        step = max(_HISTORY_VALUES // past[0].shape[1], _APPENDED)
         for first in range(self._windows.closed, stop, step):
             last = min(first + step, stop)
             self._windows.extend([values[first:last] for values in past])
@@ -295,7 +295,7 @@ class Forecasts:
     def _evaluated(self, first: int, last: int) -> Floats:
         """Return the forecasts of [first, last), [samples, links, quantiles]."""
         batch = self._windows.batch(first, last)
-        # Quantiles are wanted around the reference too; a point that is not used is not made.
+        # Quantiles are needed around the reference too; a point that is not used is not made.
         needed = (self.trusted > 0) | bool(self._forecaster.card.quantiles)
         answers = self._answers(batch, needed)
         point = answers[..., self._point, None]

@@ -19,20 +19,20 @@ AHEAD: Final = 9
 """The profile of a season is read this far ahead of what was seen."""
 _LAGS: Final = 12
 """Past changes that a forecast is made from."""
-_PHASES: Final = 24
-"""Changes of the profile of a season: those to come, and of the past as many as are left."""
+_PROFILE_LAGS: Final = 24
+"""Changes of a season's profile that a forecast is made from: AHEAD to come, the others past."""
 _REFIT: Final = 288
-"""Samples from fit to fit; less where the history is short."""
+"""Samples between two fits; fewer where the history is short."""
 _SEEN: Final = 16_384
 """The fits read at most this much of the end of the history, and what follows."""
 _TRIED: Final = 8
 """Fits in the history whose forecasts are compared with what came, to choose among them."""
 _KEPT: Final = 0.8
-"""Weight of an older comparison over the next one."""
+"""Weight of a comparison relative to the next one."""
 _ANSWERED: Final = 640
-"""Forecasts that are remembered: more than samples are taken at a time."""
+"""Forecasts that are kept: more than the samples that are taken at a time."""
 _FEW: Final = 2_048
-"""Forecasts that are made faster at once than one lag after another."""
+"""Up to this many forecasts are made at once rather than one lag after another."""
 _LINKS_AT_ONCE: Final = 64
 
 
@@ -64,11 +64,17 @@ class Origin(NamedTuple):
 class Reference:
     """Forecasts of the change to the next sample, made and fitted as samples close.
 
-    Per link it is nothing (the last value stays), past changes, or these and the seasons, whichever
-    erred least of late. The weights are those of the Yule-Walker equations: with r(k) the mean
-    product of a series now and another k samples before, the weights w of the lags solve
-    sum_j r(i - j) w_j = r(i + 1) for every lag i. They are solved anew at each *cut*, some samples
-    apart, from all samples since the first.
+    Per link the forecast is 0 (the last value stays), one from past changes, or one from these and
+    the seasons, whichever erred least of late. Changes x are in units of the link's scale. With the
+    series s_j and the lag l_j of each weight, x(t) is forecast as sum_j w_j s_j(t - 1 - l_j). The
+    weights solve the Yule-Walker equations of several series, which minimise the mean squared error
+    (Box, Jenkins and Reinsel, Time Series Analysis): with r_ab(k) the mean of a(t) b(t - k),
+
+        sum_j r_ij(l_j - l_i) w_j + ridge w_i = r_xi(l_i + 1) for every i.
+
+    The ridge adds ridge |w|^2 to what is minimised. As r is summed over all pairs since the first
+    sample, with 0 before it, the matrix has no negative eigenvalue (but for what is revised later),
+    and with the ridge an inverse. The equations are solved anew at each *cut*, some samples apart.
     """
 
     def __init__(
@@ -81,7 +87,7 @@ class Reference:
         self._first = origin.first
         self._every = origin.every
         self._served = origin.served
-        self._lags = [_LAGS] * features + [_PHASES] * len(profiles)
+        self._lags = [_LAGS] * features + [_PROFILE_LAGS] * len(profiles)
         self._past = sum(lag for lag in self._lags if lag == _LAGS)
         longest, count = max(self._lags), len(self._lags)
         # Before the first sample nothing changed.
@@ -90,6 +96,7 @@ class Reference:
             series.append(np.zeros((longest, self._links)))
         self._known = Tail(self._links, longest + self._every, dtype=np.bool_)
         self._cut, self._next_cut = 0, origin.cut
+        # Sums of a(t) b(t - k), [k, links, a, b].
         self._products = np.zeros((longest + 1, self._links, count, count))
         self._weights = np.zeros((2, sum(self._lags), self._links))
         self._errors = np.zeros((3, self._links))
@@ -105,8 +112,9 @@ class Reference:
     def extend(self, changes: Sequence[Floats], known: Bools, history: Tail) -> Floats:
         """Take the changes of samples that have closed, [samples, links] for each feature.
 
-        `known` says of which of them the first feature was; `history` are all changes of the first
-        feature, these included. Returns what the profiles make of them, [seasons, samples, links].
+        `known` says where the first feature was known; `history` are all changes of the first
+        feature, these included. Returns the changes that are usual by the profiles, [seasons,
+        samples, links].
         """
         stop = history.stop
         first = stop - len(known)
@@ -114,7 +122,7 @@ class Reference:
         for season, profile in zip(usual, self._profiles, strict=True):
             season[:] = profile.read(history, first, stop)
         for series, rows in zip(self._series, (*changes, *usual), strict=True):
-            # Samples before the first are none that is learnt from.
+            # Nothing is learnt from samples before the first.
             series.append(rows[max(self._first - first, 0) :])
         self._known.append(known[max(self._first - first, 0) :])
         while self._next_cut <= self._closed:
@@ -125,7 +133,7 @@ class Reference:
     def revise(self, feature: int, first: int, link: int, changes: Floats, *, known: bool) -> None:
         """Replace changes of a link from sample `first` on, as far as they are remembered.
 
-        `known`: the samples, which were not, are known now.
+        `known`: samples that were missing are known now.
         """
         # What is revised now was not known to the forecasts of the samples that have closed.
         self._answer(self._closed)
@@ -165,7 +173,7 @@ class Reference:
     def _sum(self, start: int, stop: int) -> Floats:
         """Return the weighted sums of past changes, [2, links, samples], one lag after another."""
         total = np.zeros((2, self._links, stop - start))
-        # The rows are the longer ones where there are few links.
+        # Laid out along the longer of the last two axes.
         total = total if stop - start > self._links else total.swapaxes(1, 2).copy().swapaxes(1, 2)
         for place, (series, lag) in enumerate(_places(self._lags)):
             lagged = self._series[series].rows(start - 1 - lag, stop - 1 - lag)
@@ -203,6 +211,7 @@ class Reference:
             if start >= self._served:
                 served = self._forecasts[:, : stop - start, some].transpose(0, 2, 1)
                 known = np.ascontiguousarray(self._known.rows(start, stop)[:, some].T)
+                # Of each of the three: E <- _KEPT E + sum of |forecast - x| since the last cut.
                 apart = np.abs(np.ascontiguousarray(served) - past[:, 0, longest:]) * known
                 self._errors[:, some] = _KEPT * self._errors[:, some] + apart.sum(axis=-1)
             now = past[:, :, longest:]
@@ -227,7 +236,10 @@ class Reference:
 
 
 def _equations(products: Floats, lags: Sequence[int], ridge: float) -> tuple[Floats, Floats]:
-    """Return the Yule-Walker equations of each link: [links, n, n] and [links, n]."""
+    """Return the Yule-Walker equations of each link: [links, n, n] and [links, n].
+
+    `products` are means r_ab(k), [k, links, a, b]. Only k >= 0 is kept: r_ab(-k) = r_ba(k).
+    """
     series, lag = np.array(_places(lags)).T
     apart = lag[None, :] - lag[:, None]
     later = np.where(apart >= 0, series[:, None], series[None, :])

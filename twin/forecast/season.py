@@ -1,4 +1,4 @@
-"""Seasons of links: how long they last, and how much each phase of them usually changes.
+"""Seasons of links: how long they last, and the usual change at each place in them.
 
 Nothing is assumed about the tick: a season is found in the history of each link, or is not there.
 """
@@ -13,17 +13,19 @@ from twin.core.arrays import Floats, Ints
 from twin.core.tail import Tail
 
 SEASONS: Final = 2
-"""At most this many a link: for example a day, and a week of seven."""
+"""At most this many for each link: a day and a week of seven, for example."""
 _SEEN: Final = 2.5
-"""A season has occurred this often in the history, or is not looked for."""
+"""A season is looked for only if it fits this often into the history."""
 _SHORTEST: Final = 20
+"""Samples in the shortest season."""
 _MULTIPLES: Final = 10
+"""First seasons in the longest second one."""
 _SEARCHED: Final = 32_768
 """The search reads at most this much of the end of the history."""
 _UPDATE: Final = 0.25
 """Share of the latest occurrence in the profile."""
 _PROMINENT: Final = 0.2
-"""How much more the level repeats after a season than at its worst within it."""
+"""How far the level's autocorrelation after a season is above the least within it."""
 _KERNEL: Final = np.array([1, 2, 3, 2, 1]) / 9
 
 
@@ -31,26 +33,29 @@ def periods(changes: Floats) -> Ints:
     """Return the samples in the seasons of each link, [SEASONS, links]; 0 for none.
 
     `changes` [samples, links] are the differences of the history, scaled and limited. The first
-    season repeats both the level and its changes best, the second is a multiple of the first
-    that does so better than its neighbours (the seventh day, say).
+    season is the shortest after which the level repeats and its changes repeat nearly best. The
+    second is a multiple of the first after which they repeat better than after its neighbours (the
+    seventh day, say).
     """
     changes = changes[-_SEARCHED:]
-    found = np.zeros((SEASONS, changes.shape[1]), dtype=np.int64)
+    lengths = np.zeros((SEASONS, changes.shape[1]), dtype=np.int64)
     for link, series in enumerate(np.ascontiguousarray(changes.T)):
-        found[:, link] = _periods(series)
-    return found
+        lengths[:, link] = _periods(series)
+    return lengths
 
 
 def _periods(changes: Floats) -> tuple[int, int]:
     longest = int(len(changes) / _SEEN)
     if longest < 2 * _SHORTEST or not changes.any():
         return 0, 0
+    # Without its mean and, by least squares, its slope: a trend would seem to repeat at any lag.
     time = np.linspace(-1, 1, len(changes))
     level = np.cumsum(changes)
     level -= level.mean()
     level -= time * ((time * level).sum() / (time * time).sum())
     by_level = _autocorrelation(level)[: longest + 1]
     by_change = np.convolve(_autocorrelation(changes), _KERNEL, "same")[: longest + 1]
+    # Bartlett: the standard error of the autocorrelation of n samples of white noise.
     noise = 1 / np.sqrt(len(changes))
     candidates = [
         lag for lag in _peaks(by_level) if by_level[lag] - by_level[:lag].min() > _PROMINENT
@@ -65,21 +70,28 @@ def _periods(changes: Floats) -> tuple[int, int]:
 
 
 def _refined(by_both: Floats, lag: int) -> int:
-    """Return the lag near `lag` of which, and of whose multiples, most repeats."""
+    """Return the lag p near `lag` with the greatest sum of r(m p) over its multiples.
+
+    If p is wrong by one sample, m p is wrong by m: multiples show what the first peak does not.
+    """
     reach = max(lag // 30, 2)
     near = np.arange(max(lag - reach, 1), lag + reach + 1)
-    turns = max((len(by_both) - 1) // int(near[-1]), 1)
-    total = sum(by_both[np.minimum(near * turn, len(by_both) - 1)] for turn in range(1, turns + 1))
+    last = len(by_both) - 1
+    count = max(last // int(near[-1]), 1)
+    total = sum(by_both[np.minimum(near * multiple, last)] for multiple in range(1, count + 1))
     return int(near[np.argmax(total)])
 
 
 def _multiple(by_change: Floats, first: int, noise: float) -> int:
-    """Return the multiple of `first` that repeats better than its neighbours, or 0."""
+    """Return the multiple of `first` that repeats better than its neighbours, or 0.
+
+    The m-th gains r(m p) - (r((m - 1) p) + r((m + 1) p)) / 2, with r at the best lag near each.
+    """
     count = min(_MULTIPLES + 1, (len(by_change) - 1) // first)
-    lags = [_near(by_change, first * turn, first // 20) for turn in range(1, count + 1)]
+    lags = [_near(by_change, first * multiple, first // 20) for multiple in range(1, count + 1)]
     gains = [
-        by_change[lags[turn]] - (by_change[lags[turn - 1]] + by_change[lags[turn + 1]]) / 2
-        for turn in range(1, count - 1)
+        by_change[lag] - (by_change[before] + by_change[after]) / 2
+        for before, lag, after in zip(lags, lags[1:], lags[2:], strict=False)
     ]
     if not gains or max(gains) < 2 * noise:
         return 0
@@ -104,7 +116,11 @@ def _peaks(values: Floats) -> list[int]:
 
 
 def _autocorrelation(series: Floats) -> Floats:
-    """Return the autocorrelation of `series` [samples] at each lag, unbiased in level."""
+    """Return the autocorrelation r(k) / r(0) of `series` [samples] at each lag, [samples].
+
+    r(k) = sum of x(t) x(t + k) / (n - k), whose divisor keeps long lags from fading. The sums are
+    the inverse transform of the power spectrum (Wiener-Khinchin), padded so that none wraps around.
+    """
     count = len(series)
     spectrum = np.fft.rfft(series, 1 << (2 * count - 1).bit_length())
     products = np.fft.irfft((spectrum * spectrum.conj()).real)[:count] / np.arange(count, 0, -1)
@@ -112,10 +128,10 @@ def _autocorrelation(series: Floats) -> Floats:
 
 
 class Profiles:
-    """How much each phase of each link's season usually changes, learnt as samples close.
+    """The usual change at each place in each link's season, learnt as samples close.
 
-    The change that is usual at a phase follows those of past seasons there, each by the share
-    :data:`_UPDATE` (by 1/n while there are only n). A change is learnt from when its phase is asked
+    The usual change at a place follows those of past seasons there, each by the share
+    :data:`_UPDATE` (by 1/n while there are only n). A change is learnt from when its place is asked
     for again, a season later: whatever a gap hid when it was new is then known.
     """
 
@@ -123,7 +139,7 @@ class Profiles:
         """Take each link's period in samples, [links], 0 for none, and how far ahead to read."""
         self._ahead = ahead
         self._links = len(period)
-        # Of each period longer than `ahead`: its links, and what is usual, [phases, links].
+        # Of each period longer than `ahead`: its links, and what is usual, [places, links].
         self._groups: list[tuple[int, Ints, Floats]] = [
             (int(length), links, np.zeros((int(length), len(links))))
             for length in np.unique(period)
@@ -132,7 +148,7 @@ class Profiles:
         ]
 
     def read(self, changes: Tail, start: int, stop: int) -> Floats:
-        """Return for start <= t < stop what change is usual at t + ahead, [samples, links].
+        """Return the change that is usual at t + ahead, for start <= t < stop, [samples, links].
 
         `changes` are all up to `stop`. 0 for links without a season, and before one has been seen.
         Each sample is read once, in order.
@@ -142,11 +158,11 @@ class Profiles:
             lag = length - self._ahead
             first = max(start - lag, 0)
             while first < stop - lag:
-                turn, phase = divmod(first, length)
-                last = min(stop - lag, first + length - phase)
+                occurrence, place = divmod(first, length)
+                last = min(stop - lag, first + length - place)
                 seen = changes.rows(first, last)[:, links]
-                profile = kept[phase : phase + last - first]
-                profile += max(1 / (turn + 1), _UPDATE) * (seen - profile)
+                profile = kept[place : place + last - first]
+                profile += max(1 / (occurrence + 1), _UPDATE) * (seen - profile)
                 usual[first + lag - start : last + lag - start, links] = profile
                 first = last
         return usual

@@ -1,7 +1,7 @@
 """Windows: from the KPIs of many links to the inputs of the graph, and back to traffic.
 
 Nothing here is reduced by BLAS or in an order that depends on how many ticks or links are asked
-for at once: a window is the same to the last bit in whatever block it is made.
+for at once: a window is the same to the last bit whatever it is made with.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _REVISED: Final = 72
 _APPENDED: Final = 288
 """Samples of a trace taken at a time, which bounds the memory."""
 _NEVER: Final = 2**62
-"""The first known sample of a link of which nothing is known yet."""
+"""The first known sample of a link about which nothing is known yet."""
 
 
 class WindowBatch(NamedTuple):
@@ -82,7 +82,7 @@ class Windows:
             origin = Origin.of(links, samples, since)
             self._reference = Reference(len(filled), seasons, how.ridge, origin)
         self._changes = Tail(links, longest)
-        # Kept for the channels that read them alone.
+        # Kept only for the channels that read them.
         read = seasons if {"season", "second_season"} & {*how.channels} else []
         self._usual_levels = [Tail(links, keep + AHEAD, -AHEAD) for _ in read]
         for level in self._usual_levels:
@@ -119,7 +119,7 @@ class Windows:
             tail.append(np.cumsum(np.concatenate([carried, self.scale[0] * season]), axis=0)[1:])
 
     def revise(self, feature: int, first: int, link: int, values: Floats) -> None:
-        """Replace samples of a link from `first` on that have become known, as far as remembered.
+        """Replace samples of a link from `first` on that have become known, if they are still kept.
 
         What was learnt from them so far stays as it is.
         """
@@ -132,7 +132,7 @@ class Windows:
             self._last[feature][link] = values[-1]
         if self._reference is None:
             return
-        # The change to the sample after the last one is another as well.
+        # The change to the sample after the last one differs as well.
         start, end = max(start, 1, tail.stop - self._keep + 1), min(stop + 1, tail.stop)
         series = tail.rows(start - 1, end)[:, link]
         changes = _limited(np.diff(series), self.scale[feature, link], self.how)
@@ -226,7 +226,7 @@ class Windows:
 
 
 class TraceWindows:
-    """Windows of a trace that is there as a whole, taken block after block."""
+    """Windows of a trace that is there as a whole, taken stretch by stretch."""
 
     def __init__(
         self,
@@ -301,6 +301,6 @@ def season_of(demand: Floats) -> Ints:
     changes = np.diff(forward_filled(demand), axis=0)
     scale = np.abs(changes).mean(axis=0)
     scaled = np.divide(changes, scale, out=np.zeros_like(changes), where=scale > 0)
-    # Jumps say nothing of what repeats.
+    # Jumps say nothing about what repeats.
     season: Ints = periods(np.clip(scaled, -6, 6))[0]
     return season

@@ -83,19 +83,19 @@ def load(path: Path, code: bytes | None = None) -> PolicySource:
     # The same code in another folder is another policy: it may read files beside it.
     place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
     module = _module(path, code, f"twin_policy_{digest[:16]}_{place[:8]}")
-    found = [
+    policies = [
         value
         for value in vars(module).values()
         if isinstance(value, type)
         and issubclass(value, Policy)
         and value.__module__ == module.__name__
     ]
-    if len(found) != 1:
-        names = ", ".join(policy.__name__ for policy in found) or "none"
+    if len(policies) != 1:
+        names = ", ".join(policy.__name__ for policy in policies) or "none"
         what = f"a policy file defines one subclass of twin.Policy; this one defines: {names}"
         raise InputError(Problem(what, file=path))
-    _check_parameters(found[0], path)
-    return PolicySource(path.stem, path, code, found[0], loaded=True)
+    _check_parameters(policies[0], path)
+    return PolicySource(path.stem, path, code, policies[0], loaded=True)
 
 
 def _bytes(path: Path) -> bytes:
@@ -149,8 +149,8 @@ def describe(error: BaseException) -> str:
     """Return ``Type: message`` on one line."""
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
-    told = " ".join(str(error).split())
-    return f"{type(error).__name__}: {told}" if told else type(error).__name__
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def _line(error: BaseException, path: Path) -> int | None:

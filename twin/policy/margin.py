@@ -1,19 +1,24 @@
-"""An adaptive margin over any forecast: as much as keeps a stated share of intervals short.
+"""An adaptive margin over any forecast, such that a stated share of intervals is short.
 
-Three margins compete, each so many times a scale of its own: what the forecast lately errs by at
-this phase of the season, what it errs by in the long run, and that in proportion to the forecast.
-Each follows the quantile of its errors: after every interval its number of scales moves, up by
-much if it was short and else down by little, so that the share of short intervals approaches the
-target whatever the distribution of the errors (Gibbs and Candes 2021, adaptive conformal
-inference; here in the logarithm, so that a margin stays positive and needs no unit). Averaged, each
-counts the more the less it lately lost (Freund and Schapire 1997; Zaffran et al. 2022 for conformal
-margins), so that a link that sleeps, jumps or hums gets what suits it.
+Three margins compete. Each is a number of scales c_i times a scale s_i (Mbit/s): how much the
+forecast errs lately at this place in the season, how much it errs in the long run, and the latter
+in proportion to the forecast. With the forecast f, the allocation of a link is
 
-This takes its time: a link of which the errors double is short in a score of intervals too many
-before its margin has doubled too. So a link that has overdrawn its error budget gets more for as
-long as it has, one that has spent less than its due gets less, and both learn faster (after the
-integrator of Angelopoulos, Candes and Tibshirani 2023, conformal PID control). Work per interval is
-a few dozen operations on arrays of links.
+    max(f + exp(u) sum_i w_i c_i s_i, 0).
+
+- c_i follows a quantile of the errors. After every interval it rises by much if its margin was too
+  small, and else falls by little, so that the share of short intervals approaches the target
+  whatever the distribution of the errors (Gibbs and Candes 2021, adaptive conformal inference; here
+  in the logarithm, so that a margin stays positive and needs no unit).
+- w_i is the trust in a margin, the greater the less it lost lately (Freund and Schapire 1997;
+  Zaffran et al. 2022 for conformal margins), so that a link that sleeps, jumps or hums gets what
+  suits it.
+- u makes up for the past. When the errors of a link double, a score of intervals too many is short
+  before c_i has doubled. While a link has overdrawn its error budget by more than a tolerance, u is
+  above 0; while it has spent as much too little, u is below 0; in both cases c_i moves faster
+  (after the integrator of Angelopoulos, Candes and Tibshirani 2023, conformal PID control).
+
+Work per interval is a few dozen operations on arrays of links.
 """
 
 from __future__ import annotations
@@ -29,15 +34,15 @@ WARM_UP: Final = 4_032
 """Samples of the history that settle a margin: two weeks of 5 minutes."""
 
 _RECENT_HALF_LIFE: Final = 10
-"""Samples in which the recent error is half forgotten."""
+"""Samples after which a recent error counts half."""
 _LONG_HALF_LIFE: Final = 2_000
-"""Samples in which the long run is half forgotten."""
+"""Samples after which an error of the long run counts half."""
 _SEASON_HALF_LIFE: Final = 3
-"""Seasons in which the error usual at a phase is half forgotten."""
+"""Seasons after which an error at a place in the season counts half."""
 _SEASON_SHARE: Final = 0.45
 """Weight of the season's error in its geometric mean with the recent one."""
 _AROUND: Final = np.arange(-3, 4)[:, None]
-"""Phases, from this one, that count as the same phase."""
+"""Places in the season, from this one, that count as this one."""
 _OUTLIER: Final = 8.0
 """Errors above this many scales count as this many: one jump is not the new normal."""
 _FLOOR: Final = 0.02
@@ -46,36 +51,36 @@ _LEVEL_FLOOR: Final = 0.2
 """The share of the margin in proportion to the forecast that does not fall with it."""
 
 _SCALES: Final = 3
-"""What a margin may be measured in: the recent error, the long run's, and that by the level."""
+"""Scales: the recent error, that of the long run, and the latter in proportion to the forecast."""
 _STEP: Final = 0.05
-"""How far a number of scales moves, in its logarithm, after a short interval; at least."""
+"""Least learning rate of ln c_i."""
 _FEWEST_SCALES: Final = 0.02
 _LOSS_HALF_LIFE: Final = 500
-"""Samples in which what a margin lost is half forgotten."""
+"""Samples after which a loss of a margin counts half."""
 _RATE: Final = 40.0
 """How fast trust falls: a margin that lost a tenth more than the best counts exp(-4) as much."""
 
 _BUDGET_HALF_LIFE: Final = 10_000
-"""Samples in which the error budget and what was spent of it are half forgotten: five weeks."""
+"""Samples after which the error budget and what was spent of it count half: five weeks."""
 _CREDIT: Final = 4.0
 """Short intervals added to the budget, so that it does not matter when the first one comes."""
 _TOLERANCE: Final = 0.2
-"""Share of the budget by which it may be missed either way: chance, not a wrong margin."""
+"""Share of the budget by which it may be missed either way: that is chance, no wrong margin."""
 _GAIN: Final = 4.0
-"""What is added to the logarithm of the margin for each such share overdrawn beyond that."""
+"""What u rises by for each budget that is overdrawn beyond the tolerance."""
 _MOST: Final = 1.0
-"""The most that is ever added: a budget that is gone early is not made up for at any price."""
+"""The greatest u: a budget that is gone early is not made up for at any price."""
 
 
 class AdaptiveMargin:
     """Allocations over forecasts of the same links, learning from each interval that closes."""
 
     def __init__(self, target: float, demand: Floats, forecasts: Floats, season: Ints) -> None:
-        """Warm up on forecasts that were made honestly before the replay.
+        """Settle on forecasts of the last samples before the replay, each made from its past alone.
 
         `target` is the share of intervals that may exceed the allocation; `demand` and
-        `forecasts`, Mbit/s, [samples, links], are the last samples before the replay, NaN where
-        missing; `season` is each link's period in samples, 0 for none, [links].
+        `forecasts`, Mbit/s, [samples, links], are those of these samples, NaN where missing;
+        `season` is each link's period in samples, 0 for none, [links].
         """
         self._target = target
         self._seen = 0
@@ -107,8 +112,8 @@ class AdaptiveMargin:
     def observe(self, demand: Floats) -> None:
         """Take all that is known at a tick, Mbit/s, [samples, links], before allocating for it.
 
-        Learns from the last interval, or, at the first tick, passes over what nothing was
-        allocated for.
+        Learns from the last interval, or, at the first tick, passes over the samples that nothing
+        was allocated for.
         """
         if self._waits:
             self.learn(demand[-1])
@@ -134,7 +139,10 @@ class AdaptiveMargin:
         excess = demand - self._forecast
         known = ~np.isnan(excess)
         beyond = excess - self._margins
-        # The further a budget is missed, the more there is to learn.
+        # With a the target and g the learning rate: ln c += g (1[excess > c s] - a). The mean of
+        # this is 0 where c s is the (1 - a)-quantile of the excess. Over T intervals at one g, ln c
+        # rises by g (short - a T): while c is bounded, short / T differs from a by O(1 / T).
+        # The further a budget is missed, the more there is to learn: g = _STEP exp(|u|).
         step = _STEP * np.exp(np.abs(self._urgency)) * ((beyond > 0) - self._target)
         grown = self._counts * np.exp(np.where(known, step, 0.0))
         self._counts = np.maximum(grown, _FEWEST_SCALES)
@@ -145,24 +153,32 @@ class AdaptiveMargin:
         self._errors.learn(demand)
 
     def _settled(self, excess: Floats, scale: Floats) -> tuple[Floats, Floats]:
-        """Return the scales that keep the target on what is known, and what that loses, [links].
+        """Return how many scales keep the target on what is known, and their mean loss, [links].
 
-        `excess`, demand over forecast, and `scale` are [samples, links].
+        `excess`, demand over forecast, and `scale` are in Mbit/s, [samples, links].
         """
         usable = (scale > 0) & ~np.isnan(excess)
         scores = np.divide(excess, scale, out=np.full(excess.shape, np.nan), where=usable)
-        # One more sample is to come, and may be the greatest of all: split conformal's quantile.
+        # The quantile of split conformal inference: the sample to come is one more, and its score
+        # may be the greatest of all.
         share = min((1 - self._target) * (1 + 1 / max(len(scores), 1)), 1.0)
         count = np.maximum(_quantile(scores, share), _FEWEST_SCALES)
         return count, _mean(self._lost(excess - count * scale))
 
     def _lost(self, beyond: Floats) -> Floats:
-        """Return the loss of which the quantile is the least, of demand beyond an allocation."""
+        """Return the pinball loss of demand beyond a margin, in the shape of `beyond`, Mbit/s.
+
+        (1 - target) x where x > 0, else target |x|. Its mean is least where P(x > 0) = target.
+        """
         loss: Floats = np.where(beyond > 0, 1 - self._target, -self._target) * beyond
         return loss
 
     def _asked_by_budget(self) -> Floats:
-        """Return what the error budget adds to the logarithm of each link's margin, [links]."""
+        """Return what the error budget adds to the logarithm of each link's margin, u, [links].
+
+        With S the short intervals, B = target x known intervals (both discounted) and
+        o = (S - B) / (B + _CREDIT): u = min(_GAIN x (o beyond +-_TOLERANCE), _MOST).
+        """
         overdrawn = (self._short - self._budget) / (self._budget + _CREDIT)
         beyond = overdrawn - np.clip(overdrawn, -_TOLERANCE, _TOLERANCE)
         urgency: Floats = np.minimum(_GAIN * beyond, _MOST)
@@ -170,7 +186,7 @@ class AdaptiveMargin:
 
 
 class _Errors:
-    """How much the forecasts of each link err, in the long run, lately, and at each phase."""
+    """How much the forecasts of a link err: in the long run, lately, and by place in the season."""
 
     def __init__(self, demand: Floats, forecasts: Floats, season: Ints) -> None:
         self.sample = 0
@@ -193,7 +209,10 @@ class _Errors:
         return np.stack([self._expected, self._long, in_proportion])
 
     def _expected_now(self) -> Floats:
-        """Return the error to be expected after those of late and those usual at this phase."""
+        """Return the error expected from the recent ones and those usual at this place, [links].
+
+        recent^(1 - q) usual^q, q = _SEASON_SHARE (0 without a season); at least _FLOOR x long.
+        """
         usual = _mean(self._usual[(self.sample + _AROUND) % self._period, self._links])
         seasonal = self._seasonal & (usual > 0)
         share = np.where(seasonal, _SEASON_SHARE, 0.0)
@@ -210,19 +229,22 @@ class _Errors:
         _follow(self._recent, error, _RECENT_HALF_LIFE, known)
         _follow(self._long, error, _LONG_HALF_LIFE, known)
         _follow(self._level, np.abs(self._forecast), _LONG_HALF_LIFE, known)
-        phase = self.sample % self._period, self._links
-        usual = self._usual[phase]
+        place = self.sample % self._period, self._links
+        usual = self._usual[place]
         fresh = known & np.isnan(usual)
         usual[fresh] = error[fresh]
         _follow(usual, error, _SEASON_HALF_LIFE, known)
-        self._usual[phase] = usual
+        self._usual[place] = usual
         self.sample += 1
 
 
 def _trust(losses: Floats) -> Floats:
-    """Return weights over the first axis, the greater the smaller a loss, that sum to 1."""
+    """Return weights over the first axis that sum to 1: w_i ~ exp(-_RATE (L_i / min L - 1)).
+
+    The exponential weights of Freund and Schapire. Losses are relative to the least: no unit.
+    """
     best = losses.min(axis=0)
-    # Where the best never lost, whatever did has no say.
+    # Where the best never lost, those that did have no say.
     worse = np.where(losses > best, np.inf, 1.0)
     np.divide(losses, best, out=worse, where=best > 0)
     weights = np.exp(-_RATE * (worse - 1))
@@ -231,7 +253,10 @@ def _trust(losses: Floats) -> Floats:
 
 
 def _follow(values: Floats, latest: Floats, half_life: float, known: Bools) -> None:
-    """Move `values` [..., links] towards the latest ones where those are known."""
+    """Move `values` [..., links] towards the latest ones where those are known.
+
+    An exponential average: after `half_life` samples a value weighs half of what it did.
+    """
     values += np.where(known, (1 - 0.5 ** (1 / half_life)) * (latest - values), 0.0)
 
 
@@ -252,5 +277,5 @@ def _quantile(scores: Floats, share: float) -> Floats:
     if not len(scores):
         return np.ones(scores.shape[1])
     empty = np.isnan(scores).all(axis=0)
-    found: Floats = np.nanquantile(np.where(empty, 1.0, scores), share, axis=0)
-    return found
+    quantile: Floats = np.nanquantile(np.where(empty, 1.0, scores), share, axis=0)
+    return quantile

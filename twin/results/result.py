@@ -174,9 +174,9 @@ class Result:
         if not choice.scheduled:
             return {"name": choice.name, **members[0]}
         tick_s = self.scenario.spec.tick
-        turns = zip(choice.members, members, strict=True)
+        entries = zip(choice.members, members, strict=True)
         schedule = [
             {"from": format_duration(member.first * tick_s), **resolved}
-            for member, resolved in turns
+            for member, resolved in entries
         ]
         return {"name": choice.name, "schedule": schedule}

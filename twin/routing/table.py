@@ -29,7 +29,7 @@ class Routing(Protocol):
 
 
 class RoutingTable:
-    """Routings that are stated: the usual one, and others for certain sets of links down."""
+    """Stated routings: the usual one, and others for certain sets of links that are down."""
 
     def __init__(
         self,
@@ -38,10 +38,10 @@ class RoutingTable:
         usual: ArrayLike,
         when_down: Mapping[Collection[str], ArrayLike] | None = None,
     ) -> None:
-        """Take matrices [links, flows]; `when_down` names the links of each other one.
+        """Take matrices [links, flows]; `when_down` has others, by the links that are down.
 
-        Raises ValueError for a matrix of another shape, with a share that is negative or not
-        finite, and for a link that is none.
+        Raises ValueError for a matrix of another shape, for a share that is negative or not
+        finite, and for an unknown link.
         """
         self.links, self.flows = tuple(links), tuple(flows)
         self._usual = self._checked(usual)

@@ -1,4 +1,4 @@
-"""Branches: what is to be different from some instant of a scenario on.
+"""Branches: what differs from a stated instant of a scenario on.
 
 A branch makes another scenario of the one that it leaves, its trunk: with more events, other links,
 other policies and other values of keys. All of that begins at the fork or later, so that trunk and
@@ -44,7 +44,7 @@ class BranchSpec(Strict):
 
 @dataclass(frozen=True)
 class Branch:
-    """A scenario that goes another way than its trunk from the fork on."""
+    """A scenario that differs from its trunk from the fork on."""
 
     name: str
     scenario: Scenario
@@ -55,7 +55,7 @@ class Branch:
     successors: tuple[PolicyChoice, ...]
     """Policies that take over from those of the same name."""
     relinked: bool
-    """Whether links are others."""
+    """Whether the settings of links change."""
 
 
 def read_branch(trunk: Scenario, branch: str | Path | Mapping[str, Any], at: float) -> Branch:
@@ -137,7 +137,7 @@ class _Branching:
 
     def _merged(self, spec: BranchSpec) -> Source:
         """Return the trunk's scenario as written, with what the branch says."""
-        trunk, said = self._trunk, self._source.data
+        trunk, branch = self._trunk, self._source.data
         if trunk.written is None:
             _, merged = read_source(trunk.path)
         else:
@@ -150,11 +150,11 @@ class _Branching:
         for key, value in spec.overrides.items():
             merged.assign(key, value, self._label(("overrides", key)))
         events = [*(merged.data.get("events") or ())]
-        for i, event in enumerate(said.get("events") or ()):
+        for i, event in enumerate(branch.get("events") or ()):
             merged.name(("events", len(events)), self._label(("events", i)))
             events.append(self._begun(event, spec.events[i]))
         links = {**(merged.data.get("links") or {})}
-        for link, stated in (said.get("links") or {}).items():
+        for link, stated in (branch.get("links") or {}).items():
             merged.name(("links", link), self._label(("links", link)))
             links[link] = {**(links.get(link) or {}), **stated}
         policies = [policy_entry(entry) for entry in merged.data["policies"]]
@@ -162,9 +162,9 @@ class _Branching:
             place = next((k for k, each in enumerate(policies) if _named(each) == entry.name), -1)
             merged.name(("policies", place % len(policies)), self._label(("policies", i)))
             if place < 0:
-                policies.append(said["policies"][i])
+                policies.append(branch["policies"][i])
             else:
-                policies[place] = said["policies"][i]
+                policies[place] = branch["policies"][i]
         merged.data |= {"events": events, "links": links, "policies": policies}
         return merged
 

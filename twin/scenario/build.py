@@ -48,7 +48,7 @@ def settings_of(scenario: Scenario) -> list[LinkSpec]:
 
 
 def lane_of(scenario: Scenario, choice: PolicyChoice) -> Lane:
-    """Return the run of a policy, without anything learnt."""
+    """Return the lane of a policy, which has learnt nothing yet."""
     settings = LinkSettings.of(settings_of(scenario))
     provisioning = Provisioning(settings, scenario.links, scenario.spec.seed)
     return Lane(

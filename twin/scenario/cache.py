@@ -32,19 +32,19 @@ class Cache:
 
     def trace(self, demand: DemandSpec, folder: Path, tick_s: int, seed: int) -> Trace:
         """Return the trace of a block `demand`, as :func:`twin.demand.read.read` does."""
-        said = demand.model_dump_json(exclude={"train"})
+        demand_json = demand.model_dump_json(exclude={"train"})
         if demand.source != "synthetic":
-            place = (said, folder, tick_s)
-            if place not in self._read:
-                self._read[place] = read_trace(demand, folder, tick_s, seed)
-            return self._read[place]
-        made_by = (said, tick_s, seed)
-        if made_by not in self._generated:
-            self._generated[made_by] = read_trace(demand, folder, tick_s, seed)
+            key = (demand_json, folder, tick_s)
+            if key not in self._read:
+                self._read[key] = read_trace(demand, folder, tick_s, seed)
+            return self._read[key]
+        seeded_key = (demand_json, tick_s, seed)
+        if seeded_key not in self._generated:
+            self._generated[seeded_key] = read_trace(demand, folder, tick_s, seed)
             if len(self._generated) > GENERATED:
                 self._generated.popitem(last=False)
-        self._generated.move_to_end(made_by)
-        return self._generated[made_by]
+        self._generated.move_to_end(seeded_key)
+        return self._generated[seeded_key]
 
     def model(self, path: Path) -> Forecaster:
         """Return the model at `path`. Raises InputError where it cannot be used."""

@@ -1,4 +1,4 @@
-"""What a scenario says, held against its trace: links, events and the replayed span."""
+"""What a scenario says, checked against its trace: links, events and the replayed span."""
 
 from __future__ import annotations
 
@@ -105,9 +105,9 @@ def span_problems(spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> Iterato
         elif event.start >= end:
             what = f"is after the end of the replay, {format_duration(end)}"
             yield Problem(what, ("events", i, "start"))
-        told: set[str] = set()
+        reported: set[str] = set()
         for j, earlier in enumerate(spec.events[:i]):
             for what in event.clashes(earlier, trace.links):
-                if what not in told:
+                if what not in reported:
                     yield Problem(f"{what} events.{j}", ("events", i))
-                told.add(what)
+                reported.add(what)

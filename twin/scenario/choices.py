@@ -111,7 +111,7 @@ def _code(kind: type[Policy]) -> bytes:
 
 
 def named(policies: Iterable[Any]) -> tuple[list[Any], dict[str, GivenPolicy]]:
-    """Return policies with objects replaced by names, and the objects by these.
+    """Return policies with objects replaced by names, and the objects by those names.
 
     A class stands for a policy with its defaults. Raises InputError for what is no policy.
     """

@@ -35,12 +35,12 @@ T = TypeVar("T")
 
 PICKED: Loc = ("--policies",)
 MOST_PROBLEMS = 20
-"""Problems of one scenario that are told at once."""
+"""Problems of one scenario that are reported at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a caller hands over as an object, rather than names."""
+    """Objects that a caller hands over instead of names."""
 
     policies: Mapping[str, GivenPolicy] = field(default_factory=dict)
     """By the names that stand for them."""
@@ -52,7 +52,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What a caller wants otherwise than the file says."""
+    """What a caller overrides in the file."""
 
     overrides: tuple[str, ...] = ()
     """Texts ``KEY=VALUE``."""
@@ -81,10 +81,10 @@ class Scenario:
     given: Given = field(default_factory=Given)
     """What was handed over as an object."""
     written: Mapping[str, Any] | None = None
-    """The mapping that it was made from, where it was no file."""
+    """The mapping that it was made from, if it was no file."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scenario:
-        # Nothing here ever changes, but that models are remembered once they are read.
+        # Nothing here ever changes, except that models are kept once they are read.
         return self
 
     @property
@@ -129,7 +129,7 @@ class Scenario:
         return replace(checked, written=scenario) if isinstance(scenario, Mapping) else checked
 
     def again(self, asked: Overrides, given: Given) -> Scenario:
-        """Return the same scenario, read again, with other things asked of it.
+        """Return the same scenario, read again with other overrides.
 
         Raises InputError, also for one that was made from objects and has no file.
         """
@@ -189,12 +189,12 @@ def _parse(source: Source) -> ScenarioSpec:
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
-    # What has no line belongs to all of its file: it comes last there.
-    found = sorted(problems, key=lambda p: (str(p.file or ""), p.line or sys.maxsize))
-    if len(found) <= MOST_PROBLEMS:
-        return found
-    rest = Problem(f"and {len(found) - MOST_PROBLEMS} more problems")
-    return [*found[:MOST_PROBLEMS], rest]
+    # A problem without a line concerns its whole file, and comes last there.
+    ordered = sorted(problems, key=lambda p: (str(p.file or ""), p.line or sys.maxsize))
+    if len(ordered) <= MOST_PROBLEMS:
+        return ordered
+    rest = Problem(f"and {len(ordered) - MOST_PROBLEMS} more problems")
+    return [*ordered[:MOST_PROBLEMS], rest]
 
 
 class _Assembly:
@@ -224,8 +224,8 @@ class _Assembly:
         trace = self._trace(spec)
         self._stop_on_problems()
         assert trace is not None
-        found = [choice for choice in choices if choice is not None]
-        self._check_unique(found, places)
+        policies = [choice for choice in choices if choice is not None]
+        self._check_unique(policies, places)
         routing, live = self._given.routing, self._given.source
         flows = () if routing is None else trace.links
         links = trace.links if routing is None else routing.links
@@ -238,14 +238,14 @@ class _Assembly:
         )
         if span is not None:
             self._take(span_problems(spec, trace, span))
-            self._check_turns(found, places, spec, span)
+            self._check_schedules(policies, places, spec, span)
         self._stop_on_problems()
         assert span is not None
-        every = [*found, *([fallback] if fallback is not None else [])]
+        every = [*policies, *([fallback] if fallback is not None else [])]
         models = self._models(every, [*places, ("fallback",)][: len(every)], trace, span)
         self._stop_on_problems()
         return Scenario(
-            spec, self._path, asked, trace, span, tuple(found), models, fallback, self._given
+            spec, self._path, asked, trace, span, tuple(policies), models, fallback, self._given
         )
 
     def _trace(self, spec: ScenarioSpec) -> Trace | None:
@@ -303,10 +303,10 @@ class _Assembly:
             member = self._member(where, entry.use, entry.parameters, 0)
             return PolicyChoice(_name(entry), (member,))
         members = []
-        for i, turn in enumerate(entry.schedule):
+        for i, part in enumerate(entry.schedule):
             place = (*where, "schedule", i)
-            first = whole_ticks(turn.from_s, tick_s, (*place, "from"))
-            members.append(self._member(place, turn.use, turn.parameters, first))
+            first = whole_ticks(part.from_s, tick_s, (*place, "from"))
+            members.append(self._member(place, part.use, part.parameters, first))
         return PolicyChoice(_name(entry), tuple(members), scheduled=True)
 
     def _member(self, where: Loc, use: str, parameters: dict[str, Any], first: int) -> Member:
@@ -346,7 +346,7 @@ class _Assembly:
                 self._say(place, f"a second policy is called '{choice.name}'", "give it a 'name'")
             seen.add(choice.name)
 
-    def _check_turns(
+    def _check_schedules(
         self,
         choices: Sequence[PolicyChoice],
         places: Sequence[Loc],

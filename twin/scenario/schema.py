@@ -19,38 +19,38 @@ class _Schema(GenerateJsonSchema):
 
 def schema(model: type[Strict]) -> dict[str, Any]:
     """Return the JSON Schema of what a user may write where `model` checks it."""
-    found = model.model_json_schema(by_alias=True, schema_generator=_Schema)
-    found["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    found["title"] = f"twin {model.__name__.removesuffix('Spec').lower()}"
+    document = model.model_json_schema(by_alias=True, schema_generator=_Schema)
+    document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    document["title"] = f"twin {model.__name__.removesuffix('Spec').lower()}"
     # A name may be left out: the file's is taken.
-    found["required"] = [key for key in found.get("required", []) if key != "name"]
+    document["required"] = [key for key in document.get("required", []) if key != "name"]
     if model is ScenarioSpec:
-        _list_kinds_of_events(found)
-        _allow_short_forms(found)
-    return found
+        _list_kinds_of_events(document)
+        _allow_short_forms(document)
+    return document
 
 
-def _list_kinds_of_events(found: dict[str, Any]) -> None:
-    """Say of an event what each kind's keys are."""
+def _list_kinds_of_events(document: dict[str, Any]) -> None:
+    """List the keys of each kind of event."""
     for kind, event in Event.kinds.items():
         block = event.model_json_schema(
             by_alias=True, schema_generator=_Schema, ref_template="#/$defs/{model}"
         )
-        found["$defs"] |= block.pop("$defs", {})
+        document["$defs"] |= block.pop("$defs", {})
         block["required"] = ["kind", *block.get("required", [])]
         block["properties"]["kind"].pop("default", None)
-        found["$defs"][event.__name__] = block
-        found["$defs"][event.__name__]["properties"]["kind"]["const"] = kind
+        document["$defs"][event.__name__] = block
+        document["$defs"][event.__name__]["properties"]["kind"]["const"] = kind
     kinds = [{"$ref": f"#/$defs/{event.__name__}"} for event in Event.kinds.values()]
-    found["properties"]["events"]["items"] = {"oneOf": kinds}
-    found["$defs"].pop("Event", None)
+    document["properties"]["events"]["items"] = {"oneOf": kinds}
+    document["$defs"].pop("Event", None)
 
 
-def _allow_short_forms(found: dict[str, Any]) -> None:
-    """Add what the models take apart before they check."""
-    item = found["properties"]["policies"]["items"]
-    found["properties"]["policies"]["items"] = {"anyOf": [{"type": "string"}, item]}
-    for definition in found["$defs"].values():
+def _allow_short_forms(document: dict[str, Any]) -> None:
+    """Add the short forms, which the models expand before they check."""
+    item = document["properties"]["policies"]["items"]
+    document["properties"]["policies"]["items"] = {"anyOf": [{"type": "string"}, item]}
+    for definition in document["$defs"].values():
         targets = definition.get("properties", {}).get("links")
         if targets is not None and "anyOf" in targets:
             targets["anyOf"] = [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]

@@ -1,4 +1,4 @@
-"""What has been observed so far, as policies are shown it."""
+"""What has been observed so far, as policies see it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from twin.demand.gaps import Feed, known
 class Observed:
     """The KPIs of a feed as they are known now, copied as they are asked for.
 
-    What is handed out are views of arrays that hold the past alone, whatever the feed holds.
+    It hands out views of arrays that hold the past alone, whatever the feed holds.
     """
 
     def __init__(self, feed: Feed, series: int, capacity: int) -> None:
@@ -45,7 +45,7 @@ class Observed:
     def last_known(self, kpi: str, closed: int) -> Floats:
         """Return the latest value before sample `closed` that was not missing, [series].
 
-        0 for a series of which none was.
+        0 for a series that has none.
         """
         if closed > self._latest_upto:
             rows = self._feed.rows(kpi, self._latest_upto, closed)

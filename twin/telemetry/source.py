@@ -1,7 +1,7 @@
 """Sources of telemetry: a trace that is replayed, and samples that are delivered as they come.
 
 Both are feeds of the flows' base demand (see :class:`twin.demand.gaps.Feed`). Only a replay knows
-what is still to come; it lends that to the engine, to forecast in blocks, and to nobody else.
+what is still to come; it lends that to the engine alone, which forecasts many samples at once.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class TelemetrySource(Feed, Protocol):
     flows: tuple[str, ...]
     tick_s: int
     starts: datetime | None
-    """Time of the first sample where it is known."""
+    """Time of the first sample, if it is known."""
 
     def values(self, kpi: str, start: int, stop: int) -> Floats:
         """Return samples start <= i < stop as they are best known, [samples, flows].
 
-        Of a replay that is with every short gap interpolated, as the account counts them.
+        In a replay every short gap is interpolated, as the account counts it.
         """
 
 
@@ -65,7 +65,7 @@ class LiveSource:
     def __init__(self, history: Trace, *, fill_gaps: bool = True) -> None:
         """Begin after the samples of `history`, as they are known at its end.
 
-        Without `fill_gaps` what fills a gap is delivered as well, and nothing is interpolated.
+        Without `fill_gaps` nothing is interpolated: what fills a gap is delivered as well.
         """
         self.flows, self.tick_s, self.starts = history.links, history.tick_s, history.starts
         self._fill_gaps = fill_gaps
@@ -94,7 +94,7 @@ class LiveSource:
         return next(iter(self._seen.values())).rows
 
     def deliver(self, values: Mapping[str, ArrayLike], revisions: Iterable[Revision] = ()) -> None:
-        """Take the samples of the interval that has closed: of each KPI one for each flow.
+        """Take the samples of the interval that has closed: for each KPI, one for each flow.
 
         NaN is missing; `revisions` are earlier samples that are known now. Raises InputError for
         KPIs that are not those of the history, for another number of flows, and for values that

@@ -116,8 +116,8 @@ class FileJournal:
                 facts = _parsed(line)
                 cut_off = not line.endswith(b"\n")
                 if facts is None:
-                    what = "is cut off" if cut_off else "is damaged"
-                    self.damaged.append(f"{self.path}:{number}: {what}: its run is made again")
+                    damage = "is cut off" if cut_off else "is damaged"
+                    self.damaged.append(f"{self.path}:{number}: {damage}: its run is made again")
                 else:
                     self._lines[facts["run_id"]] = (start, len(line), _status_of(facts))
                 start += len(line)

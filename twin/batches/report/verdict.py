@@ -122,7 +122,7 @@ def _against(batch: BatchData, best: RankingEntry) -> str:
     if best.index == 0:
         return ""
     parts = []
-    for name, what in (
+    for name, subject in (
         (OVER, f"the over-provisioning of {best.name}"), (RATE, "its share of violated intervals"),
     ):  # fmt: skip
         apart = batch.difference(name)
@@ -130,7 +130,7 @@ def _against(batch: BatchData, best: RankingEntry) -> str:
         sure = differ(batch, name, best.index, 0)
         chance = ", which may be chance" if sure is False else ""
         size = interval(metric(name), abs(mean), width)
-        parts.append(f"{what} is {size} points {'higher' if mean > 0 else 'lower'}{chance}")
+        parts.append(f"{subject} is {size} points {'higher' if mean > 0 else 'lower'}{chance}")
     return f"Against {batch.policies[0]}, on the same demand, {' and '.join(parts)}."
 
 
@@ -145,9 +145,11 @@ def _second(batch: BatchData, best: RankingEntry, others: Sequence[RankingEntry]
         points = count_of(near.points, "point") if near.points else "none"
         over = metric(OVER).text(near.over)
         return f"{near.name}, which comes next, keeps it at {points} and holds {over} % too much."
-    name, what = (OVER, "over-provisioning") if best.points else (BURN, "how far they miss the SLA")
+    name, basis = (
+        (OVER, "over-provisioning") if best.points else (BURN, "how far they miss the SLA")
+    )
     apart = differ(batch, name, near.index, best.index)
-    by = f"That {near.name} comes only second rests on {what}"
+    by = f"That {near.name} comes only second rests on {basis}"
     if apart is None:
         return ""
     if apart:

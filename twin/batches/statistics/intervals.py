@@ -21,7 +21,9 @@ _AT_ONCE: Final = 50
 def half_width(values: Floats) -> Floats:
     """Return half the width of Student's interval of the mean, of values [n, metrics].
 
-    NaN for fewer than two values.
+    t(n - 1) s / sqrt(n), s the standard deviation. The values are assumed to be independent, as
+    replications under seeds of their own are, and their mean to be normal: exact for normal values,
+    approximate for others, and rough for few of them. NaN for fewer than two values.
     """
     n = len(values)
     if n < 2:
@@ -33,8 +35,10 @@ def half_width(values: Floats) -> Floats:
 def bootstrap(values: Floats) -> tuple[Floats, Floats]:
     """Return the ends of the percentile bootstrap's interval of the mean, of values [n, metrics].
 
-    The same samples are drawn for the same n, so that the same values give the same interval. NaN
-    for fewer than two values.
+    Each of the RESAMPLES means is of n values drawn with replacement: how often each is drawn is
+    multinomial. Nothing is assumed but independence; for small n the interval is too narrow. The
+    same samples are drawn for the same n, so that the same values give the same interval. NaN for
+    fewer than two values.
     """
     if len(values) < 2:
         nothing = np.full(values.shape[1:], np.nan)

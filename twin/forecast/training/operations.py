@@ -15,8 +15,8 @@ def multiply_adds(model: bytes, window: int) -> int | None:
 
     A recurrent layer multiplies with all its weights at each sample of the window, a dense layer
     with all of its own once. These are nearly all of the work of the networks here, so nothing
-    else is counted. None for a graph that computes by other means, such as trees, or of which
-    the weights are not among its initializers.
+    else is counted. None for a graph that computes by other means, such as trees, or whose
+    weights are not among its initializers.
     """
     import onnx
 

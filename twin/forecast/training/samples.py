@@ -54,7 +54,7 @@ class Samples:
 
 
 class Varied(NamedTuple):
-    """How much of generated, unlike links is trained on."""
+    """How many generated, unlike links are trained on."""
 
     links: int = 2_000
     windows: int = 110
@@ -95,7 +95,7 @@ def make(
 
 
 def _default_facility() -> Trace:
-    """Return the first facility of the default trace, which the paper's figures are of."""
+    """Return the first facility of the default trace, which the paper's figures show."""
     kpis = generate(1, 1)
     return Trace(("facility-1",), kpis, 300, origin="generated trace, seed 1", digest=_digest(kpis))
 

@@ -34,7 +34,7 @@ _EXTRA: Final = {
 }
 """What recipes import that running does not need, and the names it goes by."""
 _WORST: Final = 3.0
-"""Times the error of persistence, or of an answer of 0, that a run may have."""
+"""A run diverged if it errs more than this many times as much as persistence, or as 0."""
 
 
 def train(
@@ -100,7 +100,7 @@ def train(
 
 
 def _epochs(module: ModuleType, trace: Trace | None) -> int:
-    """Return how long a recipe trains; on the many windows of generated traces, less often."""
+    """Return the epochs that a recipe trains: fewer on the many windows of generated traces."""
     usual: int = module.EPOCHS
     return usual if trace is not None else getattr(module, "GENERATED_EPOCHS", usual)
 

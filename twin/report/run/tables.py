@@ -75,7 +75,7 @@ def _key(run: RunData, scores: Sequence[SlaScore]) -> Html:
         if name in run.bounds
     }
     pooled = pooled.assign(within_sla=[float(within[name]) for name in run.policies])
-    by_column = {m.column: m for m in (WITHIN, *_told(pooled))}
+    by_column = {m.column: m for m in (WITHIN, *_valued(pooled))}
     metrics = [by_column[column] for column in KEY if column in by_column]
     best = {m.column: _best(run, pooled, m) for m in metrics}
     headers = [head("Policy"), *(head(m.name, m.unit) for m in metrics)]
@@ -89,7 +89,7 @@ def _key(run: RunData, scores: Sequence[SlaScore]) -> Html:
     return table(headers, rows, caption=caption, class_="sortable")
 
 
-def _told(pooled: pd.DataFrame) -> list[MetricColumn]:
+def _valued(pooled: pd.DataFrame) -> list[MetricColumn]:
     """Return the metrics that have a value, as cost has none without prices."""
     return present(column for column in pooled.columns if pooled[column].notna().any())
 
@@ -122,7 +122,7 @@ def _all(run: RunData) -> Html:
     pooled, order = run.pooled, _order(run)
     headers = [head("Metric"), *(_policy(run, i, "col") for i in order)]
     rows = []
-    for row in _told(pooled):
+    for row in _valued(pooled):
         best, values = _best(run, pooled, row), pooled[row.column]
         cells = [_cell(row, float(values[run.policies[i]]), run.policies[i] in best) for i in order]
         rows.append([metric_head(row), *cells])
@@ -195,7 +195,7 @@ def provenance_section(run: RunData) -> Html:
     ]
     scenario = code_block(shortened(run.scenario_text, _MOST_TEXT, "\n"))
     resolved = folded("The scenario, with every default", scenario)
-    legend = legend_of_metrics([WITHIN, *_told(run.summary)])
+    legend = legend_of_metrics([WITHIN, *_valued(run.summary)])
     return section("run", "What was run", facts_table(rows), resolved, legend)
 
 

@@ -168,8 +168,8 @@ def _any_unit(harness: Harness, case: ConformanceScenario) -> tuple[Status, str]
     )
     if status is Status.OK:
         return status, ""
-    what = "answers do not scale with the traffic: right only for numbers stated in Mbit/s"
-    return Status.WARNING, what
+    detail = "answers do not scale with the traffic: right only for numbers stated in Mbit/s"
+    return Status.WARNING, detail
 
 
 def _in_a_schedule(harness: Harness, case: ConformanceScenario) -> tuple[Status, str]:

@@ -61,8 +61,8 @@ def seasonal(demand: Floats, first: int, samples: int, season: int) -> Floats:
     """
     known = demand.copy()
     for start in range(season, len(known), season):
-        block = known[start : start + season]
-        block[:] = np.where(np.isnan(block), known[start - season :][: len(block)], block)
+        part = known[start : start + season]
+        part[:] = np.where(np.isnan(part), known[start - season :][: len(part)], part)
     return known[first - season : first - season + samples]
 
 

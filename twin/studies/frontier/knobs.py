@@ -20,7 +20,10 @@ class Knob:
     """Distances from the offset grow or shrink by the same factor from value to value."""
 
     def values(self, points: int) -> list[float]:
-        """Return `points` values from `first` to `last`, both included, of three digits."""
+        """Return `points` values from `first` to `last`, both included, of four digits.
+
+        offset + (first - offset) x ((last - offset) / (first - offset))^(i / (points - 1)).
+        """
         low, high = self.first - self.offset, self.last - self.offset
         steps = (i / max(points - 1, 1) for i in range(points))
         turned = (self.offset + low * (high / low) ** step for step in steps)

@@ -126,7 +126,11 @@ def _table(labels: list[dict[str, Any]], pooled: pd.DataFrame) -> pd.DataFrame:
 
 
 def _beaten(rows: pd.DataFrame, rivals: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return whether each row is dominated by each rival of another policy, [rows, rivals]."""
+    """Return whether each row is dominated by each rival of another policy, [rows, rivals].
+
+    Pareto dominance: the rival is at most equal in both measures, and in one of them below
+    (1 - _MARGIN) times the row's.
+    """
     apart = rows["policy"].to_numpy()[:, None] != rivals["policy"].to_numpy()[None]
     no_worse, better = np.ones_like(apart), np.zeros_like(apart)
     for column in ("sla_violation_rate", "over_provisioning_pct"):
