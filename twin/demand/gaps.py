@@ -112,12 +112,6 @@ class Gaps:
                 min(int(self.stop[run]), stop),
             )
 
-    def open_at(self, closed: int) -> Iterator[tuple[int, int, int]]:
-        """Yield series, first and end of what is not known when `closed` samples are seen."""
-        some = np.flatnonzero((self.first < closed) & (self.seen >= closed))
-        for run in some.tolist():
-            yield int(self.series[run]), int(self.first[run]), min(int(self.stop[run]), closed)
-
     def hidden(self, samples: int) -> Bools:
         """Return at which of the first `samples` samples any series is in a gap, [samples]."""
         edges = np.zeros(samples + 1, dtype=np.int64)

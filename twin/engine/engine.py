@@ -16,13 +16,14 @@ half-open: at its end the last interval is closed and nothing is decided.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from twin.core.arrays import Bools, Floats
-from twin.core.errors import InputError, Problem, RunError
+from twin.core.errors import InputError, Problem, RunError, did_you_mean
 from twin.core.units import format_duration
 from twin.engine.agenda import Agenda
 from twin.engine.lane import Lane
@@ -115,6 +116,9 @@ class Engine:
         self._interval = 0
         self._decided = 0
         self._started = False
+        self._failure: str | None = None
+        self._watched = False
+        self._latest: ClosedInterval | None = None
         self._recorder = Recorder(self.links, self.tick_s, self._network)
         self._agenda = Agenda(self._do)
         for event in events:
@@ -156,9 +160,21 @@ class Engine:
 
     def start(self) -> None:
         """Let the policies fit and decide for the first interval, unless they have."""
-        self._fit()
-        while self._agenda.peek() <= 0:
-            self._agenda.step()
+        with self._at_work():
+            self._fit()
+            while self._agenda.peek() <= 0:
+                self._agenda.step()
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Remember an error: what stopped halfway does not go on as if nothing had happened."""
+        if self._failure is not None:
+            raise RunError(self._failure)
+        try:
+            yield
+        except BaseException as error:
+            self._failure = str(error) or type(error).__name__
+            raise
 
     def step(self) -> ClosedInterval:
         """Close one interval, let the policies decide for the next, and return the closed one.
@@ -168,17 +184,21 @@ class Engine:
         """
         if self.finished:
             raise RuntimeError("the replay has ended")
-        self._fit()
+        self.start()
         if self.waiting:
             what = f"no telemetry of interval {self._interval} has come"
             raise RunError(f"tick {self._interval + 1}: {what}")
         closing = self._interval
-        while self._interval == closing:
-            self._agenda.step()
-        # Whatever else happens at this tick, such as the decision for the next interval.
-        while self._agenda.peek() <= self.now:
-            self._agenda.step()
-        return self._closed_interval(closing)
+        self._watched = True
+        with self._at_work():
+            while self._interval == closing:
+                self._agenda.step()
+            # Whatever else happens at this tick, such as the decision for the next interval.
+            while self._agenda.peek() <= self.now:
+                self._agenda.step()
+        self._watched = False
+        assert self._latest is not None
+        return self._latest
 
     def advance(
         self, until: float | None = None, progress: Callable[[int, int], None] | None = None
@@ -189,8 +209,14 @@ class Engine:
         still to come. `progress` is called now and then with the intervals done and their number.
         Raises as :meth:`step` does.
         """
-        self._fit()
-        end = np.inf if until is None else until
+        # Orders that would take effect after the end never do.
+        horizon = self.span.horizon(self.tick_s)
+        end = horizon if until is None else min(until, horizon)
+        with self._at_work():
+            self._fit()
+            self._work(end, progress)
+
+    def _work(self, end: float, progress: Callable[[int, int], None] | None) -> None:
         reported = self._interval
         # A replay has everything from the start.
         waits = not self._source.ahead
@@ -199,8 +225,8 @@ class Engine:
             if progress is not None and self._interval >= reported + _PROGRESS_EVERY:
                 reported = self._interval
                 progress(reported, self.span.intervals)
-        if until is not None and not (waits and self._waits_for_telemetry):
-            self._agenda.wait(min(until, self.span.horizon(self.tick_s)))
+        if np.isfinite(end) and not (waits and self._waits_for_telemetry):
+            self._agenda.wait(end)
 
     @property
     def waiting(self) -> bool:
@@ -255,7 +281,12 @@ class Engine:
         Raises InputError for one that has begun.
         """
         event = self._events[number]
-        if event.begins < self.now:
+        to_come = (
+            each.action.event == number and each.action.change.logged == "start"
+            for each in self._agenda.planned
+            if isinstance(each.action, Happening)
+        )
+        if not any(to_come):
             begins, now = format_duration(event.begins), format_duration(self.now)
             where = event.name or type(event).__name__
             raise InputError(Problem(f"has begun at {begins}, and it is {now}", where))
@@ -272,8 +303,23 @@ class Engine:
         self._load.surge([course for courses in self._courses.values() for course in courses])
         self._services.forget_forecasts()
 
+    def _touched(self, event: Event) -> tuple[str, ...]:
+        """Return the links that an event touches, those that carry its flows among them."""
+        scope = Scope(self.links, self._source.flows, 0.0, self.seed, "")
+        if event.acts_on == "links":
+            links = scope.mask(event.links)
+        else:
+            links = self._load.carriers(scope.flow_mask(event.links))
+        return tuple(np.asarray(self.links)[links].tolist())
+
     def _check(self, event: Event) -> None:
         where = event.name or type(event).__name__
+        for earlier in self._events:
+            if event.name is not None and event.name == earlier.name:
+                raise InputError(Problem(f"a second event is called '{event.name}'", where))
+            for clash in event.clashes(earlier, self.links):
+                other = earlier.name or type(earlier).__name__
+                raise InputError(Problem(f"{clash} {other}", where))
         horizon = self.span.horizon(self.tick_s)
         if event.begins < self.now:
             begins, now = format_duration(event.begins), format_duration(self.now)
@@ -282,10 +328,12 @@ class Engine:
         if event.begins > horizon:
             what = f"is after the end of the replay, {format_duration(horizon)}"
             raise InputError(Problem(what, where))
-        known = {*self.links, *self._source.flows}
+        known = self.links if event.acts_on == "links" else self._source.flows
         for link in event.links if event.links != "all" else ():
             if link not in known:
-                raise InputError(Problem(f"there is no link '{link}'", where))
+                what = f"there is no {event.acts_on.removesuffix('s')} '{link}'"
+                hint = did_you_mean(link, known) or f"there are: {', '.join(known[:8])}"
+                raise InputError(Problem(what, where, suggestion=hint))
 
     def change_links(self, settings: Sequence[LinkSpec]) -> None:
         """Replace the capacities and settings of the links from now on."""
@@ -303,9 +351,11 @@ class Engine:
 
     def hand_over(self, name: str, successor: Lane) -> None:
         """Let the policy of `successor` take over from that of the lane called `name`."""
-        lane = next(lane for lane in self._lanes if lane.name == name)
-        if not self._started:
-            self._fit()
+        lane = next((lane for lane in self._lanes if lane.name == name), None)
+        if lane is None:
+            names = [each.name for each in self._lanes]
+            raise InputError(Problem(f"no policy '{name}'", suggestion=did_you_mean(name, names)))
+        self._fit()
         with serving(self._services):
             successor.fit(self._history())
         self._services.forget_history()
@@ -352,6 +402,8 @@ class Engine:
             lane.close(self._interval, self._network.nominal)
         self._recorder.close(self.now, self._network, self._lanes)
         self._load.close(self._interval)
+        if self._watched:
+            self._latest = self._closed_interval(self._interval)
         self._interval += 1
         if not self.finished:
             self._agenda.plan(self.now, Phase.DECIDE, Decide())
@@ -365,8 +417,7 @@ class Engine:
             if (self._network.down != down).any():
                 self._load.reroute(self.now, self._network.down)
         if change.logged:
-            scope = Scope(self.links, self._source.flows, 0.0, self.seed, "")
-            touched = scope.touched(event.links)
+            touched = self._touched(event)
             logged = LoggedEvent(self.now, event.kind, event.name or "", change.logged, touched)
             self._recorder.log.append(logged)
 
@@ -382,7 +433,7 @@ class Engine:
         return ClosedInterval(
             interval,
             float(interval * self.tick_s),
-            self._load.demand(interval + 1)[interval],
+            self._load.demand(interval + 1)[interval].copy(),
             granted,
             self._network.capacity,
             self._network.down,

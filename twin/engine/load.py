@@ -49,6 +49,8 @@ class OfferedLoad:
         self._mean: dict[str, Floats] = {}
         self._closed = span.first
         self._routes: list[tuple[float, sparse.csr_array[Any]]] = []
+        # Interval by interval: the flows as known so far, and the links as first seen and as known.
+        self._known: dict[str, Growing] = {}
         self._seen: dict[str, Growing] = {}
         self._best: dict[str, Growing] = {}
         self._revisions: list[Revision] = []
@@ -94,12 +96,12 @@ class OfferedLoad:
         """Take what came before the first replayed sample."""
         first = self._span.first
         for name in self.kpis:
-            seen, best = self._source.rows(name, 0, first), self._source.values(name, 0, first)
+            flows = self._source.rows(name, 0, first)
+            links = self._carried(flows)
             capacity = first + (self._span.intervals or first)
-            self._seen[name] = Growing(len(self.links), capacity)
-            self._best[name] = Growing(len(self.links), capacity)
-            self._seen[name].append(self._carried(seen))
-            self._best[name].append(self._carried(best))
+            for tables, rows in ((self._known, flows), (self._seen, links), (self._best, links)):
+                tables[name] = Growing(rows.shape[1], capacity)
+                tables[name].append(rows)
         for revision in self._source.revisions(0, first):
             self._take(revision)
 
@@ -164,7 +166,14 @@ class OfferedLoad:
         if self.whole:
             return self._mean[DEMAND][:intervals]
         first = self._span.first
-        best: Floats = self._best[DEMAND].view(first, first + intervals)
+        stop = first + intervals
+        best: Floats = self._best[DEMAND].view(first, stop).copy()
+        # What a gap that is still open hides is known to a replay, and counts.
+        hidden = np.isnan(self._known[DEMAND].view(first, stop))
+        hidden &= ~np.isnan(self._source.values(DEMAND, first, stop))
+        for interval in np.flatnonzero(hidden.any(axis=1)).tolist():
+            base = self._source.values(DEMAND, first + interval, first + interval + 1)[0]
+            best[interval] = self._averaged(DEMAND, interval, base)
         return best
 
     def coming(self, interval: int) -> Floats:
@@ -217,37 +226,41 @@ class OfferedLoad:
         if self._source.ready <= sample:
             raise RunError(f"tick {interval + 1}: no telemetry of interval {interval} has come")
         for name in self.kpis:
-            seen = self._source.rows(name, sample, sample + 1)[0]
-            best = self._source.values(name, sample, sample + 1)[0]
-            row = self._averaged(name, interval, seen)
-            known = row if seen is best else self._averaged(name, interval, best)
-            self._seen[name].append(row[None])
-            self._best[name].append(known[None])
+            flows = self._source.rows(name, sample, sample + 1)
+            links = self._averaged(name, interval, flows[0])[None]
+            self._known[name].append(flows)
+            self._seen[name].append(links)
+            self._best[name].append(links)
         self._closed = sample + 1
         for revision in self._source.revisions(sample, sample + 1):
             self._take(revision)
 
     def _take(self, revision: Revision) -> None:
         """Put what has become known of a flow into the links that carry it."""
+        self._known[revision.kpi].put(revision.first, revision.series, revision.values)
         samples = range(revision.first, revision.first + len(revision.values))
-        rows = np.stack([self._best_row(revision.kpi, sample) for sample in samples])
-        if self._routing is None:
-            carriers = [revision.series]
-        else:
-            flow = np.zeros(len(self._source.flows))
-            flow[revision.series] = 1.0
-            matrices = (self._intact, *(matrix for _, matrix in self._routes))
-            shares = [np.asarray(matrix @ flow) for matrix in matrices]
-            carriers = np.flatnonzero(np.any(shares, axis=0)).tolist()
-        for link in carriers:
+        rows = np.stack([self._known_row(revision.kpi, sample) for sample in samples])
+        flow = np.zeros(len(self._source.flows), dtype=np.bool_)
+        flow[revision.series] = True
+        for link in np.flatnonzero(self.carriers(flow)).tolist():
             values = rows[:, link]
             self._best[revision.kpi].put(revision.first, link, values)
             self._revisions.append(revision._replace(series=link, values=values))
 
-    def _best_row(self, kpi: str, sample: int) -> Floats:
-        best = self._source.values(kpi, sample, sample + 1)[0]
+    def carriers(self, flows: Bools) -> Bools:
+        """Return the links that carry any of `flows` in a routing so far, [links]."""
+        if self._routing is None:
+            return flows
+        matrices = (self._intact, *(matrix for _, matrix in self._routes))
+        shares = [np.asarray(matrix @ flows.astype(np.float64)) > 0 for matrix in matrices]
+        carrying: Bools = np.any(shares, axis=0)
+        return carrying
+
+    def _known_row(self, kpi: str, sample: int) -> Floats:
+        """Return the load of the links in a sample as it is known so far, [links]."""
+        flows = self._known[kpi].view(sample, sample + 1)[0]
         interval = sample - self._span.first
-        return self._carried(best) if interval < 0 else self._averaged(kpi, interval, best)
+        return self._carried(flows) if interval < 0 else self._averaged(kpi, interval, flows)
 
     def _averaged(self, kpi: str, interval: int, base: Floats) -> Floats:
         tick_s = self._source.tick_s

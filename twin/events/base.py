@@ -106,11 +106,6 @@ class Scope:
         """Return which flows `names` stands for, [flows]."""
         return _mask(self.flows, names)
 
-    def touched(self, names: Targets) -> tuple[str, ...]:
-        """Return the links, or else the flows, that `names` stands for."""
-        links = tuple(np.asarray(self.links)[self.mask(names)].tolist())
-        return links or tuple(np.asarray(self.flows)[self.flow_mask(names)].tolist())
-
 
 def _mask(known: tuple[str, ...], names: Targets) -> Bools:
     if names == "all":
@@ -144,6 +139,8 @@ Start = Annotated[
 class Event(Strict):
     """Something that happens to the network. `start` counts from the start of the replay."""
 
+    acts_on: ClassVar[Literal["links", "flows"]] = "links"
+    """What `links` names: links, or the demand series that are routed over them."""
     kinds: ClassVar[dict[str, type[Event]]] = {}
     """Every kind that has been defined, by its name in a scenario."""
 

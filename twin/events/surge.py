@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,8 @@ from twin.events.course import Course
 
 class Surge(Event):
     """Demand rises: base x factor + add_mbps, over `ramp` at both ends."""
+
+    acts_on: ClassVar[Literal["links", "flows"]] = "flows"
 
     kind: Literal["surge"] = "surge"
     duration: Duration

@@ -65,7 +65,7 @@ def link_problems(
 ) -> Iterator[Problem]:
     """Yield what is wrong with the links that are named, and with the names of events.
 
-    `flows` are demand series that are no links; events may name them too.
+    `flows` are the demand series that are routed over them, where they are not links themselves.
     """
     for link in ("all", "defaults"):
         if link in links:
@@ -77,8 +77,9 @@ def link_problems(
     names: set[str] = set()
     for i, event in enumerate(spec.events):
         for link in event.links if event.links != "all" else ():
-            if link not in links and link not in flows:
-                yield _no_link(link, links, ("events", i, "links"))
+            known = flows if flows and event.acts_on == "flows" else links
+            if link not in known:
+                yield _no_link(link, known, ("events", i, "links"))
         if event.name is not None and event.name in names:
             yield Problem(f"a second event is called '{event.name}'", ("events", i, "name"))
         names |= {event.name} if event.name else set()

@@ -6,7 +6,7 @@ import numpy as np
 
 from twin.core.arrays import Floats
 from twin.core.tail import Growing
-from twin.demand.gaps import Feed, known
+from twin.demand.gaps import Feed, Revision, known
 
 
 class Observed:
@@ -20,6 +20,7 @@ class Observed:
         self._feed, self._series, self._capacity = feed, series, capacity
         self._tables: dict[str, Growing] = {}
         self._latest: Floats = np.zeros(series)
+        self._latest_at = np.full(series, -1, dtype=np.int64)
         self._latest_upto = 0
 
     def values(self, kpi: str, closed: int) -> Floats:
@@ -48,14 +49,30 @@ class Observed:
         0 for a series that has none.
         """
         if closed > self._latest_upto:
-            rows = self._feed.rows(kpi, self._latest_upto, closed)
-            latest = rows[-1]
-            if np.isnan(latest).any():
-                known = ~np.isnan(rows)[::-1]
-                ago = known.argmax(axis=0)
-                newest = rows[len(rows) - 1 - ago, np.arange(self._series)]
-                latest = np.where(known.any(axis=0), newest, self._latest)
-            self._latest = np.array(latest)
-            self._latest.setflags(write=False)
-            self._latest_upto = closed
+            first = self._latest_upto
+            rows = self._feed.rows(kpi, first, closed)
+            latest = np.array(rows[-1])
+            missing = np.isnan(latest)
+            self._latest_at[~missing] = closed - 1
+            if missing.any():
+                known_rows = ~np.isnan(rows)[::-1]
+                place = len(rows) - 1 - known_rows.argmax(axis=0)
+                newer = missing & known_rows.any(axis=0)
+                latest = np.where(missing, self._latest, latest)
+                latest[newer] = rows[place, np.arange(self._series)][newer]
+                self._latest_at[newer] = first + place[newer]
+            for revision in self._feed.revisions(first, closed):
+                self._take_later(revision, kpi, latest)
+            latest.setflags(write=False)
+            self._latest, self._latest_upto = latest, closed
         return self._latest
+
+    def _take_later(self, revision: Revision, kpi: str, latest: Floats) -> None:
+        """Let a sample that became known later count where it is the newest of its series."""
+        present = np.flatnonzero(~np.isnan(revision.values))
+        if revision.kpi != kpi or not len(present):
+            return
+        at = revision.first + int(present[-1])
+        if at > self._latest_at[revision.series]:
+            self._latest_at[revision.series] = at
+            latest[revision.series] = revision.values[present[-1]]

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from twin.core.arrays import Floats, Ints
-from twin.core.errors import InputError, Problem, did_you_mean
+from twin.core.arrays import Floats
+from twin.core.errors import InputError, Problem, did_you_mean, show
 from twin.core.tail import Growing
 from twin.demand.gaps import ArrayFeed, Feed, Revision, became_known, known, next_known
 from twin.demand.repair import LONGEST_S, between
@@ -63,10 +63,13 @@ class LiveSource:
     ahead: ClassVar[bool] = False
 
     def __init__(self, history: Trace, *, fill_gaps: bool = True) -> None:
-        """Begin after the samples of `history`, as they are known at its end.
+        """Begin after the samples of `history`, a trace, as they are known at its end.
 
         Without `fill_gaps` nothing is interpolated: what fills a gap is delivered as well.
         """
+        given: Any = history
+        if not isinstance(given, Trace):
+            raise InputError(Problem(f"must be a Trace, not {show(given)}", "history"))
         self.flows, self.tick_s, self.starts = history.links, history.tick_s, history.starts
         self._fill_gaps = fill_gaps
         self.history = head(history, history.samples)
@@ -74,13 +77,9 @@ class LiveSource:
         feed, samples = ReplaySource(history), history.samples
         self._seen = {name: Growing(len(self.flows), 2 * samples) for name in history.kpis}
         self._best = {name: Growing(len(self.flows), 2 * samples) for name in history.kpis}
-        self._missing: dict[str, Ints] = {}
         for name in history.kpis:
-            best = known(feed, name, samples)
             self._seen[name].append(feed.rows(name, 0, samples))
-            self._best[name].append(best)
-            present = ~np.isnan(best)[::-1]
-            self._missing[name] = np.where(present.any(0), present.argmax(0), samples)
+            self._best[name].append(known(feed, name, samples))
         self._revisions = feed.revisions(0, samples)
 
     @property
@@ -100,18 +99,22 @@ class LiveSource:
         KPIs that are not those of the history, for another number of flows, and for values that
         are no demand; nothing is taken then.
         """
+        given: Any = values
+        if not isinstance(given, Mapping):
+            raise InputError(Problem(f"must be a mapping of KPIs, not {show(given)}", "values"))
         rows = {name: self._checked(name, row) for name, row in values.items()}
         for name in self.kpis:
             if name not in rows:
                 raise InputError(Problem("is missing", name, suggestion="NaN stands for no sample"))
-        sample = self.ready
+        sample, revised = self.ready, list(revisions)
+        for revision in revised:
+            self._check_revision(revision, sample)
         for name, row in rows.items():
             self._seen[name].append(row[None])
             self._best[name].append(row[None])
             if self._fill_gaps:
                 self._fill(name, row, sample)
-            self._missing[name] = np.where(np.isnan(row), self._missing[name] + 1, 0)
-        for revision in revisions:
+        for revision in revised:
             self._revise(revision._replace(closed=sample + 1))
 
     def _checked(self, name: str, row: ArrayLike) -> Floats:
@@ -131,17 +134,30 @@ class LiveSource:
             raise InputError(Problem(what, name, suggestion="NaN stands for no sample"))
         return values
 
+    def _check_revision(self, revision: Revision, sample: int) -> None:
+        if revision.kpi not in self._seen:
+            raise InputError(Problem("is no KPI of the history", revision.kpi))
+        stop = revision.first + len(revision.values)
+        if not (0 <= revision.series < len(self.flows) and 0 <= revision.first < stop <= sample):
+            what = "a revision is of samples that have not been delivered, or of no flow"
+            raise InputError(Problem(what, revision.kpi))
+        if (revision.values < 0).any() or np.isinf(revision.values).any():
+            raise InputError(Problem("a revision is negative or infinite", revision.kpi))
+
     def _fill(self, name: str, row: Floats, sample: int) -> None:
-        length = self._missing[name]
-        closing = ~np.isnan(row) & (length > 0) & (length < sample)
-        closing &= length * self.tick_s <= LONGEST_S
-        for flow in np.flatnonzero(closing).tolist():
-            count = int(length[flow])
-            first = sample - count
-            left = self._best[name].view(first - 1, first)[0, flow]
+        """Interpolate the gaps that end before the row of `sample`."""
+        best = self._best[name]
+        most = min(int(LONGEST_S // self.tick_s) + 1, sample)
+        before = best.view(sample - most, sample)
+        for flow in np.flatnonzero(~np.isnan(row) & np.isnan(before[-1])).tolist():
+            known_before = np.flatnonzero(~np.isnan(before[:, flow]))
+            if not len(known_before):
+                continue
+            count = most - 1 - int(known_before[-1])
+            left, right = before[known_before[-1], flow], row[flow]
             share = np.arange(1, count + 1) / (count + 1)
-            filled = between(np.full(count, left), np.full(count, row[flow]), share)
-            self._revise(Revision(sample + 1, name, flow, first, filled))
+            filled = between(np.full(count, left), np.full(count, right), share)
+            self._revise(Revision(sample + 1, name, flow, sample - count, filled))
 
     def _revise(self, revision: Revision) -> None:
         self._best[revision.kpi].put(revision.first, revision.series, revision.values)
