@@ -9,7 +9,7 @@ from worlds import EVENTS, HISTORY, INTERVALS, simulation, table, trace
 
 import twin
 from twin import InputError, RunError
-from twin.demand.gaps import ArrayFeed
+from twin.demand.gaps import ArrayFeed, Revision
 from twin.telemetry.source import ReplaySource, delivered, head
 
 
@@ -95,8 +95,6 @@ def test_what_is_no_demand_is_not_taken() -> None:
 
 
 def test_a_sample_that_comes_late_changes_the_account_and_no_decision() -> None:
-    from twin.demand.gaps import Revision
-
     def late(revisions: list[Revision]) -> twin.Result:
         source = twin.LiveSource(head(trace(), HISTORY), fill_gaps=False)
         live = twin.Simulation(source, policies=["last_value"])
@@ -116,6 +114,43 @@ def test_a_sample_that_comes_late_changes_the_account_and_no_decision() -> None:
     first = revised.intervals.query("link == 'a'")["demand_mbps"]
     assert first.iloc[2] == 99
     assert np.isnan(without.intervals.query("link == 'a'")["demand_mbps"].iloc[2])
+
+
+def test_a_gap_is_filled_around_a_sample_that_came_late() -> None:
+    source = twin.LiveSource(head(trace(), HISTORY))
+
+    def deliver(value: float, *late: Revision) -> None:
+        row = np.array([value, 1.0, 1.0])
+        source.deliver(dict.fromkeys(source.kpis, row), late)
+
+    deliver(10.0)
+    deliver(np.nan)
+    deliver(np.nan, Revision(0, "internet", 0, HISTORY + 1, np.array([99.0])))
+    deliver(40.0)
+    filled = source.values("internet", HISTORY, HISTORY + 4)[:, 0]
+    np.testing.assert_allclose(filled, [10, 99, 69.5, 40])
+    for bad in (
+        Revision(0, "trafic", 0, HISTORY, np.ones(1)),
+        Revision(0, "internet", 0, HISTORY + 9, np.ones(1)),
+        Revision(0, "internet", 9, HISTORY, np.ones(1)),
+        Revision(0, "internet", 0, HISTORY, -np.ones(1)),
+    ):
+        with pytest.raises(InputError):
+            deliver(5.0, bad)
+    assert source.ready == HISTORY + 4
+
+
+def test_a_result_stays_what_it_was() -> None:
+    source = twin.LiveSource(head(trace(), HISTORY))
+    live = twin.Simulation(source, ["static_p95"])
+    for value in (10.0, np.nan):
+        source.deliver(dict.fromkeys(source.kpis, np.full(3, value)))
+        live.step()
+    early = live.result
+    source.deliver(dict.fromkeys(source.kpis, np.full(3, 30.0)))
+    live.step()
+    assert np.isnan(early.intervals["demand_mbps"].iloc[1])
+    assert live.result.intervals["demand_mbps"].iloc[1] == 20
 
 
 def test_events_act_on_what_is_delivered() -> None:

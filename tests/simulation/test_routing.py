@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -118,9 +118,40 @@ def test_a_link_is_missing_while_a_flow_that_it_carries_is() -> None:
     assert np.isnan(expected).any()
 
 
+class Watching(twin.Policy):
+    """Keeps what it is shown."""
+
+    seen: ClassVar[list[np.ndarray]] = []
+
+    def allocate(self, observation: twin.Observation) -> Any:
+        self.seen.append(observation.demand_mbps.copy())
+        return np.ones(3)
+
+
+@pytest.mark.parametrize("at", [190, 197, 210])
+def test_no_gap_of_a_flow_shows_what_fills_that_of_another(at: int) -> None:
+    seen: list[list[np.ndarray]] = []
+    for far in (1.0, 10.0):
+        frame = flows()
+        frame.iloc[at : at + 3, 0] = np.nan
+        frame.iloc[at + 1 : at + 4, 1] = np.nan
+        frame.iloc[at + 4 :, 1] *= far
+        Watching.seen.clear()
+        simulation(frame, [Watching]).run()
+        seen.append(list(Watching.seen))
+    early = 0
+    for plain, other in zip(*seen, strict=True):
+        if len(plain) <= at + 4:
+            np.testing.assert_array_equal(plain, other)
+            early += np.isnan(plain[at + 1 :, 0]).all()
+    assert early or at < 195
+
+
 def test_a_routed_network_is_fed_live_and_forked_like_any_other() -> None:
     frame = flows()
+    frame.iloc[196:203, 0] = np.nan
     frame.iloc[230:232, 1] = np.nan
+    frame.iloc[229:231, 0] = np.nan
     whole = twin.Trace.from_frame(frame)
     events = [
         twin.LinkFailure(links=["A>C"], start="10h 7min", duration="3h"),

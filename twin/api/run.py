@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,9 @@ def run(
 
 def load(folder: str | Path) -> Result:
     """Return the result of a finished run from its folder. Raises InputError where it is none."""
+    given: Any = folder
+    if not isinstance(given, str | Path):
+        raise InputError(Problem(f"must be a folder, not {show(given)}", "folder"))
     return SavedResult(folder, ReportDrawing())
 
 
@@ -62,6 +65,9 @@ def _checked(
     if picks is not None and not all(isinstance(pick, str) for pick in picks):
         raise InputError(Problem("a policy with keys belongs into the scenario", "policies"))
     mapped = isinstance(overrides, Mapping)
+    for key in overrides if isinstance(overrides, Mapping) else ():
+        if not isinstance(key, str):
+            raise InputError(Problem(f"a key must be text, not {show(key)}", "overrides"))
     asked = Overrides(
         () if mapped else _texts(overrides),
         None if picks is None else tuple(picks),
@@ -77,13 +83,20 @@ def _checked(
 
 
 def _listed(policies: Policies) -> list[Any]:
-    if isinstance(policies, str | Policy | type):
-        return [policies]
-    return list(policies)
+    given: Any = policies
+    if isinstance(given, str | Policy | type):
+        return [given]
+    if not isinstance(given, Iterable):
+        raise InputError(Problem(f"must be a list of policies, not {show(given)}", "policies"))
+    return list(given)
 
 
 def _texts(texts: Sequence[str] | str | Mapping[str, Any]) -> tuple[str, ...]:
-    listed = (texts,) if isinstance(texts, str) else tuple(texts)
+    given: Any = texts
+    if not isinstance(given, Iterable):
+        what = f"must be a mapping or texts KEY=VALUE, not {show(given)}"
+        raise InputError(Problem(what, "overrides"))
+    listed = (given,) if isinstance(given, str) else tuple(given)
     text: Any
     for text in listed:
         if not isinstance(text, str):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,20 +15,19 @@ from twin.api.drawing import ReportDrawing
 from twin.core.errors import InputError, Problem, show
 from twin.core.units import duration, format_duration
 from twin.demand.trace import Trace
-from twin.engine.engine import ClosedInterval, Engine
+from twin.engine.actions import ClosedInterval
+from twin.engine.engine import Engine
 from twin.events.base import Event
 from twin.policy.base import Policy
 from twin.policy.load import load as load_policy
 from twin.results.result import Result
 from twin.routing.table import Routing
-from twin.scenario.build import lane_of, settings_of
+from twin.scenario.build import engine_arguments
 from twin.scenario.choices import named
 from twin.scenario.load import Given, Scenario
-from twin.telemetry.source import LiveSource, ReplaySource
+from twin.telemetry.source import LiveSource
 
 _SNAPSHOT = "twin snapshot"
-_PATH = Path("simulation.yaml")
-"""Where a simulation of objects would have been written; its own content is looked up there."""
 
 
 class Simulation(Engine):
@@ -67,15 +68,19 @@ class Simulation(Engine):
             what = f"must be a Trace or a LiveSource, not {show(trace)}"
             remedy = "twin.Trace.from_frame() makes one from a DataFrame"
             raise InputError(Problem(what, "trace", suggestion=remedy))
-        if isinstance(policies, str | Policy | type):
-            policies = [policies]
-        entries, given = named(policies)
+        entries, given = named(_listed("policies", policies, str | Policy | type | Mapping))
+        happenings = _listed("events", events, Event | Mapping)
+        if routing is not None and not all(
+            hasattr(routing, n) for n in ("links", "flows", "matrix")
+        ):
+            what = f"must be a routing, such as twin.RoutingTable(...), not {show(routing)}"
+            raise InputError(Problem(what, "routing"))
         block: dict[str, Any] = {
             "name": name,
             "seed": seed,
             "tick": format_duration(history.tick_s),
             "policies": entries,
-            "events": list(events),
+            "events": happenings,
             "sla": {"target": sla_target},
             "demand": {"train": train},
         }
@@ -90,18 +95,7 @@ class Simulation(Engine):
     def _begin(self, scenario: Scenario) -> None:
         self.scenario = scenario
         """What is simulated, as checked."""
-        spec = scenario.spec
-        super().__init__(
-            scenario.given.source or ReplaySource(scenario.trace),
-            scenario.span,
-            [lane_of(scenario, choice) for choice in scenario.policies],
-            settings_of(scenario),
-            scenario.library,
-            events=spec.events,
-            routing=scenario.given.routing,
-            sla_target=spec.sla.target,
-            seed=spec.seed,
-        )
+        super().__init__(**engine_arguments(scenario))
         self._seconds = 0.0
 
     @classmethod
@@ -123,7 +117,7 @@ class Simulation(Engine):
 
     def run(
         self,
-        until: str | float | None = None,
+        until: str | float | timedelta | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Result:
         """Go on to the end, or to the instant `until`, and return what has been recorded so far.
@@ -135,7 +129,7 @@ class Simulation(Engine):
         begin = time.perf_counter()
         self.advance(None if until is None else _instant(until), progress)
         self._seconds += time.perf_counter() - begin
-        return self.result
+        return self._result()
 
     @property
     def result(self) -> Result:
@@ -145,6 +139,9 @@ class Simulation(Engine):
         """
         if not self.closed:
             raise InputError("nothing is recorded before the first interval has closed")
+        return self._result()
+
+    def _result(self) -> Result:
         return Result(self.scenario, self.recording(), self._seconds, ReportDrawing())
 
     def add(self, event: Event) -> None:
@@ -161,14 +158,19 @@ class Simulation(Engine):
         Models are named by their files and read again; a policy that was given as an object is
         named by its class, which has to be importable there. All else is in the bytes.
         """
-        sources = [
-            (member.source.path, member.source.code)
+        sources = {
+            member.source.policy.__module__: (member.source.path, member.source.code)
             for choice in (*self.scenario.policies, self.scenario.fallback)
             for member in (() if choice is None else choice.members)
             if member.source.loaded
-        ]
+        }
         header = {"kind": _SNAPSHOT, "twin": twin.__version__, "policies": sources}
-        return pickle.dumps((header, pickle.dumps(self)))
+        try:
+            return pickle.dumps((header, pickle.dumps(self)))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            what = f"cannot be kept: {error}"
+            remedy = "a policy is kept by its class, which has to be importable, and what it holds"
+            raise InputError(Problem(what, "snapshot", suggestion=remedy)) from None
 
     @classmethod
     def restore(cls, snapshot: bytes) -> Self:
@@ -179,24 +181,41 @@ class Simulation(Engine):
         """
         try:
             header, state = pickle.loads(snapshot)
-            kind, version = header["kind"], header["twin"]
-        except (pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError) as error:
+            kind, version, policies = header["kind"], header["twin"], header["policies"]
+        except Exception as error:  # of a pickle that is none, any
             raise InputError(f"is no snapshot of a simulation: {error}") from None
         if kind != _SNAPSHOT or version != twin.__version__:
             raise InputError(f"is a snapshot of twin {version}; this is {twin.__version__}")
-        for path, code in header["policies"]:
+        for module, (path, code) in policies.items():
             # Objects of a policy's file are looked up in the module that it was loaded as.
-            load_policy(path, code)
-        simulation: Self = pickle.loads(state)
+            load_policy(path, code, module)
+        try:
+            simulation: Self = pickle.loads(state)
+        except (pickle.UnpicklingError, AttributeError, ImportError) as error:
+            remedy = "import the module that defines the policy first"
+            problem = Problem(f"cannot be restored: {error}", "snapshot", suggestion=remedy)
+            raise InputError(problem) from None
         return simulation
 
 
-def _instant(until: str | float) -> float:
+def _listed(name: str, given: Any, single: Any) -> list[Any]:
+    """Return what was given, one thing or several, as a list. Raises InputError for neither."""
+    if isinstance(given, single):
+        return [given]
+    if not isinstance(given, Iterable):
+        raise InputError(Problem(f"must be a list, not {show(given)}", name))
+    return list(given)
+
+
+def _instant(until: str | float | timedelta) -> float:
     if isinstance(until, str):
         try:
             return duration(until)
         except ValueError as error:
             raise InputError(Problem(str(error), "until")) from None
-    if isinstance(until, bool) or not isinstance(until, int | float):
+    if isinstance(until, timedelta):
+        return until.total_seconds()
+    number: Any = until
+    if isinstance(number, bool) or not isinstance(number, Real):
         raise InputError(Problem(f"must be a duration or seconds, not {show(until)}", "until"))
     return float(until)

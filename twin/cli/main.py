@@ -83,6 +83,8 @@ def run(
     if (fork is None) != (not branch):
         missing, there = ("--fork", "--branch") if fork is None else ("--branch", "--fork")
         raise InputError(Problem(f"is missing beside {there}", missing))
+    if fork is not None and frontier:
+        raise InputError(Problem("cannot go with --fork", "--frontier"))
 
     picks = None if policies is None else [name.strip() for name in policies.split(",")]
     run_scenario(

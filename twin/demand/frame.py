@@ -66,6 +66,10 @@ def read_frame(
 
     if not isinstance(frame, pd.DataFrame):
         raise InputError(f"from_frame() takes a DataFrame, not {show(frame)}")
+    renaming: Any = columns
+    if renaming is not None and not isinstance(renaming, Mapping):
+        what = f"must be a mapping of our names to the frame's, not {show(renaming)}"
+        raise InputError(Problem(what, "columns"))
     frame, time = _with_time_column(frame, dict(columns or {}))
     names = {str(name) for name in frame.columns}
     renamed = dict(columns or {})

@@ -18,19 +18,21 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
-from twin.core.arrays import Bools, Floats
+from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem, RunError, did_you_mean
 from twin.core.units import format_duration
+from twin.engine.actions import Close, ClosedInterval, Decide, Effect, Happening
+from twin.engine.additions import refuse_clashing, refuse_late, refuse_unknown
 from twin.engine.agenda import Agenda
 from twin.engine.lane import Lane
 from twin.engine.links import LinkSpec
 from twin.engine.load import OfferedLoad
 from twin.engine.network import Network
-from twin.engine.provisioning import LinkSettings, Order, Provisioning
+from twin.engine.provisioning import LinkSettings, Provisioning
 from twin.engine.recorder import Recorder
 from twin.engine.recording import LoggedEvent, Recording
 from twin.engine.services import EngineServices, Models
@@ -44,42 +46,6 @@ from twin.telemetry.source import TelemetrySource
 
 _PROGRESS_EVERY = 16
 """Intervals between two reports of progress."""
-
-
-class Close(NamedTuple):
-    """An interval ends."""
-
-
-class Decide(NamedTuple):
-    """Every policy decides for the coming interval."""
-
-
-class Effect(NamedTuple):
-    """An order takes effect."""
-
-    lane: int
-    order: Order
-
-
-class Happening(NamedTuple):
-    """A change of an event."""
-
-    event: int
-    change: Change
-
-
-class ClosedInterval(NamedTuple):
-    """What :meth:`Engine.step` returns of the interval that it closed; arrays are [links]."""
-
-    interval: int
-    start_s: float
-    demand_mbps: Floats
-    """Mean offered demand; NaN where missing."""
-    allocated_mbps: dict[str, Floats]
-    """What was in force at its end under each policy, failures aside."""
-    capacity_mbps: Floats
-    down: Bools
-    """At its end."""
 
 
 class Engine:
@@ -264,7 +230,9 @@ class Engine:
         """Let an event happen. Raises InputError for one that would have begun already."""
         if event.start is None:
             event = event.model_copy(update={"start": self.now})
-        self._check(event)
+        refuse_late(event, self.now, self.span.horizon(self.tick_s))
+        refuse_unknown(event, self.links, self._source.flows)
+        refuse_clashing(event, self._events, self.links)
         number = len(self._events)
         self._events.append(event)
         horizon = self.span.horizon(self.tick_s)
@@ -311,29 +279,6 @@ class Engine:
         else:
             links = self._load.carriers(scope.flow_mask(event.links))
         return tuple(np.asarray(self.links)[links].tolist())
-
-    def _check(self, event: Event) -> None:
-        where = event.name or type(event).__name__
-        for earlier in self._events:
-            if event.name is not None and event.name == earlier.name:
-                raise InputError(Problem(f"a second event is called '{event.name}'", where))
-            for clash in event.clashes(earlier, self.links):
-                other = earlier.name or type(earlier).__name__
-                raise InputError(Problem(f"{clash} {other}", where))
-        horizon = self.span.horizon(self.tick_s)
-        if event.begins < self.now:
-            begins, now = format_duration(event.begins), format_duration(self.now)
-            what = f"would have begun at {begins}, and it is {now}"
-            raise InputError(Problem(what, where, suggestion="write 'now', or a later time"))
-        if event.begins > horizon:
-            what = f"is after the end of the replay, {format_duration(horizon)}"
-            raise InputError(Problem(what, where))
-        known = self.links if event.acts_on == "links" else self._source.flows
-        for link in event.links if event.links != "all" else ():
-            if link not in known:
-                what = f"there is no {event.acts_on.removesuffix('s')} '{link}'"
-                hint = did_you_mean(link, known) or f"there are: {', '.join(known[:8])}"
-                raise InputError(Problem(what, where, suggestion=hint))
 
     def change_links(self, settings: Sequence[LinkSpec]) -> None:
         """Replace the capacities and settings of the links from now on."""

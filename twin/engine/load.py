@@ -243,9 +243,13 @@ class OfferedLoad:
         flow = np.zeros(len(self._source.flows), dtype=np.bool_)
         flow[revision.series] = True
         for link in np.flatnonzero(self.carriers(flow)).tolist():
-            values = rows[:, link]
-            self._best[revision.kpi].put(revision.first, link, values)
-            self._revisions.append(revision._replace(series=link, values=values))
+            # While another of its flows is in a gap, the link stays missing there.
+            edges = np.flatnonzero(np.diff(~np.isnan(rows[:, link]), prepend=False, append=False))
+            for start, stop in edges.reshape(-1, 2).tolist():
+                values = rows[start:stop, link]
+                self._best[revision.kpi].put(revision.first + start, link, values)
+                part = revision._replace(series=link, first=revision.first + start, values=values)
+                self._revisions.append(part)
 
     def carriers(self, flows: Bools) -> Bools:
         """Return the links that carry any of `flows` in a routing so far, [links]."""

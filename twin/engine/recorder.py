@@ -83,6 +83,9 @@ class Recorder:
         )
 
     def _record(self, lane: Lane, closed: int, early: bool) -> LaneRecord:
+        if not closed:
+            nothing = np.empty((0, len(self._links)))
+            return LaneRecord(lane.name, nothing, nothing)
         requested, granted = lane.requested(closed), lane.granted(closed)
         fallbacks = lane.fallbacks - (early and lane.fell_back)
         if granted is not None and lane.provisioning is not None:

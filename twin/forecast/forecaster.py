@@ -123,7 +123,7 @@ class Forecaster:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A session cannot travel; its file is opened again.
-        return Forecaster.load, (self.path, self.threads)
+        return Forecaster.load, (self.path.resolve(), self.threads)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Forecaster:
         # Nothing here ever changes.

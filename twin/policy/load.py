@@ -72,17 +72,18 @@ class PolicySource:
         return InputError(Problem(f"{what}: {describe(error)}", file=self.path, line=line))
 
 
-def load(path: Path, code: bytes | None = None) -> PolicySource:
+def load(path: Path, code: bytes | None = None, name: str | None = None) -> PolicySource:
     """Return the one policy that the file at `path` defines.
 
-    `code` are the file's bytes where they have been read before, perhaps on another machine.
+    `code` are the file's bytes where they have been read before, perhaps on another machine, and
+    `name` is that of the module that they were loaded as.
     Raises InputError where the file cannot be run or does not define exactly one policy.
     """
     code = _bytes(path) if code is None else code
     digest = hashlib.sha256(code).hexdigest()
     # The same code in another folder is another policy: it may read files beside it.
     place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
-    module = _module(path, code, f"twin_policy_{digest[:16]}_{place[:8]}")
+    module = _module(path, code, name or f"twin_policy_{digest[:16]}_{place[:8]}")
     policies = [
         value
         for value in vars(module).values()

@@ -26,7 +26,7 @@ def manifest(
         "status": "complete",
         "name": scenario.spec.name,
         "seed": scenario.spec.seed,
-        "scenario": {"sha256": scenario_digest, "file": _absolute(scenario.path)},
+        "scenario": {"sha256": scenario_digest, "file": _file(scenario)},
         "trace": {
             "origin": trace.origin,
             "sha256": trace.digest,
@@ -81,6 +81,10 @@ def replay_starts(scenario: Scenario) -> datetime | None:
 def _source(path: Path, digest: str, kind: content.Kind) -> dict[str, Any]:
     shipped = path.resolve().parent == content.shipped_folder(kind).resolve()
     return {"sha256": digest, "file": _absolute(path), "shipped": shipped}
+
+
+def _file(scenario: Scenario) -> str | None:
+    return None if scenario.content_folder is None else _absolute(scenario.path)
 
 
 def _absolute(path: Path) -> str:

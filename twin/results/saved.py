@@ -27,6 +27,10 @@ class SavedResult(Result):
             raise InputError(Problem(what, file=self.folder))
         try:
             facts = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+            if "branches" in facts:
+                futures = ", ".join(str(name) for name in facts["branches"])
+                what = f"holds the futures of a fork, a folder for each: {futures}"
+                raise InputError(Problem(what, file=self.folder, suggestion="name one of these"))
             self.wall_time_s = float(facts["wall_time_s"])
             self._name = str(facts["name"])
         except (OSError, ValueError, LookupError, TypeError):

@@ -32,6 +32,10 @@ _CHANGEABLE = ("events", "links")
 """Blocks whose keys a branch may override: all others decide the past as well."""
 
 
+_TAKEN = ("trunk", "branches.csv", "manifest.json", "report.html")
+"""Names that something else has in the folder of a fork."""
+
+
 class BranchSpec(Strict):
     """A branch as written."""
 
@@ -96,7 +100,7 @@ class _Branching:
         changed = tuple(i for i, event in enumerate(before) if events[i] != event)
         for i in changed:
             if min(before[i].begins, events[i].begins) < self._at:
-                key = next(key for key in spec.overrides if key.startswith(f"events.{i}"))
+                key = next(key for key in spec.overrides if key.split(".")[1] == str(i))
                 what = f"changes an event that begins before the fork at {self._fork}"
                 self._say(("overrides", key), what)
         self._stop_on_problems()
@@ -124,12 +128,20 @@ class _Branching:
             if event.start is not None and event.start < self._at:
                 what = f"is before the fork at {self._fork}"
                 self._say(("events", i, "start"), what, "write 'now', or a later time")
+        if spec.name in _TAKEN:
+            self._say(("name",), f"'{spec.name}' is taken", "give it another 'name'")
         for key in spec.overrides:
-            if key.split(".")[0] not in _CHANGEABLE:
+            if key in _CHANGEABLE:
+                example = "events.0.factor" if key == "events" else "links.link-1.capacity_mbps"
+                what = f"replaces all of '{key}'"
+                self._say(("overrides", key), what, f"name what changes, such as {example}")
+            elif key.split(".")[0] not in _CHANGEABLE:
                 remedy = f"a branch overrides keys of {' and '.join(_CHANGEABLE)}"
                 self._say(("overrides", key), "decides what was before the fork too", remedy)
         names = [choice.name for choice in self._trunk.policies]
         for i, entry in enumerate(spec.policies):
+            if entry.name in [each.name for each in spec.policies[:i]]:
+                self._say(("policies", i), f"a second policy takes over from '{entry.name}'")
             if entry.name not in names:
                 what = "must have the 'name' of the policy that it takes over from"
                 listed = did_you_mean(entry.name, names) or f"there are: {', '.join(names)}"
@@ -159,12 +171,10 @@ class _Branching:
             links[link] = {**(links.get(link) or {}), **stated}
         policies = [policy_entry(entry) for entry in merged.data["policies"]]
         for i, entry in enumerate(spec.policies):
-            place = next((k for k, each in enumerate(policies) if _named(each) == entry.name), -1)
-            merged.name(("policies", place % len(policies)), self._label(("policies", i)))
-            if place < 0:
-                policies.append(branch["policies"][i])
-            else:
-                policies[place] = branch["policies"][i]
+            names = [_named(each) for each in policies]
+            place = names.index(entry.name) if entry.name in names else len(policies)
+            merged.name(("policies", place), self._label(("policies", i)))
+            policies[place : place + 1] = [branch["policies"][i]]
         merged.data |= {"events": events, "links": links, "policies": policies}
         return merged
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from twin.engine.engine import Engine
 from twin.engine.lane import Fallback, Lane
@@ -16,19 +17,23 @@ from twin.telemetry.source import ReplaySource
 
 def engine_of(scenario: Scenario) -> Engine:
     """Return an engine that replays the scenario under all its policies, on one demand."""
+    return Engine(**engine_arguments(scenario))
+
+
+def engine_arguments(scenario: Scenario) -> dict[str, Any]:
+    """Return what an engine of the scenario is made with."""
     spec = scenario.spec
-    settings = settings_of(scenario)
-    return Engine(
-        scenario.given.source or ReplaySource(scenario.trace),
-        scenario.span,
-        [lane_of(scenario, choice) for choice in scenario.policies],
-        settings,
-        scenario.library,
-        events=spec.events,
-        routing=scenario.given.routing,
-        sla_target=spec.sla.target,
-        seed=spec.seed,
-    )
+    return {
+        "source": scenario.given.source or ReplaySource(scenario.trace),
+        "span": scenario.span,
+        "lanes": [lane_of(scenario, choice) for choice in scenario.policies],
+        "settings": settings_of(scenario),
+        "models": scenario.library,
+        "events": spec.events,
+        "routing": scenario.given.routing,
+        "sla_target": spec.sla.target,
+        "seed": spec.seed,
+    }
 
 
 def simulate(scenario: Scenario, progress: Callable[[int, int], None] | None = None) -> Recording:

@@ -8,6 +8,7 @@ import numpy as np
 
 from twin.core.errors import InputError, Loc, Problem, did_you_mean
 from twin.core.units import format_duration
+from twin.demand.gaps import ArrayFeed, known
 from twin.demand.trace import Trace
 from twin.engine.span import ReplaySpan
 from twin.scenario.spec import ScenarioSpec
@@ -95,8 +96,8 @@ def _no_link(link: str, links: tuple[str, ...], where: Loc) -> Problem:
 
 def span_problems(spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> Iterator[Problem]:
     """Yield what is wrong with the history, and with when events happen."""
-    known = np.isfinite(trace.demand_mbps[: span.history]).any(axis=0)
-    for link in np.asarray(trace.links)[~known]:
+    past = known(ArrayFeed(trace.kpis, trace.gaps), "internet", span.history)
+    for link in np.asarray(trace.links)[~np.isfinite(past).any(axis=0)]:
         yield Problem(f"link '{link}' has no sample in the history", ("demand",))
     end = span.horizon(int(spec.tick))
     for i, event in enumerate(spec.events):

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic.errors import PydanticUserError
+
 from twin.core import content
-from twin.core.errors import InputError, Loc, Problem, show
-from twin.policy.base import Policy
+from twin.core.errors import InputError, Loc, Problem, one_line, show
+from twin.policy.base import RESERVED, Policy
 from twin.policy.load import PolicySource
 from twin.policy.schedule import Schedule
 
@@ -95,6 +97,14 @@ class GivenPolicy(PolicyChoice):
         return cls(name, (member,), policy=policy)
 
 
+def _with_defaults(kind: type[Policy], place: int) -> Policy:
+    try:
+        return kind()
+    except (TypeError, PydanticUserError) as error:
+        what = f"{kind.__name__} cannot be made without arguments: {error}"
+        raise InputError(Problem(one_line(what), ("policies", place))) from None
+
+
 def _file(kind: type[Policy]) -> Path:
     try:
         return Path(inspect.getsourcefile(kind) or "?")
@@ -122,9 +132,13 @@ def named(policies: Iterable[Any]) -> tuple[list[Any], dict[str, GivenPolicy]]:
             entries.append(policy)
             continue
         if isinstance(policy, type) and issubclass(policy, Policy):
-            policy = policy()
+            policy = _with_defaults(policy, place)
         if not isinstance(policy, Policy):
             what = f"must be a policy's name, class or instance, not {show(policy)}"
+            raise InputError(Problem(what, ("policies", place)))
+        reserved = sorted(set(type(policy).parameters().model_fields) & set(RESERVED))
+        if reserved:
+            what = f"'{reserved[0]}' is reserved and cannot be a parameter of a policy"
             raise InputError(Problem(what, ("policies", place)))
         kind = type(policy).__name__
         name, number = kind, 2

@@ -13,6 +13,10 @@ from twin.scenario import source as yaml_source
 from twin.scenario.choices import GivenPolicy, named
 from twin.scenario.source import Source
 
+IN_PYTHON = Path("<python>")
+"""What stands for the file of a scenario that was made in Python. Paths in it are relative to the
+working directory, where no content is looked up by name."""
+
 
 def read_source(scenario: str | Path) -> tuple[Path, Source]:
     """Return the file of a scenario, a path or the name of a shipped one, and what it holds.
@@ -28,13 +32,13 @@ def read_source(scenario: str | Path) -> tuple[Path, Source]:
 def read_mapping(
     scenario: Mapping[str, Any],
 ) -> tuple[Path, Source, dict[str, GivenPolicy]]:
-    """Return a scenario that was given as a mapping, as if it were written in this folder."""
+    """Return a scenario that was given as a mapping, and the policies in it that are objects."""
     data = copy.copy(dict(scenario))
     given: dict[str, GivenPolicy] = {}
     if isinstance(data.get("policies"), list | tuple):
         data["policies"], given = named(data["policies"])
     data = {"name": "scenario"} | copy.deepcopy(data)
-    return Path("scenario.yaml"), Source(data, {}, None), given
+    return IN_PYTHON, Source(data, {}, None), given
 
 
 def _path(scenario: str | Path) -> Path:

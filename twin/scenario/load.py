@@ -26,7 +26,7 @@ from twin.routing.table import Routing
 from twin.scenario.cache import Cache
 from twin.scenario.checks import link_problems, span_of, span_problems, whole_ticks
 from twin.scenario.choices import GivenPolicy, Member, PolicyChoice
-from twin.scenario.find import read_mapping, read_source
+from twin.scenario.find import IN_PYTHON, read_mapping, read_source
 from twin.scenario.source import Source
 from twin.scenario.spec import PolicySpec, ScenarioSpec, blocks
 from twin.telemetry.source import TelemetrySource
@@ -98,8 +98,13 @@ class Scenario:
 
     @property
     def folder(self) -> Path:
-        """Where paths and the user's own content are looked up."""
+        """What paths are relative to."""
         return self.path.parent
+
+    @property
+    def content_folder(self) -> Path | None:
+        """Where the user's own content is looked up by name; None for a scenario without a file."""
+        return None if self.path == IN_PYTHON else self.path.parent
 
     @classmethod
     def load(
@@ -131,11 +136,15 @@ class Scenario:
     def again(self, asked: Overrides, given: Given) -> Scenario:
         """Return the same scenario, read again with other overrides.
 
-        Raises InputError, also for one that was made from objects and has no file.
+        Raises InputError, also for one that was made on a live source.
         """
-        if self.written is not None:
-            return Scenario.load(self.written, asked, given)
-        return Scenario.load(self.path, asked, given)
+        if self.given.source is not None:
+            what = "was made on a live source, which cannot be run again"
+            raise InputError(Problem(what, "scenario"))
+        policies = {**self.given.policies, **given.policies}
+        given = replace(self.given, policies=policies)
+        written = self.path if self.written is None else self.written
+        return Scenario.load(written, asked, given)
 
     @classmethod
     def of(
@@ -160,7 +169,9 @@ class Scenario:
     @property
     def library(self) -> ModelLibrary:
         """Its models, and others beside it or shipped, by name or path."""
-        return ModelLibrary(self.folder, tuple(self.trace.kpis), self.span.history, self.models)
+        return ModelLibrary(
+            self.content_folder, tuple(self.trace.kpis), self.span.history, self.models
+        )
 
 
 def load_trace(demand: dict[str, Any], overrides: Sequence[str]) -> Trace:
@@ -206,6 +217,7 @@ class _Assembly:
         self._path = path
         self._cache = cache
         self._folder = path.parent
+        self._content = None if path == IN_PYTHON else path.parent
         self._problems: list[Problem] = []
 
     def scenario(self, spec: ScenarioSpec, asked: Overrides) -> Scenario:
@@ -229,6 +241,10 @@ class _Assembly:
         routing, live = self._given.routing, self._given.source
         flows = () if routing is None else trace.links
         links = trace.links if routing is None else routing.links
+        if routing is not None and routing.flows != trace.links:
+            named = f"{', '.join(routing.flows[:8])}; the trace has {', '.join(trace.links[:8])}"
+            remedy = "name the columns of the matrix in the order of the trace"
+            self._take([Problem(f"is for the flows {named}", ("routing",), suggestion=remedy)])
         self._take(link_problems(spec, links, flows))
         samples = trace.samples
         span = (
@@ -313,7 +329,7 @@ class _Assembly:
         # What the caller names by path is relative to where the caller is; and a policy written
         # as a bare name has no key `use` of its own.
         picked = where == PICKED
-        folder = Path() if picked and content.is_path("policies", use) else self._folder
+        folder = Path() if picked and content.is_path("policies", use) else self._content
         place = where if picked or self._source.is_text(where) else (*where, "use")
         source = self._cache.policy(content.find("policies", use, folder, place))
         member = Member(source, parameters, first)
@@ -324,7 +340,7 @@ class _Assembly:
         self, choices: Sequence[PolicyChoice], places: Sequence[Loc], trace: Trace, span: ReplaySpan
     ) -> dict[str, Forecaster]:
         kpis = tuple(trace.kpis)
-        library = ModelLibrary(self._folder, kpis, span.history)
+        library = ModelLibrary(self._content, kpis, span.history)
         for choice, place in zip(choices, places, strict=True):
             for i, member in enumerate(choice.members):
                 where = (*place, "schedule", i) if choice.scheduled else place

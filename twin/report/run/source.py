@@ -105,6 +105,10 @@ class RunData:
             raise InputError(Problem(f"is not the folder of a run: no {MANIFEST}", file=folder))
         with _readable(folder / MANIFEST):
             facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            if "branches" in facts:
+                futures = ", ".join(str(name) for name in facts["branches"])
+                what = f"holds the futures of a fork, a folder for each: {futures}"
+                raise InputError(Problem(what, file=folder, suggestion="name one of these"))
             digest, starts = facts["scenario"]["sha256"], facts.get("replay_starts")
             sees = frozenset(facts.get("bounds", ()))
             begins = None if starts is None else datetime.fromisoformat(starts)
