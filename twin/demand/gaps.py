@@ -139,6 +139,7 @@ class ArrayFeed:
     def __init__(self, kpis: Mapping[str, Floats], gaps: Mapping[str, Gaps] | None = None) -> None:
         """Take KPIs, [samples, series] each, and which of their samples were interpolated."""
         self._values = dict(kpis)
+        self._kpis = tuple(kpis)
         self._gaps = {name: each for name, each in (gaps or {}).items() if len(each)}
         # Most samples neither lie in a gap nor reveal one: these tables say so at once.
         self._hidden = {name: each.hidden(self.ready) for name, each in self._gaps.items()}
@@ -152,7 +153,7 @@ class ArrayFeed:
     @property
     def kpis(self) -> tuple[str, ...]:
         """Names of the KPIs."""
-        return tuple(self._values)
+        return self._kpis
 
     @property
     def ready(self) -> int:

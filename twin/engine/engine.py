@@ -44,6 +44,7 @@ from twin.policy.services import serving
 from twin.routing.table import Routing
 from twin.telemetry.source import TelemetrySource
 
+_CLOSE, _DECIDE = Close(), Decide()
 _PROGRESS_EVERY = 16
 """Intervals between two reports of progress."""
 
@@ -340,7 +341,7 @@ class Engine:
             if lane.provisioning is not None:
                 for order in lane.provisioning.request(lane.latest, now):
                     self._agenda.plan(order.at, Phase.EFFECT, Effect(number, order))
-        self._agenda.plan(float((k + 1) * self.tick_s), Phase.CLOSE, Close())
+        self._agenda.plan(float((k + 1) * self.tick_s), Phase.CLOSE, _CLOSE)
 
     def _close(self) -> None:
         for lane in self._lanes:
@@ -351,7 +352,7 @@ class Engine:
             self._latest = self._closed_interval(self._interval)
         self._interval += 1
         if not self.finished:
-            self._agenda.plan(self.now, Phase.DECIDE, Decide())
+            self._agenda.plan(self.now, Phase.DECIDE, _DECIDE)
 
     def _happen(self, event: Event, change: Change) -> None:
         self._recorder.cut(self.now, self._network, self._lanes)

@@ -53,8 +53,10 @@ class Observed:
             rows = self._feed.rows(kpi, first, closed)
             latest = np.array(rows[-1])
             missing = np.isnan(latest)
-            self._latest_at[~missing] = closed - 1
-            if missing.any():
+            if not missing.any():
+                self._latest_at[:] = closed - 1
+            else:
+                self._latest_at[~missing] = closed - 1
                 known_rows = ~np.isnan(rows)[::-1]
                 place = len(rows) - 1 - known_rows.argmax(axis=0)
                 newer = missing & known_rows.any(axis=0)
