@@ -156,7 +156,7 @@ def compare(jobs: list[str], before: Path | None, runs: int) -> None:
 def live() -> None:
     """Print what it takes to deliver an interval of 1,000 links and to step under `conformal`."""
     import twin
-    from twin.telemetry.source import ReplaySource, delivered, head
+    from twin.telemetry.source import ReplaySource, head
 
     checked = scenario("conformal")
     trace, history = checked.trace, checked.span.history  # type: ignore[attr-defined]
@@ -165,7 +165,7 @@ def live() -> None:
     simulation.start()
     taken = []
     for sample in range(history, trace.samples):
-        row = delivered(replay, sample)
+        row = {name: replay.rows(name, sample, sample + 1)[0].copy() for name in replay.kpis}
         begin = time.perf_counter()
         simulation.source.deliver(row)  # type: ignore[attr-defined]
         simulation.step()

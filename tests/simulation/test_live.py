@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from worlds import EVENTS, HISTORY, INTERVALS, simulation, table, trace
+from worlds import EVENTS, HISTORY, INTERVALS, delivered, simulation, table, trace
 
 import twin
 from twin import InputError, RunError
 from twin.demand.gaps import ArrayFeed, Revision
-from twin.telemetry.source import ReplaySource, delivered, head
+from twin.telemetry.source import ReplaySource, head
 
 
 def fed(live: twin.Simulation, replay: ReplaySource, intervals: int) -> None:

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import pytest
-from worlds import table
+from worlds import delivered, table
 
 import twin
-from twin.telemetry.source import ReplaySource, delivered, head
+from twin.telemetry.source import ReplaySource, head
 
 LINKS, FLOWS = ("A>B", "B>C", "A>C"), ("A-B", "A-C")
 # A-B goes over A>B; A-C half over A>B and B>C, half straight.

@@ -11,8 +11,10 @@ import pandas as pd
 
 import twin
 from twin.core import content
+from twin.core.arrays import Floats
 from twin.demand.synthetic import generate
 from twin.policy.load import load
+from twin.telemetry.source import TelemetrySource
 
 HISTORY, INTERVALS = 1_200, 180
 GAPS = (
@@ -72,6 +74,11 @@ def simulation(given: Any = None, **changes: Any) -> twin.Simulation:
         "seed": 3,
     }
     return twin.Simulation(trace() if given is None else given, **options | changes)
+
+
+def delivered(source: TelemetrySource, sample: int) -> dict[str, Floats]:
+    """What a source shows of a sample when it closes, as a live source takes it."""
+    return {name: source.rows(name, sample, sample + 1)[0].copy() for name in source.kpis}
 
 
 def table(result: twin.Result) -> bytes:

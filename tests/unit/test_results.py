@@ -114,6 +114,23 @@ def test_a_folder_with_a_run_is_left_alone_without_force(make: Maker, tmp_path: 
     assert (folder / "notes.txt").read_text() == "mine"
 
 
+def test_a_saved_run_is_read_back_with_its_tables(make: Maker, tmp_path: Path) -> None:
+    result = twin.run(make(RNG.uniform(1, 9, (60, 2)), ["static_p95", "last_value"]))
+    folder = result.save(tmp_path / "out", figures=False)
+    again = twin.load(folder)
+    for name in ("summary", "intervals", "hours"):
+        ours, theirs = getattr(again, name), getattr(result, name)
+        pd.testing.assert_frame_equal(ours, theirs, check_dtype=False)
+    assert again._repr_html_() == result._repr_html_()
+    assert ">over-provisioning [% of demand]<" in again._repr_html_()
+    assert again._repr_html_().count("<tr") == 4
+    with pytest.raises(AttributeError, match=f"was read from {folder}, which holds no recording"):
+        print(again.recording)
+    (folder / "manifest.json").write_text("[")
+    with pytest.raises(InputError, match=r"manifest\.json: cannot be read"):
+        twin.load(folder)
+
+
 def test_an_error_while_writing_leaves_everything_as_it_was(
     make: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from twin.account.summary import Settlement, summarise
-from twin.api.drawing import ReportDrawing
+from twin.account.summary import summarise
 from twin.api.simulation import Simulation
 from twin.core.errors import InputError, Problem
 from twin.core.units import format_duration
-from twin.engine.links import link_specs
 from twin.engine.recording import Recording
 from twin.results.result import Result
 from twin.scenario.branch import Branch, read_branch
@@ -52,10 +47,7 @@ class BranchedRun:
         first = self.past.intervals
         tables = []
         for name, result in self.results.items():
-            spec, links = result.scenario.spec, result.recording.links
-            cost = np.array([link.change_cost for link in link_specs(spec.links, links)])
-            settlement = Settlement(spec.sla.target, spec.prices, cost)
-            table = summarise(result.recording.since(first, self.past), settlement)
+            table = summarise(result.recording.since(first, self.past), result.settlement)
             table.insert(0, "branch", name)
             tables.append(table)
         return pd.concat(tables, ignore_index=True)
@@ -92,8 +84,9 @@ def run_branches(
     for number, branch in enumerate(planned, start=1):
         simulation = trunk.fork()
         change(simulation, branch)
-        results[branch.name] = _finished(simulation, count.of(number * (span.intervals - done)))
-    results = {TRUNK: _finished(trunk, count.of(0))} | results
+        ahead = number * (span.intervals - done)
+        results[branch.name] = simulation.run(progress=count.of(ahead))
+    results = {TRUNK: trunk.run(progress=count.of(0))} | results
     return BranchedRun(at, results, past)
 
 
@@ -109,13 +102,6 @@ def change(simulation: Simulation, branch: Branch) -> None:
     for successor in branch.successors:
         simulation.hand_over(successor.name, lane_of(scenario, successor))
     simulation.scenario = scenario
-
-
-def _finished(simulation: Simulation, progress: Callable[[int, int], None] | None) -> Result:
-    begin = time.perf_counter()
-    simulation.advance(progress=progress)
-    seconds = time.perf_counter() - begin
-    return Result(simulation.scenario, simulation.recording(), seconds, ReportDrawing())
 
 
 class _Count:

@@ -31,12 +31,7 @@ _SNAPSHOT = "twin snapshot"
 
 
 class Simulation(Engine):
-    """Links under policies, replaying a trace or fed as samples come.
-
-    >>> import twin
-    >>> sim = twin.Simulation(trace, policies=["conformal"])  # doctest: +SKIP
-    >>> result = sim.run()  # doctest: +SKIP
-    """
+    """Links under policies, replaying a trace or fed as samples come."""
 
     def __init__(
         self,
@@ -84,10 +79,9 @@ class Simulation(Engine):
             "sla": {"target": sla_target},
             "demand": {"train": train},
         }
-        optional = {"links": links, "replay": replay, "prices": prices, "fallback": fallback}
+        spare = {"use": fallback} if isinstance(fallback, str) else fallback
+        optional = {"links": links, "replay": replay, "prices": prices, "fallback": spare}
         block |= {key: value for key, value in optional.items() if value is not None}
-        if isinstance(fallback, str):
-            block["fallback"] = {"use": fallback}
         objects = Given(given, history, live, routing)
         scenario = Scenario.load(block, given=objects)
         self._begin(scenario)

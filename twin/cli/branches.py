@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 import typer
@@ -12,6 +11,7 @@ from twin.account.summary import ALL
 from twin.api.branches import TRUNK, BranchedRun, run_branches
 from twin.cli.progress import progress
 from twin.core.errors import InputError, Problem
+from twin.core.files import json_text
 from twin.core.units import duration, format_duration
 from twin.report.branches import FutureData, render
 from twin.results.folder import MANIFEST, check_free, staged
@@ -78,8 +78,7 @@ def _save(branched: BranchedRun, folder: Path, files: list[Path], *, report: boo
             "versions": versions(),
             "files": written,
         }
-        text = json.dumps(facts, indent=2, ensure_ascii=False)
-        (stage / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        (stage / MANIFEST).write_text(json_text(facts), encoding="utf-8")
 
 
 def _print(branched: BranchedRun) -> None:

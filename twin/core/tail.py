@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from twin.core.arrays import Floats
+
 
 class Tail:
     """The last rows of a table that only grows, [rows, columns], counted from its first row.
@@ -19,11 +21,6 @@ class Tail:
         self._keep = keep
         self._table: NDArray[Any] = np.zeros((0, columns), dtype=dtype)
         self._first = self._stop = first
-
-    @property
-    def first(self) -> int:
-        """Number of the oldest row that is there."""
-        return self._first
 
     @property
     def stop(self) -> int:
@@ -66,16 +63,16 @@ class Growing:
     zeros where more is to come.
     """
 
-    def __init__(self, columns: int, capacity: int = 64, dtype: DTypeLike = float) -> None:
+    def __init__(self, columns: int, capacity: int) -> None:
         """Have room for `capacity` rows, and more when they come."""
         self.rows = 0
         """Number of rows."""
-        self._allocate(np.zeros((0, columns), dtype=dtype), max(capacity, 1))
+        self._allocate(np.zeros((0, columns)), capacity)
 
-    def _allocate(self, rows: NDArray[Any], capacity: int) -> None:
+    def _allocate(self, rows: Floats, capacity: int) -> None:
         # Zeros cost nothing before they are touched. Views of `owner` cannot be written to;
         # `_writer`, made before it was locked, can.
-        owner: NDArray[Any] = np.zeros((capacity, rows.shape[1]), dtype=rows.dtype)
+        owner = np.zeros((capacity, rows.shape[1]))
         self._writer = owner[:]
         self._writer[: len(rows)] = rows
         owner.setflags(write=False)
@@ -88,7 +85,7 @@ class Growing:
         self.rows = state["rows"]
         self._allocate(state["table"], state["capacity"])
 
-    def append(self, rows: NDArray[Any]) -> None:
+    def append(self, rows: Floats) -> None:
         """Add rows, [rows, columns]."""
         stop = self.rows + len(rows)
         if stop > len(self._owner):
@@ -96,10 +93,10 @@ class Growing:
         self._writer[self.rows : stop] = rows
         self.rows = stop
 
-    def put(self, row: int, column: int, values: NDArray[Any]) -> None:
+    def put(self, row: int, column: int, values: Floats) -> None:
         """Replace what is in a column from a row on."""
         self._writer[row : row + len(values), column] = values
 
-    def view(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+    def view(self, start: int = 0, stop: int | None = None) -> Floats:
         """Return rows start <= i < stop, read-only."""
         return self._owner[start : self.rows if stop is None else stop]

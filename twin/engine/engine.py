@@ -90,7 +90,7 @@ class Engine:
         self._agenda = Agenda(self._do)
         for event in events:
             self.add(event)
-        self._agenda.plan(0.0, Phase.DECIDE, Decide())
+        self._agenda.plan(0.0, Phase.DECIDE, _DECIDE)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_agenda": (self._agenda.now, self._agenda.planned)}
@@ -209,13 +209,13 @@ class Engine:
     def _fit(self) -> None:
         if self._started:
             return
-        self._started = True
         history = self._history()
         with serving(self._services):
             for lane in self._lanes:
                 lane.fit(history)
         self._services.forget_history()
         self._services.closed = self.span.first
+        self._started = True
 
     def _history(self) -> History:
         kpis = self._source.kpis
@@ -301,7 +301,9 @@ class Engine:
         if lane is None:
             names = [each.name for each in self._lanes]
             raise InputError(Problem(f"no policy '{name}'", suggestion=did_you_mean(name, names)))
-        self._fit()
+        with self._at_work():
+            self._fit()
+        # Where the successor fails, the simulation can still go on without it.
         with serving(self._services):
             successor.fit(self._history())
         self._services.forget_history()
@@ -379,7 +381,7 @@ class Engine:
         return ClosedInterval(
             interval,
             float(interval * self.tick_s),
-            self._load.demand(interval + 1)[interval].copy(),
+            self._load.demand(interval, interval + 1)[0].copy(),
             granted,
             self._network.capacity,
             self._network.down,

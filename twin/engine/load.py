@@ -6,6 +6,7 @@ load of a link is linear in the flows, so that a mean over a span is the routed 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twin.core.arrays import Bools, Floats
-from twin.core.errors import RunError
 from twin.core.tail import Growing
 from twin.demand.gaps import Revision, became_known, next_known
 from twin.demand.kpis import TRAFFIC_KPIS
@@ -66,7 +66,7 @@ class OfferedLoad:
         other = object.__new__(type(self))
         # Nothing in a whole load changes in place; means are replaced, not written to.
         for name, value in self.__dict__.items():
-            copied = value if name == "_mean" or self.whole else _copied(value, memo)
+            copied = value if name == "_mean" or self.whole else copy.deepcopy(value, memo)
             setattr(other, name, copied)
         memo[id(self)] = other
         return other
@@ -161,19 +161,20 @@ class OfferedLoad:
 
     # The account
 
-    def demand(self, intervals: int) -> Floats:
-        """Return the mean demand of the first intervals as best known, [intervals, links]."""
+    def demand(self, start: int, stop: int) -> Floats:
+        """Return the mean demand of intervals start <= i < stop as best known, [intervals, links].
+
+        They have closed.
+        """
         if self.whole:
-            return self._mean[DEMAND][:intervals]
-        first = self._span.first
-        stop = first + intervals
-        best: Floats = self._best[DEMAND].view(first, stop).copy()
+            return self._mean[DEMAND][start:stop]
+        first, last = self._span.first + start, self._span.first + stop
+        best: Floats = self._best[DEMAND].view(first, last).copy()
+        base = self._source.values(DEMAND, first, last)
         # What a gap that is still open hides is known to a replay, and counts.
-        hidden = np.isnan(self._known[DEMAND].view(first, stop))
-        hidden &= ~np.isnan(self._source.values(DEMAND, first, stop))
-        for interval in np.flatnonzero(hidden.any(axis=1)).tolist():
-            base = self._source.values(DEMAND, first + interval, first + interval + 1)[0]
-            best[interval] = self._averaged(DEMAND, interval, base)
+        hidden = np.isnan(self._known[DEMAND].view(first, last)) & ~np.isnan(base)
+        for row in np.flatnonzero(hidden.any(axis=1)).tolist():
+            best[row] = self._averaged(DEMAND, start + row, base[row])
         return best
 
     def coming(self, interval: int) -> Floats:
@@ -219,12 +220,10 @@ class OfferedLoad:
         self._routes.append((time, self._routing.matrix(down)))
 
     def close(self, interval: int) -> None:
-        """Take the interval that has closed. Raises RunError where its samples have not come."""
+        """Take the interval that has closed, whose samples the source has."""
         if self.whole:
             return
         sample = self._span.first + interval
-        if self._source.ready <= sample:
-            raise RunError(f"tick {interval + 1}: no telemetry of interval {interval} has come")
         for name in self.kpis:
             flows = self._source.rows(name, sample, sample + 1)
             links = self._averaged(name, interval, flows[0])[None]
@@ -290,9 +289,3 @@ class OfferedLoad:
     def _route(self, time: float) -> sparse.csr_array[Any]:
         """Return the matrix that is in force from `time` on."""
         return next(matrix for since, matrix in reversed(self._routes) if since <= time)
-
-
-def _copied(value: Any, memo: dict[int, Any]) -> Any:
-    import copy
-
-    return copy.deepcopy(value, memo)

@@ -75,7 +75,7 @@ class Recorder:
         return Recording(
             self._links,
             self._tick_s,
-            load.demand(closed),
+            load.demand(0, closed),
             tuple((first, capacity) for first, capacity, _ in self._stretches if first <= closed),
             tuple(self._record(lane, closed, early) for lane in lanes),
             {k: self._division(k, each, lanes, load) for k, each in self._divided.items()},

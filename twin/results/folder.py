@@ -8,8 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from twin.core.errors import InputError, Problem
+from twin.core.errors import InputError, Problem, one_line
 from twin.core.files import json_text
 
 MANIFEST = "manifest.json"
@@ -76,6 +77,22 @@ def added(folder: Path) -> Iterator[Path]:
                 (stage / name).replace(folder / name)
     except OSError as error:
         raise InputError(Problem(f"cannot be written: {error.strerror}", file=folder)) from None
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of the run in `folder`. Raises InputError where it is no run's folder."""
+    file = folder / MANIFEST
+    if not file.is_file():
+        raise InputError(Problem(f"is not the folder of a run: no {MANIFEST}", file=folder))
+    try:
+        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        futures = ", ".join(map(str, facts.get("branches", ())))
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise InputError(Problem(f"cannot be read: {one_line(str(error))}", file=file)) from None
+    if futures:
+        what = f"holds the futures of a fork, a folder for each: {futures}"
+        raise InputError(Problem(what, file=folder, suggestion="name one of these"))
+    return facts
 
 
 def files_of(folder: Path) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
@@ -14,6 +13,7 @@ import yaml
 from twin.account.catalogue import METRICS
 from twin.account.hours import by_hour
 from twin.account.summary import ALL, Settlement, summarise
+from twin.core.files import json_text
 from twin.core.units import format_duration
 from twin.demand.spec import SYNTHETIC_KEYS
 from twin.engine.links import link_specs
@@ -87,10 +87,15 @@ class Result:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """A row for each policy and link, and one for each policy with link `all`."""
+        return summarise(self.recording, self.settlement)
+
+    @property
+    def settlement(self) -> Settlement:
+        """What its summary is settled by."""
         spec = self.scenario.spec
         specs = link_specs(spec.links, self.recording.links)
         change_cost = np.array([link.change_cost for link in specs])
-        return summarise(self.recording, Settlement(spec.sla.target, spec.prices, change_cost))
+        return Settlement(spec.sla.target, spec.prices, change_cost)
 
     @cached_property
     def intervals(self) -> pd.DataFrame:
@@ -145,8 +150,7 @@ class Result:
             digest = hashlib.sha256(resolved.encode()).hexdigest()
             files = sorted(str(f.relative_to(stage)) for f in stage.rglob("*") if f.is_file())
             facts = manifest(self.scenario, digest, files, self.wall_time_s)
-            text = json.dumps(facts, indent=2, ensure_ascii=False)
-            (stage / MANIFEST).write_text(text + "\n", encoding="utf-8")
+            (stage / MANIFEST).write_text(json_text(facts), encoding="utf-8")
         return folder
 
     def resolved_scenario(self) -> str:

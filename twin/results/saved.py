@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 from twin.core.errors import InputError, Problem
-from twin.results.folder import MANIFEST
+from twin.results.folder import MANIFEST, read_manifest
 from twin.results.result import Drawing, Result
 
 if TYPE_CHECKING:
@@ -22,22 +21,20 @@ class SavedResult(Result):
         """Take the folder of a finished run. Raises InputError where it is none."""
         self.folder = Path(folder)
         self._drawing = drawing
-        if not (self.folder / MANIFEST).is_file():
-            what = f"is not the folder of a run: no {MANIFEST}"
-            raise InputError(Problem(what, file=self.folder))
-        try:
-            facts = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
-            if "branches" in facts:
-                futures = ", ".join(str(name) for name in facts["branches"])
-                what = f"holds the futures of a fork, a folder for each: {futures}"
-                raise InputError(Problem(what, file=self.folder, suggestion="name one of these"))
-            self.wall_time_s = float(facts["wall_time_s"])
-            self._name = str(facts["name"])
-        except (OSError, ValueError, LookupError, TypeError):
-            problem = Problem("cannot be read as a manifest", file=self.folder / MANIFEST)
-            raise InputError(problem) from None
-        self.manifest: dict[str, Any] = facts
+        self.manifest = read_manifest(self.folder)
         """What decided its numbers, as manifest.json."""
+        try:
+            self.wall_time_s = float(self.manifest["wall_time_s"])
+            self._name = str(self.manifest["name"])
+        except (ValueError, LookupError, TypeError):
+            what = "does not say the run's name and time"
+            raise InputError(Problem(what, file=self.folder / MANIFEST)) from None
+
+    def __getattr__(self, name: str) -> NoReturn:
+        # What a run has in memory alone.
+        if name in {"scenario", "recording"}:
+            raise AttributeError(f"the result was read from {self.folder}, which holds no {name}")
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __repr__(self) -> str:
         return f"<Result {self._name}: from {self.folder}>"

@@ -180,11 +180,6 @@ class LiveSource:
         return next_known(self._revisions, after)
 
 
-def delivered(source: TelemetrySource, sample: int) -> dict[str, Floats]:
-    """Return what a source shows of a sample when it closes, as a live source takes it."""
-    return {name: source.rows(name, sample, sample + 1)[0].copy() for name in source.kpis}
-
-
 def head(trace: Trace, samples: int) -> Trace:
     """Return the first samples of a trace as they are known at their end."""
     feed = ArrayFeed(trace.kpis, trace.gaps)

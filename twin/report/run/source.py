@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem, one_line
 from twin.core.units import duration
 from twin.engine.recording import Recording
-from twin.results.folder import MANIFEST
+from twin.results.folder import MANIFEST, read_manifest
 from twin.results.manifest import bounds, manifest, replay_starts
 
 if TYPE_CHECKING:
@@ -101,14 +100,8 @@ class RunData:
     @classmethod
     def read(cls, folder: Path) -> RunData:
         """Return the data of the run in `folder`. Raises InputError."""
-        if not (folder / MANIFEST).is_file():
-            raise InputError(Problem(f"is not the folder of a run: no {MANIFEST}", file=folder))
+        facts = read_manifest(folder)
         with _readable(folder / MANIFEST):
-            facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            if "branches" in facts:
-                futures = ", ".join(str(name) for name in facts["branches"])
-                what = f"holds the futures of a fork, a folder for each: {futures}"
-                raise InputError(Problem(what, file=folder, suggestion="name one of these"))
             digest, starts = facts["scenario"]["sha256"], facts.get("replay_starts")
             sees = frozenset(facts.get("bounds", ()))
             begins = None if starts is None else datetime.fromisoformat(starts)
