@@ -32,7 +32,9 @@ METRICS: dict[str, Metric] = {
     "over_provisioning_mean_mbps": Metric(
         "over-provisioning", "Mbit/s", "max(allocation - demand, 0), mean"
     ),
-    "over_provisioning_pct": Metric("over-provisioning", "% of demand", "the same, of mean demand"),
+    "over_provisioning_pct": Metric(
+        "over-provisioning", "% of demand", "mean of max(allocation - demand, 0) / mean demand"
+    ),
     "sla_violation_rate": Metric("violated", "share", "share of intervals with unmet demand"),
     "sla_violation_minutes": Metric("violated", "min", "time with unmet demand"),
     "unmet_mbit": Metric("unmet", "Mbit", "demand that was not served"),
