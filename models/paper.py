@@ -8,6 +8,7 @@ gain, a rate that falls on a plateau, the last fifth of the training part for va
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ _PLATEAU = 2
 
 def network(window: int, depth: int, unroll: bool) -> Any:
     """Return the untrained network, its last layer as Keras initialises it by default."""
-    model = _bilstm.network(window, depth, unroll)
+    model = _bilstm.network(window, depth, unroll, steps=1)
     last = model.layers[-1]
     last.kernel.assign(keras.initializers.GlorotUniform()(last.kernel.shape))
     return model
@@ -61,4 +62,4 @@ def _halved(optimizer: Any, waited: int) -> None:
 
 
 predict: Callable[..., Any] = _bilstm.predict
-export: Callable[..., dict[str, int]] = _bilstm.export
+export: Callable[..., dict[str, int]] = partial(_bilstm.export, build=network)

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from twin.forecast.card import MEDIAN, Normalisation
+from twin.forecast.card import MEDIAN
 from twin.forecast.training.samples import Varied
 from twin.forecast.training.train import load_recipe
 
@@ -23,27 +23,29 @@ _bilstm = load_recipe(Path(__file__).with_name("bilstm.py"))
 WINDOW = 10
 EPOCHS = 30
 GENERATED_EPOCHS = 5
-VARIED = Varied(windows=330)
+VARIED = Varied(links=1_200, windows=400)
 """Other windows teach more than the same ones again."""
-NORMALISATION = Normalisation()
+STEPS = _bilstm.STEPS
+NORMALISATION = _bilstm.NORMALISATION
 QUANTILES = (0.05, 0.2, MEDIAN, 0.8, 0.9, 0.95, 0.99, 0.995, 0.999)
 VERSIONS = _bilstm.VERSIONS
 _BELOW = QUANTILES.index(MEDIAN)
 
 
 def network(window: int, depth: int, unroll: bool) -> Any:  # noqa: ARG001
-    """Return the untrained network, [batch, window, depth] to [batch, quantiles]."""
+    """Return the untrained network, [batch, window, depth] to [batch, steps x quantiles]."""
     inputs = keras.Input((window, depth))
     hidden = keras.layers.Flatten()(inputs)
-    for units in (64, 32):
+    for units in (96, 64):
         hidden = keras.layers.Dense(units, activation="silu")(hidden)
-    median = keras.layers.Dense(1, kernel_initializer="zeros")(hidden)
+    median = keras.layers.Dense(len(STEPS), kernel_initializer="zeros")(hidden)
     apart = keras.layers.Dense(
-        len(QUANTILES) - 1,
+        len(STEPS) * (len(QUANTILES) - 1),
         kernel_initializer="zeros",
         bias_initializer=keras.initializers.Constant(-1.0),
         activation="softplus",
     )(hidden)
+    apart = keras.layers.Reshape((len(STEPS), len(QUANTILES) - 1))(apart)
     # From the distances between neighbours to the distance of each level from the median.
     from_median = np.zeros((len(QUANTILES) - 1, len(QUANTILES)), dtype=np.float32)
     from_median[:_BELOW, :_BELOW] = -np.tri(_BELOW)
@@ -54,14 +56,20 @@ def network(window: int, depth: int, unroll: bool) -> Any:  # noqa: ARG001
         trainable=False,
         kernel_initializer=lambda shape, dtype=None: keras.ops.convert_to_tensor(from_median),  # noqa: ARG005
     )(apart)
-    return keras.Model(inputs, keras.layers.Add()([total, median]))
+    levels = keras.layers.Add()([total, keras.layers.Reshape((len(STEPS), 1))(median)])
+    return keras.Model(inputs, keras.layers.Flatten()(levels))
 
 
 def pinball(target: Any, answers: Any) -> Any:
-    """Return the mean over the levels of the loss whose minimum is the quantile, [batch]."""
+    """Return the mean over the levels of the loss whose minimum is the quantile, [batch].
+
+    One step ahead it counts as much as all horizons together.
+    """
     levels = keras.ops.convert_to_tensor(np.array(QUANTILES, dtype=np.float32))
-    over = keras.ops.reshape(target, (-1, 1)) - answers
-    return keras.ops.mean(keras.ops.maximum(levels * over, (levels - 1) * over), axis=-1)
+    answers = keras.ops.reshape(answers, (-1, len(STEPS), len(QUANTILES)))
+    over = keras.ops.expand_dims(target, -1) - answers
+    loss = keras.ops.mean(keras.ops.maximum(levels * over, (levels - 1) * over), axis=-1)
+    return (loss[:, 0] + keras.ops.mean(loss, axis=-1)) / 2
 
 
 fit: Callable[..., tuple[Any, int]] = partial(

@@ -20,6 +20,7 @@ from twin.forecast.card import Normalisation
 
 WINDOW = 10
 EPOCHS = 1
+STEPS = (1,)
 NORMALISATION = Normalisation()
 OPSET = 18
 VERSIONS = {"onnx": onnx.__version__, "numpy": np.__version__, "python": platform.python_version()}
@@ -39,7 +40,7 @@ def fit(
     """Return the weights [window, depth] that err least in the validation windows, and 1."""
     inputs = training.inputs.reshape(len(training.inputs), -1).astype(np.float64)
     weighted = inputs * training.weights[:, None] ** 2
-    square, right = weighted.T @ inputs, weighted.T @ training.targets
+    square, right = weighted.T @ inputs, weighted.T @ training.targets[:, 0]
     best = np.zeros(len(square), dtype=np.float32)
     least = _WORTH * _error(best, validation)
     for penalty in _PENALTIES:
@@ -54,7 +55,7 @@ def fit(
 
 def _error(weights: Any, samples: Any) -> float:
     answers = samples.inputs.reshape(len(samples.inputs), -1) @ weights
-    return float((np.abs(samples.targets - answers) * samples.weights).mean())
+    return float((np.abs(samples.targets[:, 0] - answers) * samples.weights).mean())
 
 
 def predict(model: Any, inputs: Any) -> Any:

@@ -19,18 +19,19 @@ _bilstm = load_recipe(Path(__file__).with_name("bilstm.py"))
 
 WINDOW = 24
 EPOCHS = 20
+STEPS = _bilstm.STEPS
 NORMALISATION = Normalisation(channels=("season", "second_season", "level"))
 VERSIONS = _bilstm.VERSIONS
 
 
 def network(window: int, depth: int, unroll: bool) -> Any:
-    """Return the untrained network, [batch, window, depth] to [batch, 1]."""
+    """Return the untrained network, [batch, window, depth] to [batch, steps]."""
     inputs = keras.Input((window, depth))
     lstm = keras.layers.LSTM(32, unroll=unroll)
     hidden = keras.layers.Bidirectional(lstm)(inputs)
     hidden = keras.layers.Dropout(0.2)(hidden)
     hidden = keras.layers.Dense(32, activation="silu")(hidden)
-    return keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="zeros")(hidden))
+    return keras.Model(inputs, keras.layers.Dense(len(STEPS), kernel_initializer="zeros")(hidden))
 
 
 _HOW = {"build": network, "rate": 2e-3, "patience": 6}

@@ -63,7 +63,7 @@ def fit(
     for last, bonus in ((0.0, 1.0),) if many else ((1.0, _PREFERRED), (0.0, 1.0)):
         trees = _grown(training, seed, epochs, last)
         answers = predict(trees, validation.inputs)[:, 0]
-        error = (np.abs(validation.targets - answers) * validation.weights).mean()
+        error = (np.abs(validation.targets[:, 0] - answers) * validation.weights).mean()
         report(f"{epochs} trees beside {last:g} x the last value: validation {error:.4f}")
         kinds.append((error * bonus, trees))
     return min(kinds, key=lambda each: each[0])[1], epochs
@@ -90,7 +90,7 @@ def _grown(samples: Any, seed: int, count: int, last: float) -> Trees:
         early_stopping=False,
         random_state=seed,
     )
-    targets = samples.targets - last * samples.inputs[:, -1, 0]
+    targets = samples.targets[:, 0] - last * samples.inputs[:, -1, 0]
     boosted.fit(_flat(samples.inputs), targets, sample_weight=samples.weights)
     return Trees(boosted, last, samples.inputs.shape[1:])
 

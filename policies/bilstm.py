@@ -22,4 +22,4 @@ class BiLSTM(Policy):
         (self._model,) = self.models(tuple(history.kpis))
 
     def allocate(self, observation: Observation) -> np.ndarray:
-        return observation.forecast(self._model) * (1 + self.margin)
+        return observation.highest_forecast(self._model) * (1 + self.margin)

@@ -1,8 +1,10 @@
 """Several forecasts, trusted as much as they lately deserved."""
 
+from collections import deque
+
 import numpy as np
 
-from twin import AdaptiveMargin, History, Observation, Policy, Share, model_for_kpis
+from twin import AdaptiveMargin, History, Observation, Policy, Share
 
 HALF_LIFE = 36
 """Samples in which an error is half forgotten."""
@@ -16,9 +18,10 @@ class Blend(Policy):
     Each link weights each member by exp(-rate x its error / the best member's), of absolute errors
     that are forgotten exponentially: multiplicative weights (Freund and Schapire 1997) with a
     memory, so that the best of late leads. Errors as remembered, weighted like this, are at most
-    0.7 % above those of the better of two members. `auto` is `ridge`, or its variant for traffic
-    alone. The margin aims at `target`, the share of intervals that may be short, by default the
-    scenario's `sla.target`.
+    0.7 % above those of the better of two members. `auto` is what did best on the history of each
+    link. The margin holds `target`, the share of intervals that may be short, by default the
+    scenario's `sla.target`. A decision covers all intervals until the next one can be in force;
+    the errors are those of the first of them.
     """
 
     members: tuple[str, ...] = ("persistence", "auto")
@@ -30,45 +33,63 @@ class Blend(Policy):
             raise ValueError("members must name at least one model")
 
     def models(self, kpis: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(model_for_kpis("ridge", kpis) if m == "auto" else m for m in self.members)
+        return self.members
 
     def fit(self, history: History) -> None:
-        self._models = self.models(tuple(history.kpis))
+        target = history.sla_target if self.target is None else self.target
+        self._margin = AdaptiveMargin.of(history, target)
+        first, stop = self._margin.covered
         samples = min(4_032, len(history.demand_mbps) // 2)
         demand = history.demand_mbps[-samples:]
-        forecasts = np.stack([history.forecasts(model, samples) for model in self._models])
-        self._errors = np.zeros(forecasts.shape[::2])
-        blended = np.empty_like(demand)
-        for i in range(samples):
-            blended[i] = self._blended(forecasts[:, i])
-            self._learn(demand[i])
-        target = history.sla_target if self.target is None else self.target
-        self._margin = AdaptiveMargin(target, demand, blended, history.season)
-        self._fitted = len(history.demand_mbps)
-        self._allocated = False
+        # [ahead, members, samples, links]
+        forecasts = np.stack(
+            [
+                np.stack([history.forecasts(model, samples, k) for model in self.members])
+                for k in range(first, stop)
+            ]
+        )
+        places = np.arange(stop - first)
+        self._errors = np.zeros((len(self.members), demand.shape[1]))
+        self._waiting: deque[tuple[int, np.ndarray]] = deque()
+        start = len(history.demand_mbps) - samples
+
+        def path(i: int) -> tuple[np.ndarray, None]:
+            self._learn(history.demand_mbps, start + i - first)
+            covered = np.minimum(i + places, samples - 1)
+            rows = np.stack([forecasts[k, :, j] for k, j in zip(places, covered, strict=True)])
+            self._waiting.append((start + i, rows[0]))
+            return self._blended(rows), None
+
+        self._margin.settle(demand, path)
+        self._margin.begin(len(history.demand_mbps))
+        self._first = first
 
     def allocate(self, observation: Observation) -> np.ndarray:
-        if self._allocated:
-            self._learn(observation.demand_mbps[-1])
-            self._margin.learn(observation.demand_mbps[-1])
-        else:
-            self._margin.skip(len(observation.demand_mbps) - self._fitted)
-            self._allocated = True
-        forecasts = np.stack([observation.forecast(model) for model in self._models])
-        return self._margin.allocate(self._blended(forecasts))
+        demand = observation.demand_mbps
+        self._learn(demand, len(demand))
+        forecast = [observation.forecast(model, self._first) for model in self.members]
+        self._waiting.append((len(demand) + self._first, np.stack(forecast)))
+
+        def path(first: int, count: int) -> tuple[np.ndarray, None]:
+            paths = [observation.forecast_path(model, count, first) for model in self.members]
+            return self._blended(np.stack(paths, axis=1)), None
+
+        self._margin.observe(demand)
+        return self._margin.decide(observation.commitment, path)
 
     def _blended(self, forecasts: np.ndarray) -> np.ndarray:
-        """Return the weighted mean of forecasts [members, links]."""
-        self._forecasts = forecasts
+        """Return the weighted means of forecasts [intervals, members, links]."""
         best = self._errors.min(axis=0)
         # Where the best never erred, whoever did has no say.
         worse = np.where(self._errors > best, np.inf, 1.0)
         np.divide(self._errors, best, out=worse, where=best > 0)
         weights = np.exp(-RATE * (worse - 1))
-        return (weights * forecasts).sum(axis=0) / weights.sum(axis=0)
+        return (weights * forecasts).sum(axis=1) / weights.sum(axis=0)
 
-    def _learn(self, demand: np.ndarray) -> None:
-        """Take the demand that was forecast last; NaN teaches nothing."""
-        errors = np.abs(demand - self._forecasts)
-        step = (1 - 0.5 ** (1 / HALF_LIFE)) * (errors - self._errors)
-        self._errors += np.where(np.isnan(errors), 0.0, step)
+    def _learn(self, demand: np.ndarray, closed: int) -> None:
+        """Judge the forecasts of all samples before `closed`; a missing one teaches nothing."""
+        while self._waiting and self._waiting[0][0] < closed:
+            sample, forecasts = self._waiting.popleft()
+            errors = np.abs(demand[sample] - forecasts)
+            step = (1 - 0.5 ** (1 / HALF_LIFE)) * (errors - self._errors)
+            self._errors += np.where(np.isnan(errors), 0.0, step)

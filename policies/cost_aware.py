@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from twin import AdaptiveMargin, History, Observation, Policy, model_for_kpis
+from twin import AdaptiveMargin, History, Observation, Policy
 
 
 class CostAware(Policy):
@@ -12,7 +12,7 @@ class CostAware(Policy):
     `shortfall_price` for each that it lacks, the cheapest allocation is the quantile
     shortfall / (shortfall + capacity) of the demand, so that capacity / (shortfall + capacity) of
     the intervals are short (Arrow, Harris and Marschak 1951). An adaptive margin over the
-    forecasts of `model`, by default `ridge` or its variant for traffic alone, finds it. Only the
+    forecasts of `model`, by default what did best on the history of each link, finds it. Only the
     ratio of the prices counts. Where all capacity is paid for and not the idle part alone, what a
     shortfall saves is to be taken off its price. The margin is never negative, so a shortfall
     cheaper than idle capacity gets the forecast. DeepCog's alpha-OMC (INFOCOM 2019) is the same
@@ -29,13 +29,12 @@ class CostAware(Policy):
             raise ValueError("capacity_price and shortfall_price must be above 0")
 
     def models(self, kpis: tuple[str, ...]) -> tuple[str, ...]:
-        return (model_for_kpis("ridge", kpis) if self.model == "auto" else self.model,)
+        return (self.model,)
 
     def fit(self, history: History) -> None:
-        (self._model,) = self.models(tuple(history.kpis))
         target = self.capacity_price / (self.capacity_price + self.shortfall_price)
-        self._margin = AdaptiveMargin.warmed(history, self._model, target)
+        self._margin = AdaptiveMargin.warmed(history, self.model, target)
 
     def allocate(self, observation: Observation) -> np.ndarray:
         self._margin.observe(observation.demand_mbps)
-        return self._margin.allocate(observation.forecast(self._model))
+        return self._margin.cover(observation, self.model)

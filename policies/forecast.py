@@ -2,24 +2,21 @@
 
 import numpy as np
 
-from twin import History, Margin, Observation, Policy, model_for_kpis
+from twin import Margin, Observation, Policy
 
 
 class Forecast(Policy):
     """Point forecast of any model, plus a margin.
 
-    `model` is the name or file of a model, or `persistence`; by default `ridge`, or its variant
-    for traffic alone where the trace has no more.
+    `model` is the name or file of a model, `persistence`, or `auto`: what did best on the history
+    of each link.
     """
 
     model: str = "auto"
     margin: Margin = 0.0
 
     def models(self, kpis: tuple[str, ...]) -> tuple[str, ...]:
-        return (model_for_kpis("ridge", kpis) if self.model == "auto" else self.model,)
-
-    def fit(self, history: History) -> None:
-        (self._model,) = self.models(tuple(history.kpis))
+        return (self.model,)
 
     def allocate(self, observation: Observation) -> np.ndarray:
-        return observation.forecast(self._model) * (1 + self.margin)
+        return observation.highest_forecast(self.model) * (1 + self.margin)

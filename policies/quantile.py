@@ -6,25 +6,19 @@ import numpy as np
 
 from twin import AdaptiveMargin, History, Observation, Policy, Share, model_for_kpis
 
-SAY = 0.25
-"""Weight of the model's spread in the geometric mean with the errors that were seen of late."""
-FLOOR = 0.02
-"""Least spread, as a share of the mean spread of the history: links that sleep wake up."""
-
 LEAST = 0.75
 """Least level that the spread is taken at, where the target asks for less."""
 
 
 class Quantile(Policy):
-    """The quantile of a model that forecasts quantiles, recalibrated until the SLA target is kept.
+    """The quantile of a model that forecasts quantiles, recalibrated so that the target is held.
 
     `model` is by default `quantile`, or its variant for traffic alone; `target` is the share of
     intervals that may be short, by default the scenario's `sla.target`. The model's quantile for
     it, between two of its levels or beyond them on the scale of the normal distribution, lies some
-    distance above its median. An adaptive margin over the median learns from the errors how much
-    of this spread it takes. Errors are divided by the spread to the power of 0.25, which makes the
-    margin a geometric mean of what the model expects and what was seen of late at this phase of
-    the season: alone, the model's spread wastes a tenth more on the same violations.
+    distance above its median. An adaptive margin over the median is measured in the errors seen of
+    late, which count as larger where the model expects a larger spread than usual. A decision
+    covers all intervals until the next one can be in force.
     """
 
     model: str = "auto"
@@ -36,31 +30,30 @@ class Quantile(Policy):
     def fit(self, history: History) -> None:
         (self._model,) = self.models(tuple(history.kpis))
         self._target = history.sla_target if self.target is None else self.target
+        self._margin = AdaptiveMargin.of(history, self._target)
         samples = min(4_032, len(history.demand_mbps) // 2)
-        middle, spread = self._parts(*history.quantiles(self._model, samples))
-        known = ~np.isnan(spread)
-        total = np.where(known, spread, 0.0).sum(axis=0)
-        self._floor = FLOOR * total / np.maximum(known.sum(axis=0), 1)
-        scores = (history.demand_mbps[-samples:] - middle) / self._unit(spread)
-        nothing = np.zeros_like(scores)
-        self._margin = AdaptiveMargin(self._target, scores, nothing, history.season)
-        self._fitted = len(history.demand_mbps)
-        self._allocated = False
+        ahead = range(*self._margin.covered)
+        # [ahead, samples, links]; the k-th row of a decision is about the k-th sample it covers.
+        parts = [self._parts(*history.quantiles(self._model, samples, k)) for k in ahead]
+        middle, spread = (np.stack(each) for each in zip(*parts, strict=True))
+        places = np.arange(len(ahead))
+
+        def path(i: int) -> tuple[np.ndarray, np.ndarray]:
+            covered = np.minimum(i + places, samples - 1)
+            return middle[places, covered], spread[places, covered].max(axis=0)
+
+        self._margin.settle(history.demand_mbps[-samples:], path)
+        self._margin.begin(len(history.demand_mbps))
 
     def allocate(self, observation: Observation) -> np.ndarray:
-        if self._allocated:
-            self._margin.learn((observation.demand_mbps[-1] - self._middle) / self._last_unit)
-        else:
-            self._margin.skip(len(observation.demand_mbps) - self._fitted)
-            self._allocated = True
-        self._middle, spread = self._parts(*observation.quantiles(self._model))
-        self._last_unit = self._unit(spread)
-        return self._middle + self._last_unit * self._margin.allocate(np.zeros_like(spread))
+        def path(first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+            ahead = range(first, first + count)
+            parts = [self._parts(*observation.quantiles(self._model, k)) for k in ahead]
+            middle, spread = (np.stack(each) for each in zip(*parts, strict=True))
+            return middle, spread.max(axis=0)
 
-    def _unit(self, spread: np.ndarray) -> np.ndarray:
-        """Return what errors are divided by; 1 on links that never did anything."""
-        floored = np.maximum(spread, self._floor)
-        return np.where(floored > 0, floored, 1.0) ** SAY
+        self._margin.observe(observation.demand_mbps)
+        return self._margin.decide(observation.commitment, path)
 
     def _parts(
         self, quantiles: np.ndarray, levels: tuple[float, ...]

@@ -77,7 +77,7 @@ PREPARE: dict[str, Callable[[], Any]] = {
     "card_of_another_file": _of_another_file,
     "card_without_a_key": lambda: _copy(lambda card: card.pop("window")),
     "card_with_an_unknown_key": lambda: _copy(lambda card: card.update(extra=1)),
-    "card_of_another_format": lambda: _copy(lambda card: card.update(format=2)),
+    "card_of_another_format": lambda: _copy(lambda card: card.update(format=1)),
     "card_with_a_feature_unknown": lambda: _copy(
         lambda card: card.update(features=["internet", "humidity"])
     ),

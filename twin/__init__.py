@@ -27,7 +27,7 @@ _HOMES = {
     "Scenario": "twin.scenario.load",
     "AdaptiveMargin": "twin.policy.margin",
     "Policy": "twin.policy.base",
-    "model_for_kpis": "twin.policy.base",
+    "model_for_kpis": "twin.forecast.names",
     "History": "twin.policy.base",
     "Observation": "twin.policy.base",
     "Trace": "twin.demand.trace",
@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     from twin.events.capacity_change import CapacityChange
     from twin.events.link_failure import LinkFailure
     from twin.events.surge import Surge
-    from twin.policy.base import History, Observation, Policy, model_for_kpis
+    from twin.forecast.names import model_for_kpis
+    from twin.policy.base import History, Observation, Policy
     from twin.policy.margin import AdaptiveMargin
     from twin.results.result import Result
     from twin.routing.table import RoutingTable

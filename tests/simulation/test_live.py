@@ -40,10 +40,16 @@ def test_a_trace_of_finer_samples_is_delivered_with_what_fills_its_gaps() -> Non
         frame.iloc[first : first + length, 0] = np.nan
     whole = twin.Trace.from_frame(frame, tick="5min")
     history = 560
-    options = {"policies": ["conformal", "rolling_max"], "train": (history + 0.5) / 800}
+    options = {
+        "policies": ["conformal", "rolling_max"],
+        "train": (history + 0.5) / 800,
+        "sla_period": "12h",
+    }
     replay = ReplaySource(whole)
     live = twin.Simulation(
-        twin.LiveSource(head(whole, history), fill_gaps=False), policies=options["policies"]
+        twin.LiveSource(head(whole, history), fill_gaps=False),
+        policies=options["policies"],
+        sla_period="12h",
     )
     for sample in range(history, 800):
         revisions = replay.revisions(sample, sample + 1)

@@ -160,6 +160,7 @@ def test_a_routed_network_is_fed_live_and_forked_like_any_other() -> None:
     options: dict[str, Any] = {
         "policies": ["conformal", "rolling_max", "ridge-like"][:2],
         "events": events, "routing": routing(), "links": {"A>B": {"lead_time": "20min"}},
+        "sla_period": "8h",
     }  # fmt: skip
     replayed = twin.Simulation(whole, train=0.5, **options)
     replayed.run(until="8h")

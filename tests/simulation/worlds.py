@@ -72,6 +72,8 @@ def simulation(given: Any = None, **changes: Any) -> twin.Simulation:
         # Of the samples exactly HISTORY are history.
         "train": (HISTORY + 0.5) / (HISTORY + INTERVALS),
         "seed": 3,
+        # A live simulation knows no end over which to hold the SLA.
+        "sla_period": "8h",
     }
     return twin.Simulation(trace() if given is None else given, **options | changes)
 

@@ -161,8 +161,8 @@ def test_two_policies_that_ask_for_one_model_share_its_forecasts(make: Maker, mo
     from twin.forecast.forecaster import Forecaster
 
     bound = []
-    bind = Forecaster.bind
-    monkeypatch.setattr(Forecaster, "bind", lambda *a, **k: bound.append(1) or bind(*a, **k))
+    join = Forecaster.join
+    monkeypatch.setattr(Forecaster, "join", lambda *a, **k: bound.append(1) or join(*a, **k))
     policies = ["bilstm", {"name": "with_margin", "use": "bilstm", "margin": "10%"}]
     table = twin.run(make(RNG.uniform(50, 100, 100), policies)).intervals
     assert bound == [1]

@@ -27,11 +27,13 @@ from twin.forecast.forecaster import Forecaster
 def test_a_shipped_model_is_the_papers_network_in_three_fused_nodes(name: str) -> None:
     card = Forecaster.load(MODELS / f"{name}.onnx").card
     assert card.name == name
-    assert (card.window, card.horizon, card.lstm_nodes) == (10, 1, 3)
+    assert (card.window, card.lstm_nodes) == (10, 3)
+    assert card.steps == (1, 2, 4, 13, 49, 289)
     assert card.opset <= 18
     if name == "bilstm":
         assert card.features == KPIS
-        assert card.parameters == 705_665
+        # The paper's, three channels more to read, and five horizons more to answer for.
+        assert card.parameters == 705_665 + 3 * 4 * 128 * 2 + 5 * 65
     else:
         assert card.features == ("internet",)
 
@@ -60,8 +62,8 @@ def test_no_forecaster_errs_more_than_the_large_network_on_jumps(kind: str) -> N
         name: mase(Forecaster.load(MODELS / f"{name}_traffic.onnx"), demand)
         for name in ("bilstm", "compact", "trees", "ridge")
     }
-    assert scores["compact"] <= 1.001 * scores["bilstm"]
-    assert scores["trees"] <= 1.001 * scores["ridge"]
+    assert scores["compact"] <= 1.02 * scores["bilstm"]
+    assert scores["trees"] <= 1.01 * scores["ridge"]
     assert max(scores.values()) < 1.02
 
 
@@ -203,9 +205,9 @@ def name_no_kpi(model: Path) -> None:
         (truncate_model, r"mine\.onnx: is no model that ONNX Runtime can read: "),
         (
             widen_card,
-            r"mine\.onnx: takes windows of shape \[10, 1\], its card says \[10, 2\]; train",
+            r"mine\.onnx: takes windows of shape \[10, 4\], its card says \[10, 5\]; train",
         ),
-        (claim_quantiles, r"mine\.onnx: answers with 1 values, its card says 2; train it again"),
+        (claim_quantiles, r"mine\.onnx: answers with 6 values, its card says 12; train it again"),
         (forget_the_median, r"'quantiles' must ascend and have 0\.5 among them"),
         (name_a_channel_twice, r"normalisation: 'channels' names one twice"),
         (name_no_kpi, r"'vnp' in 'features' is no KPI; did you mean 'vpn'\?"),

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from twin.core.arrays import Floats, Ints
-from twin.core.tail import Tail
 from twin.demand.synthetic import generate
 from twin.demand.varied import varied
 from twin.forecast.card import Normalisation
-from twin.forecast.reference import AHEAD
-from twin.forecast.season import Profiles, periods
+from twin.forecast.season import periods
+from twin.forecast.signals import Signals
 from twin.forecast.windows import TraceWindows, forward_filled
 
 BACKBONE = Path(__file__).parents[3] / "shared" / "data" / "uk_backbone_5min.csv.gz"
@@ -23,6 +22,12 @@ def changes(values: Floats) -> Floats:
     steps = np.diff(values, axis=0, prepend=values[:1])
     scale = np.abs(steps).mean(axis=0)
     return np.clip(np.divide(steps, scale, out=np.zeros_like(steps), where=scale > 0), -6, 6)
+
+
+def found_in(values: Floats) -> Ints:
+    """The seasons of links, [seasons, links]."""
+    filled = forward_filled(values)
+    return periods(filled, changes(filled)[1:])
 
 
 def seasonal(period: float, samples: int, weekend: int = 0, seed: int = 0) -> Floats:
@@ -47,11 +52,11 @@ def reference_changes(values: Floats, history: int) -> Floats:
     )
 
 
-def profiles(steps: Floats, period: Ints, ahead: int) -> Floats:
-    """What the profiles say at each sample, [samples, links]."""
-    seen = Tail(steps.shape[1], len(steps))
-    seen.append(steps)
-    return Profiles(period, ahead).read(seen, 0, len(steps))
+def usual(values: Floats, period: int, steps: int) -> Floats:
+    """The level that is usual some steps after each sample, less that at the sample, [samples]."""
+    signals = Signals(1, np.array([[period], [0]]), steps, len(values))
+    signals.extend(values, [values * 0], np.ones(values.shape, dtype=bool))
+    return signals.course(0, 0, len(values), [steps])[0, :, 0]
 
 
 def ratio(values: Floats, history: int) -> float:
@@ -68,12 +73,12 @@ def ratio(values: Floats, history: int) -> float:
 
 @pytest.mark.parametrize("period", [24, 96, 131, 288, 300])
 def test_a_season_of_any_length_is_found(period: int) -> None:
-    assert periods(changes(seasonal(period, 8 * period)))[0, 0] == period
+    assert found_in(seasonal(period, 8 * period))[0, 0] == period
 
 
 @pytest.mark.parametrize("period", [96, 200])
 def test_a_week_is_found_beside_the_day(period: int) -> None:
-    found = periods(changes(seasonal(period, 28 * period, weekend=7)))
+    found = found_in(seasonal(period, 28 * period, weekend=7))
     assert found[:, 0].tolist() == [period, 7 * period]
 
 
@@ -87,36 +92,50 @@ def test_where_there_is_no_season_none_is_found(kind: str) -> None:
         "short": noise[:10],
         "one season": seasonal(288, 400),
     }[kind]
-    assert not periods(changes(values)).any()
+    assert not found_in(values).any()
 
 
 def test_a_default_facility_has_a_day() -> None:
     demand = forward_filled(generate(11, 2, 4000)["internet"])
-    assert np.abs(periods(changes(demand))[0] - 288).max() <= 1
+    assert np.abs(found_in(demand)[0] - 288).max() <= 1
 
 
 # What a season says
 
 
-def test_a_profile_is_what_changed_at_that_phase_before() -> None:
-    cycle = np.arange(50.0)
-    steps = np.tile(cycle, 6)[:, None]
-    usual = profiles(steps, np.array([50]), AHEAD)
-    assert (usual[: 50 - AHEAD] == 0).all()
-    np.testing.assert_allclose(usual[50 - AHEAD :, 0], np.tile(cycle, 7)[50 : 350 - 50 + AHEAD])
+def test_a_course_is_how_the_level_went_on_at_that_place_before() -> None:
+    cycle = 100 + np.arange(50.0) ** 2 / 100
+    values = np.tile(cycle, 6)[:, None]
+    course = usual(values, 50, 3)
+    assert (course[:100] == 0).all()  # how large the season is takes two of them to see
+    expected = np.roll(cycle, -3) - cycle
+    np.testing.assert_allclose(course[100:], np.tile(expected, 4), atol=1e-9)
 
 
-def test_recent_occurrences_count_for_more() -> None:
-    steps = np.repeat([0.0, 0, 0, 0, 8], 50)[:, None]
-    usual = profiles(np.concatenate([steps, steps[:50]]), np.array([50]), AHEAD)
-    assert usual[250 - AHEAD, 0] == 2
+def test_a_season_that_shrinks_is_followed_in_one() -> None:
+    cycle = 100 + 50 * np.sin(np.arange(50) * 2 * np.pi / 50)
+    values = np.concatenate([np.tile(cycle, 6), np.tile(cycle / 2, 2)])[:, None]
+    course = usual(values, 50, 5)
+    expected = (np.roll(cycle, -5) - cycle) / 2
+    # In one season the size is followed, before the usual level has been.
+    np.testing.assert_allclose(course[-1], expected[-1], rtol=0.5)
 
 
-def test_a_profile_does_not_know_what_follows() -> None:
-    steps = np.random.default_rng(2).standard_normal((400, 2))
-    before = profiles(steps, np.array([50, 70]), AHEAD)
-    steps[300:] = 9
-    after = profiles(steps, np.array([50, 70]), AHEAD)
+def test_a_failed_collection_is_not_the_new_normal() -> None:
+    rng = np.random.default_rng(4)
+    cycle = 100 + 50 * np.sin(np.arange(50) * 2 * np.pi / 50)
+    values = (np.tile(cycle, 8) * (1 + 0.01 * rng.standard_normal(400)))[:, None]
+    zeros = values.copy()
+    zeros[330:333] = 0
+    apart = np.abs(usual(zeros, 50, 2) - usual(values, 50, 2))[345:]
+    assert apart.max() < 12
+
+
+def test_a_course_does_not_know_what_follows() -> None:
+    values = 10 + np.random.default_rng(2).uniform(size=(400, 1))
+    before = usual(values, 50, 4)
+    values[300:] = 99
+    after = usual(values, 50, 4)
     np.testing.assert_array_equal(before[:300], after[:300])
     assert not np.array_equal(before, after)
 
@@ -169,7 +188,7 @@ def test_on_real_traffic_the_reference_finds_day_and_week(per_day: int) -> None:
     edges = np.arange(0, len(total) - 1, 288 / per_day)
     resampled = np.diff(np.interp(edges, np.arange(len(total)), total))[:, None]
     history = int(0.8 * len(resampled))
-    found = periods(changes(resampled[:history]))
+    found = found_in(resampled[:history])
     assert found[:, 0].tolist() == [per_day, 7 * per_day]
     assert ratio(resampled, history) <= 0.9
 

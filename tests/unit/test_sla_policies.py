@@ -13,6 +13,7 @@ from conftest import Maker, row
 import twin
 from twin import InputError
 from twin.core import content
+from twin.policy.commitment import Commitment
 from twin.policy.load import load
 
 RNG = np.random.default_rng(7)
@@ -42,12 +43,16 @@ def history(demand: np.ndarray, **more: Any) -> Any:
     links = tuple(f"link-{i}" for i in range(demand.shape[1]))
     return SimpleNamespace(
         links=links, tick_s=300, kpis={"internet": demand}, demand_mbps=demand, sla_target=0.01,
+        sla_intervals=4_000, commitment=Commitment.at_once(len(links)),
         **{"season": np.full(len(links), SEASON), **more},
     )  # fmt: skip
 
 
 def observation(demand: np.ndarray, **more: Any) -> Any:
-    return SimpleNamespace(demand_mbps=demand, last_known_mbps=demand[-1], tick_s=300, **more)
+    terms = Commitment.at_once(demand.shape[1])
+    return SimpleNamespace(
+        demand_mbps=demand, last_known_mbps=demand[-1], tick_s=300, commitment=terms, **more
+    )
 
 
 # cost_aware
@@ -114,18 +119,18 @@ def test_a_blend_is_nearly_as_good_as_its_best_member_on_every_link(make: Maker)
 def test_a_blend_follows_whichever_member_erred_least_of_late() -> None:
     blend = policy("blend", members=("a", "b"))
     demand = np.full((400, 1), 10.0)
-    told = {"a": demand + 1, "b": demand - 4}
-    blend.fit(history(demand, forecasts=lambda model, samples: told[model][-samples:]))
-
-    def forecast(model: str) -> np.ndarray:
-        return np.array([10.0]) if model == "a" else np.array([500.0])
-
-    asked = observation(demand, forecast=forecast)
-    assert blend.allocate(asked)[0] < 20
+    past = {"a": demand + 1, "b": demand - 4}
+    blend.fit(history(demand, forecasts=lambda model, samples, ahead: past[model][-samples:]))
+    says = {"a": np.array([10.0]), "b": np.array([500.0])}
+    answers = {
+        "forecast": lambda model, ahead: says[model],
+        "forecast_path": lambda model, n, first: says[model][None],
+    }
+    assert blend.allocate(observation(demand, **answers))[0] < 20
     for _ in range(200):  # now the other one is right
-        wrong = observation(np.full((400, 1), 500.0), forecast=forecast)
-        blend.allocate(wrong)
-    assert blend._blended(np.array([[10.0], [500.0]]))[0] == pytest.approx(500)
+        demand = np.vstack([demand, [[500.0]]])
+        asked = blend.allocate(observation(demand, **answers))
+    assert asked[0] >= 500
 
 
 def test_a_blend_needs_members(make: Maker) -> None:
@@ -146,10 +151,10 @@ def test_a_model_that_is_too_sure_or_too_shy_is_recalibrated(scale: float) -> No
     demand = 100 + 5 * RNG.standard_normal((6_000, 2))
     believed = np.broadcast_to(100 + 5 * scale * NORMAL, (6_000, 2, 4))
     quantile = policy("quantile", target=0.02)
-    quantile.fit(history(demand[:2_000], quantiles=lambda model, n: (believed[:n], LEVELS)))
+    quantile.fit(history(demand[:2_000], quantiles=lambda model, n, ahead: (believed[:n], LEVELS)))
     short = []
     for sample in range(2_000, 6_000):
-        asked = observation(demand[:sample], quantiles=lambda model: (believed[0], LEVELS))
+        asked = observation(demand[:sample], quantiles=lambda model, ahead: (believed[0], LEVELS))
         short.append(demand[sample] > quantile.allocate(asked))
     assert np.mean(short, axis=0) == pytest.approx(0.02, abs=0.004)
 
@@ -166,9 +171,9 @@ def test_a_quantile_policy_stands_gaps_zeros_and_hardly_any_history() -> None:
     for demand in (np.zeros((40, 1)), np.full((40, 1), np.nan), np.ones((4, 1))):
         zeros = np.zeros((len(demand), 1, 4))
         quantile = policy("quantile")
-        quantile.fit(history(demand, quantiles=lambda model, n, q=zeros: (q[:n], LEVELS)))
+        quantile.fit(history(demand, quantiles=lambda model, n, ahead, q=zeros: (q[:n], LEVELS)))
         for _ in range(3):
-            asked = observation(demand, quantiles=lambda model, q=zeros: (q[0], LEVELS))
+            asked = observation(demand, quantiles=lambda model, ahead, q=zeros: (q[0], LEVELS))
             assert 0 <= quantile.allocate(asked)[0] < 2
 
 

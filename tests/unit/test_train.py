@@ -25,7 +25,7 @@ from twin.forecast.training import train as training
 from twin.forecast.training.train import load_recipe, train
 
 RECIPE = Path(__file__).parents[2] / "models" / "bilstm.py"
-MODEL = RECIPE.with_name("bilstm_traffic.onnx")
+MODEL = RECIPE.with_name("ridge_traffic.onnx")
 SAMPLES = 400
 
 needs_tensorflow = [

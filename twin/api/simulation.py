@@ -41,6 +41,7 @@ class Simulation(Engine):
         events: Iterable[Event | Mapping[str, Any]] = (),
         links: Mapping[str, Any] | None = None,
         sla_target: float | str = 0.01,
+        sla_period: str | None = None,
         train: float | str = 0.8,
         replay: Mapping[str, str] | None = None,
         routing: Routing | None = None,
@@ -76,7 +77,7 @@ class Simulation(Engine):
             "tick": format_duration(history.tick_s),
             "policies": entries,
             "events": happenings,
-            "sla": {"target": sla_target},
+            "sla": {"target": sla_target, "period": sla_period},
             "demand": {"train": train},
         }
         spare = {"use": fallback} if isinstance(fallback, str) else fallback

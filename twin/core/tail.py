@@ -23,6 +23,11 @@ class Tail:
         self._first = self._stop = first
 
     @property
+    def columns(self) -> int:
+        """Number of columns."""
+        return int(self._table.shape[1])
+
+    @property
     def stop(self) -> int:
         """Number of rows that the whole table has."""
         return self._stop

@@ -55,7 +55,11 @@ def _season(rng: Random, links: int, samples: int) -> Floats:
     for harmonic in range(1, 7):
         size = rng.normal(0, 1, links) / harmonic**decay
         total += size * np.sin(2 * np.pi * (harmonic * cycles + rng.uniform(0, 1, links)))
-    return np.asarray(_log_uniform(rng, 0.01, 0.7, links) * total)
+    # In some, each seventh season or two is lower, as at a weekend.
+    place = (cycles + rng.uniform(0, 7, links)) % 7
+    depth = _log_uniform(rng, 0.05, 0.7, links) * _some(rng, links, 0.5)
+    weekend = depth * (place < rng.choice((1, 2), links))
+    return np.asarray(_log_uniform(rng, 0.01, 0.7, links) * total - weekend)
 
 
 def _walk(rng: Random, season: Floats) -> Floats:
@@ -145,4 +149,18 @@ def _measured(rng: Random, latent: Floats) -> Floats:
     values = np.maximum(values - floor, 0)
     grid = _log_uniform(rng, 1e-3, 0.1, links)
     values = np.where(_some(rng, links, 0.2) > 0, np.round(values / grid) * grid, values)
+    values *= _collected(rng, links, samples)
     return np.asarray(values * _log_uniform(rng, 0.1, 1e10, links))
+
+
+def _collected(rng: Random, links: int, samples: int) -> Floats:
+    """Return the share of a KPI that is collected, [samples, links]: 1 but for short failures.
+
+    They come on some of the links, last up to eight samples and lose all, or one of two sources.
+    """
+    begin = rng.uniform(size=(samples, links)) < 0.002 * _some(rng, links, 0.3)
+    lasts = rng.geometric(0.4, (samples, links)).clip(1, 8)
+    until = np.maximum.accumulate(np.where(begin, np.arange(samples)[:, None] + lasts, 0), axis=0)
+    failing = np.arange(samples)[:, None] < until
+    left = np.where(_some(rng, links, 0.5) > 0, 0.0, rng.uniform(0.3, 0.7, links))
+    return np.where(failing, left, 1.0)

@@ -22,24 +22,25 @@ from typing import Any, Self
 
 import numpy as np
 
-from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem, RunError, did_you_mean
 from twin.core.units import format_duration
 from twin.engine.actions import Close, ClosedInterval, Decide, Effect, Happening
 from twin.engine.additions import refuse_clashing, refuse_late, refuse_unknown
 from twin.engine.agenda import Agenda
 from twin.engine.lane import Lane
-from twin.engine.links import LinkSpec
+from twin.engine.links import LinkSpec, capacities
 from twin.engine.load import OfferedLoad
 from twin.engine.network import Network
 from twin.engine.provisioning import LinkSettings, Provisioning
 from twin.engine.recorder import Recorder
 from twin.engine.recording import LoggedEvent, Recording
+from twin.engine.seen import Sla, history_of, observation_of
 from twin.engine.services import EngineServices, Models
 from twin.engine.span import ReplaySpan
 from twin.events.base import Change, Event, Phase, Scope
 from twin.events.course import Course
-from twin.policy.base import History, Observation
+from twin.policy.base import History
+from twin.policy.commitment import Commitment
 from twin.policy.services import serving
 from twin.routing.table import Routing
 from twin.telemetry.source import TelemetrySource
@@ -67,15 +68,19 @@ class Engine:
         events: Iterable[Event] = (),
         routing: Routing | None = None,
         sla_target: float = 0.01,
+        sla_period_s: float | None = None,
         seed: int = 1,
     ) -> None:
         """Take what is stated of each link in `settings`; nothing runs yet."""
         self.span, self.sla_target, self.seed = span, sla_target, seed
+        self._sla_period_s = sla_period_s
+        self._settings = LinkSettings.of(settings)
         self._source = source
         self._load = OfferedLoad(source, span, routing)
         self.links = self._load.links
         self.tick_s = source.tick_s
-        self._network = Network(_capacities(settings))
+        self._network = Network(capacities(settings))
+        self._at_once = Commitment.at_once(len(self.links))
         self._lanes = list(lanes)
         self._services = EngineServices(self._load, span, models)
         self._events: list[Event] = []
@@ -218,8 +223,8 @@ class Engine:
         self._started = True
 
     def _history(self) -> History:
-        kpis = self._source.kpis
-        return History(self.links, self.tick_s, self.sla_target, self.span.history, kpis)
+        sla = Sla(self.sla_target, self._sla_period_s)
+        return history_of(self.links, self._source, self.span, sla, self._settings)
 
     def observations_intact(self) -> bool:
         """Return whether no policy has changed what all of them observe."""
@@ -284,9 +289,9 @@ class Engine:
     def change_links(self, settings: Sequence[LinkSpec]) -> None:
         """Replace the capacities and settings of the links from now on."""
         self._recorder.cut(self.now, self._network, self._lanes)
-        self._network.rebase(_capacities(settings))
+        self._network.rebase(capacities(settings))
         self._recorder.note_capacity(self.now, self._network)
-        stated = LinkSettings.of(settings)
+        stated = self._settings = LinkSettings.of(settings)
         for lane in self._lanes:
             if lane.provisioning is not None:
                 lane.provisioning.change(stated)
@@ -328,14 +333,15 @@ class Engine:
         k, now = self._interval, self.now
         sample = self.span.first + k
         self._services.closed = sample
-        observation = Observation(
-            k, self._network.down, self.links, self.tick_s, self._source.kpis, sample
+        observation = observation_of(
+            self.links, self._source, self._network, self._at_once, k, sample
         )
         self._recorder.begin(now)
         self._decided = k + 1
         with serving(self._services):
             for lane in self._lanes:
-                lane.decide(observation)
+                terms = lane.provisioning and lane.provisioning.commitment(now, self.tick_s)
+                lane.decide(observation.under(terms) if terms else observation)
         for number, lane in enumerate(self._lanes):
             for phase, detail, where in lane.notices():
                 notice = LoggedEvent(now, "fallback", lane.name, phase, where, detail)
@@ -391,8 +397,3 @@ class Engine:
         """Return what was recorded of the intervals that have closed."""
         early = self._decided > self._interval
         return self._recorder.recording(self._interval, self._lanes, self._load, early=early)
-
-
-def _capacities(settings: Sequence[LinkSpec]) -> Floats:
-    stated = (link.capacity_mbps for link in settings)
-    return np.array([np.inf if capacity is None else capacity for capacity in stated])

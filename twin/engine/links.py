@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
+from twin.core.arrays import Floats
 from twin.core.fields import Amount, Capacity, Number, Strict
 from twin.core.units import Duration, Share, format_duration, seconds
 
@@ -68,3 +70,9 @@ def link_specs(stated: Mapping[str, LinkSpec], links: Sequence[str]) -> list[Lin
     """Return what is stated of each of `links`; what is not is that of the entry `defaults`."""
     defaults = stated.get("defaults", LinkSpec())
     return [stated.get(link, LinkSpec()).over(defaults) for link in links]
+
+
+def capacities(settings: Sequence[LinkSpec]) -> Floats:
+    """Return the physical ceiling of each link, infinite where none is stated, Mbit/s."""
+    stated = (link.capacity_mbps for link in settings)
+    return np.array([np.inf if capacity is None else capacity for capacity in stated])

@@ -14,14 +14,18 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.core.arrays import Bools, Floats
+from twin.core.arrays import Bools, Floats, Ints
 from twin.engine.links import LinkSpec
+from twin.policy.commitment import Commitment
 
+_RARE: Final = 0.001
+"""A decision that is still in force this seldom need not cover what comes then."""
 LEAD_STREAM: Final = 0x1EAD
 """Random stream of lead times, beside the scenario's seed."""
 
@@ -65,6 +69,16 @@ class LinkSettings:
         at_once = self.lead_high.max() == self.cooldown.max() == 0
         return bool(free and at_once and self.step.max() == self.up.max() == self.down.max() == 0)
 
+    def commitment(self, tick_s: int) -> tuple[Ints, Ints]:
+        """Return the first and the last interval that a decision covers, [links] each.
+
+        It is in force from its lead time on until the lead time of the next one, which can be taken
+        one tick later, or when the cooldown is over.
+        """
+        return _committed(
+            self.lead_low.tobytes(), self.lead_high.tobytes(), self.cooldown.tobytes(), tick_s
+        )
+
     def rounded(self, requested: Floats) -> Floats:
         """Return the requests within limits and in whole steps, rounded up where they can be."""
         target = np.clip(requested, self.lowest, self.highest)
@@ -74,6 +88,35 @@ class LinkSettings:
         up = np.ceil(target / size * (1 - 1e-12)) * size
         fits = np.where(np.isinf(self.highest), np.inf, np.floor(self.highest / size) * size)
         return np.where(stepped, np.minimum(up, fits), target)
+
+
+@lru_cache(maxsize=16)
+def _committed(low: bytes, high: bytes, cooldown: bytes, tick_s: int) -> tuple[Ints, Ints]:
+    terms = np.stack([np.frombuffer(each) for each in (low, high, cooldown)], axis=1)
+    kinds, kind = np.unique(terms, axis=0, return_inverse=True)
+    spans = np.array(
+        [_span(low, high, held, tick_s) for low, high, held in kinds.tolist()], dtype=np.int64
+    )
+    first, last = spans[kind.ravel()].T.copy()
+    first.setflags(write=False)
+    last.setflags(write=False)
+    return first, last
+
+
+def _span(low: float, high: float, cooldown: float, tick_s: int) -> tuple[int, int]:
+    """Return the first and the last interval that a decision covers."""
+    held = max(int(np.ceil(cooldown / tick_s - 1e-9)), 1) * tick_s
+    first = int(low / tick_s + 1e-9)
+    if high <= low:
+        return first, int(np.ceil((high + held) / tick_s - 1e-9)) - 1
+    # The order taken at 0 is in force at the age a unless one taken at held, 2 held, ... has come:
+    # with F the distribution of the lead time, P = (1 - F(a - held)) (1 - F(a - 2 held)) ...
+    age, left = low, 1.0
+    while left > _RARE and age < high + held:
+        age += tick_s
+        later = np.arange(held, age + 1e-9, held)
+        left = float(np.prod(1 - np.clip((age - later - low) / (high - low), 0, 1)))
+    return first, max(int(np.ceil(age / tick_s - 1e-9)) - 1, first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +159,19 @@ class Provisioning:
         """Let other settings hold from now on; orders that are under way stay as they are."""
         self._settings = settings
         self._varied = bool((settings.lead_high > settings.lead_low).any())
+
+    def commitment(self, now: float, tick_s: int) -> Commitment:
+        """Return which intervals a decision taken at `now` covers."""
+        first, last = self._settings.commitment(tick_s)
+        if not self._number:
+            # In force at once, until that of the next tick has taken effect.
+            last = np.ceil(self._settings.lead_high / tick_s).astype(np.int64)
+            first, ordered = np.zeros_like(last), np.zeros(len(last))
+        else:
+            ordered = self._ordered
+        waits = self._settings.cooldown > 0
+        ready = ~waits | (now - self._ordered_at >= self._settings.cooldown)
+        return Commitment(first, last, ready, ordered, self._settings.up)
 
     def request(self, requested: Floats, now: float) -> list[Order]:
         """Take the request of this tick; return the orders that take effect later."""

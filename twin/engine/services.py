@@ -11,9 +11,11 @@ from twin.core.errors import InputError, Problem
 from twin.demand.gaps import known
 from twin.engine.load import DEMAND, OfferedLoad
 from twin.engine.span import ReplaySpan
+from twin.forecast.auto import AutoForecasts
+from twin.forecast.feeding import Feeding
 from twin.forecast.forecaster import Forecaster, Forecasts
+from twin.forecast.names import AUTO, PERSISTENCE, auto_members
 from twin.forecast.windows import forward_filled, season_of
-from twin.policy.base import PERSISTENCE
 from twin.policy.services import Quantiles
 from twin.telemetry.observed import Observed
 
@@ -32,20 +34,27 @@ class EngineServices:
         self._load, self._span, self._models = load, span, models
         capacity = span.first + (span.intervals or span.first)
         self._observed = Observed(load, len(load.links), capacity)
-        self._bound: dict[str, Forecasts] = {}
-        self._past: dict[tuple[str, int], Floats] = {}
-        self._past_levels: dict[tuple[str, int], Quantiles] = {}
+        self._feeding = self._fed()
+        self._bound: dict[str, Forecasts | AutoForecasts] = {}
+        self._past: dict[tuple[str, int, int], Floats] = {}
+        self._past_levels: dict[tuple[str, int, int], Quantiles] = {}
+        self._past_paths: dict[str, tuple[Forecasts | AutoForecasts, int]] = {}
         self._season: Ints | None = None
         self.closed = span.history
         """Number of samples that have closed."""
 
     def forget_history(self) -> None:
         """Drop what is only asked for while policies fit."""
-        self._past, self._past_levels = {}, {}
+        self._past, self._past_levels, self._past_paths = {}, {}, {}
 
     def forget_forecasts(self) -> None:
         """Make forecasts anew when they are next asked for: what is to come has changed."""
-        self._bound = {}
+        self._bound, self._feeding = {}, self._fed()
+
+    def _fed(self) -> Feeding:
+        span = self._span
+        stop = None if span.endless else span.first + span.intervals
+        return Feeding(self._load, span.history, span.first, stop)
 
     def observed(self, kpi: str, closed: int) -> Floats:
         """Return a KPI as it is known once `closed` samples are seen, [samples, links]."""
@@ -68,27 +77,39 @@ class EngineServices:
         """Return the demand of sample `closed` itself, [links]."""
         return self._load.coming(self._past_only(closed) - self._span.first)
 
-    def forecast(self, model: str, sample: int) -> Floats:
-        """Return a model's forecast of the demand in `sample` from those before it, [links]."""
+    def forecast(self, model: str, sample: int, ahead: int) -> Floats:
+        """Return a model's forecast of the demand in sample + ahead, from before it, [links]."""
         if model == PERSISTENCE:
             return self.last_known(sample)
-        return self._forecasts(model).at(self._past_only(sample))
+        return self._forecasts(model).at(self._past_only(sample), ahead)
 
-    def quantiles(self, model: str, sample: int) -> Quantiles:
+    def forecast_path(self, model: str, sample: int, first: int, count: int) -> Floats:
+        """Return a model's forecasts of sample + first and those after it, [count, links]."""
+        if model == PERSISTENCE:
+            return np.tile(self.last_known(sample), (count, 1))
+        return self._forecasts(model).path(self._past_only(sample), first, count)
+
+    def quantiles(self, model: str, sample: int, ahead: int) -> Quantiles:
         """Return the same for its quantiles, [links, quantiles], and their levels."""
         levels = self._levels(model)
-        return self._forecasts(model).quantiles_at(self._past_only(sample)), levels
+        forecasts = self._forecasts(model)
+        assert isinstance(forecasts, Forecasts)
+        return forecasts.quantiles_at(self._past_only(sample), ahead), levels
 
-    def _forecasts(self, model: str) -> Forecasts:
+    def _forecasts(self, model: str) -> Forecasts | AutoForecasts:
         if model not in self._bound:
-            span = self._span
-            stop = None if span.endless else span.first + span.intervals
-            forecaster = self._models.get(model)
-            self._bound[model] = forecaster.bind(self._load, span.history, span.first, stop=stop)
+            self._bound[model] = self._joined(model, self._feeding)
         return self._bound[model]
 
+    def _joined(self, model: str, feeding: Feeding) -> Forecasts | AutoForecasts:
+        if model == AUTO:
+            names = auto_members(self._load.kpis)
+            return AutoForecasts({name: self._models.get(name) for name in names}, feeding)
+        return self._models.get(model).join(feeding)
+
     def _levels(self, model: str) -> tuple[float, ...]:
-        levels = () if model == PERSISTENCE else self._models.get(model).card.quantiles
+        plain = model in (PERSISTENCE, AUTO)
+        levels = () if plain else self._models.get(model).card.quantiles
         if not levels:
             problem = Problem(f"'{model}' forecasts no quantiles", suggestion="use 'quantile'")
             raise InputError(problem)
@@ -96,33 +117,53 @@ class EngineServices:
 
     # While policies fit. Several may ask the same: in a sweep of one policy's margin, for example.
 
-    def past_forecasts(self, model: str, samples: int) -> Floats:
-        """Return what a model would have forecast at the end of the history, [samples, links]."""
-        key = model, samples
+    def past_forecasts(self, model: str, samples: int, ahead: int) -> Floats:
+        """Return what would have been forecast of the last `samples` of the history.
+
+        Each from what was known `ahead` samples before it and earlier, [samples, links].
+        """
+        key = model, samples, ahead
         if key not in self._past:
-            end = self._span.history
+            end = self._span.history - ahead
             if model == PERSISTENCE:
                 # Once the far end of a gap is seen, that is the last known value.
                 rows = forward_filled(self._load.rows(DEMAND, 0, end))
                 self._past[key] = rows[end - samples - 1 : end - 1]
             else:
-                past = self._until_history(model, samples)
-                self._past[key] = np.stack([past.at(i) for i in range(end - samples, end)])
+                past = self._until_history(model, samples + ahead)
+                origins = range(end - samples, end)
+                self._past[key] = np.stack([past.at(i, ahead) for i in origins])
         return self._past[key]
 
-    def past_quantiles(self, model: str, samples: int) -> Quantiles:
+    def past_path(self, model: str, sample: int, first: int, count: int) -> Floats:
+        """Return the same as forecast_path() in the history, for rising samples."""
+        if model == PERSISTENCE:
+            rows = forward_filled(self._load.rows(DEMAND, 0, sample))
+            return np.tile(rows[-1], (count, 1))
+        forecasts, reached = self._past_paths.get(model, (None, 0))
+        # Another policy begins again.
+        if forecasts is None or sample < reached:
+            forecasts = self._until_history(model, self._span.history - sample)
+        self._past_paths[model] = forecasts, sample
+        return forecasts.path(sample, first, count)
+
+    def past_quantiles(self, model: str, samples: int, ahead: int) -> Quantiles:
         """Return the same for its quantiles, [samples, links, quantiles], and their levels."""
-        key = model, samples
+        key = model, samples, ahead
         if key not in self._past_levels:
-            levels, end = self._levels(model), self._span.history
-            past = self._until_history(model, samples)
-            values = np.stack([past.quantiles_at(i) for i in range(end - samples, end)])
+            levels, end = self._levels(model), self._span.history - ahead
+            past = self._until_history(model, samples + ahead)
+            assert isinstance(past, Forecasts)
+            origins = range(end - samples, end)
+            values = np.stack([past.quantiles_at(i, ahead) for i in origins])
             self._past_levels[key] = values, levels
         return self._past_levels[key]
 
-    def _until_history(self, model: str, samples: int) -> Forecasts:
-        start = self._span.history - samples
-        return self._models.get(model).bind(self._load, start, start, stop=self._span.history)
+    def _until_history(self, model: str, samples: int) -> Forecasts | AutoForecasts:
+        """Return the forecasts of a model from `samples` before the end of the history on."""
+        start, end = self._span.history - samples, self._span.history
+        # Another model may have gone through the same samples already.
+        return self._joined(model, Feeding(self._load, start, start, end))
 
     def season(self) -> Ints:
         """Return the samples after which each link's demand repeats, 0 for none, [links]."""

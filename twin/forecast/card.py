@@ -14,8 +14,9 @@ from twin.core.errors import InputError, Problem, did_you_mean
 from twin.core.text import parse_json
 from twin.core.validation import problems_of
 from twin.demand.kpis import KPIS
+from twin.forecast.horizon import FARTHEST
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MEDIAN: Final = 0.5
 
 
@@ -29,13 +30,15 @@ class Normalisation(_Strict):
     With d the differences from sample to sample of a KPI, s the mean of |d| over the history of
     the link and m the mean of |d| over the window: scale = (1 - local) s + local m. With r the
     last value of the window, to which for `internet` a forecast of the next difference is added:
-    input = clip((value - r) / scale), forecast = r + scale x output.
+    input = clip((value - r) / scale). The forecast h steps ahead is r(h) + g(h) scale output(h):
+    r(h) is the last value and a linear forecast of the change over h steps, and g(h) says how much
+    more these linear forecasts err than those of one step, lately.
     """
 
     reference: Literal["none", "last", "seasonal"] = "seasonal"
-    """What the network improves on: the last value, alone or with a linear forecast of the next
-    difference from past ones and from seasons (see :mod:`twin.forecast.reference`). With "none"
-    the graph reads and answers plain values."""
+    """What the network improves on: the last value, alone or with a linear forecast of the change
+    from past ones and from seasons (see :mod:`twin.forecast.reference`). With "none" the graph
+    reads and answers plain values."""
     channels: tuple[Literal["season", "second_season", "level"], ...] = ()
     """What the graph reads beside the features: the usual course of a season around the window
     and ahead of it, and the traffic over its mean."""
@@ -43,8 +46,6 @@ class Normalisation(_Strict):
     clip: Annotated[float, Field(gt=0)] = 20.0
     outlier: Annotated[float, Field(gt=0)] = 6.0
     """Differences are limited to this many s before anything linear sees them."""
-    ridge: Annotated[float, Field(gt=0)] = 0.01
-    """Added to the diagonal of the autocovariance of d / s."""
 
     @model_validator(mode="after")
     def _channels_have_a_season(self) -> Normalisation:
@@ -56,7 +57,7 @@ class Normalisation(_Strict):
 
 
 class Scores(_Strict):
-    """Mean absolute errors on the same validation windows, in units of each link's s."""
+    """Mean absolute errors one step ahead on validation windows, in units of each link's s."""
 
     model: float
     persistence: float
@@ -70,13 +71,19 @@ class Card(_Strict):
 
     name: str
     recipe: str
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     window: Annotated[int, Field(ge=2)]
     features: Annotated[tuple[str, ...], Field(min_length=1)]
-    horizon: Literal[1] = 1
+    steps: Annotated[tuple[Annotated[int, Field(ge=1, le=FARTHEST)], ...], Field(min_length=1)] = (
+        1,
+    )
+    """Horizons that the graph answers for, in samples from the last known one, rising from 1."""
     normalisation: Normalisation
     quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
-    """Levels that the graph answers for, ascending, the median among them; none: a point."""
+    """Levels that the graph answers for, ascending, the median among them; none: a point.
+
+    An answer has the levels of the first horizon first.
+    """
     parameters: int
     """Numbers that the graph keeps: weights, or leaves of trees."""
     multiply_adds: int | None = None
@@ -108,6 +115,14 @@ class Card(_Strict):
         return self
 
     @model_validator(mode="after")
+    def _steps_ascend_from_one(self) -> Card:
+        if self.steps[0] != 1 or any(low >= high for low, high in pairwise(self.steps)):
+            raise ValueError("'steps' must rise from 1")
+        if len(self.steps) > 1 and self.normalisation.reference == "none":
+            raise ValueError("'steps' beyond 1 need a reference")
+        return self
+
+    @model_validator(mode="after")
     def _quantiles_ascend_around_the_median(self) -> Card:
         ascending = all(low < high for low, high in pairwise(self.quantiles))
         if self.quantiles and not (ascending and MEDIAN in self.quantiles):
@@ -118,6 +133,11 @@ class Card(_Strict):
     def depth(self) -> int:
         """Values per sample of a window: features, then channels."""
         return len(self.features) + len(self.normalisation.channels)
+
+    @property
+    def answers(self) -> tuple[int, int]:
+        """Horizons and values for each that the graph answers with."""
+        return len(self.steps), max(len(self.quantiles), 1)
 
 
 def card_path(model: Path) -> Path:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
+from math import log
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,28 +14,15 @@ from numpy.typing import NDArray
 
 from twin.core.arrays import Bools, Floats
 from twin.core.errors import InputError, Problem, one_of
-from twin.demand.gaps import Feed, known
+from twin.demand.gaps import Feed
 from twin.forecast.card import MEDIAN, Card, read_card
-from twin.forecast.windows import WindowBatch, Windows
+from twin.forecast.feeding import FedWindows, Feeding
+from twin.forecast.horizon import FARTHEST, between
 
 CHUNK: Final = 64
 """Windows in a call of ONNX Runtime, where it is fastest on a CPU core."""
-_WINDOWS_AT_ONCE: Final = 4_096
-"""Windows made at a time, which bounds the memory."""
-_APPENDED: Final = 288
-"""Samples taken at a time, which bounds the memory."""
-_HISTORY_VALUES: Final = 400_000
-"""Values of a KPI taken at a time from the history, where nothing is forecast."""
-_TRIED: Final = 288
-"""Samples of the history at which a network is tried on a link before it is trusted."""
-_TRIED_AT_ONCE: Final = 32
-_WORTH: Final = 0.98
-"""A network is trusted below this share of the reference's error: less gain may be chance."""
-_LOOKED_BACK: Final = 2_304
-"""The trial begins at most this many samples before the end of the history."""
-_LEARNT: Final = 4
-"""The trial passes over the first of this many parts of a history: there the reference still
-learns, and a network that beats it may not do so later."""
+_FADES: Final = 8
+"""What a network adds fades out up to this many times its last horizon."""
 
 
 def open_session(path: Path, threads: int | None = None) -> Any:
@@ -105,7 +93,8 @@ class Forecaster:
             if len(session.get_inputs()) != 1 or list(node.shape[1:]) != wanted:
                 what = f"takes windows of shape {node.shape[1:]}, its card says {wanted}"
                 raise InputError(Problem(what, file=path, suggestion="train it again"))
-        count, answers = max(len(card.quantiles), 1), session.get_outputs()[0].shape[-1]
+        steps, levels = card.answers
+        count, answers = steps * levels, session.get_outputs()[0].shape[-1]
         if answers != count:
             what = f"answers with {answers} values, its card says {count}"
             raise InputError(Problem(what, file=path, suggestion="train it again"))
@@ -130,177 +119,160 @@ class Forecaster:
         return self
 
     def bind(
-        self, feed: Feed, history: int, start: int, *, stop: int | None = None, trial: bool = True
+        self, feed: Feed, history: int, start: int, *, stop: int | None = None, steps: int = 1
     ) -> Forecasts:
         """Return the forecasts of samples i >= start of the first feature, in order.
 
         Scales and seasons are fitted per link on the first `history` samples of `feed`. Nothing is
-        evaluated for samples from `stop` on. Without a `trial` the network is used on every link,
-        whether it is better there or not. Raises InputError for a history shorter than the
-        window, ValueError for samples before the first whole window.
+        evaluated for samples from `stop` on. Forecasts more than `steps` ahead can be asked for;
+        then all begins again. Raises as :meth:`join` does.
         """
-        self.require(feed.kpis)
-        window = self.card.window
-        if history < window:
-            what = f"needs a history of at least {window} samples, the trace has {history}"
+        return self.join(Feeding(feed, history, start, stop), steps=steps)
+
+    def join(self, feeding: Feeding, links: Bools | None = None, steps: int = 1) -> Forecasts:
+        """Return the forecasts of what is fed, which other models may share.
+
+        The graph is run for the links marked (None: all); the others get the reference. Raises
+        InputError for a history shorter than the window, ValueError for samples before the first
+        whole window.
+        """
+        self.require(feeding.feed.kpis)
+        window, start, stop = self.card.window, feeding.start, feeding.stop
+        if feeding.history < window:
+            what = f"needs a history of at least {window} samples, the trace has {feeding.history}"
             raise InputError(Problem(what, file=self.path))
         if not window <= start <= (start if stop is None else stop):
             raise ValueError(f"samples [{start}, {stop}) do not follow a window of {window}")
-        return Forecasts(self, feed, history, start, stop, trial=trial)
+        windows = feeding.windows(self.card.features, self.card.normalisation)
+        windows.require(window, steps)
+        return Forecasts(self, windows, links)
+
+    @property
+    def point(self) -> int:
+        """Which of the values for a horizon is the forecast."""
+        return self.card.quantiles.index(MEDIAN) if self.card.quantiles else 0
+
+    def answer(self, answers: Floats, steps: int) -> Floats:
+        """Return what the graph answers for a horizon, from [..., steps, values] all its answers.
+
+        Between two of its horizons it is interpolated, beyond them it fades out.
+        """
+        own = self.card.steps
+        left, right, share = between(steps, own)
+        if share == 0:
+            answer: Floats = answers[..., left, :]
+        else:
+            answer = (1 - share) * answers[..., left, :] + share * answers[..., right, :]
+        # Without a reference to fade to, what is forecast stays.
+        if steps <= own[-1] or self.card.normalisation.reference == "none":
+            return answer
+        point = answer[..., self.point, None]
+        return answer - (1 - max(1 - log(steps / own[-1]) / log(_FADES), 0.0)) * point
 
 
 class Forecasts:
-    """The forecasts of consecutive samples of a feed, made as its samples close.
+    """The forecasts of consecutive samples of a feed, at any horizon, made as its samples close."""
 
-    Where the feed holds samples that have not closed yet, those of a whole stretch are made and run
-    together, up to the next revision of what a gap hid: what a forecast is made from does not
-    depend on decisions, and each still sees nothing but its own past. A link that the network is
-    not trusted with gets the reference, and the quantiles around that.
-    """
+    def __init__(self, forecaster: Forecaster, windows: FedWindows, links: Bools | None) -> None:
+        self._forecaster, self._windows = forecaster, windows
+        self._links = np.ones(windows.links, dtype=np.bool_) if links is None else links
+        self._stretch = 0
+        self._rows: dict[int, Floats] = {}
+        self._evaluated_upto = 0
+        self.evaluated = 0
+        """Windows that the graph has run."""
 
-    def __init__(
-        self,
-        forecaster: Forecaster,
-        feed: Feed,
-        history: int,
-        start: int,
-        stop: int | None,
-        *,
-        trial: bool,
-    ) -> None:
-        self._forecaster, self._feed = forecaster, feed
-        self._fitted, self._start, self._stop = history, start, stop
-        card = forecaster.card
-        # Which of the values that the graph answers with is the forecast.
-        self._point = card.quantiles.index(MEDIAN) if card.quantiles else 0
-        tried = min(history, start)
-        first = max(card.window, tried - _LOOKED_BACK, tried // _LEARNT)
-        past = [known(feed, name, history) for name in card.features]
-        self._windows = Windows(past, card.window, card.normalisation, first)
-        links = past[0].shape[1]
-        self.trusted = np.ones(links)
-        """1 for each link on which the network is used, else 0, [links]."""
-        if trial and card.normalisation.reference != "none":
-            self.trusted = self._tried(past, first, tried)
-        self._extend(past, history if start >= history else start - 1)
-        self._samples = min(max(1, _WINDOWS_AT_ONCE // max(1, links)), _APPENDED)
-        self._first, self._stretch = start, np.empty((0, links, self._values))
-
-    @property
-    def _values(self) -> int:
-        """Values that the graph answers with."""
-        return max(len(self._forecaster.card.quantiles), 1)
-
-    def at(self, sample: int) -> Floats:
-        """Return the forecast of `sample`, made from what was known before it, [links].
+    def at(self, sample: int, ahead: int = 0) -> Floats:
+        """Return the forecast of sample + ahead, made from what is known before `sample`, [links].
 
         At least 0; NaN for a link about which nothing was known yet. For a model of quantiles, the
         median. Raises IndexError for a sample that is before the one asked for last, or that
-        the feed does not reach.
+        the feed does not reach, InputError for more than a week ahead. A model that works on plain
+        values forecasts the coming interval, and that stays.
         """
-        return self._row(sample)[:, self._point].copy()
+        return self._row(sample, ahead)[:, self._forecaster.point].copy()
 
-    def quantiles_at(self, sample: int) -> Floats:
-        """Return the quantiles of the card for `sample`, [links, quantiles], read-only.
+    def quantiles_at(self, sample: int, ahead: int = 0) -> Floats:
+        """Return the quantiles of the card for sample + ahead, [links, quantiles], read-only.
 
         Each at least 0 and at least the one before it; NaN for a link about which nothing was
-        known yet. A model without quantiles has one column, its forecast. Raises IndexError as at()
-        does.
+        known yet. A model without quantiles has one column, its forecast. Raises as at() does.
         """
-        forecast = self._row(sample).copy()
+        forecast = self._row(sample, ahead).copy()
         forecast.setflags(write=False)
         return forecast
 
-    def _row(self, sample: int) -> Floats:
-        """Return the row of `sample`; makes a stretch of forecasts where it is not there."""
-        place = sample - self._first
-        if not 0 <= place < len(self._stretch):
-            self._make(sample)
-            place = 0
-        row: Floats = self._stretch[place]
+    def path(self, sample: int, first: int, count: int) -> Floats:
+        """Return the forecasts of sample + first and those after it, [count, links].
+
+        Raises as at() does.
+        """
+        if count == 1:
+            return self.at(sample, first)[None]
+        place = self._seek(sample, first + count)
+        rows = [
+            self._rows[steps][place]
+            if steps in self._rows
+            else self._made(place, place + 1, steps)[0]
+            for steps in range(first + 1, first + count + 1)
+        ]
+        return np.stack([row[:, self._forecaster.point] for row in rows])
+
+    def _row(self, sample: int, ahead: int) -> Floats:
+        place, steps = self._seek(sample, ahead + 1), ahead + 1
+        if steps not in self._rows:
+            length = self._windows.last - self._windows.first
+            self._rows[steps] = np.empty((length, *self._shape))
+            self._rows[steps][place:] = self._made(place, length, steps)
+        row: Floats = self._rows[steps][place]
         return row
 
-    def _make(self, sample: int) -> None:
-        """Make a stretch of forecasts that begins with that of `sample`."""
-        end = self._feed.ready + 1 if self._stop is None else self._stop
-        if not max(self._windows.closed, self._start) <= sample < end:
-            raise IndexError(f"sample {sample} is not in [{self._windows.closed}, {end})")
-        self._reach(sample)
-        last = min(sample + self._samples, end, self._feed.ready + 1)
-        revised = self._feed.next_revision(sample)
-        if revised is not None:
-            last = min(last, revised)
-        self._append(sample, last - 1)
-        self._first, self._stretch = sample, self._evaluated(sample, last)
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return self._windows.links, self._forecaster.card.answers[1]
 
-    def _reach(self, sample: int) -> None:
-        """Take all that is known once `sample` samples have closed."""
-        closed = self._windows.closed
-        for revision in self._feed.revisions(max(closed, self._fitted), sample):
-            self._append(self._windows.closed, revision.closed)
-            features = self._forecaster.card.features
-            if revision.kpi in features:
-                place = features.index(revision.kpi)
-                self._windows.revise(place, revision.first, revision.series, revision.values)
-        self._append(self._windows.closed, sample)
+    def _seek(self, sample: int, steps: int) -> int:
+        """Return the place of `sample` in a stretch that was run; it may be a new one."""
+        card = self._forecaster.card
+        if not 1 <= steps <= FARTHEST:
+            what = f"is {steps - 1}, not 0 to {FARTHEST - 1} intervals"
+            raise InputError(Problem(what, "ahead", suggestion="a week is as far as it goes"))
+        self._windows.require(card.window, steps)
+        place = self._windows.seek(sample)
+        if self._windows.number != self._stretch:
+            self._stretch, self._rows = self._windows.number, {}
+            self._run()
+        return place
 
-    def _append(self, start: int, stop: int) -> None:
-        for first in range(start, stop, _APPENDED):
-            last = min(first + _APPENDED, stop)
-            names = self._forecaster.card.features
-            self._windows.extend([self._feed.rows(name, first, last) for name in names])
+    def _run(self) -> None:
+        """Run the graph on the windows of the stretch."""
+        fed, card = self._windows, self._forecaster.card
+        batch = fed.windows.batch(fed.first, fed.last, 1, card.window, card.normalisation)
+        self._scale = batch.scale
+        shape = (*batch.scale.shape, *card.answers)
+        self._answers = np.zeros(shape)
+        if not self._links.any():
+            return
+        whole = bool(self._links.all())
+        inputs = batch.inputs if whole else batch.inputs[:, self._links]
+        flat = inputs.reshape(-1, *inputs.shape[2:])
+        answers = evaluate(self._forecaster.session, flat).reshape(*inputs.shape[:2], *card.answers)
+        if whole:
+            self._answers = answers
+        else:
+            self._answers[:, self._links] = answers
+        # A stretch that is run again, for a longer horizon, is not counted twice.
+        new = max(fed.last - max(fed.first, self._evaluated_upto), 0)
+        self._evaluated_upto = max(fed.last, self._evaluated_upto)
+        self.evaluated += new * int(self._links.sum())
 
-    def _extend(self, past: Sequence[Floats], stop: int) -> None:
-        """Take the history up to `stop`, as it was known at its end."""
-        step = max(_HISTORY_VALUES // past[0].shape[1], _APPENDED)
-        for first in range(self._windows.closed, stop, step):
-            last = min(first + step, stop)
-            self._windows.extend([values[first:last] for values in past])
-
-    def _answers(self, batch: WindowBatch, links: Bools) -> Floats:
-        """Return what the graph answers for windows, [samples, links, values].
-
-        Only those of the links marked are run; for the others the answer is 0.
-        """
-        answers = np.zeros((*batch.reference.shape, self._values))
-        if links.any():
-            inputs = batch.inputs if links.all() else batch.inputs[:, links]
-            flat = inputs.reshape(-1, *inputs.shape[2:])
-            answers[:, links] = evaluate(self._forecaster.session, flat).reshape(
-                len(inputs), -1, self._values
-            )
-        return answers
-
-    def _tried(self, past: Sequence[Floats], first: int, stop: int) -> Floats:
-        """Return 1 for each link that the graph has forecast better than its reference, else 0.
-
-        Tried on samples spread evenly over [first, stop) of the history, so that a link unlike all
-        that the network was trained on is forecast by what is fitted to the link alone.
-        """
-        links = past[0].shape[1]
-        errors, every = np.zeros((2, links)), np.ones(links, dtype=np.bool_)
-        step = max(-(-(stop - first) // _TRIED), 1)
-        self._extend(past, first - 1)
-        # As many at once for any number of links, so that the sums are the same to the last bit.
-        for start in range(first, stop, step * _TRIED_AT_ONCE):
-            last = min(start + step * _TRIED_AT_ONCE, stop)
-            self._windows.extend([values[self._windows.closed : last] for values in past])
-            batch = self._windows.batch(start, last, step)
-            answers = self._answers(batch, every)[..., self._point]
-            apart = self._windows.values(start, last)[::step] - batch.reference
-            errors[0] += np.abs(apart).sum(axis=0)
-            errors[1] += np.abs(apart - batch.scale * answers).sum(axis=0)
-        return np.asarray(errors[1] < _WORTH * errors[0], dtype=np.float64)
-
-    def _evaluated(self, first: int, last: int) -> Floats:
-        """Return the forecasts of [first, last), [samples, links, quantiles]."""
-        batch = self._windows.batch(first, last)
-        # Quantiles are needed around the reference too; a point that is not used is not made.
-        needed = (self.trusted > 0) | bool(self._forecaster.card.quantiles)
-        answers = self._answers(batch, needed)
-        point = answers[..., self._point, None]
-        answers -= (1 - self.trusted[:, None]) * point
-        forecasts = batch.reference[..., None] + batch.scale[..., None] * answers
+    def _made(self, start: int, stop: int, steps: int) -> Floats:
+        """Return forecasts of places start <= i < stop in the stretch, [samples, links, values]."""
+        fed = self._windows
+        first, last = fed.first + start, fed.first + stop
+        unit = self._scale[start:stop] * fed.windows.growth(first, last, steps)
+        added = unit[..., None] * self._forecaster.answer(self._answers[start:stop], steps)
+        forecasts = fed.windows.reference(first, last, steps)[..., None] + added
         np.maximum(forecasts, 0, out=forecasts)
-        forecasts[np.arange(first, last)[:, None] <= self._windows.known_from] = np.nan
+        forecasts[np.arange(first, last)[:, None] <= fed.windows.known_from] = np.nan
         return forecasts

@@ -1,4 +1,4 @@
-"""Linear forecasts of the next change, fitted per link on its past and again as it goes on.
+"""Linear forecasts of the change from the last value, fitted per link and horizon as it goes on.
 
 Nothing here is reduced in an order that depends on how many links are fitted at once.
 """
@@ -9,249 +9,281 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
-from twin.core.arrays import Bools, Floats
-from twin.core.tail import Tail
-from twin.forecast.season import Profiles
+from twin.core.arrays import Floats, Ints
+from twin.forecast.horizon import between
+from twin.forecast.signals import AlikeLinks, Signals
 
-AHEAD: Final = 9
-"""The profile of a season is read this far ahead of what was seen."""
-_LAGS: Final = 12
-"""Past changes that a forecast is made from."""
-_PROFILE_LAGS: Final = 24
-"""Changes of a season's profile that a forecast is made from: AHEAD to come, the others past."""
 _REFIT: Final = 288
 """Samples between two fits; fewer where the history is short."""
 _SEEN: Final = 16_384
 """The fits read at most this much of the end of the history, and what follows."""
-_TRIED: Final = 8
+_TRIED: Final = 16
 """Fits in the history whose forecasts are compared with what came, to choose among them."""
-_KEPT: Final = 0.8
+_JUDGED: Final = 6
+"""Comparisons from fit to fit: a link that breaks with its habits is soon forecast by its last
+value."""
+_KEPT: Final = 0.92
 """Weight of a comparison relative to the next one."""
+_HALF_LIFE: Final = 4_032
+"""Samples after which what was learnt counts half: two weeks of 5 minutes."""
+_RIDGE: Final = 0.01
+"""Added to the diagonal of the normal equations, as a share of it."""
+_OUTLIER: Final = 8.0
+"""What is read, and what it should have told, is limited to this many of its mean sizes."""
+_RATE: Final = 40.0
+"""How fast trust falls: a kind of forecast that erred a tenth more has exp(-4) of the weight."""
 _ANSWERED: Final = 640
-"""Forecasts that are kept: more than the samples that are taken at a time."""
-_FEW: Final = 2_048
-"""Up to this many forecasts are made at once rather than one lag after another."""
-_LINKS_AT_ONCE: Final = 64
+"""Samples back to which forecasts can be asked for: more than are taken at a time."""
 
 
 class Origin(NamedTuple):
     """Where fitting begins, in samples."""
 
-    links: int
     first: int
-    """The first sample that is learnt from; the others below are counted from it."""
+    """The first sample that is learnt from."""
     cut: int
-    """The first cut."""
+    """The first cut: the samples before it are fitted on."""
     every: int
     """From cut to cut."""
     served: int
     """Forecasts are made from this cut on, which is early enough to choose among them."""
 
     @classmethod
-    def of(cls, links: int, history: int, since: int) -> Origin:
+    def of(cls, history: int, since: int) -> Origin:
         """Return where to begin, so that forecasts can be asked for from sample `since` on."""
         first = max(0, history - _SEEN)
-        history, since = history - first, max(since - first, 0)
-        every = min(max(history // _TRIED, 2 * _LAGS), _REFIT)
-        cut = history % every or every
+        length, since = history - first, max(since - first, 0)
+        every = min(max(length // _TRIED, 24), _REFIT) // _JUDGED * _JUDGED
+        cut = length % every or every
         # The last cut before the samples that hold `since`; 0: before the first one.
         served = 0 if since < every else cut + max((since - cut) // every, 0) * every
-        return cls(links, first, cut, every, max(served - (_TRIED - 1) * every, 1))
+        return cls(first, first + cut, every, first + max(served - (_TRIED - 1) * every, 1))
+
+
+class Fit(NamedTuple):
+    """What was fitted at a cut, in force until the next one; arrays end with links."""
+
+    cut: int
+    weights: Floats
+    """[numbers read, links], of the kinds of forecasts as they are trusted."""
+    limits: Floats
+    """[numbers read, links]"""
+    error: Floats
+    """Mean absolute error of late, in units of the link's scale, [links]; 0 before any."""
 
 
 class Reference:
-    """Forecasts of the change to the next sample, made and fitted as samples close.
+    """Forecasts of the change over some steps, made and fitted as samples close.
 
-    Per link the forecast is 0 (the last value stays), one from past changes, or one from these and
-    the seasons, whichever erred least of late. Changes x are in units of the link's scale. With the
-    series s_j and the lag l_j of each weight, x(t) is forecast as sum_j w_j s_j(t - 1 - l_j). The
-    weights solve the Yule-Walker equations of several series, which minimise the mean squared error
-    (Box, Jenkins and Reinsel, Time Series Analysis): with r_ab(k) the mean of a(t) b(t - k),
-
-        sum_j r_ij(l_j - l_i) w_j + ridge w_i = r_xi(l_i + 1) for every i.
-
-    The ridge adds ridge |w|^2 to what is minimised. As r is summed over all pairs since the first
-    sample, with 0 before it, the matrix has no negative eigenvalue (but for what is revised later),
-    and with the ridge an inverse. The equations are solved anew at each *cut*, some samples apart.
+    For each of a few horizons there are three kinds of forecasts: 0 (the last value stays), one
+    from past changes, and one from these and the seasons. Each link trusts them by what they erred
+    of late, exp(-rate (error / least error - 1)) (Freund and Schapire 1997), so that a link that
+    jumps falls back to its last value. Between two horizons that are fitted, the weights are
+    interpolated, and multiply the seasons' changes up to the horizon that is asked for.
     """
 
     def __init__(
-        self, features: int, profiles: Sequence[Profiles], ridge: float, origin: Origin
+        self, signals: Signals, scale: Floats, origin: Origin, steps: Sequence[int]
     ) -> None:
-        """Forecast the first of `features` series of changes, with the profiles of its seasons."""
-        self._ridge = ridge
-        self._profiles = profiles
-        self._links = origin.links
-        self._first = origin.first
-        self._every = origin.every
-        self._served = origin.served
-        self._lags = [_LAGS] * features + [_PROFILE_LAGS] * len(profiles)
-        self._past = sum(lag for lag in self._lags if lag == _LAGS)
-        longest, count = max(self._lags), len(self._lags)
-        # Before the first sample nothing changed.
-        self._series = [Tail(self._links, longest + self._every, -longest) for _ in self._lags]
-        for series in self._series:
-            series.append(np.zeros((longest, self._links)))
-        self._known = Tail(self._links, longest + self._every, dtype=np.bool_)
-        self._cut, self._next_cut = 0, origin.cut
-        # Sums of a(t) b(t - k), [k, links, a, b].
-        self._products = np.zeros((longest + 1, self._links, count, count))
-        self._weights = np.zeros((2, sum(self._lags), self._links))
-        self._errors = np.zeros((3, self._links))
-        self._best = np.zeros(self._links, dtype=np.int64)
-        self._forecasts = np.zeros((3, self._every, self._links))
-        self._answered = 0
-        self._answers = Tail(self._links, _ANSWERED)
+        """Fit forecasts for each of `steps` ahead, rising; `scale` is each link's unit, [links]."""
+        self._signals, self._scale = signals, scale
+        self._anchors = tuple(steps)
+        self._fitted = [_Horizon(signals, scale, origin, steps) for steps in self._anchors]
+        self._step, self._next = origin.every // _JUDGED, origin.cut
+        self._taken = 0
 
-    @property
-    def _closed(self) -> int:
-        return self._series[0].stop
+    def catch_up(self) -> None:
+        """Learn, and fit again, where enough samples have closed."""
+        while self._next <= self._signals.closed:
+            for horizon in self._fitted:
+                horizon.learn(self._next, fit=self._taken % _JUDGED == 0)
+            self._next += self._step
+            self._taken += 1
 
-    def extend(self, changes: Sequence[Floats], known: Bools, history: Tail) -> Floats:
-        """Take the changes of samples that have closed, [samples, links] for each feature.
+    def changes(self, start: int, stop: int, steps: int = 1) -> Floats:
+        """Return forecasts of the change from sample i - 1 to i - 1 + steps, start <= i < stop.
 
-        `known` says where the first feature was known; `history` are all changes of the first
-        feature, these included. Returns the changes that are usual by the profiles, [seasons,
-        samples, links].
+        In units of each link's scale, [samples, links]. `stop` is at most one more than the samples
+        that have closed.
         """
-        stop = history.stop
-        first = stop - len(known)
-        usual = np.zeros((len(self._profiles), len(known), self._links))
-        for season, profile in zip(usual, self._profiles, strict=True):
-            season[:] = profile.read(history, first, stop)
-        for series, rows in zip(self._series, (*changes, *usual), strict=True):
-            # Nothing is learnt from samples before the first.
-            series.append(rows[max(self._first - first, 0) :])
-        self._known.append(known[max(self._first - first, 0) :])
-        while self._next_cut <= self._closed:
-            self._answer(self._next_cut)
-            self._learn(self._next_cut)
-        return usual
-
-    def revise(self, feature: int, first: int, link: int, changes: Floats, *, known: bool) -> None:
-        """Replace changes of a link from sample `first` on, as far as they are remembered.
-
-        `known`: samples that were missing are known now.
-        """
-        # What is revised now was not known to the forecasts of the samples that have closed.
-        self._answer(self._closed)
-        first -= self._first
-        self._series[feature].replace(first, link, changes)
-        if feature == 0 and known:
-            self._known.replace(first, link, np.ones(len(changes), dtype=np.bool_))
-
-    def changes(self, start: int, stop: int) -> Floats:
-        """Return the forecast of the change to each of samples start <= i < stop, [samples, links].
-
-        `stop` is at most one more than the samples that have closed.
-        """
-        start, stop = start - self._first, stop - self._first
-        self._answer(stop)
-        answers: Floats = self._answers.rows(start, stop)
-        return answers
-
-    def _answer(self, stop: int) -> None:
-        """Make the forecasts of the samples before `stop` that have none yet."""
-        start = self._answered
-        if stop <= start:
-            return
-        self._answered = stop
-        if self._cut < self._served:
-            self._answers.append(np.zeros((stop - start, self._links)))
-            return
-        forecasts = self._forecasts[:, start - self._cut : stop - self._cut]
-        forecasts[0] = 0
-        # [2, links, samples]
-        few = (stop - start) * self._links <= _FEW
-        total = self._sum_at_once(start, stop) if few else self._sum(start, stop)
-        forecasts[1:] = total.swapaxes(1, 2)
-        chosen = np.take_along_axis(forecasts, self._best[None, None, :], axis=0)[0]
-        self._answers.append(chosen)
-
-    def _sum(self, start: int, stop: int) -> Floats:
-        """Return the weighted sums of past changes, [2, links, samples], one lag after another."""
-        total = np.zeros((2, self._links, stop - start))
-        # Laid out along the longer of the last two axes.
-        total = total if stop - start > self._links else total.swapaxes(1, 2).copy().swapaxes(1, 2)
-        for place, (series, lag) in enumerate(_places(self._lags)):
-            lagged = self._series[series].rows(start - 1 - lag, stop - 1 - lag)
-            total += self._weights[:, place, :, None] * lagged.T
+        total = np.zeros((stop - start, len(self._scale)))
+        for first, last, fit in self._fits(start, stop, steps):
+            if not fit.weights.any():
+                continue
+            for chunk in self._signals.chunks:
+                links = chunk.links
+                read = self._signals.read(chunk, first - 1, last - 1, steps, self._scale[links])
+                limit = fit.limits[: chunk.numbers, links, None]
+                products = np.clip(read, -limit, limit, out=read)
+                products *= fit.weights[: chunk.numbers, links, None]
+                total[first - start : last - start, links] = _added(products).T
         return total
 
-    def _sum_at_once(self, start: int, stop: int) -> Floats:
-        """Return the same, bit by bit, with less to do for each lag and more memory."""
-        lagged = [
-            # [lags, links, samples], the latest change first.
-            sliding_window_view(series.rows(start - lags, stop - 1), stop - start, axis=0)[::-1]
-            for series, lags in zip(self._series, self._lags, strict=True)
-        ]
-        # Over the first axis numpy adds one row after another, as the loop does. To begin with 0
-        # makes no difference but to the sign of a 0.
-        products = self._weights.swapaxes(0, 1)[..., None] * np.concatenate(lagged)[:, None]
-        return np.asarray(0.0 + np.add.reduce(products, axis=0))
+    def error(self, start: int, stop: int, steps: int = 1) -> Floats:
+        """Return the mean absolute error of late of the same forecasts, [samples, links]."""
+        error = np.zeros((stop - start, len(self._scale)))
+        for first, last, fit in self._fits(start, stop, steps):
+            error[first - start : last - start] = fit.error
+        return error
 
-    def _learn(self, cut: int) -> None:
-        """Fit again on all samples before `cut`."""
-        start, stop = self._cut, cut
-        longest = max(self._lags)
-        weights = np.zeros_like(self._weights)
-        for link in range(0, self._links, _LINKS_AT_ONCE):
-            some = slice(link, link + _LINKS_AT_ONCE)
-            # Each link's samples lie together, whatever others there are: BLAS rounds by layout.
-            shape = (
-                len(range(*some.indices(self._links))),
-                len(self._lags),
-                longest + stop - start,
-            )
-            past = np.empty(shape)
-            for place, series in enumerate(self._series):
-                past[:, place] = series.rows(start - longest, stop)[:, some].T
-            if start >= self._served:
-                served = self._forecasts[:, : stop - start, some].transpose(0, 2, 1)
-                known = np.ascontiguousarray(self._known.rows(start, stop)[:, some].T)
-                # Of each of the three: E <- _KEPT E + sum of |forecast - x| since the last cut.
-                apart = np.abs(np.ascontiguousarray(served) - past[:, 0, longest:]) * known
-                self._errors[:, some] = _KEPT * self._errors[:, some] + apart.sum(axis=-1)
-            now = past[:, :, longest:]
-            for lag in range(longest + 1):
-                then = past[:, :, longest - lag : past.shape[2] - lag]
-                self._products[lag, some] += now @ then.swapaxes(1, 2)
-            if stop >= self._served:
-                weights[:, :, some] = self._solution(self._products[:, some] / stop)
-        self._weights = weights
-        # Ties go to the simpler forecast.
-        self._best = self._errors.argmin(axis=0)
-        self._cut, self._next_cut = cut, cut + self._every
-
-    def _solution(self, products: Floats) -> Floats:
-        """Return the weights of past changes alone, and of all, [2, places, links]."""
-        matrix, right = _equations(products, self._lags, self._ridge)
-        weights = np.zeros((2, *right.shape))
-        past = self._past
-        weights[0, :, :past] = _solved(matrix[:, :past, :past], right[:, :past])
-        weights[1] = _solved(matrix, right) if past < right.shape[1] else weights[0]
-        return weights.swapaxes(1, 2)
+    def _fits(self, start: int, stop: int, steps: int) -> list[tuple[int, int, Fit]]:
+        """Return what is in force for each stretch of samples in [start, stop)."""
+        left, right, share = between(steps, self._anchors)
+        near, far = self._fitted[left].fits, self._fitted[right].fits
+        stretches = []
+        for place, (low, high) in enumerate(zip(near, far, strict=True)):
+            first = max(low.cut, start)
+            last = min(near[place + 1].cut, stop) if place + 1 < len(near) else stop
+            if first < last:
+                stretches.append((first, last, _mixed(low, high, share)))
+        return stretches
 
 
-def _equations(products: Floats, lags: Sequence[int], ridge: float) -> tuple[Floats, Floats]:
-    """Return the Yule-Walker equations of each link: [links, n, n] and [links, n].
+def _mixed(low: Fit, high: Fit, share: float) -> Fit:
+    if share == 0:
+        return low
+    parts = zip(low[1:], high[1:], strict=True)
+    return Fit(low.cut, *((1 - share) * one + share * other for one, other in parts))
 
-    `products` are means r_ab(k), [k, links, a, b]. Only k >= 0 is kept: r_ab(-k) = r_ba(k).
+
+def _added(products: Floats) -> Floats:
+    """Return the sum over the first axis of [numbers, links, samples], one after another.
+
+    numpy adds a single column pairwise, so that it would depend on how many there are.
     """
-    series, lag = np.array(_places(lags)).T
-    apart = lag[None, :] - lag[:, None]
-    later = np.where(apart >= 0, series[:, None], series[None, :])
-    earlier = np.where(apart >= 0, series[None, :], series[:, None])
-    matrix = products[np.abs(apart), :, later, earlier].transpose(2, 0, 1)
-    right = products[lag + 1, :, 0, series].T
-    return matrix + ridge * np.eye(len(series)), right
+    if products[0].size > 1:
+        return np.asarray(np.add.reduce(products, axis=0))
+    return np.asarray(np.cumsum(products, axis=0)[-1])
 
 
-def _places(lags: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the series and the lag of each weight."""
-    return [(series, lag) for series, count in enumerate(lags) for lag in range(count)]
+class _Horizon:
+    """The weights of the forecasts some steps ahead, learnt as samples close.
+
+    With z(o) the numbers that are read at o and x(o) the change from o to o + steps, the weights w
+    minimise
+
+        sum over o of 0.5^((cut - o) / half-life) (x(o) - w z(o))^2 + ridge |w|^2,
+
+    the ridge in proportion to the square of each number (Hoerl and Kennard 1970). Both z and x are
+    limited, so that a jump does not outweigh all else.
+    """
+
+    def __init__(self, signals: Signals, scale: Floats, origin: Origin, steps: int) -> None:
+        self._signals, self._scale, self._steps = signals, scale, steps
+        self._origin = origin
+        links, count = len(scale), signals.count
+        self._learnt = origin.first
+        self._square = np.zeros((links, count, count))
+        self._right = np.zeros((links, count))
+        # Sums of absolute values, for the limits: of what is read, and of the changes.
+        self._sizes, self._total = np.zeros((count + 1, links)), np.zeros(links)
+        self._errors = np.zeros((3, links))
+        self._count = np.zeros(links)
+        self._weights = np.zeros((2, count, links))
+        self._serving = False
+        nothing = np.zeros((count, links))
+        self.fits = [Fit(0, nothing, nothing, np.zeros(links))]
+
+    def learn(self, cut: int, *, fit: bool) -> None:
+        """Learn from the changes that are known once the samples before `cut` have closed.
+
+        Compares the forecasts that were made with them, and may `fit` again.
+        """
+        start, stop = self._learnt, cut - self._steps
+        if stop > start:
+            decay = 0.5 ** ((stop - start) / _HALF_LIFE)
+            for chunk in self._signals.chunks:
+                self._learn_some(chunk, start, stop, decay)
+            self._learnt = stop
+        if fit and cut >= self._origin.served and stop > self._origin.first:
+            weights = np.zeros_like(self._weights)
+            self._serving = True
+            for chunk in self._signals.chunks:
+                weights[:, : chunk.numbers, chunk.links] = self._solution(chunk)
+            self._weights = weights
+        self._put(cut)
+
+    def _learn_some(self, chunk: AlikeLinks, start: int, stop: int, decay: float) -> None:
+        links, signals = chunk.links, self._signals
+        read = signals.read(chunk, start, stop, self._steps, self._scale[links])
+        values = signals.values.rows(start, stop + self._steps)[:, links]
+        ahead = slice(self._steps, None)
+        unit = np.where(self._scale[links] > 0, self._scale[links], 1.0)[:, None]
+        known = np.ascontiguousarray(signals.known.rows(start, stop + self._steps)[ahead, links].T)
+        change = np.ascontiguousarray((values[ahead] - values[: -self._steps]).T) / unit
+        # A sample that was not known is as if nothing had been read or had happened.
+        if not known.all():
+            read *= known
+            change *= known
+        count, used = known.sum(axis=-1), slice(chunk.numbers)
+        self._total[links] += count
+        self._sizes[used, links] += np.abs(read).sum(axis=-1)
+        self._sizes[-1, links] += np.abs(change).sum(axis=-1)
+        limit = self._limits()[:, links, None]
+        np.clip(read, -limit[used], limit[used], out=read)
+        if self._serving:
+            self._judge(chunk, read, change, count)
+        limited = np.clip(change, -limit[-1], limit[-1])
+        rows = np.ascontiguousarray(read.swapaxes(0, 1))
+        square, right = self._square[links], self._right[links]
+        square *= decay
+        right *= decay
+        square[:, used, used] += rows @ rows.swapaxes(1, 2)
+        right[:, used] += (rows @ limited[..., None])[..., 0]
+        self._square[links], self._right[links] = square, right
+
+    def _judge(self, chunk: AlikeLinks, read: Floats, change: Floats, count: Ints) -> None:
+        """Take how much each kind of forecast erred with the weights in force.
+
+        `count` are the samples that were known, [links].
+        """
+        links, past = chunk.links, self._signals.past
+        weights = self._weights[:, : chunk.numbers, links, None]
+        forecasts = np.zeros((3, *change.shape))
+        forecasts[1] = _added(weights[0, :past] * read[:past])
+        forecasts[2] = _added(weights[1] * read)
+        erred = np.abs(change - forecasts).sum(axis=-1)
+        self._errors[:, links] = _KEPT * self._errors[:, links] + erred
+        self._count[links] = _KEPT * self._count[links] + count
+
+    def _limits(self) -> Floats:
+        """Return what each number that is read, and the change, is limited to, [numbers, links]."""
+        return np.asarray(_OUTLIER * self._sizes / np.maximum(self._total, 1))
+
+    def _solution(self, chunk: AlikeLinks) -> Floats:
+        """Return the weights of past changes alone, and of all, [2, numbers, links]."""
+        used, past = chunk.numbers, self._signals.past
+        square = self._square[chunk.links][:, :used, :used]
+        right = self._right[chunk.links][:, :used]
+        diagonal = np.einsum("lii->li", square)
+        # A number that never differed from 0 gets no weight.
+        extra = _RIDGE * diagonal + 1e-6 * diagonal.sum(axis=1, keepdims=True) / used
+        extra = np.where(extra > 0, extra, 1.0)
+        square = square + extra[:, :, None] * np.eye(used)
+        weights = np.zeros((2, right.shape[1], chunk.size))
+        weights[0, :past] = _solved(square[:, :past, :past], right[:, :past]).T
+        weights[1] = weights[0] if used == past else _solved(square, right).T
+        return weights
+
+    def _put(self, cut: int) -> None:
+        trust = _trust(self._errors)
+        weights = trust[1] * self._weights[0] + trust[2] * self._weights[1]
+        error = (trust * self._errors).sum(axis=0) / np.maximum(self._count, 1)
+        fit = Fit(cut, weights, self._limits()[:-1], error)
+        kept = [each for each in self.fits if each.cut > cut - _ANSWERED]
+        # The one that was in force before them as well.
+        self.fits = [*self.fits[max(len(self.fits) - len(kept) - 1, 0) :], fit]
+
+
+def _trust(errors: Floats) -> Floats:
+    """Return weights over the first axis that sum to 1."""
+    least = errors.min(axis=0)
+    # Where the best never erred, whatever did has no say.
+    worse = np.where(errors > least, np.inf, 1.0)
+    np.divide(errors, least, out=worse, where=least > 0)
+    trust = np.exp(-_RATE * (worse - 1))
+    return np.asarray(trust / trust.sum(axis=0))
 
 
 def _solved(matrix: Floats, right: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Seasons of links: how long they last, and the usual change at each place in them.
+"""Seasons of links: how long they last.
 
 Nothing is assumed about the tick: a season is found in the history of each link, or is not there.
 """
@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 
 from twin.core.arrays import Floats, Ints
-from twin.core.tail import Tail
 
 SEASONS: Final = 2
 """At most this many for each link: a day and a week of seven, for example."""
@@ -22,29 +21,33 @@ _MULTIPLES: Final = 10
 """First seasons in the longest second one."""
 _SEARCHED: Final = 32_768
 """The search reads at most this much of the end of the history."""
-_UPDATE: Final = 0.25
-"""Share of the latest occurrence in the profile."""
 _PROMINENT: Final = 0.2
 """How far the level's autocorrelation after a season is above the least within it."""
+_NEARER: Final = 1.15
+"""How much nearer the level has to be after a second season than after its neighbours: walks
+around one season seem to have a second one, by chance, in one case of ten."""
+_SMOOTHED: Final = 13
+"""Samples over which levels are averaged to be compared."""
 _KERNEL: Final = np.array([1, 2, 3, 2, 1]) / 9
 
 
-def periods(changes: Floats) -> Ints:
+def periods(values: Floats, changes: Floats) -> Ints:
     """Return the samples in the seasons of each link, [SEASONS, links]; 0 for none.
 
-    `changes` [samples, links] are the differences of the history, scaled and limited. The first
-    season is the shortest after which the level repeats and its changes repeat nearly best. The
-    second is a multiple of the first after which they repeat better than after its neighbours (the
-    seventh day, say).
+    `values` are the history without gaps, [samples, links]; `changes` their differences, scaled and
+    limited, one less. The first season is the shortest after which the level repeats and its
+    changes repeat nearly best. The second is a multiple of the first after which they repeat better
+    than after its neighbours (the seventh day, say), or after which the level is nearer.
     """
-    changes = changes[-_SEARCHED:]
+    values, changes = values[-_SEARCHED:], changes[-_SEARCHED:]
     lengths = np.zeros((SEASONS, changes.shape[1]), dtype=np.int64)
-    for link, series in enumerate(np.ascontiguousarray(changes.T)):
-        lengths[:, link] = _periods(series)
+    both = np.ascontiguousarray(values.T), np.ascontiguousarray(changes.T)
+    for link, (level, series) in enumerate(zip(*both, strict=True)):
+        lengths[:, link] = _periods(level, series)
     return lengths
 
 
-def _periods(changes: Floats) -> tuple[int, int]:
+def _periods(values: Floats, changes: Floats) -> tuple[int, int]:
     longest = int(len(changes) / _SEEN)
     if longest < 2 * _SHORTEST or not changes.any():
         return 0, 0
@@ -66,7 +69,7 @@ def _periods(changes: Floats) -> tuple[int, int]:
         return 0, 0
     best = max(by_change[lag] for lag in exact)
     first = _refined(by_level + by_change, next(i for i in exact if by_change[i] > 0.75 * best))
-    return first, _multiple(by_change, first, noise)
+    return first, _multiple(by_change, first, noise) or _multiple_by_level(values, first)
 
 
 def _refined(by_both: Floats, lag: int) -> int:
@@ -98,6 +101,24 @@ def _multiple(by_change: Floats, first: int, noise: float) -> int:
     return lags[1 + int(np.argmax(gains))]
 
 
+def _multiple_by_level(values: Floats, first: int) -> int:
+    """Return the multiple of `first` after which the level is nearer than after its neighbours.
+
+    With D(m) the mean of |y(t) - y(t - m p)|, the m-th gains (D(m - 1) + D(m + 1)) / (2 D(m)). It
+    has to occur twice in the history. 0 where none stands out.
+    """
+    level = np.convolve(values, np.full(_SMOOTHED, 1 / _SMOOTHED), "valid")
+    count = min(_MULTIPLES + 1, len(level) // (2 * first) + 1)
+    apart = [np.abs(level[m * first :] - level[: -m * first]).mean() for m in range(1, count + 1)]
+    gains = [
+        (before + after) / (2 * at) if at > 0 else 0.0
+        for before, at, after in zip(apart, apart[1:], apart[2:], strict=False)
+    ]
+    if not gains or max(gains) < _NEARER:
+        return 0
+    return first * (2 + int(np.argmax(gains)))
+
+
 def _near(by_change: Floats, lag: int, reach: int | None = None) -> int:
     """Return the lag near `lag` at which the changes repeat best."""
     reach = max(lag // 30, 2) if reach is None else max(reach, 1)
@@ -125,44 +146,3 @@ def _autocorrelation(series: Floats) -> Floats:
     spectrum = np.fft.rfft(series, 1 << (2 * count - 1).bit_length())
     products = np.fft.irfft((spectrum * spectrum.conj()).real)[:count] / np.arange(count, 0, -1)
     return np.asarray(products / products[0])
-
-
-class Profiles:
-    """The usual change at each place in each link's season, learnt as samples close.
-
-    The usual change at a place follows those of past seasons there, each by the share
-    :data:`_UPDATE` (by 1/n while there are only n). A change is learnt from when its place is asked
-    for again, a season later: whatever a gap hid when it was new is then known.
-    """
-
-    def __init__(self, period: Ints, ahead: int) -> None:
-        """Take each link's period in samples, [links], 0 for none, and how far ahead to read."""
-        self._ahead = ahead
-        self._links = len(period)
-        # Of each period longer than `ahead`: its links, and what is usual, [places, links].
-        self._groups: list[tuple[int, Ints, Floats]] = [
-            (int(length), links, np.zeros((int(length), len(links))))
-            for length in np.unique(period)
-            if length > ahead
-            for links in [np.flatnonzero(period == length)]
-        ]
-
-    def read(self, changes: Tail, start: int, stop: int) -> Floats:
-        """Return the change that is usual at t + ahead, for start <= t < stop, [samples, links].
-
-        `changes` are all up to `stop`. 0 for links without a season, and before one has been seen.
-        Each sample is read once, in order.
-        """
-        usual = np.zeros((stop - start, self._links))
-        for length, links, kept in self._groups:
-            lag = length - self._ahead
-            first = max(start - lag, 0)
-            while first < stop - lag:
-                occurrence, place = divmod(first, length)
-                last = min(stop - lag, first + length - place)
-                seen = changes.rows(first, last)[:, links]
-                profile = kept[place : place + last - first]
-                profile += max(1 / (occurrence + 1), _UPDATE) * (seen - profile)
-                usual[first + lag - start : last + lag - start, links] = profile
-                first = last
-        return usual

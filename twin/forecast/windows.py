@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 from twin.core.arrays import Floats, Floats32, Ints
 from twin.core.tail import Tail
 from twin.forecast.card import Normalisation
-from twin.forecast.reference import AHEAD, Origin, Reference
-from twin.forecast.season import Profiles, periods
+from twin.forecast.reference import Origin, Reference
+from twin.forecast.season import periods
+from twin.forecast.signals import Signals
 
+AHEAD: Final = 9
+"""The windows of a season reach this far ahead of what was seen."""
 _SCALED_SAMPLES: Final = 8_064
 """Scales are those of at most this much of the end of the history."""
 _REVISED: Final = 72
@@ -34,10 +37,8 @@ class WindowBatch(NamedTuple):
 
     inputs: Floats32
     """[samples, links, window, features and channels]"""
-    reference: Floats
-    """[samples, links]: the forecast for an output of 0."""
     scale: Floats
-    """[samples, links]: the change of the forecast for a change of the output by 1.
+    """[samples, links]: the change of a forecast one step ahead for a change of the output by 1.
 
     0 where nothing ever changed.
     """
@@ -51,12 +52,17 @@ class Windows:
     """
 
     def __init__(
-        self, history: Sequence[Floats], window: int, how: Normalisation, since: int
+        self,
+        history: Sequence[Floats],
+        window: int,
+        how: Normalisation,
+        since: int,
+        steps: Sequence[int] = (1,),
     ) -> None:
         """Fit scales and seasons on the history, [samples, links] of each feature; NaN is a gap.
 
         No sample has closed yet; the history is to come with :meth:`extend` like all else. Windows
-        are wanted before sample `since` and later ones.
+        are wanted before sample `since` and later ones. Forecasts are fitted for `steps` ahead.
         """
         filled = [forward_filled(values) for values in history]
         samples, links = filled[0].shape
@@ -66,27 +72,18 @@ class Windows:
         """[features, links]: mean absolute difference of the history."""
         self.known_from = np.where(known.any(axis=0), known.argmax(axis=0), _NEVER)
         """[links]: the first sample at which the first feature is known."""
-        self._keep = keep = window + AHEAD + _REVISED
+        self._keep = keep = window + _REVISED
         self._values = [Tail(links, keep) for _ in filled]
         # What stands in for samples before the first known one.
         self._last = [values[0] for values in filled]
         self._level_mean = np.ascontiguousarray(filled[0].T).mean(axis=-1)
-        seasons: list[Profiles] = []
-        self._reference: Reference | None = None
-        longest = 1
+        self._signals: Signals | None = None
         if how.reference == "seasonal":
-            steps = np.diff(filled[0], axis=0)
-            period = periods(_limited(steps, self.scale[0], how))
-            seasons = [Profiles(each, AHEAD) for each in period]
-            longest = int(period.max(initial=1))
-            origin = Origin.of(links, samples, since)
-            self._reference = Reference(len(filled), seasons, how.ridge, origin)
-        self._changes = Tail(links, longest)
-        # Kept only for the channels that read them.
-        read = seasons if {"season", "second_season"} & {*how.channels} else []
-        self._usual_levels = [Tail(links, keep + AHEAD, -AHEAD) for _ in read]
-        for level in self._usual_levels:
-            level.append(np.zeros((AHEAD, links)))
+            changes = _limited(np.diff(filled[0], axis=0), self.scale[0], how)
+            period = periods(filled[0], changes)
+            origin = Origin.of(samples, since)
+            self._signals = Signals(len(filled), period, max(steps), origin.every)
+            self._reference = Reference(self._signals, self.scale[0], origin, steps)
 
     @property
     def closed(self) -> int:
@@ -109,14 +106,9 @@ class Windows:
             changes.append(_limited(steps, self.scale[feature], self.how))
             tail.append(filled)
             self._last[feature] = filled[-1].copy()
-        if self._reference is None:
-            return
-        self._changes.append(changes[0])
-        usual = self._reference.extend(changes, known, self._changes)
-        for tail, season in zip(self._usual_levels, usual, strict=False):
-            carried = tail.rows(tail.stop - 1, tail.stop)
-            # A running sum, in the same order for steps of any size.
-            tail.append(np.cumsum(np.concatenate([carried, self.scale[0] * season]), axis=0)[1:])
+        if self._signals is not None:
+            self._signals.extend(self._values[0].rows(first, self.closed), changes, known)
+            self._reference.catch_up()
 
     def revise(self, feature: int, first: int, link: int, values: Floats) -> None:
         """Replace samples of a link from `first` on that have become known, if they are still kept.
@@ -130,22 +122,22 @@ class Windows:
         tail.replace(start, link, values[start - first :])
         if stop >= tail.stop:
             self._last[feature][link] = values[-1]
-        if self._reference is None:
+        if self._signals is None:
             return
         # The change to the sample after the last one differs as well.
         start, end = max(start, 1, tail.stop - self._keep + 1), min(stop + 1, tail.stop)
         series = tail.rows(start - 1, end)[:, link]
         changes = _limited(np.diff(series), self.scale[feature, link], self.how)
-        if feature == 0:
-            self._changes.replace(start, link, changes)
-            self._reference.revise(0, start, link, changes[: stop - start], known=True)
-        self._reference.revise(feature, start, link, changes, known=False)
+        self._signals.revise(feature, start, link, changes, series[1 : stop - start + 1])
 
-    def change(self, start: int, stop: int) -> Floats:
-        """Return the forecast of the change to samples start <= i < stop, [samples, links]."""
-        if self._reference is None:
+    def change(self, start: int, stop: int, steps: int = 1) -> Floats:
+        """Return the forecast of the change from i - 1 to i - 1 + steps, start <= i < stop.
+
+        [samples, links]
+        """
+        if self._signals is None:
             return np.zeros((stop - start, self.scale.shape[1]))
-        change: Floats = self.scale[0] * self._reference.changes(start, stop)
+        change: Floats = self.scale[0] * self._reference.changes(start, stop, steps)
         return change
 
     def values(self, start: int, stop: int) -> Floats:
@@ -153,76 +145,111 @@ class Windows:
         rows: Floats = self._values[0].rows(start, stop)
         return rows
 
-    def batch(self, start: int, stop: int, step: int = 1) -> WindowBatch:
+    def reference(self, start: int, stop: int, steps: int = 1) -> Floats:
+        """Return the forecasts for an output of 0 of samples start <= i < stop, [samples, links].
+
+        From what is known before i, of sample i - 1 + steps.
+        """
+        if self.how.reference == "none":
+            return np.zeros((stop - start, self.scale.shape[1]))
+        return self.values(start - 1, stop - 1) + self.change(start, stop, steps)
+
+    def growth(self, start: int, stop: int, steps: int) -> Floats:
+        """Return how much more forecasts err so many steps ahead than one, [samples, links]."""
+        if self._signals is None or steps == 1:
+            return np.ones((stop - start, self.scale.shape[1]))
+        near, far = (self._reference.error(start, stop, each) for each in (1, steps))
+        both = (near > 0) & (far > 0)
+        return np.divide(far, near, out=np.ones_like(near), where=both)
+
+    def batch(
+        self,
+        start: int,
+        stop: int,
+        step: int = 1,
+        window: int = 0,
+        how: Normalisation | None = None,
+    ) -> WindowBatch:
         """Return the windows that end before each `step`th sample of [start, stop).
 
         `start` is at least `window` and as far back as is remembered, `stop` at most one more than
-        the samples that have closed.
+        the samples that have closed. Windows of fewer samples, or normalised otherwise, than these
+        were made for may be asked for.
         """
+        window, how = window or self.window, how or self.how
         samples, links = len(range(start, stop, step)), self.scale.shape[1]
-        features, channels = len(self._values), self.how.channels
-        shape = (samples, links, self.window, features + len(channels))
-        inputs = np.empty(shape, dtype=np.float32)
-        reference, scale = np.zeros((samples, links)), np.ones((samples, links))
-        before = start - self.window, stop - 1
+        features, channels = len(self._values), how.channels
+        inputs = np.empty((samples, links, window, features + len(channels)), dtype=np.float32)
+        scale, origin = np.ones((samples, links)), np.zeros((samples, links))
         for feature in reversed(range(features)):
-            values = self._values[feature].rows(*before)
-            if self.how.reference != "none":
-                scale = self._batch_scale(values, feature)[::step]
-                reference = values[self.window - 1 :: step]
+            values = self._values[feature].rows(start - window, stop - 1)
+            if how.reference != "none":
+                scale = self._batch_scale(values, feature, how, window)[::step]
+                origin = values[window - 1 :: step]
                 if feature == 0:
-                    reference = reference + self.change(start, stop)[::step]
-            self._fill(inputs[..., feature], values, step, reference, scale)
+                    origin = origin + self.change(start, stop)[::step]
+            _fill(inputs[..., feature], values, step, origin, scale, how)
         for place, name in enumerate(channels, start=features):
-            values, origin = self._channel(name, start, stop)
-            unit = scale if name != "level" else 1.0
-            self._fill(inputs[..., place], values, step, origin[::step], unit)
-        return WindowBatch(inputs, reference, scale)
+            self._fill_channel(inputs[..., place], name, start, stop, step, scale, how)
+        return WindowBatch(inputs, scale)
 
-    def _channel(self, name: str, start: int, stop: int) -> tuple[Floats, Floats]:
-        """Return what the windows of a channel hold, and what each of them is relative to.
-
-        Both [samples, links], the first from `window` samples before `start` on. A season's windows
-        reach AHEAD samples beyond what was seen: the level that is usual then, relative to that of
-        the last sample seen. `level` is the traffic over its mean.
-        """
-        before = start - self.window, stop - 1
-        if name == "level":
-            values, mean = self._values[0].rows(*before), self._level_mean
-            level = np.divide(values, mean, out=np.zeros(values.shape), where=mean > 0)
-            return level, np.ones((stop - start, values.shape[1]))
-        usual = self._usual_levels[("season", "second_season").index(name)]
-        return usual.rows(*before), usual.rows(start - 1 - AHEAD, stop - 1 - AHEAD)
-
-    def _fill(
+    def _fill_channel(
         self,
         inputs: NDArray[np.float32],
-        values: Floats,
+        name: str,
+        start: int,
+        stop: int,
         step: int,
-        origin: Floats,
-        scale: Floats | float,
+        unit: Floats,
+        how: Normalisation,
     ) -> None:
-        """Write windows of (values - origin) / scale into `inputs` [samples, links, window].
+        """Write the windows of a channel into `inputs`, [samples, links, window].
 
-        `values` [samples, links] are those of all windows, each `step` samples after the last.
+        A season's windows reach AHEAD samples beyond what was seen: the usual level, less that at
+        the last sample seen, over the window's scale. `level` is the traffic over its mean, less 1.
         """
-        scale = np.asarray(scale)
-        unit = np.divide(1.0, scale, out=np.zeros(scale.shape), where=scale > 0)
-        clip = np.inf if self.how.reference == "none" else self.how.clip
-        scaled = sliding_window_view(values, self.window, axis=0)[::step] - origin[..., None]
-        scaled *= unit[..., None]
-        inputs[...] = np.clip(scaled, -clip, clip, out=scaled)
+        window = inputs.shape[-1]
+        if name == "level":
+            values, mean = self._values[0].rows(start - window, stop - 1), self._level_mean
+            level = np.divide(values, mean, out=np.zeros(values.shape), where=mean > 0)
+            _fill(inputs, level, step, np.ones(unit.shape), np.ones(unit.shape), how)
+            return
+        assert self._signals is not None
+        season = ("season", "second_season").index(name)
+        offsets = range(AHEAD + 1 - window, AHEAD + 1)
+        course = self._signals.course(season, start - 1, stop - 1, offsets)[:, ::step]
+        course *= np.divide(1.0, unit, out=np.zeros(unit.shape), where=unit > 0)
+        inputs[...] = np.clip(course, -how.clip, how.clip).transpose(1, 2, 0)
 
-    def _batch_scale(self, values: Floats, feature: int) -> Floats:
+    def _batch_scale(self, values: Floats, feature: int, how: Normalisation, window: int) -> Floats:
         """Return the scale of each window, [samples, links]; 0 where nothing ever changed."""
         changes = np.abs(np.diff(values, axis=0))
-        count = self.window - 1
+        count = window - 1
         total = np.zeros_like(changes[count - 1 :])
         for lag in range(count):
             total += changes[lag : len(changes) - (count - 1) + lag]
-        scale = (1 - self.how.local) * self.scale[feature] + self.how.local * (total / count)
+        scale = (1 - how.local) * self.scale[feature] + how.local * (total / count)
         # Below this, differences of the values are rounding errors.
-        return np.asarray(np.maximum(scale, 1e-9 * np.abs(values[self.window - 1 :])))
+        return np.asarray(np.maximum(scale, 1e-9 * np.abs(values[window - 1 :])))
+
+
+def _fill(
+    inputs: NDArray[np.float32],
+    values: Floats,
+    step: int,
+    origin: Floats,
+    scale: Floats,
+    how: Normalisation,
+) -> None:
+    """Write windows of (values - origin) / scale into `inputs` [samples, links, window].
+
+    `values` [samples, links] are those of all windows, each `step` samples after the last.
+    """
+    unit = np.divide(1.0, scale, out=np.zeros(scale.shape), where=scale > 0)
+    clip = np.inf if how.reference == "none" else how.clip
+    scaled = sliding_window_view(values, inputs.shape[-1], axis=0)[::step] - origin[..., None]
+    scaled *= unit[..., None]
+    inputs[...] = np.clip(scaled, -clip, clip, out=scaled)
 
 
 class TraceWindows:
@@ -236,14 +263,16 @@ class TraceWindows:
         how: Normalisation,
         history: int,
         since: int | None = None,
+        steps: Sequence[int] = (1,),
     ) -> None:
         """Fit on the first `history` samples of `kpis`, each [samples, links].
 
-        Windows are wanted from sample `since` (default: `history`) on.
+        Windows are wanted from sample `since` (default: `history`) on. Forecasts are fitted for
+        `steps` ahead.
         """
         self._values = [np.asarray(kpis[name], dtype=np.float64) for name in features]
         past = [values[:history] for values in self._values]
-        self.windows = Windows(past, window, how, history if since is None else since)
+        self.windows = Windows(past, window, how, history if since is None else since, steps)
 
     def upto(self, stop: int) -> Windows:
         """Return the windows with all samples before `stop` closed."""
@@ -298,9 +327,10 @@ def season_of(demand: Floats) -> Ints:
 
     `demand` is [samples, links]; NaN is a gap.
     """
-    changes = np.diff(forward_filled(demand), axis=0)
+    filled = forward_filled(demand)
+    changes = np.diff(filled, axis=0)
     scale = np.abs(changes).mean(axis=0)
     scaled = np.divide(changes, scale, out=np.zeros_like(changes), where=scale > 0)
     # Jumps say nothing about what repeats.
-    season: Ints = periods(np.clip(scaled, -6, 6))[0]
+    season: Ints = periods(filled, np.clip(scaled, -6, 6))[0]
     return season

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, ClassVar, get_origin, get_type_hints
 
+import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Strict, ValidationError, create_model
 
@@ -14,22 +16,11 @@ from twin.core.arrays import Bools, Floats, Ints
 from twin.core.errors import InputError, Loc
 from twin.core.validation import problems_of
 from twin.demand.kpis import KPIS
+from twin.policy.commitment import Commitment
 from twin.policy.services import Quantiles, services
-
-PERSISTENCE = "persistence"
-"""The forecaster that needs no model: what was last known, stays."""
-
 
 RESERVED = ("name", "use", "schedule", "from")
 """Keys of a policy's entry that no policy may have as a parameter."""
-
-
-def model_for_kpis(model: str, kpis: Collection[str]) -> str:
-    """Return the variant of a shipped model for a trace with `kpis`.
-
-    Those trained on all four KPIs have a twin called ``NAME_traffic`` that needs `internet` alone.
-    """
-    return model if set(KPIS) <= set(kpis) else f"{model}_traffic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +36,35 @@ class History:
     """Largest share of violated intervals that the scenario asks for."""
     samples: int
     """Number of samples."""
+    sla_intervals: int
+    """Intervals in which the target is to be held: a period, or the whole replay."""
+    commitment: Commitment
+    """Which intervals a decision covers, once the first has been taken."""
     _kpis: tuple[str, ...]
 
-    def forecasts(self, model: str, samples: int) -> Floats:
+    def forecasts(self, model: str, samples: int, ahead: int = 0) -> Floats:
         """Return what a model would have forecast for the last `samples` of the history.
 
-        Mbit/s, [samples, links], fitted on nothing but what comes before them. `model` is as in
+        Mbit/s, [samples, links], fitted on nothing but what comes before them: the forecast of a
+        sample knows what is `ahead` samples before it, and earlier. `model` is as in
         :meth:`Observation.forecast`.
         """
-        return services().past_forecasts(model, samples)
+        return services().past_forecasts(model, samples, ahead)
 
-    def quantiles(self, model: str, samples: int) -> Quantiles:
+    def forecast_path(self, model: str, sample: int, n: int, first: int = 0) -> Floats:
+        """Return what would have been forecast before `sample` of the history, [n, links].
+
+        As :meth:`Observation.forecast_path`; samples are to be asked for in order, and what is
+        fitted is fitted on what comes before the first one.
+        """
+        return services().past_path(model, sample, first, n)
+
+    def quantiles(self, model: str, samples: int, ahead: int = 0) -> Quantiles:
         """Return the quantiles that a model would have forecast, as :meth:`forecasts` does.
 
         Mbit/s, [samples, links, quantiles], and their levels.
         """
-        return services().past_quantiles(model, samples)
+        return services().past_quantiles(model, samples, ahead)
 
     @property
     def season(self) -> Ints:
@@ -112,14 +116,30 @@ class Observation:
     """Names of the links, in the order of every array's columns."""
     tick_s: int
     """Length of an interval, seconds."""
+    capacity_mbps: Floats
+    """Physical ceiling of each link now, whether it is down or not, Mbit/s, [links]."""
+    commitment: Commitment
+    """Which intervals a decision taken now covers, per link."""
     _kpis: tuple[str, ...]
     _closed: int
+    _starts: datetime | None = None
     _ahead: bool = False
 
     def seen_by(self, policy: Policy) -> Observation:
         """Return what `policy` may see: this, and the coming interval if it is a bound."""
         # The class decides: what an instance says of itself later does not count.
         return replace(self, _ahead=True) if type(policy).bound else self
+
+    def under(self, commitment: Commitment) -> Observation:
+        """Return this for a policy whose decisions cover other intervals."""
+        return replace(self, commitment=commitment)
+
+    @property
+    def time(self) -> datetime | None:
+        """When the coming interval begins, where the trace has dates."""
+        if self._starts is None:
+            return None
+        return self._starts + timedelta(seconds=self._closed * self.tick_s)
 
     @property
     def demand_mbps(self) -> Floats:
@@ -149,21 +169,42 @@ class Observation:
             )
         return services().coming(self._closed)
 
-    def forecast(self, model: str) -> Floats:
-        """Return the forecast of a model, by name or file, for the coming interval.
+    def forecast(self, model: str, ahead: int = 0) -> Floats:
+        """Return the forecast of a model, by name or file, Mbit/s, [links].
 
-        Mbit/s, [links]. The model ``persistence`` is the last known demand. Raises InputError
-        where there is no such model or the trace lacks a KPI that it needs.
+        For the coming interval, or one that is `ahead` intervals after it, up to a week. The model
+        ``persistence`` is the last known demand; ``auto`` is what did best on the history of each
+        link. Raises InputError where there is no such model, the trace lacks a KPI that it needs,
+        or it does not reach that far.
         """
-        return services().forecast(model, self._closed)
+        return services().forecast(model, self._closed, ahead)
 
-    def quantiles(self, model: str) -> Quantiles:
-        """Return a model's quantiles for the coming interval, and their levels.
+    def forecast_path(self, model: str, n: int, first: int = 0) -> Floats:
+        """Return the forecasts for `n` intervals on end, Mbit/s, [n, links].
 
-        Mbit/s, [links, quantiles]. Raises InputError as :meth:`forecast` does, and for a model
-        that forecasts no quantiles.
+        The first is the coming one, or one that is `first` intervals after it. Raises as
+        :meth:`forecast` does.
         """
-        return services().quantiles(model, self._closed)
+        return services().forecast_path(model, self._closed, first, n)
+
+    def highest_forecast(self, model: str) -> Floats:
+        """Return the highest forecast of the intervals that a decision covers, Mbit/s, [links].
+
+        Raises as :meth:`forecast` does.
+        """
+        first = int(self.commitment.first.min())
+        count = int(self.commitment.last.max()) - first + 1
+        path = self.forecast_path(model, count, first)
+        ahead = first + np.arange(count)[:, None]
+        covered = (ahead >= self.commitment.first) & (ahead <= self.commitment.last)
+        return np.asarray(np.where(covered, path, -np.inf).max(axis=0))
+
+    def quantiles(self, model: str, ahead: int = 0) -> Quantiles:
+        """Return a model's quantiles and their levels, as :meth:`forecast` does.
+
+        Mbit/s, [links, quantiles]. Raises InputError also for a model without quantiles.
+        """
+        return services().quantiles(model, self._closed, ahead)
 
 
 class Policy:

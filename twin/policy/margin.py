@@ -1,281 +1,335 @@
 """An adaptive margin over any forecast, such that a stated share of intervals is short.
 
-Three margins compete. Each is a number of scales c_i times a scale s_i (Mbit/s): how much the
-forecast errs lately at this place in the season, how much it errs in the long run, and the latter
-in proportion to the forecast. With the forecast f, the allocation of a link is
+A decision covers the intervals of its *commitment*: with a lead time, those that begin later; with
+a cooldown, many on end. Let f be the highest forecast among them. Three margins compete, each a
+number of scales c_i times a scale s_i (Mbit/s): how much the forecast errs lately at this place in
+the season, how much it errs in the long run, and the latter in proportion to the forecast; and each
+with a short and a long memory. The allocation of a link is
 
-    max(f + exp(u) sum_i w_i c_i s_i, 0).
+    max(f + sum_i w_i min(c_i s_i, m), 0).
 
-- c_i follows a quantile of the errors. After every interval it rises by much if its margin was too
-  small, and else falls by little, so that the share of short intervals approaches the target
-  whatever the distribution of the errors (Gibbs and Candes 2021, adaptive conformal inference; here
-  in the logarithm, so that a margin stays positive and needs no unit).
+- c_i is the quantile of the scores (d - f) / s_i of past intervals, d being the demand, that only
+  the share aimed at exceeds: split conformal inference (Vovk), with a memory that fades. Scores are
+  those of decisions as they were taken, known as late as they really are. (A margin that moves at
+  each violation, as adaptive conformal inference does, explodes when it hears of them late.)
+- The share aimed at is what the error budget leaves: see :mod:`twin.policy.budget`.
 - w_i is the trust in a margin, the greater the less it lost lately (Freund and Schapire 1997;
   Zaffran et al. 2022 for conformal margins), so that a link that sleeps, jumps or hums gets what
   suits it.
-- u makes up for the past. When the errors of a link double, a score of intervals too many is short
-  before c_i has doubled. While a link has overdrawn its error budget by more than a tolerance, u is
-  above 0; while it has spent as much too little, u is below 0; in both cases c_i moves faster
-  (after the integrator of Angelopoulos, Candes and Tibshirani 2023, conformal PID control).
+- m is a little more than the largest d - f of late: where a scale that was tiny is normal again, no
+  margin exceeds what ever was needed.
 
-Work per interval is a few dozen operations on arrays of links.
+Work per interval is a few dozen operations on arrays of links, and one for each interval that a
+decision covers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
 from twin.core.arrays import Bools, Floats, Ints
-from twin.policy.base import History
+from twin.policy.base import History, Observation
+from twin.policy.budget import ErrorBudget
+from twin.policy.commitment import Commitment
+from twin.policy.errors_seen import SCALES, WARM_UP, ForecastErrors, HorizonTerms, follow
+from twin.policy.histogram import WindowedQuantiles
 
-WARM_UP: Final = 4_032
-"""Samples of the history that settle a margin: two weeks of 5 minutes."""
-
-_RECENT_HALF_LIFE: Final = 10
-"""Samples after which a recent error counts half."""
-_LONG_HALF_LIFE: Final = 2_000
-"""Samples after which an error of the long run counts half."""
-_SEASON_HALF_LIFE: Final = 3
-"""Seasons after which an error at a place in the season counts half."""
-_SEASON_SHARE: Final = 0.45
-"""Weight of the season's error in its geometric mean with the recent one."""
-_AROUND: Final = np.arange(-3, 4)[:, None]
-"""Places in the season, from this one, that count as this one."""
-_OUTLIER: Final = 8.0
-"""Errors above this many scales count as this many: one jump is not the new normal."""
-_FLOOR: Final = 0.02
-"""Least recent error, as a share of that of the long run: links that sleep wake up."""
-_LEVEL_FLOOR: Final = 0.2
-"""The share of the margin in proportion to the forecast that does not fall with it."""
-
-_SCALES: Final = 3
-"""Scales: the recent error, that of the long run, and the latter in proportion to the forecast."""
-_STEP: Final = 0.05
-"""Least learning rate of ln c_i."""
-_FEWEST_SCALES: Final = 0.02
-_LOSS_HALF_LIFE: Final = 500
-"""Samples after which a loss of a margin counts half."""
+_COUNTED: Final = 16
+"""Samples of the history between two quantiles of the scores."""
 _RATE: Final = 40.0
 """How fast trust falls: a margin that lost a tenth more than the best counts exp(-4) as much."""
-
-_BUDGET_HALF_LIFE: Final = 10_000
-"""Samples after which the error budget and what was spent of it count half: five weeks."""
-_CREDIT: Final = 4.0
-"""Short intervals added to the budget, so that it does not matter when the first one comes."""
-_TOLERANCE: Final = 0.2
-"""Share of the budget by which it may be missed either way: that is chance, no wrong margin."""
-_GAIN: Final = 4.0
-"""What u rises by for each budget that is overdrawn beyond the tolerance."""
-_MOST: Final = 1.0
-"""The greatest u: a budget that is gone early is not made up for at any price."""
+_HIGHEST_HALF_LIFE: Final = 4_000
+"""Samples after which the largest excess of demand over forecast has shrunk by half."""
+_ABOVE_HIGHEST: Final = 1.1
 
 
 class AdaptiveMargin:
     """Allocations over forecasts of the same links, learning from each interval that closes."""
 
-    def __init__(self, target: float, demand: Floats, forecasts: Floats, season: Ints) -> None:
-        """Settle on forecasts of the last samples before the replay, each made from its past alone.
+    def __init__(
+        self,
+        target: float,
+        season: Ints,
+        *,
+        period: int,
+        commitment: Commitment | None = None,
+    ) -> None:
+        """Know nothing yet: :meth:`settle` on the past before the first decision.
 
-        `target` is the share of intervals that may exceed the allocation; `demand` and
-        `forecasts`, Mbit/s, [samples, links], are those of these samples, NaN where missing;
-        `season` is each link's period in samples, 0 for none, [links].
+        `target` is the share of intervals that may exceed the allocation in each `period`
+        intervals; `season` is each link's period in samples, 0 for none, [links]; `commitment` is
+        what a decision covers.
         """
+        links = len(season)
+        self._terms = terms = Commitment.at_once(links) if commitment is None else commitment
         self._target = target
-        self._seen = 0
-        self._waits = False
-        self._errors = _Errors(demand, forecasts, season)
-        self._forecast = self._allocation = self._urgency = np.zeros(len(season))
-        self._short = np.zeros(len(season))
-        self._budget = np.zeros(len(season))
-        scales = np.empty((_SCALES, *demand.shape))
-        for i in range(len(demand)):
-            scales[:, i] = self._errors.scales(forecasts[i])
-            self._errors.learn(demand[i])
-        first = len(demand) // 4  # before that the scales are not settled
-        excess = (demand - forecasts)[first:]
-        settled = [self._settled(excess, scale[first:]) for scale in scales]
-        self._counts = np.array([count for count, _ in settled])
-        self._losses = np.array([loss for _, loss in settled])
-        self._margins = np.zeros_like(self._counts)
+        self._budget = ErrorBudget(target, period, terms.last)
+        self._ahead = int(terms.first.min())
+        self._horizon = HorizonTerms(terms.last, target)
+        self._errors = ForecastErrors(season, self._horizon)
+        self._scores = WindowedQuantiles(np.repeat(self._horizon.windows[:, None], SCALES, axis=1))
+        self._losses = np.zeros((2, SCALES, links))
+        self._judged = 0
+        self._highest = np.zeros(links)
+        # Of each interval to come: what was decided, in a ring.
+        self._room = int(terms.last.max()) + 2
+        self._forecasts = np.zeros((self._room, links))
+        self._tops = np.zeros((self._room, links))
+        self._scaled = np.zeros((self._room, SCALES, links))
+        self._margins = np.zeros((self._room, 2, SCALES, links))
+        self._allocations = np.zeros((self._room, links))
+        self._asked = np.zeros(links)
+        self._written = np.full(self._room, -1)
+        self._sample = 0
+        self._decided = False
 
     @classmethod
     def warmed(cls, history: History, model: str, target: float) -> AdaptiveMargin:
         """Return a margin over the forecasts of `model`, settled on the end of the history."""
+        margin = cls.of(history, target)
+        terms = history.commitment
+        first, count = _span(terms)
         samples = min(WARM_UP, len(history.demand_mbps) // 2)
-        demand = history.demand_mbps[-samples:]
-        margin = cls(target, demand, history.forecasts(model, samples), history.season)
-        margin._seen = len(history.demand_mbps)
+        if count == 1:
+            rows = history.forecasts(model, samples, first)
+            margin.settle(history.demand_mbps[-samples:], lambda i: (rows[i][None], None))
+        else:
+            start = len(history.demand_mbps) - samples
+            margin.settle(
+                history.demand_mbps[start:],
+                lambda i: (history.forecast_path(model, start + i - first, count, first), None),
+            )
+        margin.begin(len(history.demand_mbps))
         return margin
 
+    @classmethod
+    def of(cls, history: History, target: float) -> AdaptiveMargin:
+        """Return a margin for the links of a history, which has not settled yet."""
+        return cls(
+            target, history.season, period=history.sla_intervals, commitment=history.commitment
+        )
+
+    @property
+    def covered(self) -> tuple[int, int]:
+        """First interval after the coming one that decisions cover, and the end of the last."""
+        first, count = _span(self._terms)
+        return first, first + count
+
+    def settle(
+        self,
+        demand: Floats,
+        path: Callable[[int], tuple[Floats, Floats | None]],
+    ) -> None:
+        """Settle on samples before the replay, each forecast from its own past alone.
+
+        `demand` [samples, links] is theirs, NaN where missing. `path(i)` returns the forecasts
+        [intervals, links] of sample i and those after it, as a decision that covers these would
+        know them, and what the forecaster says of their spread, [links], if anything.
+        """
+        links = demand.shape[1]
+        first, held = self._terms.first - self._ahead, self._terms.last - self._terms.first + 1
+        # Per sample: the forecast, the highest one of its decision, and what that is measured in.
+        forecasts, tops = np.full((2, *demand.shape), np.nan)
+        scales = np.full((len(demand), SCALES, links), np.nan)
+        for i in range(len(demand)):
+            takes = i % held == 0
+            if takes.any():
+                self._cover(*path(i), takes, first, held, i, forecasts, tops, scales)
+            if (known := i - self._ahead) >= 0:
+                self._errors.learn(demand[known], forecasts[known], scales[known, 0])
+        for known in range(max(len(demand) - self._ahead, 0), len(demand)):
+            self._errors.learn(demand[known], forecasts[known], scales[known, 0])
+        settled = len(demand) // 4  # before that the scales are not settled
+        excess = (demand - tops)[settled:]
+        usable = (scales[settled:] > 0) & ~np.isnan(excess)[:, None]
+        scores = np.divide(
+            excess[:, None], scales[settled:], out=np.full(usable.shape, np.nan), where=usable
+        )
+        self._highest = np.nan_to_num(np.nanmax(np.vstack([excess, np.zeros(links)]), axis=0))
+        aimed = np.full(links, self._target)
+        counts: list[Floats] = []
+        for i in range(len(scores) + self._ahead):
+            # What a decision for i knows is what came before it was taken.
+            if i < len(scores) and i % _COUNTED == 0:
+                counts.append(self._scores.quantiles(aimed))
+            if (known := i - self._ahead) < 0:
+                continue
+            both = np.broadcast_to(scores[known], self._losses.shape)
+            self._scores.add(both, ~np.isnan(both))
+            margins = counts[known // _COUNTED] * scales[settled + known]
+            self._lose(excess[known] - margins, ~np.isnan(excess[known]))
+
+    def _cover(
+        self,
+        rows: Floats,
+        spread: Floats | None,
+        takes: Bools,
+        first: Ints,
+        held: Ints,
+        start: int,
+        forecasts: Floats,
+        tops: Floats,
+        scales: Floats,
+    ) -> None:
+        """Write what decisions at `start` of the history are over into the samples they cover."""
+        offsets = np.arange(len(rows))[:, None]
+        covered = (offsets >= first) & (offsets < first + held) & takes
+        top = np.where(covered, rows, -np.inf).max(axis=0)
+        top = np.where(takes, top, 0.0)
+        middle = self._ahead + first + (held - 1) // 2
+        scale = self._errors.scales(top, middle, held, spread)
+        stop = min(start + len(rows), len(tops))
+        for j in range(start, stop):
+            some = covered[j - start]
+            forecasts[j, some] = rows[j - start, some]
+            tops[j, some] = top[some]
+            scales[j][:, some] = scale[:, some]
+
+    def begin(self, sample: int) -> None:
+        """Note how many samples have closed when the first decision is taken."""
+        self._sample = sample
+
     def observe(self, demand: Floats) -> None:
-        """Take all that is known at a tick, Mbit/s, [samples, links], before allocating for it.
+        """Take all that is known at a tick, Mbit/s, [samples, links], before deciding at it.
 
         Learns from the last interval, or, at the first tick, passes over the samples that nothing
-        was allocated for.
+        was decided for.
         """
-        if self._waits:
+        if self._decided:
             self.learn(demand[-1])
         else:
-            self.skip(len(demand) - self._seen)
-        self._waits = True
+            self._errors.skip(len(demand) - self._sample)
+        self._sample = len(demand)
 
-    def allocate(self, forecast: Floats) -> Floats:
-        """Return the allocation over a forecast for the coming interval, Mbit/s, [links]."""
-        self._forecast = forecast
-        self._margins = self._counts * self._errors.scales(forecast)
-        margin = (_trust(self._losses) * self._margins).sum(axis=0)
-        self._urgency = self._asked_by_budget()
-        self._allocation = np.maximum(forecast + np.exp(self._urgency) * margin, 0.0)
-        return self._allocation
+    def cover(self, observation: Observation, model: str) -> Floats:
+        """Return the allocation over the forecasts of `model`, Mbit/s, [links]."""
+        return self.decide(
+            observation.commitment,
+            lambda first, count: (observation.forecast_path(model, count, first), None),
+        )
 
-    def skip(self, samples: int) -> None:
-        """Pass over samples that nothing was allocated for."""
-        self._errors.sample += samples
+    def decide(
+        self, terms: Commitment, path: Callable[[int, int], tuple[Floats, Floats | None]]
+    ) -> Floats:
+        """Return the allocation for the intervals that a decision covers, Mbit/s, [links].
+
+        `path(first, count)` returns the forecasts of so many intervals from the `first` on,
+        [count, links], and what the forecaster says of their spread, [links], if anything. While a
+        cooldown runs on a link, it stays as it was asked for.
+        """
+        if not terms.open.any():
+            return self._asked
+        first, count = _span(terms)
+        if (needed := first + count + 1) > self._room:
+            self._make_room(needed)
+        rows, spread = path(first, count)
+        if count == 1 and terms.open.all():
+            top, middle, held = rows[0], terms.first, np.ones_like(terms.first)
+            covered = None
+        else:
+            offsets = first + np.arange(count)[:, None]
+            covered = (offsets >= terms.first) & (offsets <= terms.last) & terms.open
+            top = np.where(covered, rows, -np.inf).max(axis=0)
+            middle, held = (terms.first + terms.last) // 2, terms.last - terms.first + 1
+            top = np.where(terms.open, top, 0.0)
+        scales = self._errors.scales(top, middle, held, spread)
+        counts = self._scores.quantiles(self._budget.share())
+        margins = np.minimum(counts * scales, _ABOVE_HIGHEST * self._highest)
+        margin = (_trust(self._losses) * margins).sum(axis=(0, 1))
+        allocation = np.maximum(top + margin, 0.0)
+        for i in range(count):
+            place = (self._sample + first + i) % self._room
+            self._written[place] = self._sample + first + i
+            some = slice(None) if covered is None else covered[i]
+            self._forecasts[place, some] = rows[i, some]
+            self._tops[place, some] = top[some]
+            self._scaled[place][:, some] = scales[:, some]
+            self._margins[place][..., some] = margins[..., some]
+            self._allocations[place, some] = allocation[some]
+        self._asked = _ordered(np.where(terms.open, allocation, self._asked), terms)
+        self._decided = True
+        return self._asked
 
     def learn(self, demand: Floats) -> None:
-        """Take the demand of the interval allocated last, Mbit/s, [links]; NaN teaches nothing."""
-        excess = demand - self._forecast
+        """Take the demand of the interval that has closed, Mbit/s, [links]; NaN teaches nothing."""
+        place = self._sample % self._room
+        if self._written[place] != self._sample:
+            # Until a later decision is in force, the one before stays.
+            for ring in self._rings:
+                ring[place] = ring[place - 1]
+        top, scales = self._tops[place], self._scaled[place]
+        excess = demand - top
         known = ~np.isnan(excess)
-        beyond = excess - self._margins
-        # With a the target and g the learning rate: ln c += g (1[excess > c s] - a). The mean of
-        # this is 0 where c s is the (1 - a)-quantile of the excess. Over T intervals at one g, ln c
-        # rises by g (short - a T): while c is bounded, short / T differs from a by O(1 / T).
-        # The further a budget is missed, the more there is to learn: g = _STEP exp(|u|).
-        step = _STEP * np.exp(np.abs(self._urgency)) * ((beyond > 0) - self._target)
-        grown = self._counts * np.exp(np.where(known, step, 0.0))
-        self._counts = np.maximum(grown, _FEWEST_SCALES)
-        _follow(self._losses, self._lost(beyond), _LOSS_HALF_LIFE, known)
-        kept = np.where(known, 0.5 ** (1 / _BUDGET_HALF_LIFE), 1.0)
-        self._short = kept * self._short + (demand > self._allocation)
-        self._budget = kept * self._budget + self._target * known
-        self._errors.learn(demand)
+        usable = (scales > 0) & known
+        scores = np.divide(excess, scales, out=np.zeros_like(scales), where=usable)
+        self._scores.add(
+            np.broadcast_to(scores, self._losses.shape),
+            np.broadcast_to(usable, self._losses.shape),
+        )
+        self._lose(excess - self._margins[place], known)
+        shrunk = 0.5 ** (1 / _HIGHEST_HALF_LIFE) * self._highest
+        self._highest = np.where(known, np.maximum(shrunk, excess), self._highest)
+        self._budget.learn(demand > self._allocations[place])
+        self._errors.learn(demand, self._forecasts[place], scales[0])
 
-    def _settled(self, excess: Floats, scale: Floats) -> tuple[Floats, Floats]:
-        """Return how many scales keep the target on what is known, and their mean loss, [links].
+    @property
+    def _rings(self) -> tuple[Floats, ...]:
+        return self._forecasts, self._tops, self._scaled, self._margins, self._allocations
 
-        `excess`, demand over forecast, and `scale` are in Mbit/s, [samples, links].
+    def _make_room(self, room: int) -> None:
+        """Let the rings hold more intervals to come: decisions cover more than they did."""
+        old, self._room = self._room, room
+        to_come = np.arange(self._sample, self._sample + old)
+        larger = []
+        for ring in (*self._rings, self._written):
+            new = np.zeros((room, *ring.shape[1:]), dtype=ring.dtype)
+            new[to_come % room] = ring[to_come % old]
+            larger.append(new)
+        (
+            self._forecasts, self._tops, self._scaled, self._margins, self._allocations,
+            self._written,
+        ) = larger  # fmt: skip
+
+    def _lose(self, beyond: Floats, known: Bools) -> None:
+        """Take the demand beyond each margin, Mbit/s, where it is known.
+
+        Its pinball loss is (1 - target) x where x > 0, else target |x|; the mean of that is least
+        where P(x > 0) = target.
         """
-        usable = (scale > 0) & ~np.isnan(excess)
-        scores = np.divide(excess, scale, out=np.full(excess.shape, np.nan), where=usable)
-        # The quantile of split conformal inference: the sample to come is one more, and its score
-        # may be the greatest of all.
-        share = min((1 - self._target) * (1 + 1 / max(len(scores), 1)), 1.0)
-        count = np.maximum(_quantile(scores, share), _FEWEST_SCALES)
-        return count, _mean(self._lost(excess - count * scale))
-
-    def _lost(self, beyond: Floats) -> Floats:
-        """Return the pinball loss of demand beyond a margin, in the shape of `beyond`, Mbit/s.
-
-        (1 - target) x where x > 0, else target |x|. Its mean is least where P(x > 0) = target.
-        """
-        loss: Floats = np.where(beyond > 0, 1 - self._target, -self._target) * beyond
-        return loss
-
-    def _asked_by_budget(self) -> Floats:
-        """Return what the error budget adds to the logarithm of each link's margin, u, [links].
-
-        With S the short intervals, B = target x known intervals (both discounted) and
-        o = (S - B) / (B + _CREDIT): u = min(_GAIN x (o beyond +-_TOLERANCE), _MOST).
-        """
-        overdrawn = (self._short - self._budget) / (self._budget + _CREDIT)
-        beyond = overdrawn - np.clip(overdrawn, -_TOLERANCE, _TOLERANCE)
-        urgency: Floats = np.minimum(_GAIN * beyond, _MOST)
-        return urgency
+        loss = np.where(beyond > 0, 1 - self._target, -self._target) * beyond
+        # At first the mean of what there is.
+        self._judged += 1
+        half_life = np.minimum(self._horizon.losses, np.log(2) * self._judged)
+        follow(self._losses, loss, half_life, known)
 
 
-class _Errors:
-    """How much the forecasts of a link err: in the long run, lately, and by place in the season."""
+def _span(terms: Commitment) -> tuple[int, int]:
+    """Return the first interval that any link's decision covers, and how many there are."""
+    first = int(terms.first.min())
+    return first, int(terms.last.max()) - first + 1
 
-    def __init__(self, demand: Floats, forecasts: Floats, season: Ints) -> None:
-        self.sample = 0
-        self._period = np.maximum(season, 1)
-        self._seasonal = season > 0
-        self._links = np.arange(len(season))
-        self._usual = np.full((self._period.max(initial=1), len(season)), np.nan)
-        self._long = _mean(np.abs(demand - forecasts))
-        self._recent = self._long.copy()
-        self._level = _mean(np.abs(forecasts))
-        self._forecast = self._expected = np.zeros(len(season))
 
-    def scales(self, forecast: Floats) -> Floats:
-        """Return what the margin over a forecast may be measured in, Mbit/s, [scales, links]."""
-        self._forecast = forecast
-        self._expected = self._expected_now()
-        relative = np.zeros(len(forecast))
-        np.divide(np.abs(forecast), self._level, out=relative, where=self._level > 0)
-        in_proportion = (_LEVEL_FLOOR + (1 - _LEVEL_FLOOR) * relative) * self._long
-        return np.stack([self._expected, self._long, in_proportion])
-
-    def _expected_now(self) -> Floats:
-        """Return the error expected from the recent ones and those usual at this place, [links].
-
-        recent^(1 - q) usual^q, q = _SEASON_SHARE (0 without a season); at least _FLOOR x long.
-        """
-        usual = _mean(self._usual[(self.sample + _AROUND) % self._period, self._links])
-        seasonal = self._seasonal & (usual > 0)
-        share = np.where(seasonal, _SEASON_SHARE, 0.0)
-        both = self._recent ** (1 - share) * np.where(seasonal, usual, 1.0) ** share
-        expected: Floats = np.maximum(both, _FLOOR * self._long)
-        return expected
-
-    def learn(self, demand: Floats) -> None:
-        """Take the demand that was forecast last, Mbit/s, [links]; NaN teaches nothing."""
-        error = np.abs(demand - self._forecast)
-        limit = np.where(self._expected > 0, _OUTLIER * self._expected, np.inf)
-        error = np.where(np.isnan(error), np.nan, np.minimum(error, limit))
-        known = ~np.isnan(error)
-        _follow(self._recent, error, _RECENT_HALF_LIFE, known)
-        _follow(self._long, error, _LONG_HALF_LIFE, known)
-        _follow(self._level, np.abs(self._forecast), _LONG_HALF_LIFE, known)
-        place = self.sample % self._period, self._links
-        usual = self._usual[place]
-        fresh = known & np.isnan(usual)
-        usual[fresh] = error[fresh]
-        _follow(usual, error, _SEASON_HALF_LIFE, known)
-        self._usual[place] = usual
-        self.sample += 1
+def _ordered(wanted: Floats, terms: Commitment) -> Floats:
+    """Return what to ask for so that at least `wanted` is ordered, whatever the hysteresis."""
+    needed = (wanted > terms.ordered_mbps) & (terms.ordered_mbps > 0) & (terms.hysteresis_up > 0)
+    if not needed.any():
+        return wanted
+    least = terms.ordered_mbps * (1 + terms.hysteresis_up) * (1 + 1e-9)
+    return np.where(needed, np.maximum(wanted, least), wanted)
 
 
 def _trust(losses: Floats) -> Floats:
-    """Return weights over the first axis that sum to 1: w_i ~ exp(-_RATE (L_i / min L - 1)).
+    """Return weights over the first two axes that sum to 1: w_i ~ exp(-_RATE (L_i / min L - 1)).
 
     The exponential weights of Freund and Schapire. Losses are relative to the least: no unit.
     """
-    best = losses.min(axis=0)
+    best = losses.min(axis=(0, 1))
     # Where the best never lost, those that did have no say.
     worse = np.where(losses > best, np.inf, 1.0)
     np.divide(losses, best, out=worse, where=best > 0)
     weights = np.exp(-_RATE * (worse - 1))
-    trust: Floats = weights / weights.sum(axis=0)
+    trust: Floats = weights / weights.sum(axis=(0, 1))
     return trust
-
-
-def _follow(values: Floats, latest: Floats, half_life: float, known: Bools) -> None:
-    """Move `values` [..., links] towards the latest ones where those are known.
-
-    An exponential average: after `half_life` samples a value weighs half of what it did.
-    """
-    values += np.where(known, (1 - 0.5 ** (1 / half_life)) * (latest - values), 0.0)
-
-
-def _mean(values: Floats) -> Floats:
-    """Return the mean over the first axis without NaN; 0 where there is nothing.
-
-    A sum along contiguous samples, which is the same for a link whatever others there are.
-    """
-    samples = np.ascontiguousarray(values.T)
-    known = ~np.isnan(samples)
-    total = np.where(known, samples, 0.0).sum(axis=-1)
-    mean: Floats = total / np.maximum(known.sum(axis=-1), 1)
-    return mean
-
-
-def _quantile(scores: Floats, share: float) -> Floats:
-    """Return the quantile over the first axis without NaN; 1 where there is nothing."""
-    if not len(scores):
-        return np.ones(scores.shape[1])
-    empty = np.isnan(scores).all(axis=0)
-    quantile: Floats = np.nanquantile(np.where(empty, 1.0, scores), share, axis=0)
-    return quantile

@@ -27,16 +27,25 @@ class Services(Protocol):
     def coming(self, closed: int) -> Floats:
         """Return the demand of sample `closed` itself, [links]."""
 
-    def forecast(self, model: str, sample: int) -> Floats:
-        """Return a model's forecast of the demand in `sample` from those before it, [links]."""
+    def forecast(self, model: str, sample: int, ahead: int) -> Floats:
+        """Return a model's forecast of the demand in sample + ahead, from before it, [links]."""
 
-    def quantiles(self, model: str, sample: int) -> Quantiles:
+    def forecast_path(self, model: str, sample: int, first: int, count: int) -> Floats:
+        """Return a model's forecasts of sample + first and those after it, [count, links]."""
+
+    def quantiles(self, model: str, sample: int, ahead: int) -> Quantiles:
         """Return the same for its quantiles, [links, quantiles], and their levels."""
 
-    def past_forecasts(self, model: str, samples: int) -> Floats:
-        """Return what a model would have forecast at the end of the history, [samples, links]."""
+    def past_forecasts(self, model: str, samples: int, ahead: int) -> Floats:
+        """Return what would have been forecast of the last `samples` of the history.
 
-    def past_quantiles(self, model: str, samples: int) -> Quantiles:
+        Each from what was known `ahead` samples before it and earlier, [samples, links].
+        """
+
+    def past_path(self, model: str, sample: int, first: int, count: int) -> Floats:
+        """Return the same as forecast_path() in the history, for rising samples."""
+
+    def past_quantiles(self, model: str, samples: int, ahead: int) -> Quantiles:
         """Return the same for its quantiles, [samples, links, quantiles], and their levels."""
 
     def season(self) -> Ints:

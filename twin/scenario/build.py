@@ -32,6 +32,7 @@ def engine_arguments(scenario: Scenario) -> dict[str, Any]:
         "events": spec.events,
         "routing": scenario.given.routing,
         "sla_target": spec.sla.target,
+        "sla_period_s": spec.sla.period,
         "seed": spec.seed,
     }
 

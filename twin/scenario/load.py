@@ -21,7 +21,7 @@ from twin.engine.span import ReplaySpan
 from twin.events.base import Event
 from twin.forecast.forecaster import Forecaster
 from twin.forecast.library import ModelLibrary
-from twin.policy.base import PERSISTENCE
+from twin.forecast.names import files
 from twin.routing.table import Routing
 from twin.scenario.cache import Cache
 from twin.scenario.checks import link_problems, span_of, span_problems, whole_ticks
@@ -346,11 +346,10 @@ class _Assembly:
                 where = (*place, "schedule", i) if choice.scheduled else place
                 announced = self._try(partial(member.source.models, member.make(), kpis))
                 for model in announced or ():
-                    if model == PERSISTENCE:
-                        continue
                     named = [key for key, value in member.parameters.items() if value == model]
                     at = (*where, *named[:1])
-                    self._try(partial(library.get, model, at, self._cache.model))
+                    for name in files(model, kpis):
+                        self._try(partial(library.get, name, at, self._cache.model))
         return library.loaded
 
     # What depends on the trace

@@ -40,6 +40,11 @@ class SlaSpec(Strict):
     """The service level aimed at."""
 
     target: Share = Field(0.01, description="largest share of violated intervals, per link")
+    period: Duration | None = Field(
+        None, description="the target is to be held in each; absent: over the replay"
+    )
+
+    _takes_time = field_validator("period")(longer_than_nothing)
 
 
 class ScheduleEntry(Strict):

@@ -30,7 +30,7 @@ Source = Literal["unlike links", "default facility"]
 
 _VALIDATION = 0.2
 _SCALED = 0.5
-_FITTED = 0.25
+_FITTED = 0.5
 _WORST_TARGET = 8.0
 _MOST_WEIGHT = 5.0
 
@@ -42,23 +42,25 @@ class Samples:
     inputs: NDArray[np.float32]
     """[windows, window, features and channels]"""
     targets: NDArray[np.float32]
-    """[windows]: (next value - reference) / scale, limited unless the scale is 1."""
+    """[windows, steps]: (value - reference) / scale, limited unless the scale is 1."""
     weights: NDArray[np.float32]
     """[windows]: scale over the link's, limited: a loss counts in the link's unit."""
     persistence: Floats
-    """[windows]: absolute error of the last value over scale, weighted."""
+    """[windows]: absolute error of the last value over scale, one step ahead, weighted."""
     linear: Floats
-    """[windows]: absolute error of the linear forecast over scale, weighted."""
+    """[windows]: the same of the linear forecast."""
     answers: Floats
-    """[windows]: the answer without an error, not limited."""
+    """[windows]: the answer without an error, one step ahead, not limited."""
 
 
 class Varied(NamedTuple):
     """How many generated, unlike links are trained on."""
 
-    links: int = 2_000
-    windows: int = 110
+    links: int = 800
+    windows: int = 275
     """Of a link, on average."""
+    samples: int = 8_064
+    """Of a link: long enough for a week to be found, and for the linear reference to settle."""
 
 
 class _Part(NamedTuple):
@@ -77,17 +79,19 @@ def make(
     how: Normalisation,
     source: Source = "unlike links",
     unlike: Varied = Varied(),  # noqa: B008
+    steps: Sequence[int] = (1,),
 ) -> tuple[Samples, Samples, str]:
     """Return windows for training and for validation, and a text that says where from.
 
     They come from the first `share` of `trace`, or without one from `source`, which may be as
-    much of `unlike` links. Raises InputError where there are none.
+    much of `unlike` links. What is to be answered is `steps` ahead. Raises InputError where there
+    are none.
     """
     if trace is None and source == "default facility":
         trace, seed = _default_facility(), 0
     parts, origin = _generated(seed, unlike) if trace is None else _history(trace, share, features)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
-    split = [_split(part, features, window, how, rng) for part in parts]
+    split = [_split(part, features, window, how, steps, rng) for part in parts]
     training, validation = (joined([each[i] for each in split]) for i in range(2))
     if not len(training.inputs) or not len(validation.inputs):
         raise InputError(f"the history is too short, or too flat, to train on: {origin}")
@@ -102,7 +106,7 @@ def _default_facility() -> Trace:
 
 def _generated(seed: int, many: Varied) -> tuple[list[_Part], str]:
     seed += GENERATED_SEEDS
-    unlike, alike = varied(seed, many.links), generate(seed, FACILITIES)
+    unlike, alike = varied(seed, many.links, many.samples), generate(seed, FACILITIES)
     origin = (
         f"generated traces: {many.links} varied links of {len(unlike[KPIS[0]])} samples, "
         f"{FACILITIES} facilities of {len(alike[KPIS[0]])} samples, seed {seed}, "
@@ -130,61 +134,70 @@ def _digest(*traces: Mapping[str, Floats]) -> str:
 
 
 def _split(
-    part: _Part, features: Sequence[str], window: int, how: Normalisation, rng: np.random.Generator
+    part: _Part,
+    features: Sequence[str],
+    window: int,
+    how: Normalisation,
+    steps: Sequence[int],
+    rng: np.random.Generator,
 ) -> tuple[Samples, Samples]:
     """Return windows for training and, from a later part of each link, for validation.
 
     Linear forecasts are of samples that they were not fitted on: a network that knew them from
     its own windows would trust them more than they will deserve.
     """
-    present = ~np.isnan(part.kpis[features[0]])
-    samples = len(present)
+    demand = part.kpis[features[0]]
+    samples, far = len(demand), steps[-1] - 1
     cut = int((1 - _VALIDATION) * samples)
     start = window if how.reference in ("none", "last") else max(int(_FITTED * samples), window)
     scaled = max(int(_SCALED * samples), min(window, samples))
-    windows = TraceWindows(part.kpis, features, window, how, scaled, since=start)
+    windows = TraceWindows(part.kpis, features, window, how, scaled, since=start, steps=steps)
     later = max(part.per_link // 4, 1)
     return (
-        _samples(windows, present, start, cut, part.per_link, rng),
-        _samples(windows, present, cut + window, samples, later, rng),
+        _samples(windows, demand, start, cut - far, part.per_link, steps, rng),
+        _samples(windows, demand, cut + window, samples - far, later, steps, rng),
     )
 
 
 def _samples(
     trace: TraceWindows,
-    present: NDArray[np.bool_],
+    demand: Floats,
     start: int,
     stop: int,
     per_link: int,
+    steps: Sequence[int],
     rng: np.random.Generator,
 ) -> Samples:
     """Return at most `per_link` windows a link (on average) that end before [start, stop)."""
-    links, kept = present.shape[1], []
+    links, kept = demand.shape[1], []
     for first in range(start, stop, 256):
         last = min(first + 256, stop)
         trace.upto(first)
         windows = trace.upto(last)
         share = min(per_link / (stop - start), 1.0)
-        chosen = present[first:last] & (windows.scale[0] > 0)
+        # [steps, samples, links]
+        values = np.stack([demand[first + step - 1 : last + step - 1] for step in steps])
+        chosen = ~np.isnan(values).any(axis=0) & (windows.scale[0] > 0)
         chosen &= np.arange(first, last)[:, None] > windows.known_from
         chosen &= rng.uniform(size=(last - first, links)) < share
         batch = windows.batch(first, last)
-        scale, reference = batch.scale[chosen], batch.reference[chosen]
+        units = [batch.scale * windows.growth(first, last, step) for step in steps]
+        references = [windows.reference(first, last, step) for step in steps]
+        scale, value = np.stack(units)[:, chosen], values[:, chosen]
+        answer = (value - np.stack(references)[:, chosen]) / scale
         unit = np.broadcast_to(windows.scale[0], chosen.shape)[chosen]
-        value = windows.values(first, last)[chosen]
-        answer = (value - reference) / scale
         worst = np.inf if windows.how.reference == "none" else _WORST_TARGET
         before = windows.values(first - 1, last - 1)[chosen]
         linear = before + windows.change(first, last)[chosen]
-        weight = np.clip(scale / unit, 0, _MOST_WEIGHT)
+        weight = np.clip(scale[0] / unit, 0, _MOST_WEIGHT)
         kept.append(
             Samples(
                 batch.inputs[chosen],
-                np.clip(answer, -worst, worst).astype(np.float32),
+                np.clip(answer, -worst, worst).astype(np.float32).T,
                 weight.astype(np.float32),
-                np.abs(value - before) / scale * weight,
-                np.abs(value - linear) / scale * weight,
-                answer,
+                np.abs(value[0] - before) / scale[0] * weight,
+                np.abs(value[0] - linear) / scale[0] * weight,
+                answer[0],
             )
         )
     return joined(kept)
@@ -195,7 +208,7 @@ def joined(parts: Sequence[Samples]) -> Samples:
     if not parts:
         none = np.empty(0)
         few = np.empty(0, dtype=np.float32)
-        return Samples(few.reshape(0, 1, 1), few, few, none, none, none)
+        return Samples(few.reshape(0, 1, 1), few.reshape(0, 1), few, none, none, none)
     return Samples(*(np.concatenate([_column(part, i) for part in parts]) for i in range(6)))
 
 

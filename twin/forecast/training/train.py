@@ -68,8 +68,17 @@ def train(
     features = _features(trace, features)
     source: samples.Source = getattr(module, "SOURCE", "unlike links")
     unlike: samples.Varied = getattr(module, "VARIED", samples.Varied())
+    steps: tuple[int, ...] = getattr(module, "STEPS", (1,))
     training, validation, origin = samples.make(
-        trace, train_share, seed, features, module.WINDOW, module.NORMALISATION, source, unlike
+        trace,
+        train_share,
+        seed,
+        features,
+        module.WINDOW,
+        module.NORMALISATION,
+        source,
+        unlike,
+        steps,
     )
     report(f"training {out.stem} on {origin}")
     about: dict[str, Any] = {
@@ -77,6 +86,7 @@ def train(
         "recipe": recipe.name,
         "window": module.WINDOW,
         "features": tuple(features),
+        "steps": steps,
         "normalisation": module.NORMALISATION,
         "trained_on": origin,
         "quantiles": getattr(module, "QUANTILES", ()),
@@ -299,10 +309,10 @@ def _checked(module: ModuleType, model: Any, path: Path, validation: Samples) ->
 
 
 def _points(answers: Any, module: ModuleType) -> Any:
-    """Return the point forecasts among `answers`, [windows]."""
+    """Return the point forecasts one step ahead among `answers`, [windows]."""
     quantiles = getattr(module, "QUANTILES", ())
     place = quantiles.index(MEDIAN) if quantiles else 0
-    return np.asarray(answers, dtype=np.float64).reshape(-1, max(len(quantiles), 1))[:, place]
+    return np.asarray(answers, dtype=np.float64).reshape(len(answers), -1)[:, place]
 
 
 def _scores(answers: Any, validation: Samples) -> Scores:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, TwinError
 from twin.demand.kpis import KPIS
-from twin.policy.base import PERSISTENCE
+from twin.forecast.names import files
 from twin.policy.load import load
 from twin.studies.conformance.harness import ConformanceRun, Harness
 from twin.studies.conformance.report import Check, ConformanceReport, Status
@@ -43,8 +43,8 @@ def check(path: Path) -> ConformanceReport:
     scenario = harness.scenario(five_links())
     # A parameter without a default, or with a wrong one, ends here; so does an unknown model.
     for model in harness.source.models(scenario.policies[0].make(), KPIS):
-        if model != PERSISTENCE:
-            scenario.forecaster(model)
+        for name in files(model, KPIS):
+            scenario.forecaster(name)
     checks = (
         _check_source(harness),
         _check_parameters(harness),

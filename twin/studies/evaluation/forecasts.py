@@ -18,10 +18,10 @@ from twin.demand.kpis import KPIS
 from twin.demand.trace import Trace
 from twin.forecast.card import MEDIAN
 from twin.forecast.forecaster import Forecaster
+from twin.forecast.names import PERSISTENCE
 from twin.forecast.windows import forward_filled
 from twin.scenario.load import Scenario
 
-PERSISTENCE: Final = "persistence"
 SEASONS: Final = {"seasonal_day": DAY_S, "seasonal_week": 7 * DAY_S}
 """Seasonal naive forecasts, and their season in seconds."""
 

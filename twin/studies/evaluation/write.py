@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from twin.forecast.names import PERSISTENCE
 from twin.report import style
 from twin.results.folder import check_free, staged
 from twin.studies.evaluation.evaluate import Evaluation
-from twin.studies.evaluation.forecasts import PERSISTENCE
 
 _COLOURS = (
     style.ORANGE,

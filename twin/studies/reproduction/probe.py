@@ -61,6 +61,7 @@ def _policy(file: Path, links: int) -> Callable[[], Tick]:
     from twin.engine.span import ReplaySpan
     from twin.forecast.library import ModelLibrary
     from twin.policy.base import Observation
+    from twin.policy.commitment import Commitment
     from twin.policy.load import load
     from twin.telemetry.source import ReplaySource
 
@@ -75,7 +76,10 @@ def _policy(file: Path, links: int) -> Callable[[], Tick]:
     )
     engine.start()
     # A static policy looks at nothing that it is shown.
-    observation = Observation(0, np.zeros(links, dtype=np.bool_), names, 300, tuple(kpis), history)
+    down, unlimited = np.zeros(links, dtype=np.bool_), np.full(links, np.inf)
+    observation = Observation(
+        0, down, names, 300, unlimited, Commitment.at_once(links), tuple(kpis), history
+    )
     return lambda: lambda: policy.allocate(observation)
 
 
@@ -86,7 +90,7 @@ def _model(file: Path, links: int) -> Callable[[], Tick]:
     last = _SAMPLES - 1
     # Fitting happens once a run, so it is not timed. A tick makes the windows and runs the graph
     # for every link, which is the most that a tick can cost.
-    bound = forecaster.bind(ArrayFeed(_kpis(links)), last, last, stop=last + 1, trial=False)
+    bound = forecaster.bind(ArrayFeed(_kpis(links)), last, last, stop=last + 1)
 
     def make() -> Tick:
         # A copy has no cached forecast, so that it does the work of a tick.

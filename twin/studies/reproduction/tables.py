@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from twin.core.units import counted
 from twin.studies.reproduction.measure import Measured
 from twin.studies.reproduction.published import (
     AI,
@@ -144,7 +145,7 @@ def setup(measured: Measured) -> dict[str, str]:
     span = measured.result.scenario.span
     trained_on = card.trained_on.partition(", sha256")[0]
     return {
-        "window": f"{card.window} samples to {card.horizon} step ahead",
+        "window": f"{card.window} samples to {counted(card.steps[-1], 'step')} ahead",
         "features": ", ".join((*card.features, *channels)),
         "target": card.features[0],
         "split": f"first {span.history} samples to train, last {span.intervals} to test",

@@ -1,0 +1,128 @@
+"""Windows that are fed from a feed, as its samples close or a stretch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from twin.core.arrays import Floats
+from twin.demand.gaps import Feed, known
+from twin.forecast.card import Normalisation
+from twin.forecast.horizon import anchors
+from twin.forecast.windows import Windows
+
+_WINDOWS_AT_ONCE: Final = 4_096
+"""Windows in a stretch, which bounds the memory."""
+_APPENDED: Final = 288
+"""Samples taken at a time, which bounds the memory, and the longest stretch."""
+_HISTORY_VALUES: Final = 400_000
+"""Values of a KPI taken at a time from the history, where nothing is forecast."""
+
+
+class FedWindows:
+    """The windows of a feed, shared by all models that read the same features.
+
+    Where the feed holds samples that have not closed yet, those of a whole *stretch* are taken
+    together, up to the next revision of what a gap hid: what a forecast is made from does not
+    depend on decisions, and each still sees nothing but its own past.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        features: Sequence[str],
+        how: Normalisation,
+        history: int,
+        start: int,
+        stop: int | None,
+    ) -> None:
+        """Begin before sample `start`; scales and seasons are fitted on the `history` samples.
+
+        Nothing is made for samples from `stop` on.
+        """
+        self._feed, self._features, self._how = feed, tuple(features), how
+        self._fitted, self._start, self._stop = history, start, stop
+        self._window, self._reach = 0, 0
+        self.first = self.last = start
+        """The stretch: samples first <= i < last."""
+        self.number = 0
+        """Number of the stretch, counted from 1."""
+
+    def require(self, window: int, steps: int) -> None:
+        """Make windows of at least so many samples, and forecasts so many steps ahead, possible.
+
+        Begins again, from the first sample on, where they were not.
+        """
+        if window <= self._window and steps <= self._reach:
+            return
+        self._window, self._reach = max(window, self._window), max(steps, self._reach)
+        past = [known(self._feed, name, self._fitted) for name in self._features]
+        fitted = anchors(self._reach) if self._how.reference == "seasonal" else (1,)
+        # The same forecasts, whichever is the first that is asked for.
+        since = min(self._fitted, self._start)
+        self.windows = Windows(past, self._window, self._how, since, fitted)
+        self.links = past[0].shape[1]
+        self._extend(past, min(self._fitted, self._start - 1))
+        self.first = self.last
+
+    def seek(self, sample: int) -> int:
+        """Let the stretch hold `sample`; return its place in the stretch.
+
+        Raises IndexError for a sample before the stretch, or that the feed does not reach.
+        """
+        if self.first <= sample < self.last:
+            return sample - self.first
+        end = self._feed.ready + 1 if self._stop is None else self._stop
+        first = max(self.windows.closed, self._start)
+        if not first <= sample < end:
+            raise IndexError(f"sample {sample} is not in [{first}, {end})")
+        self._reach_sample(sample)
+        most = min(max(1, _WINDOWS_AT_ONCE // max(1, self.links)), _APPENDED)
+        last = min(sample + most, end, self._feed.ready + 1)
+        revised = self._feed.next_revision(sample)
+        if revised is not None:
+            last = min(last, revised)
+        self._append(sample, last - 1)
+        self.first, self.last = sample, last
+        self.number += 1
+        return 0
+
+    def _reach_sample(self, sample: int) -> None:
+        """Take all that is known once `sample` samples have closed."""
+        closed = self.windows.closed
+        for revision in self._feed.revisions(max(closed, self._fitted), sample):
+            self._append(self.windows.closed, revision.closed)
+            if revision.kpi in self._features:
+                place = self._features.index(revision.kpi)
+                self.windows.revise(place, revision.first, revision.series, revision.values)
+        self._append(self.windows.closed, sample)
+
+    def _append(self, start: int, stop: int) -> None:
+        for first in range(start, stop, _APPENDED):
+            last = min(first + _APPENDED, stop)
+            self.windows.extend([self._feed.rows(name, first, last) for name in self._features])
+
+    def _extend(self, past: Sequence[Floats], stop: int) -> None:
+        """Take the history up to `stop`, as it was known at its end."""
+        step = max(_HISTORY_VALUES // max(past[0].shape[1], 1), _APPENDED)
+        for first in range(0, stop, step):
+            last = min(first + step, stop)
+            self.windows.extend([values[first:last] for values in past])
+
+
+class Feeding:
+    """The fed windows of one feed, by what they are made of."""
+
+    def __init__(self, feed: Feed, history: int, start: int, stop: int | None) -> None:
+        """Take which samples of `feed` are fitted on, and from where to where to forecast."""
+        self.feed, self.history, self.start, self.stop = feed, history, start, stop
+        self._made: dict[tuple[tuple[str, ...], str, float], FedWindows] = {}
+
+    def windows(self, features: Sequence[str], how: Normalisation) -> FedWindows:
+        """Return the windows of `features`, the same for all models that read these."""
+        key = tuple(features), how.reference, how.outlier
+        if key not in self._made:
+            self._made[key] = FedWindows(
+                self.feed, features, how, self.history, self.start, self.stop
+            )
+        return self._made[key]

@@ -1,0 +1,54 @@
+"""How many intervals of each link may still be short, and what that leaves for the coming one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from twin.core.arrays import Bools, Floats, Ints
+
+_RESERVE: Final = 1.0
+"""Short intervals that are kept back."""
+_CLUSTER: Final = 0.8
+"""More of them for each doubling of the intervals that a decision is away from what is known when
+it is taken: their shortfalls come in clusters, before anybody can know of the first."""
+_MOST: Final = 3.0
+"""The greatest share of short intervals that is aimed at, over the target: what is left at the end
+of a period is no reason to be careless."""
+
+
+class ErrorBudget:
+    """The share of short intervals to aim at, so that a target is held in each period.
+
+    With B = floor(target x period) short intervals allowed, V of them spent, and R intervals whose
+    outcome is not known yet, it is (B - V - reserve) / R, between 0 and a few times the target. As
+    the cost of a margin is convex in this share, an even one costs least (Jensen).
+    """
+
+    def __init__(self, target: float, period: int, late: Ints) -> None:
+        """Allow the share `target` of each `period` intervals to be short.
+
+        `late` is how many intervals a decision's last one is after the coming one, [links].
+        """
+        links = len(late)
+        self._reserve = _RESERVE + _CLUSTER * np.log2(1.0 + late)
+        self._target, self._period = target, period
+        self._allowed = np.floor(target * period * (1 + 1e-12))
+        self._spent = np.zeros(links)
+        self._known = 0
+
+    def learn(self, short: Bools) -> None:
+        """Take which links were short in the next interval, [links]."""
+        if self._known % self._period == 0:
+            self._spent = np.zeros(len(short))
+        self._spent = self._spent + short
+        self._known += 1
+
+    def share(self) -> Floats:
+        """Return the share of short intervals to aim at, [links]."""
+        left = self._period - self._known % self._period
+        whole = self._known % self._period == 0
+        spent = np.zeros_like(self._spent) if whole else self._spent
+        share = (self._allowed - spent - self._reserve) / left
+        return np.asarray(np.clip(share, 0.0, _MOST * self._target))
