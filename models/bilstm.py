@@ -53,9 +53,15 @@ def network(window: int, depth: int, unroll: bool, steps: int = len(STEPS)) -> A
     return keras.Model(inputs, keras.layers.Dense(steps, kernel_initializer="zeros")(hidden))
 
 
+def distance(target: Any, answers: Any) -> Any:
+    """Return target - answers, 0 where the target is not known, as an absolute value."""
+    known = keras.ops.isfinite(target)
+    return keras.ops.abs(keras.ops.where(known, target, answers) - answers)
+
+
 def error(target: Any, answers: Any) -> Any:
-    """Return the absolute error, [batch]; one step ahead it counts as much as all others."""
-    apart = keras.ops.abs(target - answers)
+    """Return the absolute error, [batch]; one step ahead it counts as much as all horizons."""
+    apart = distance(target, answers)
     return (apart[:, 0] + keras.ops.mean(apart, axis=-1)) / 2
 
 

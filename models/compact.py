@@ -50,7 +50,7 @@ def averaged(window: int, depth: int, unroll: bool) -> Any:
 
 def error(target: Any, answers: Any) -> Any:
     """Return the mean of the members' errors, [batch]."""
-    apart = keras.ops.abs(keras.ops.expand_dims(target, 1) - answers)
+    apart = _bilstm.distance(keras.ops.expand_dims(target, 1), answers)
     return keras.ops.mean(apart[:, :, 0] + keras.ops.mean(apart, axis=-1), axis=-1) / 2
 
 

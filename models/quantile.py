@@ -67,7 +67,8 @@ def pinball(target: Any, answers: Any) -> Any:
     """
     levels = keras.ops.convert_to_tensor(np.array(QUANTILES, dtype=np.float32))
     answers = keras.ops.reshape(answers, (-1, len(STEPS), len(QUANTILES)))
-    over = keras.ops.expand_dims(target, -1) - answers
+    target = keras.ops.expand_dims(target, -1)
+    over = keras.ops.where(keras.ops.isfinite(target), target, answers) - answers
     loss = keras.ops.mean(keras.ops.maximum(levels * over, (levels - 1) * over), axis=-1)
     return (loss[:, 0] + keras.ops.mean(loss, axis=-1)) / 2
 

@@ -110,9 +110,9 @@ def _expected(case: Case) -> str:
         stated = json.loads(Path("models/copy.json").read_text())["sha256"][:12]
         text = text.replace("<digest>", _digest("models/copy.onnx")).replace("<stated>", stated)
     if "<shape>" in text:
-        features = json.loads((SHIPPED / "bilstm.json").read_text())["features"]
-        window = json.loads((SHIPPED / "bilstm.json").read_text())["window"]
-        text = text.replace("<shape>", str([window, len(features)]))
+        card = json.loads((SHIPPED / "bilstm.json").read_text())
+        depth = len(card["features"]) + len(card["normalisation"]["channels"])
+        text = text.replace("<shape>", str([card["window"], depth]))
     return text
 
 

@@ -206,7 +206,7 @@ def test_a_recipe_says_how_many_links_it_learns_from(
         module.fit = lambda *data: seen.append(data[0].inputs) or (None, 1)
         use(module)
         card = train(RECIPE, tmp_path / "mine.onnx", features=["internet"], report=quiet)
-        assert card.trained_on.startswith(f"generated traces: {links} varied links of 2400")
+        assert card.trained_on.startswith(f"generated traces: {links} varied links of 8064")
     assert 400 < len(seen[0]) < 800 < len(seen[1]) < 1600
 
 
@@ -258,7 +258,7 @@ class TestRecipe:
         train(RECIPE, other, trace=trace("noise"), epochs=1, report=quiet)
         one, two = Forecaster.load(trained), Forecaster.load(other)
         # Names inside the file are drawn by the exporter, so weights are compared by answers.
-        inputs = np.random.default_rng(0).normal(size=(64, 10, 1)).astype(np.float32)
+        inputs = np.random.default_rng(0).normal(size=(64, 10, 4)).astype(np.float32)
         np.testing.assert_array_equal(
             training.evaluate(one.session, inputs), training.evaluate(two.session, inputs)
         )

@@ -158,8 +158,8 @@ class Engine:
             raise RuntimeError("the replay has ended")
         self.start()
         if self.waiting:
-            what = f"no telemetry of interval {self._interval} has come"
-            raise RunError(f"tick {self._interval + 1}: {what}")
+            tick = self._interval + 1
+            raise RunError(f"tick {tick}: no telemetry of interval {tick - 1} has come")
         closing = self._interval
         self._watched = True
         with self._at_work():
@@ -331,8 +331,7 @@ class Engine:
 
     def _decide(self) -> None:
         k, now = self._interval, self.now
-        sample = self.span.first + k
-        self._services.closed = sample
+        sample = self._services.closed = self.span.first + k
         observation = observation_of(
             self.links, self._source, self._network, self._at_once, k, sample
         )
@@ -340,6 +339,7 @@ class Engine:
         self._decided = k + 1
         with serving(self._services):
             for lane in self._lanes:
+                self._services.asking = lane.name
                 terms = lane.provisioning and lane.provisioning.commitment(now, self.tick_s)
                 lane.decide(observation.under(terms) if terms else observation)
         for number, lane in enumerate(self._lanes):
@@ -396,4 +396,5 @@ class Engine:
     def recording(self) -> Recording:
         """Return what was recorded of the intervals that have closed."""
         early = self._decided > self._interval
-        return self._recorder.recording(self._interval, self._lanes, self._load, early=early)
+        used = self._services.use()
+        return self._recorder.recording(self._interval, self._lanes, self._load, used, early=early)

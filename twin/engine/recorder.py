@@ -11,7 +11,7 @@ from twin.core.arrays import Floats
 from twin.engine.lane import Lane
 from twin.engine.load import OfferedLoad
 from twin.engine.network import Network
-from twin.engine.recording import DividedInterval, LaneRecord, LoggedEvent, Recording
+from twin.engine.recording import DividedInterval, ForecastUse, LaneRecord, LoggedEvent, Recording
 
 
 class Segment(NamedTuple):
@@ -66,7 +66,13 @@ class Recorder:
         self._interval += 1
 
     def recording(
-        self, closed: int, lanes: Sequence[Lane], load: OfferedLoad, *, early: bool
+        self,
+        closed: int,
+        lanes: Sequence[Lane],
+        load: OfferedLoad,
+        forecasts: ForecastUse,
+        *,
+        early: bool,
     ) -> Recording:
         """Return what was recorded of the first `closed` intervals.
 
@@ -80,6 +86,7 @@ class Recorder:
             tuple(self._record(lane, closed, early) for lane in lanes),
             {k: self._division(k, each, lanes, load) for k, each in self._divided.items()},
             tuple(event for event in self.log if event.time_s < closed * self._tick_s),
+            forecasts,
         )
 
     def _record(self, lane: Lane, closed: int, early: bool) -> LaneRecord:

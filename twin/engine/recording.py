@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -55,6 +56,16 @@ class LaneRecord:
     """Intervals that the fallback decided."""
 
 
+@dataclass(frozen=True, slots=True)
+class ForecastUse:
+    """Which forecasters were run in the replay."""
+
+    windows: Mapping[str, Mapping[str, int]]
+    """By policy and model: windows that the model ran for what the policy asked."""
+    picks: Mapping[int, Mapping[str, str]]
+    """By intervals ahead and link: what `auto` picked; for horizons up to that."""
+
+
 @dataclass(frozen=True)
 class Recording:
     """One demand, and every policy's allocations over it."""
@@ -68,6 +79,7 @@ class Recording:
     lanes: tuple[LaneRecord, ...]
     divided: dict[int, DividedInterval]
     events: tuple[LoggedEvent, ...]
+    forecasts: ForecastUse = ForecastUse({}, {})
 
     @cached_property
     def demand_by_link(self) -> Floats:
@@ -105,6 +117,7 @@ class Recording:
                 for event in self.events
                 if event.time_s >= offset
             ),
+            self.forecasts,
         )
 
     @property

@@ -10,6 +10,7 @@ from twin.core.arrays import Floats, Ints
 from twin.core.errors import InputError, Problem
 from twin.demand.gaps import known
 from twin.engine.load import DEMAND, OfferedLoad
+from twin.engine.recording import ForecastUse
 from twin.engine.span import ReplaySpan
 from twin.forecast.auto import AutoForecasts
 from twin.forecast.feeding import Feeding
@@ -40,6 +41,10 @@ class EngineServices:
         self._past_levels: dict[tuple[str, int, int], Quantiles] = {}
         self._past_paths: dict[str, tuple[Forecasts | AutoForecasts, int]] = {}
         self._season: Ints | None = None
+        self.asking = ""
+        """The policy that is being asked."""
+        self._asked: dict[tuple[str, str], tuple[int, int]] = {}
+        self._picked: AutoForecasts | None = None
         self.closed = span.history
         """Number of samples that have closed."""
 
@@ -81,20 +86,51 @@ class EngineServices:
         """Return a model's forecast of the demand in sample + ahead, from before it, [links]."""
         if model == PERSISTENCE:
             return self.last_known(sample)
+        self._note(model)
         return self._forecasts(model).at(self._past_only(sample), ahead)
 
     def forecast_path(self, model: str, sample: int, first: int, count: int) -> Floats:
         """Return a model's forecasts of sample + first and those after it, [count, links]."""
         if model == PERSISTENCE:
             return np.tile(self.last_known(sample), (count, 1))
+        self._note(model)
         return self._forecasts(model).path(self._past_only(sample), first, count)
 
     def quantiles(self, model: str, sample: int, ahead: int) -> Quantiles:
         """Return the same for its quantiles, [links, quantiles], and their levels."""
         levels = self._levels(model)
+        self._note(model)
         forecasts = self._forecasts(model)
         assert isinstance(forecasts, Forecasts)
         return forecasts.quantiles_at(self._past_only(sample), ahead), levels
+
+    def _note(self, model: str) -> None:
+        """Count the ticks at which a policy asks a model, each once."""
+        key = self.asking, model
+        last, ticks = self._asked.get(key, (-1, 0))
+        if last != self.closed:
+            self._asked[key] = self.closed, ticks + 1
+
+    def use(self) -> ForecastUse:
+        """Return how many windows each model ran for each policy, and what `auto` picked."""
+        links, auto = self._load.links, self._picked
+        picks = {} if auto is None else auto.picks
+        windows: dict[str, dict[str, int]] = {}
+        for (policy, model), (_, ticks) in self._asked.items():
+            of_policy = windows.setdefault(policy, {})
+            if model != AUTO or auto is None:
+                of_policy[model] = ticks * len(links)
+                continue
+            for place, name in enumerate(auto.names[1:], start=1):
+                chosen = sum((pick == place for pick in picks.values()), np.zeros(len(links))) > 0
+                if chosen.any():
+                    of_policy[name] = of_policy.get(name, 0) + ticks * int(chosen.sum())
+        named = {
+            steps - 1: dict(zip(links, (auto.names[i] for i in pick), strict=True))
+            for steps, pick in sorted(picks.items())
+            if auto is not None
+        }
+        return ForecastUse(windows, named)
 
     def _forecasts(self, model: str) -> Forecasts | AutoForecasts:
         if model not in self._bound:
@@ -104,7 +140,10 @@ class EngineServices:
     def _joined(self, model: str, feeding: Feeding) -> Forecasts | AutoForecasts:
         if model == AUTO:
             names = auto_members(self._load.kpis)
-            return AutoForecasts({name: self._models.get(name) for name in names}, feeding)
+            auto = AutoForecasts({name: self._models.get(name) for name in names}, feeding)
+            if feeding is self._feeding:
+                self._picked = auto
+            return auto
         return self._models.get(model).join(feeding)
 
     def _levels(self, model: str) -> tuple[float, ...]:

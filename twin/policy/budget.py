@@ -8,9 +8,9 @@ import numpy as np
 
 from twin.core.arrays import Bools, Floats, Ints
 
-_RESERVE: Final = 1.0
+_RESERVE: Final = 0.7
 """Short intervals that are kept back."""
-_CLUSTER: Final = 0.8
+_CLUSTER: Final = 1.0
 """More of them for each doubling of the intervals that a decision is away from what is known when
 it is taken: their shortfalls come in clusters, before anybody can know of the first."""
 _MOST: Final = 3.0

@@ -40,13 +40,13 @@ class HorizonTerms:
         near = ahead < _NEAR
         steps = ahead + 1.0
         # Fewer scores say nothing about so rare a share.
-        short = np.clip(400 * steps, 4 / max(target, 1e-6), WARM_UP)
+        short = np.clip(1_000 * steps, 4 / max(target, 1e-6), WARM_UP)
         windows = np.stack([np.where(near, short, 2_016), np.where(near, WARM_UP, 2_016)])
         self.windows = windows.astype(np.int64)
         """Scores that count, [2, links]: a short memory and a long one."""
         self.losses = np.where(near, 150 * steps, 2_000)
         """Half-life of the losses."""
-        self.season_share = np.where(near, 0.45, 0.7)
+        self.season_share = np.where(near, 0.6, 0.7)
         """Weight of the season's error in its geometric mean with the recent one."""
         self.recent = _RECENT_HALF_LIFE * np.sqrt(np.maximum(steps / 4, 1))
         """Half-life of the recent error."""

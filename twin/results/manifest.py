@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -12,13 +13,19 @@ from typing import Any
 
 import twin
 from twin.core import content
+from twin.core.units import counted
+from twin.engine.recording import ForecastUse
 from twin.scenario.load import Scenario
 
 _PACKAGES = ("numpy", "pandas", "pyarrow", "pydantic", "simpy", "onnxruntime")
 
 
 def manifest(
-    scenario: Scenario, scenario_digest: str, files: Sequence[str], wall_time_s: float
+    scenario: Scenario,
+    scenario_digest: str,
+    files: Sequence[str],
+    wall_time_s: float,
+    forecasts: ForecastUse,
 ) -> dict[str, Any]:
     """Return the manifest of a finished run, ready for JSON; `files` are those beside it."""
     trace, demand, starts = scenario.trace, scenario.spec.demand, replay_starts(scenario)
@@ -52,11 +59,34 @@ def manifest(
             name: _source(model.path, model.card.sha256, "models")
             for name, model in scenario.models.items()
         },
+        "forecasts": forecast_facts(forecasts),
         "versions": versions(),
         "machine": platform.machine(),
         "wall_time_s": round(wall_time_s, 3),
         "files": list(files),
     }
+
+
+def forecast_facts(forecasts: ForecastUse) -> dict[str, Any]:
+    """Return what the manifest says of forecasters: windows run, and what `auto` picked."""
+    return {
+        "windows": {policy: dict(models) for policy, models in forecasts.windows.items()},
+        "auto": {str(ahead): dict(links) for ahead, links in forecasts.picks.items()},
+    }
+
+
+def forecasts_in_words(used: Mapping[str, Any]) -> dict[str, str]:
+    """Return what :func:`forecast_facts` says, in words: by policy, and of `auto`."""
+    words = {}
+    for policy, models in used["windows"].items():
+        parts = [f"{model} on {windows:,} windows" for model, windows in models.items()]
+        words[policy] = ", ".join(parts)
+    for ahead, links in used["auto"].items():
+        counts = Counter(links.values())
+        picks = ", ".join(f"{name} on {counted(n, 'link')}" for name, n in counts.most_common())
+        later = "" if ahead == "0" else f", up to {ahead} intervals ahead"
+        words[f"auto{later}"] = f"picked {picks}"
+    return words
 
 
 @cache

@@ -149,7 +149,8 @@ class Result:
                 self._drawing.write(self, stage)
             digest = hashlib.sha256(resolved.encode()).hexdigest()
             files = sorted(str(f.relative_to(stage)) for f in stage.rglob("*") if f.is_file())
-            facts = manifest(self.scenario, digest, files, self.wall_time_s)
+            used = self.recording.forecasts
+            facts = manifest(self.scenario, digest, files, self.wall_time_s, used)
             (stage / MANIFEST).write_text(json_text(facts), encoding="utf-8")
         return folder
 

@@ -42,7 +42,10 @@ class Samples:
     inputs: NDArray[np.float32]
     """[windows, window, features and channels]"""
     targets: NDArray[np.float32]
-    """[windows, steps]: (value - reference) / scale, limited unless the scale is 1."""
+    """[windows, steps]: (value - reference) / scale, limited unless the scale is 1.
+
+    NaN for a horizon that is beyond what may be learnt from.
+    """
     weights: NDArray[np.float32]
     """[windows]: scale over the link's, limited: a loss counts in the link's unit."""
     persistence: Floats
@@ -147,15 +150,15 @@ def _split(
     its own windows would trust them more than they will deserve.
     """
     demand = part.kpis[features[0]]
-    samples, far = len(demand), steps[-1] - 1
+    samples = len(demand)
     cut = int((1 - _VALIDATION) * samples)
     start = window if how.reference in ("none", "last") else max(int(_FITTED * samples), window)
     scaled = max(int(_SCALED * samples), min(window, samples))
     windows = TraceWindows(part.kpis, features, window, how, scaled, since=start, steps=steps)
     later = max(part.per_link // 4, 1)
     return (
-        _samples(windows, demand, start, cut - far, part.per_link, steps, rng),
-        _samples(windows, demand, cut + window, samples - far, later, steps, rng),
+        _samples(windows, demand[:cut], start, part.per_link, steps, rng),
+        _samples(windows, demand, cut + window, later, steps, rng),
     )
 
 
@@ -163,13 +166,17 @@ def _samples(
     trace: TraceWindows,
     demand: Floats,
     start: int,
-    stop: int,
     per_link: int,
     steps: Sequence[int],
     rng: np.random.Generator,
 ) -> Samples:
-    """Return at most `per_link` windows a link (on average) that end before [start, stop)."""
-    links, kept = demand.shape[1], []
+    """Return at most `per_link` windows a link (on average) that end at `start` or later.
+
+    Nothing beyond `demand` is to be answered.
+    """
+    stop, links = demand.shape
+    beyond = np.full((steps[-1], links), np.nan)
+    demand, kept = np.concatenate([demand, beyond]), []
     for first in range(start, stop, 256):
         last = min(first + 256, stop)
         trace.upto(first)
@@ -177,7 +184,7 @@ def _samples(
         share = min(per_link / (stop - start), 1.0)
         # [steps, samples, links]
         values = np.stack([demand[first + step - 1 : last + step - 1] for step in steps])
-        chosen = ~np.isnan(values).any(axis=0) & (windows.scale[0] > 0)
+        chosen = ~np.isnan(values[0]) & (windows.scale[0] > 0)
         chosen &= np.arange(first, last)[:, None] > windows.known_from
         chosen &= rng.uniform(size=(last - first, links)) < share
         batch = windows.batch(first, last)

@@ -89,7 +89,9 @@ class RunData:
             summary=result.summary,
             events=result.events,
             hours=result.hours,
-            manifest=manifest(result.scenario, digest, (), result.wall_time_s),
+            manifest=manifest(
+                result.scenario, digest, (), result.wall_time_s, result.recording.forecasts
+            ),
             scenario=yaml.safe_load(text),
             scenario_text=text,
             bounds=frozenset(bounds(result.scenario)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twin.account.dominance import dominated
@@ -31,6 +31,7 @@ from twin.report.html.parts import (
 from twin.report.metrics import KEY, WITHIN, MetricColumn, metric, present
 from twin.report.run.source import RunData
 from twin.report.run.verdict import SlaScore
+from twin.results.manifest import forecasts_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,6 +191,7 @@ def provenance_section(run: RunData) -> Html:
         ("Missing intervals", f"{missing:,} of {len(run.links) * run.intervals:,}, left out"),
         *((f"Policy {name}", _sources(sources)) for name, sources in facts["policies"].items()),
         *((f"Model {name}", _sources([source])) for name, source in facts["models"].items()),
+        *((f"Forecasts, {name}", text) for name, text in _forecasts(facts).items()),
         ("Versions", ", ".join(f"{k} {v}" for k, v in facts["versions"].items() if v)),
         ("Machine", str(facts["machine"])),
     ]
@@ -197,6 +199,11 @@ def provenance_section(run: RunData) -> Html:
     resolved = folded("The scenario, with every default", scenario)
     legend = legend_of_metrics([WITHIN, *_valued(run.summary)])
     return section("run", "What was run", facts_table(rows), resolved, legend)
+
+
+def _forecasts(facts: Mapping[str, Any]) -> dict[str, str]:
+    # Runs of earlier versions do not say.
+    return forecasts_in_words(facts["forecasts"]) if "forecasts" in facts else {}
 
 
 def _sources(sources: Sequence[dict[str, Any]]) -> str:
