@@ -8,7 +8,7 @@ import numpy as np
 
 from twin.core.arrays import Bools, Floats, Ints
 
-_RESERVE: Final = 0.7
+_RESERVE: Final = 1.0
 """Short intervals that are kept back."""
 _CLUSTER: Final = 1.0
 """More of them for each doubling of the intervals that a decision is away from what is known when
