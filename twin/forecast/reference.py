@@ -5,6 +5,7 @@ Nothing here is reduced in an order that depends on how many links are fitted at
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -132,12 +133,19 @@ class Reference:
         left, right, share = between(steps, self._anchors)
         near, far = self._fitted[left].fits, self._fitted[right].fits
         stretches = []
-        for place, (low, high) in enumerate(zip(near, far, strict=True)):
-            first = max(low.cut, start)
+        # All horizons are fitted at the same cuts.
+        for place in range(max(bisect_right(near, start, key=_cut) - 1, 0), len(near)):
+            first = max(near[place].cut, start)
+            if first >= stop:
+                break
             last = min(near[place + 1].cut, stop) if place + 1 < len(near) else stop
             if first < last:
-                stretches.append((first, last, _mixed(low, high, share)))
+                stretches.append((first, last, _mixed(near[place], far[place], share)))
         return stretches
+
+
+def _cut(fit: Fit) -> int:
+    return fit.cut
 
 
 def _mixed(low: Fit, high: Fit, share: float) -> Fit:
