@@ -34,8 +34,8 @@ from twin.engine.network import Network
 from twin.engine.provisioning import LinkSettings, Provisioning
 from twin.engine.recorder import Recorder
 from twin.engine.recording import LoggedEvent, Recording
-from twin.engine.seen import Sla, history_of, observation_of
 from twin.engine.services import EngineServices, Models
+from twin.engine.shown import Sla, history_of, observation_of
 from twin.engine.span import ReplaySpan
 from twin.events.base import Change, Event, Phase, Scope
 from twin.events.course import Course

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Protocol
 
 import numpy as np
@@ -43,8 +44,8 @@ class EngineServices:
         self._season: Ints | None = None
         self.asking = ""
         """The policy that is being asked."""
-        self._asked: dict[tuple[str, str], tuple[int, int]] = {}
-        self._picked: AutoForecasts | None = None
+        self._askers: dict[str, set[str]] = {}
+        self._evaluated: Counter[tuple[str, str]] = Counter()
         self.closed = span.history
         """Number of samples that have closed."""
 
@@ -54,6 +55,7 @@ class EngineServices:
 
     def forget_forecasts(self) -> None:
         """Make forecasts anew when they are next asked for: what is to come has changed."""
+        self._evaluated = self._windows_run()
         self._bound, self._feeding = {}, self._fed()
 
     def _fed(self) -> Feeding:
@@ -86,51 +88,51 @@ class EngineServices:
         """Return a model's forecast of the demand in sample + ahead, from before it, [links]."""
         if model == PERSISTENCE:
             return self.last_known(sample)
-        self._note(model)
+        self._askers.setdefault(self.asking, set()).add(model)
         return self._forecasts(model).at(self._past_only(sample), ahead)
 
     def forecast_path(self, model: str, sample: int, first: int, count: int) -> Floats:
         """Return a model's forecasts of sample + first and those after it, [count, links]."""
         if model == PERSISTENCE:
             return np.tile(self.last_known(sample), (count, 1))
-        self._note(model)
+        self._askers.setdefault(self.asking, set()).add(model)
         return self._forecasts(model).path(self._past_only(sample), first, count)
 
     def quantiles(self, model: str, sample: int, ahead: int) -> Quantiles:
         """Return the same for its quantiles, [links, quantiles], and their levels."""
         levels = self._levels(model)
-        self._note(model)
+        self._askers.setdefault(self.asking, set()).add(model)
         forecasts = self._forecasts(model)
         assert isinstance(forecasts, Forecasts)
         return forecasts.quantiles_at(self._past_only(sample), ahead), levels
 
-    def _note(self, model: str) -> None:
-        """Count the ticks at which a policy asks a model, each once."""
-        key = self.asking, model
-        last, ticks = self._asked.get(key, (-1, 0))
-        if last != self.closed:
-            self._asked[key] = self.closed, ticks + 1
+    def _windows_run(self) -> Counter[tuple[str, str]]:
+        """Return the windows run so far, by what was asked for and the model that ran them."""
+        total = self._evaluated.copy()
+        for asked, forecasts in self._bound.items():
+            ran = forecasts.evaluated
+            for model, windows in ({asked: ran} if isinstance(ran, int) else ran).items():
+                total[asked, model] += windows
+        return total
 
     def use(self) -> ForecastUse:
-        """Return how many windows each model ran for each policy, and what `auto` picked."""
-        links, auto = self._load.links, self._picked
-        picks = {} if auto is None else auto.picks
+        """Return how many windows each model ran for each policy, and what `auto` picked.
+
+        A model that several policies ask runs once for all of them.
+        """
         windows: dict[str, dict[str, int]] = {}
-        for (policy, model), (_, ticks) in self._asked.items():
+        for policy, models in self._askers.items():
             of_policy = windows.setdefault(policy, {})
-            if model != AUTO or auto is None:
-                of_policy[model] = ticks * len(links)
-                continue
-            for place, name in enumerate(auto.names[1:], start=1):
-                chosen = sum((pick == place for pick in picks.values()), np.zeros(len(links))) > 0
-                if chosen.any():
-                    of_policy[name] = of_policy.get(name, 0) + ticks * int(chosen.sum())
-        named = {
-            steps - 1: dict(zip(links, (auto.names[i] for i in pick), strict=True))
-            for steps, pick in sorted(picks.items())
-            if auto is not None
-        }
-        return ForecastUse(windows, named)
+            for (asked, model), ran in self._windows_run().items():
+                if asked in models:
+                    of_policy[model] = of_policy.get(model, 0) + ran
+        links, auto = self._load.links, self._bound.get(AUTO)
+        picks = {}
+        if isinstance(auto, AutoForecasts):
+            for steps, places in sorted(auto.picks.items()):
+                named = (auto.names[place] for place in places)
+                picks[steps - 1] = dict(zip(links, named, strict=True))
+        return ForecastUse(windows, picks)
 
     def _forecasts(self, model: str) -> Forecasts | AutoForecasts:
         if model not in self._bound:
@@ -140,10 +142,7 @@ class EngineServices:
     def _joined(self, model: str, feeding: Feeding) -> Forecasts | AutoForecasts:
         if model == AUTO:
             names = auto_members(self._load.kpis)
-            auto = AutoForecasts({name: self._models.get(name) for name in names}, feeding)
-            if feeding is self._feeding:
-                self._picked = auto
-            return auto
+            return AutoForecasts({name: self._models.get(name) for name in names}, feeding)
         return self._models.get(model).join(feeding)
 
     def _levels(self, model: str) -> tuple[float, ...]:

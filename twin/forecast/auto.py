@@ -7,17 +7,18 @@ is picked where it erred less by more than may be chance; what is picked stays f
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 from typing import Final
 
 import numpy as np
 
-from twin.core.arrays import Bools, Floats, Ints
+from twin.core.arrays import Floats, Ints
 from twin.demand.gaps import known
 from twin.forecast.feeding import Feeding
 from twin.forecast.forecaster import Forecaster, Forecasts, evaluate
 from twin.forecast.horizon import anchors
 from twin.forecast.names import PERSISTENCE
-from twin.forecast.windows import Windows, forward_filled
+from twin.forecast.windows import TraceWindows, Windows, forward_filled
 
 _TRIED_AT: Final = (1, 4, 13, 49, 289)
 """Steps for which is picked; a horizon between two of them takes the pick of the next one."""
@@ -46,49 +47,37 @@ class AutoForecasts:
         card = next(iter(forecasters.values())).card
         self._windows = feeding.windows(card.features, card.normalisation)
         self._windows.require(card.window, 1)
-        self._links = self._windows.links
         self.picks: dict[int, Ints] = {}
         """By the steps ahead that were tried: the place of each link's pick in `names`, [links]."""
-        self._bound: dict[int, dict[int, Forecasts]] = {}
+        self._bound: dict[int, Forecasts] = {}
 
     @property
     def evaluated(self) -> dict[str, int]:
-        """Windows that each network has run."""
-        total = dict.fromkeys(self._forecasters, 0)
-        for bound in self._bound.values():
-            for place, forecasts in bound.items():
-                total[self.names[place]] += forecasts.evaluated
-        return total
+        """Windows that each model has run, each counted once; those that none picked are absent."""
+        return {self.names[place]: bound.evaluated for place, bound in self._bound.items()}
 
     def at(self, sample: int, ahead: int = 0) -> Floats:
         """Return the forecast of sample + ahead, as :meth:`Forecasts.at` does, [links]."""
-        picks, bound = self._picked(ahead + 1)
-        answer = bound[1].at(sample, ahead)
-        for place, forecasts in bound.items():
-            if place > 1:
-                answer = np.where(picks == place, forecasts.at(sample, ahead), answer)
-        if (picks == 0).any():
-            answer = np.where(picks == 0, self._last(sample), answer)
-        return np.asarray(answer)
+        row: Floats = self._path(sample, ahead, 1)[0]
+        return row
 
     def path(self, sample: int, first: int, count: int) -> Floats:
         """Return the forecasts of sample + first and those after it, [count, links]."""
-        if count == 1:
-            return self.at(sample, first)[None]
-        rows = np.empty((count, self._links))
-        steps = np.arange(first + 1, first + count + 1)
-        tried = np.array([_trial_of(each) for each in steps.tolist()])
-        for trial in np.unique(tried).tolist():
-            some = steps[tried == trial]
-            picks, bound = self._picked(int(some[0]))
-            part = bound[1].path(sample, int(some[0]) - 1, len(some))
-            for place, forecasts in bound.items():
-                if place > 1:
-                    other = forecasts.path(sample, int(some[0]) - 1, len(some))
-                    part = np.where(picks == place, other, part)
-            rows[tried == trial] = part
-            if (picks == 0).any():
-                rows[tried == trial] = np.where(picks == 0, self._last(sample), part)
+        parts = []
+        # Horizons of one trial follow each other.
+        for _, steps in groupby(range(first + 1, first + count + 1), key=_trial_of):
+            ahead = [each - 1 for each in steps]
+            parts.append(self._path(sample, ahead[0], len(ahead)))
+        return np.concatenate(parts)
+
+    def _path(self, sample: int, first: int, count: int) -> Floats:
+        """Return the forecasts for horizons of one trial, [count, links]."""
+        picks = self._picked(first + 1)
+        rows = np.empty((count, len(picks)))
+        for place in np.unique(picks).tolist():
+            bound = self._bound.get(place)
+            path = self._last(sample) if bound is None else bound.path(sample, first, count)
+            rows = np.where(picks == place, path, rows)
         return rows
 
     def _last(self, sample: int) -> Floats:
@@ -97,21 +86,18 @@ class AutoForecasts:
         last: Floats = windows.windows.values(sample - 1, sample)[0]
         return np.where(sample <= windows.windows.known_from, np.nan, last)
 
-    def _picked(self, steps: int) -> tuple[Ints, dict[int, Forecasts]]:
-        """Return the pick of each link for a horizon, and the forecasts of those picked."""
+    def _picked(self, steps: int) -> Ints:
+        """Return the place of each link's pick for a horizon, [links]."""
         tried = _trial_of(steps)
-        if tried not in self._bound:
+        if tried not in self.picks:
             picks = self.picks[tried] = self._tried(tried)
-            # The linear one is there in any case: it fits what all share.
-            self._bound[tried] = {
-                place: forecaster.join(self._feeding, self._marked(picks, place), steps)
-                for place, forecaster in enumerate(self._forecasters.values(), start=1)
-                if place == 1 or (picks == place).any()
-            }
-        return self.picks[tried], self._bound[tried]
-
-    def _marked(self, picks: Ints, place: int) -> Bools:
-        return np.asarray(picks == place)
+            for place, forecaster in enumerate(self._forecasters.values(), start=1):
+                links = np.asarray(picks == place)
+                if place in self._bound:
+                    self._bound[place].run_on(links)
+                elif links.any():
+                    self._bound[place] = forecaster.join(self._feeding, links, steps)
+        return self.picks[tried]
 
     def _tried(self, steps: int) -> Ints:
         """Return the place of what forecast each link best so many steps ahead, [links].
@@ -128,8 +114,9 @@ class AutoForecasts:
         errors = np.zeros((len(self.names), past[0].shape[1]))
         if first >= stop:
             return np.ones(errors.shape[1], dtype=np.int64)
-        fitted = anchors(steps)
-        windows = Windows(past, window, tried[0].card.normalisation, first, fitted)
+        how = tried[0].card.normalisation
+        kpis = dict(zip(features, past, strict=True))
+        trace = TraceWindows(kpis, features, window, how, history, first, anchors(steps))
         demand = forward_filled(past[0])
         unknown = np.isnan(past[0])
         step = max(-(-(stop - first) // _TRIED), 1)
@@ -137,9 +124,8 @@ class AutoForecasts:
         for start in range(first, stop, step * _AT_ONCE):
             last = min(start + step * _AT_ONCE, stop)
             # Up to the first window apart, so that what the block reads is kept.
-            for end in (*range(windows.closed + 288, start - 1, 288), start - 1, last):
-                if end > windows.closed:
-                    windows.extend([values[windows.closed : end] for values in past])
+            trace.upto(start - 1)
+            windows = trace.upto(last)
             there = slice(start + steps - 1, last + steps - 1, step)
             counts = ~unknown[there]
             before = demand[start - 1 : last - 1 : step]

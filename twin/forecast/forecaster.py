@@ -178,9 +178,14 @@ class Forecasts:
         self._links = np.ones(windows.links, dtype=np.bool_) if links is None else links
         self._stretch = 0
         self._rows: dict[int, Floats] = {}
-        self._evaluated_upto = 0
+        self._evaluated_upto = np.zeros(windows.links, dtype=np.int64)
         self.evaluated = 0
-        """Windows that the graph has run."""
+        """Windows that the graph has run, each counted once."""
+
+    def run_on(self, links: Bools) -> None:
+        """Run the graph on these links as well."""
+        if (links & ~self._links).any():
+            self._links, self._stretch = self._links | links, 0
 
     def at(self, sample: int, ahead: int = 0) -> Floats:
         """Return the forecast of sample + ahead, made from what is known before `sample`, [links].
@@ -262,9 +267,9 @@ class Forecasts:
         else:
             self._answers[:, self._links] = answers
         # A stretch that is run again, for a longer horizon, is not counted twice.
-        new = max(fed.last - max(fed.first, self._evaluated_upto), 0)
-        self._evaluated_upto = max(fed.last, self._evaluated_upto)
-        self.evaluated += new * int(self._links.sum())
+        upto = self._evaluated_upto[self._links]
+        self.evaluated += int((fed.last - np.clip(upto, fed.first, fed.last)).sum())
+        self._evaluated_upto[self._links] = np.maximum(upto, fed.last)
 
     def _made(self, start: int, stop: int, steps: int) -> Floats:
         """Return forecasts of places start <= i < stop in the stretch, [samples, links, values]."""

@@ -6,6 +6,7 @@ counts intervals after that one: ahead = steps - 1.
 
 from __future__ import annotations
 
+from math import log
 from typing import Final
 
 ANCHORS: Final = (
@@ -29,8 +30,6 @@ def between(steps: int, places: tuple[int, ...]) -> tuple[int, int, float]:
     Shares are linear in the logarithm: errors grow with the horizon, fast at first. Beyond the
     last place, and at one, that place alone counts.
     """
-    from math import log
-
     right = next((i for i, place in enumerate(places) if place >= steps), len(places) - 1)
     if places[right] <= steps or right == 0:
         return right, right, 0.0

@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from twin.core.arrays import Floats, Ints
+from twin.core.weights import trust
 from twin.forecast.horizon import between
-from twin.forecast.signals import AlikeLinks, Signals
+from twin.forecast.signals import LinkGroup, Signals
 
 _REFIT: Final = 288
 """Samples between two fits; fewer where the history is short."""
@@ -32,8 +33,6 @@ _RIDGE: Final = 0.01
 """Added to the diagonal of the normal equations, as a share of it."""
 _OUTLIER: Final = 8.0
 """What is read, and what it should have told, is limited to this many of its mean sizes."""
-_RATE: Final = 40.0
-"""How fast trust falls: a kind of forecast that erred a tenth more has exp(-4) of the weight."""
 _ANSWERED: Final = 640
 """Samples back to which forecasts can be asked for: more than are taken at a time."""
 
@@ -79,8 +78,8 @@ class Reference:
 
     For each of a few horizons there are three kinds of forecasts: 0 (the last value stays), one
     from past changes, and one from these and the seasons. Each link trusts them by what they erred
-    of late, exp(-rate (error / least error - 1)) (Freund and Schapire 1997), so that a link that
-    jumps falls back to its last value. Between two horizons that are fitted, the weights are
+    of late (:func:`twin.core.weights.trust`), so that a link that jumps falls back to its last
+    value. Between two horizons that are fitted, the weights are
     interpolated, and multiply the seasons' changes up to the horizon that is asked for.
     """
 
@@ -112,12 +111,12 @@ class Reference:
         for first, last, fit in self._fits(start, stop, steps):
             if not fit.weights.any():
                 continue
-            for chunk in self._signals.chunks:
-                links = chunk.links
-                read = self._signals.read(chunk, first - 1, last - 1, steps, self._scale[links])
-                limit = fit.limits[: chunk.numbers, links, None]
+            for group in self._signals.link_groups:
+                links = group.links
+                read = self._signals.read(group, first - 1, last - 1, steps, self._scale[links])
+                limit = fit.limits[: group.numbers, links, None]
                 products = np.clip(read, -limit, limit, out=read)
-                products *= fit.weights[: chunk.numbers, links, None]
+                products *= fit.weights[: group.numbers, links, None]
                 total[first - start : last - start, links] = _added(products).T
         return total
 
@@ -201,20 +200,20 @@ class _Horizon:
         start, stop = self._learnt, cut - self._steps
         if stop > start:
             decay = 0.5 ** ((stop - start) / _HALF_LIFE)
-            for chunk in self._signals.chunks:
-                self._learn_some(chunk, start, stop, decay)
+            for group in self._signals.link_groups:
+                self._learn_some(group, start, stop, decay)
             self._learnt = stop
         if fit and cut >= self._origin.served and stop > self._origin.first:
             weights = np.zeros_like(self._weights)
             self._serving = True
-            for chunk in self._signals.chunks:
-                weights[:, : chunk.numbers, chunk.links] = self._solution(chunk)
+            for group in self._signals.link_groups:
+                weights[:, : group.numbers, group.links] = self._solution(group)
             self._weights = weights
-        self._put(cut)
+        self._enact(cut)
 
-    def _learn_some(self, chunk: AlikeLinks, start: int, stop: int, decay: float) -> None:
-        links, signals = chunk.links, self._signals
-        read = signals.read(chunk, start, stop, self._steps, self._scale[links])
+    def _learn_some(self, group: LinkGroup, start: int, stop: int, decay: float) -> None:
+        links, signals = group.links, self._signals
+        read = signals.read(group, start, stop, self._steps, self._scale[links])
         values = signals.values.rows(start, stop + self._steps)[:, links]
         ahead = slice(self._steps, None)
         unit = np.where(self._scale[links] > 0, self._scale[links], 1.0)[:, None]
@@ -224,14 +223,14 @@ class _Horizon:
         if not known.all():
             read *= known
             change *= known
-        count, used = known.sum(axis=-1), slice(chunk.numbers)
+        count, used = known.sum(axis=-1), slice(group.numbers)
         self._total[links] += count
         self._sizes[used, links] += np.abs(read).sum(axis=-1)
         self._sizes[-1, links] += np.abs(change).sum(axis=-1)
         limit = self._limits()[:, links, None]
         np.clip(read, -limit[used], limit[used], out=read)
         if self._serving:
-            self._judge(chunk, read, change, count)
+            self._judge(group, read, change, count)
         limited = np.clip(change, -limit[-1], limit[-1])
         rows = np.ascontiguousarray(read.swapaxes(0, 1))
         square, right = self._square[links], self._right[links]
@@ -241,13 +240,13 @@ class _Horizon:
         right[:, used] += (rows @ limited[..., None])[..., 0]
         self._square[links], self._right[links] = square, right
 
-    def _judge(self, chunk: AlikeLinks, read: Floats, change: Floats, count: Ints) -> None:
+    def _judge(self, group: LinkGroup, read: Floats, change: Floats, count: Ints) -> None:
         """Take how much each kind of forecast erred with the weights in force.
 
         `count` are the samples that were known, [links].
         """
-        links, past = chunk.links, self._signals.past
-        weights = self._weights[:, : chunk.numbers, links, None]
+        links, past = group.links, self._signals.past
+        weights = self._weights[:, : group.numbers, links, None]
         forecasts = np.zeros((3, *change.shape))
         forecasts[1] = _added(weights[0, :past] * read[:past])
         forecasts[2] = _added(weights[1] * read)
@@ -259,39 +258,30 @@ class _Horizon:
         """Return what each number that is read, and the change, is limited to, [numbers, links]."""
         return np.asarray(_OUTLIER * self._sizes / np.maximum(self._total, 1))
 
-    def _solution(self, chunk: AlikeLinks) -> Floats:
+    def _solution(self, group: LinkGroup) -> Floats:
         """Return the weights of past changes alone, and of all, [2, numbers, links]."""
-        used, past = chunk.numbers, self._signals.past
-        square = self._square[chunk.links][:, :used, :used]
-        right = self._right[chunk.links][:, :used]
+        used, past = group.numbers, self._signals.past
+        square = self._square[group.links][:, :used, :used]
+        right = self._right[group.links][:, :used]
         diagonal = np.einsum("lii->li", square)
         # A number that never differed from 0 gets no weight.
         extra = _RIDGE * diagonal + 1e-6 * diagonal.sum(axis=1, keepdims=True) / used
         extra = np.where(extra > 0, extra, 1.0)
         square = square + extra[:, :, None] * np.eye(used)
-        weights = np.zeros((2, right.shape[1], chunk.size))
+        weights = np.zeros((2, right.shape[1], group.size))
         weights[0, :past] = _solved(square[:, :past, :past], right[:, :past]).T
         weights[1] = weights[0] if used == past else _solved(square, right).T
         return weights
 
-    def _put(self, cut: int) -> None:
-        trust = _trust(self._errors)
-        weights = trust[1] * self._weights[0] + trust[2] * self._weights[1]
-        error = (trust * self._errors).sum(axis=0) / np.maximum(self._count, 1)
+    def _enact(self, cut: int) -> None:
+        """Put what was fitted and how it is trusted into force from `cut` on."""
+        shares = trust(self._errors)
+        weights = shares[1] * self._weights[0] + shares[2] * self._weights[1]
+        error = (shares * self._errors).sum(axis=0) / np.maximum(self._count, 1)
         fit = Fit(cut, weights, self._limits()[:-1], error)
         kept = [each for each in self.fits if each.cut > cut - _ANSWERED]
         # The one that was in force before them as well.
         self.fits = [*self.fits[max(len(self.fits) - len(kept) - 1, 0) :], fit]
-
-
-def _trust(errors: Floats) -> Floats:
-    """Return weights over the first axis that sum to 1."""
-    least = errors.min(axis=0)
-    # Where the best never erred, whatever did has no say.
-    worse = np.where(errors > least, np.inf, 1.0)
-    np.divide(errors, least, out=worse, where=least > 0)
-    trust = np.exp(-_RATE * (worse - 1))
-    return np.asarray(trust / trust.sum(axis=0))
 
 
 def _solved(matrix: Floats, right: Floats) -> Floats:

@@ -46,7 +46,7 @@ _LINKS_AT_ONCE: Final = 64
 _MARGIN: Final = max(BACK) + max(NEAR) + 2
 
 
-class AlikeLinks(NamedTuple):
+class LinkGroup(NamedTuple):
     """Some links with the same seasons."""
 
     links: slice | Ints
@@ -68,7 +68,7 @@ class Signals:
         """
         links = periods.shape[1]
         self.lags = [LAGS] + [OTHER_LAGS] * (features - 1)
-        self.chunks = list(_chunks(periods, sum(self.lags)))
+        self.link_groups = list(_link_groups(periods, sum(self.lags)))
         self.count = sum(self.lags) + _PER_SEASON * len(periods)
         """The most numbers that a forecast reads of a link."""
         self.past = sum(self.lags)
@@ -80,7 +80,7 @@ class Signals:
         self.known = Tail(links, learnt, dtype=np.bool_)
         # Running sums, whose differences are means over the last first season.
         self._total = _tail(links, first_season + learnt)
-        self._groups = [_groups(each) for each in periods]
+        self._by_period = [_by_period(each) for each in periods]
         self._levels = [_tail(links, int(p.max(initial=0)) + learnt) for p in periods]
         self._usual = [_tail(links, first_season + learnt) for _ in periods]
         # How far a season is usually from its usual level: of the last whole one, and so far.
@@ -123,7 +123,7 @@ class Signals:
         _accumulate(self._total, self.values.rows(start, stop)[:, some], start, stop, some)
         for season, (level, usual) in enumerate(zip(self._levels, self._usual, strict=True)):
             before = np.zeros((stop - start, self.values.columns))
-            for period, links in self._groups[season]:
+            for period, links in self._by_period[season]:
                 if some != slice(None):
                     links = np.intersect1d(links, np.arange(some.start, some.stop))
                 first = start
@@ -162,59 +162,59 @@ class Signals:
                     self._apart[season, links] = total / period
         level.rows(first, last)[:, links] = seen
 
-    def read(self, chunk: AlikeLinks, start: int, stop: int, steps: int, scale: Floats) -> Floats:
+    def read(self, group: LinkGroup, start: int, stop: int, steps: int, scale: Floats) -> Floats:
         """Return what forecasts from samples start <= o < stop read, [numbers, links, samples].
 
-        They are `steps` ahead; `scale` is each link's, [links of the chunk], 0 where nothing ever
+        They are `steps` ahead; `scale` is each link's, [links of the group], 0 where nothing ever
         changed.
         """
-        answer = np.zeros((chunk.numbers, chunk.size, stop - start))
+        answer = np.zeros((group.numbers, group.size, stop - start))
         place = 0
         for tail, lags in zip(self._changes, self.lags, strict=True):
-            rows = tail.rows(start - lags + 1, stop)[:, chunk.links]
+            rows = tail.rows(start - lags + 1, stop)[:, group.links]
             # [lags, links, samples], the latest change first.
             answer[place : place + lags] = sliding_window_view(rows, stop - start, axis=0)[::-1]
             place += lags
         unit = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)[:, None]
-        for season, period in enumerate(chunk.periods):
+        for season, period in enumerate(group.periods):
             if not period:
                 break
             part = answer[place : place + _PER_SEASON]
             place += _PER_SEASON
             # Before that, the size of the season is not known.
-            first = max(start, period + chunk.periods[0])
+            first = max(start, period + group.periods[0])
             if first < stop:
-                self._read_season(part[..., first - start :], chunk, season, first, stop, steps)
+                self._read_season(part[..., first - start :], group, season, first, stop, steps)
                 part *= unit
         return answer
 
     def _read_season(
-        self, part: Floats, chunk: AlikeLinks, season: int, start: int, stop: int, steps: int
+        self, part: Floats, group: LinkGroup, season: int, start: int, stop: int, steps: int
     ) -> None:
-        period = chunk.periods[season]
-        size = self._size(chunk, season, start, stop)
+        period = group.periods[season]
+        size = self._size(group, season, start, stop)
 
         def usual(offset: int) -> Floats:
             """Return r times the usual level at o + offset, as it is known at o."""
-            back = offset - max(-(-offset // period), 1) * period
+            back = _back(offset, period)
             rows = self._levels[season].rows(start + back, stop + back)
-            return np.asarray(size * rows[:, chunk.links].T)
+            return np.asarray(size * rows[:, group.links].T)
 
         there, here = usual(steps), usual(0)
         part[0] = there - here
-        part[1] = self.values.rows(start, stop)[:, chunk.links].T - here
+        part[1] = self.values.rows(start, stop)[:, group.links].T - here
         for place, offset in enumerate(NEAR, start=2):
             part[place] = usual(steps + offset) - there
         for place, lag in enumerate(BACK, start=2 + len(NEAR)):
             part[place] = here - usual(-lag)
 
-    def _size(self, chunk: AlikeLinks, season: int, start: int, stop: int) -> Floats:
+    def _size(self, group: LinkGroup, season: int, start: int, stop: int) -> Floats:
         """Return r, [links, samples]."""
-        window = chunk.periods[0]
+        window = group.periods[0]
 
         def mean(tail: Tail) -> Floats:
-            last = tail.rows(start, stop)[:, chunk.links]
-            return np.asarray((last - tail.rows(start - window, stop - window)[:, chunk.links]).T)
+            last = tail.rows(start, stop)[:, group.links]
+            return np.asarray((last - tail.rows(start - window, stop - window)[:, group.links]).T)
 
         seen, usual = mean(self._total), mean(self._usual[season])
         size = np.divide(seen, usual, out=np.ones_like(seen), where=usual > 0)
@@ -223,20 +223,25 @@ class Signals:
     def course(self, season: int, start: int, stop: int, offsets: Sequence[int]) -> Floats:
         """Return r (next(o + i) - here(o)) for some offsets i, [offsets, samples, links]."""
         answer = np.zeros((len(offsets), stop - start, self.values.columns))
-        for chunk in self.chunks:
-            period = chunk.periods[season]
-            first = max(start, period + chunk.periods[0])
+        for group in self.link_groups:
+            period = group.periods[season]
+            first = max(start, period + group.periods[0])
             if not period or first >= stop:
                 continue
-            size = self._size(chunk, season, first, stop)
+            size = self._size(group, season, first, stop)
             rows = self._levels[season].rows
-            here = rows(first - period, stop - period)[:, chunk.links].T
+            here = rows(first - period, stop - period)[:, group.links].T
             for place, offset in enumerate(offsets):
-                back = offset - max(-(-offset // period), 1) * period
-                there = rows(first + back, stop + back)[:, chunk.links].T
+                back = _back(offset, period)
+                there = rows(first + back, stop + back)[:, group.links].T
                 part = answer[place, first - start :]
-                part[:, chunk.links] = (size * (there - here)).T
+                part[:, group.links] = (size * (there - here)).T
         return answer
+
+
+def _back(offset: int, period: int) -> int:
+    """Return where the place of o + offset was learnt last, from o on: 0 or less."""
+    return offset - max(-(-offset // period), 1) * period
 
 
 def _tail(links: int, keep: int) -> Tail:
@@ -252,12 +257,12 @@ def _accumulate(total: Tail, rows: Floats, start: int, stop: int, some: slice) -
     total.rows(start, stop)[:, some] = np.cumsum(np.concatenate([before, rows]), axis=0)[1:]
 
 
-def _groups(period: Ints) -> list[tuple[int, Ints]]:
+def _by_period(period: Ints) -> list[tuple[int, Ints]]:
     """Return each period but 0, and its links."""
     return [(int(p), np.flatnonzero(period == p)) for p in np.unique(period) if p > 0]
 
 
-def _chunks(periods: Ints, past: int) -> Iterator[AlikeLinks]:
+def _link_groups(periods: Ints, past: int) -> Iterator[LinkGroup]:
     """Yield the links by their seasons, of which only the last ones may be missing."""
     kinds, kind = np.unique(periods, axis=1, return_inverse=True)
     for number, seasons in enumerate(kinds.T.tolist()):
@@ -267,4 +272,4 @@ def _chunks(periods: Ints, past: int) -> Iterator[AlikeLinks]:
             whole = links[-1] - links[0] + 1 == len(links)
             columns = slice(int(links[0]), int(links[-1]) + 1) if whole else links
             numbers = past + _PER_SEASON * sum(p > 0 for p in seasons)
-            yield AlikeLinks(columns, tuple(int(p) for p in seasons), len(links), numbers)
+            yield LinkGroup(columns, tuple(int(p) for p in seasons), len(links), numbers)

@@ -72,8 +72,8 @@ class Windows:
         """[features, links]: mean absolute difference of the history."""
         self.known_from = np.where(known.any(axis=0), known.argmax(axis=0), _NEVER)
         """[links]: the first sample at which the first feature is known."""
-        self._keep = keep = window + _REVISED
-        self._values = [Tail(links, keep) for _ in filled]
+        self._keep = window + _REVISED
+        self._values = [Tail(links, self._keep) for _ in filled]
         # What stands in for samples before the first known one.
         self._last = [values[0] for values in filled]
         self._level_mean = np.ascontiguousarray(filled[0].T).mean(axis=-1)
@@ -167,7 +167,7 @@ class Windows:
         start: int,
         stop: int,
         step: int = 1,
-        window: int = 0,
+        window: int | None = None,
         how: Normalisation | None = None,
     ) -> WindowBatch:
         """Return the windows that end before each `step`th sample of [start, stop).

@@ -192,12 +192,9 @@ class Observation:
 
         Raises as :meth:`forecast` does.
         """
-        first = int(self.commitment.first.min())
-        count = int(self.commitment.last.max()) - first + 1
+        first, count = self.commitment.span
         path = self.forecast_path(model, count, first)
-        ahead = first + np.arange(count)[:, None]
-        covered = (ahead >= self.commitment.first) & (ahead <= self.commitment.last)
-        return np.asarray(np.where(covered, path, -np.inf).max(axis=0))
+        return np.asarray(np.where(self.commitment.covered, path, -np.inf).max(axis=0))
 
     def quantiles(self, model: str, ahead: int = 0) -> Quantiles:
         """Return a model's quantiles and their levels, as :meth:`forecast` does.

@@ -21,9 +21,10 @@ of a period is no reason to be careless."""
 class ErrorBudget:
     """The share of short intervals to aim at, so that a target is held in each period.
 
-    With B = floor(target x period) short intervals allowed, V of them spent, and R intervals whose
-    outcome is not known yet, it is (B - V - reserve) / R, between 0 and a few times the target. As
-    the cost of a margin is convex in this share, an even one costs least (Jensen).
+    With B = floor(target x intervals of the period that are not missing) allowed to be short, V of
+    them spent, and R intervals whose outcome is not known yet, it is (B - V - reserve) / R, between
+    0 and a few times the target. As the cost of a margin is convex in this share, an even one costs
+    least (Jensen).
     """
 
     def __init__(self, target: float, period: int, late: Ints) -> None:
@@ -34,21 +35,23 @@ class ErrorBudget:
         links = len(late)
         self._reserve = _RESERVE + _CLUSTER * np.log2(1.0 + late)
         self._target, self._period = target, period
-        self._allowed = np.floor(target * period * (1 + 1e-12))
-        self._spent = np.zeros(links)
-        self._known = 0
+        self._spent, self._missing = np.zeros((2, links))
+        self._closed = 0
 
-    def learn(self, short: Bools) -> None:
-        """Take which links were short in the next interval, [links]."""
-        if self._known % self._period == 0:
-            self._spent = np.zeros(len(short))
+    def learn(self, short: Bools, known: Bools) -> None:
+        """Take which links were short in the next interval, and where that is known, [links].
+
+        An interval without a sample is none of those that the target is a share of.
+        """
         self._spent = self._spent + short
-        self._known += 1
+        self._missing = self._missing + ~known
+        self._closed += 1
+        if self._closed % self._period == 0:
+            self._spent, self._missing = np.zeros((2, len(short)))
 
     def share(self) -> Floats:
         """Return the share of short intervals to aim at, [links]."""
-        left = self._period - self._known % self._period
-        whole = self._known % self._period == 0
-        spent = np.zeros_like(self._spent) if whole else self._spent
-        share = (self._allowed - spent - self._reserve) / left
+        left = self._period - self._closed % self._period
+        allowed = np.floor(self._target * (self._period - self._missing) * (1 + 1e-12))
+        share = (allowed - self._spent - self._reserve) / left
         return np.asarray(np.clip(share, 0.0, _MOST * self._target))

@@ -27,6 +27,20 @@ class Commitment(NamedTuple):
     hysteresis_up: Floats
     """A request above what was ordered by no more than this share is no order."""
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """The first interval that a decision covers on any link, and how many there are."""
+        first = int(self.first.min())
+        return first, int(self.last.max()) - first + 1
+
+    @property
+    def covered(self) -> Bools:
+        """Which intervals of the span a decision covers, [intervals, links]."""
+        first, count = self.span
+        ahead = first + np.arange(count)[:, None]
+        covered: Bools = (ahead >= self.first) & (ahead <= self.last)
+        return covered
+
     @classmethod
     def at_once(cls, links: int) -> Commitment:
         """Return that of links whose capacity changes at once: a decision covers one interval."""

@@ -8,12 +8,12 @@ import numpy as np
 
 from twin.core.arrays import Bools, Floats, Ints
 
-LOWEST: Final = 0.02
+_LOWEST: Final = 0.02
 """Numbers below this count as this."""
 _GROWTH: Final = 1.04
 """How much wider each bucket is than the one below it."""
 _BUCKETS: Final = 340
-"""Up to LOWEST x _GROWTH^_BUCKETS, some 12,000."""
+"""Up to _LOWEST x _GROWTH^_BUCKETS, some 12,000."""
 _PARTS: Final = 3
 """Parts of a window: it moves on by one of them at a time."""
 _BEYOND: Final = (0.25, 0.2)
@@ -71,7 +71,7 @@ class WindowedQuantiles:
         here = self._counts[self._bucket, self._places]
         inside = np.divide(wanted - self._above, here, out=np.zeros(len(here)), where=here > 0)
         exponent = self._bucket - np.clip(inside, 0.0, 1.0)
-        value = LOWEST * _GROWTH ** np.maximum(exponent, 0.0)
+        value = _LOWEST * _GROWTH ** np.maximum(exponent, 0.0)
         slope, rarest = _BEYOND
         beyond = np.clip(rank, rarest, 1.0) ** -slope
         return np.asarray((value * beyond).reshape(self._shape))
@@ -91,6 +91,6 @@ class WindowedQuantiles:
 
 
 def _bucket_of(values: Floats) -> Ints:
-    scaled = np.maximum(np.nan_to_num(values, nan=LOWEST) / LOWEST, 1.0)
+    scaled = np.maximum(np.nan_to_num(values, nan=_LOWEST) / _LOWEST, 1.0)
     bucket = np.ceil(np.log(scaled) * (1 / np.log(_GROWTH)))
     return np.asarray(np.minimum(bucket, _BUCKETS).astype(np.int64))

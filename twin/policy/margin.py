@@ -9,9 +9,10 @@ with a short and a long memory. The allocation of a link is
     max(f + sum_i w_i min(c_i s_i, m), 0).
 
 - c_i is the quantile of the scores (d - f) / s_i of past intervals, d being the demand, that only
-  the share aimed at exceeds: split conformal inference (Vovk), with a memory that fades. Scores are
-  those of decisions as they were taken, known as late as they really are. (A margin that moves at
-  each violation, as adaptive conformal inference does, explodes when it hears of them late.)
+  the share aimed at exceeds: split conformal inference (Vovk et al. 2005), over a window of the
+  latest. Scores are those of decisions as they were taken, known as late as they really are. (A
+  margin that moves at each violation, as adaptive conformal inference does, explodes when it hears
+  of them late.)
 - The share aimed at is what the error budget leaves: see :mod:`twin.policy.budget`.
 - w_i is the trust in a margin, the greater the less it lost lately (Freund and Schapire 1997;
   Zaffran et al. 2022 for conformal margins), so that a link that sleeps, jumps or hums gets what
@@ -31,19 +32,19 @@ from typing import Final
 import numpy as np
 
 from twin.core.arrays import Bools, Floats, Ints
+from twin.core.weights import trust
 from twin.policy.base import History, Observation
 from twin.policy.budget import ErrorBudget
 from twin.policy.commitment import Commitment
-from twin.policy.errors_seen import SCALES, WARM_UP, ForecastErrors, HorizonTerms, follow
+from twin.policy.forecast_errors import SCALES, WARM_UP, ForecastErrors, HorizonSettings, follow
 from twin.policy.histogram import WindowedQuantiles
 
 _COUNTED: Final = 16
 """Samples of the history between two quantiles of the scores."""
-_RATE: Final = 40.0
-"""How fast trust falls: a margin that lost a tenth more than the best counts exp(-4) as much."""
 _HIGHEST_HALF_LIFE: Final = 4_000
 """Samples after which the largest excess of demand over forecast has shrunk by half."""
 _ABOVE_HIGHEST: Final = 1.1
+"""The greatest margin, over that largest excess."""
 
 
 class AdaptiveMargin:
@@ -68,7 +69,7 @@ class AdaptiveMargin:
         self._target = target
         self._budget = ErrorBudget(target, period, terms.last)
         self._ahead = int(terms.first.min())
-        self._horizon = HorizonTerms(terms.last, target)
+        self._horizon = HorizonSettings(terms.last, target)
         self._errors = ForecastErrors(season, self._horizon)
         self._scores = WindowedQuantiles(np.repeat(self._horizon.windows[:, None], SCALES, axis=1))
         self._losses = np.zeros((2, SCALES, links))
@@ -91,7 +92,7 @@ class AdaptiveMargin:
         """Return a margin over the forecasts of `model`, settled on the end of the history."""
         margin = cls.of(history, target)
         terms = history.commitment
-        first, count = _span(terms)
+        first, count = terms.span
         samples = min(WARM_UP, len(history.demand_mbps) // 2)
         if count == 1:
             rows = history.forecasts(model, samples, first)
@@ -115,7 +116,7 @@ class AdaptiveMargin:
     @property
     def covered(self) -> tuple[int, int]:
         """First interval after the coming one that decisions cover, and the end of the last."""
-        first, count = _span(self._terms)
+        first, count = self._terms.span
         return first, first + count
 
     def settle(
@@ -130,14 +131,14 @@ class AdaptiveMargin:
         know them, and what the forecaster says of their spread, [links], if anything.
         """
         links = demand.shape[1]
-        first, held = self._terms.first - self._ahead, self._terms.last - self._terms.first + 1
+        held = self._terms.last - self._terms.first + 1
         # Per sample: the forecast, the highest one of its decision, and what that is measured in.
         forecasts, tops = np.full((2, *demand.shape), np.nan)
         scales = np.full((len(demand), SCALES, links), np.nan)
         for i in range(len(demand)):
             takes = i % held == 0
             if takes.any():
-                self._cover(*path(i), takes, first, held, i, forecasts, tops, scales)
+                self._cover(*path(i), takes, i, forecasts, tops, scales)
             if (known := i - self._ahead) >= 0:
                 self._errors.learn(demand[known], forecasts[known], scales[known, 0])
         for known in range(max(len(demand) - self._ahead, 0), len(demand)):
@@ -167,20 +168,16 @@ class AdaptiveMargin:
         rows: Floats,
         spread: Floats | None,
         takes: Bools,
-        first: Ints,
-        held: Ints,
         start: int,
         forecasts: Floats,
         tops: Floats,
         scales: Floats,
     ) -> None:
         """Write what decisions at `start` of the history are over into the samples they cover."""
-        offsets = np.arange(len(rows))[:, None]
-        covered = (offsets >= first) & (offsets < first + held) & takes
+        covered = self._terms.covered & takes
         top = np.where(covered, rows, -np.inf).max(axis=0)
         top = np.where(takes, top, 0.0)
-        middle = self._ahead + first + (held - 1) // 2
-        scale = self._errors.scales(top, middle, held, spread)
+        scale = self._errors.scales(top, *_middle(self._terms), spread)
         stop = min(start + len(rows), len(tops))
         for j in range(start, stop):
             some = covered[j - start]
@@ -222,23 +219,20 @@ class AdaptiveMargin:
         """
         if not terms.open.any():
             return self._asked
-        first, count = _span(terms)
+        first, count = terms.span
         if (needed := first + count + 1) > self._room:
             self._make_room(needed)
         rows, spread = path(first, count)
         if count == 1 and terms.open.all():
-            top, middle, held = rows[0], terms.first, np.ones_like(terms.first)
-            covered = None
+            top, covered = rows[0], None
         else:
-            offsets = first + np.arange(count)[:, None]
-            covered = (offsets >= terms.first) & (offsets <= terms.last) & terms.open
+            covered = terms.covered & terms.open
             top = np.where(covered, rows, -np.inf).max(axis=0)
-            middle, held = (terms.first + terms.last) // 2, terms.last - terms.first + 1
             top = np.where(terms.open, top, 0.0)
-        scales = self._errors.scales(top, middle, held, spread)
+        scales = self._errors.scales(top, *_middle(terms), spread)
         counts = self._scores.quantiles(self._budget.share())
         margins = np.minimum(counts * scales, _ABOVE_HIGHEST * self._highest)
-        margin = (_trust(self._losses) * margins).sum(axis=(0, 1))
+        margin = (trust(self._losses, axis=(0, 1)) * margins).sum(axis=(0, 1))
         allocation = np.maximum(top + margin, 0.0)
         for i in range(count):
             place = (self._sample + first + i) % self._room
@@ -272,7 +266,7 @@ class AdaptiveMargin:
         self._lose(excess - self._margins[place], known)
         shrunk = 0.5 ** (1 / _HIGHEST_HALF_LIFE) * self._highest
         self._highest = np.where(known, np.maximum(shrunk, excess), self._highest)
-        self._budget.learn(demand > self._allocations[place])
+        self._budget.learn(demand > self._allocations[place], known)
         self._errors.learn(demand, self._forecasts[place], scales[0])
 
     @property
@@ -306,10 +300,9 @@ class AdaptiveMargin:
         follow(self._losses, loss, half_life, known)
 
 
-def _span(terms: Commitment) -> tuple[int, int]:
-    """Return the first interval that any link's decision covers, and how many there are."""
-    first = int(terms.first.min())
-    return first, int(terms.last.max()) - first + 1
+def _middle(terms: Commitment) -> tuple[Ints, Ints]:
+    """Return the middle of the intervals that a decision covers, and how many they are, [links]."""
+    return (terms.first + terms.last) // 2, terms.last - terms.first + 1
 
 
 def _ordered(wanted: Floats, terms: Commitment) -> Floats:
@@ -319,17 +312,3 @@ def _ordered(wanted: Floats, terms: Commitment) -> Floats:
         return wanted
     least = terms.ordered_mbps * (1 + terms.hysteresis_up) * (1 + 1e-9)
     return np.where(needed, np.maximum(wanted, least), wanted)
-
-
-def _trust(losses: Floats) -> Floats:
-    """Return weights over the first two axes that sum to 1: w_i ~ exp(-_RATE (L_i / min L - 1)).
-
-    The exponential weights of Freund and Schapire. Losses are relative to the least: no unit.
-    """
-    best = losses.min(axis=(0, 1))
-    # Where the best never lost, those that did have no say.
-    worse = np.where(losses > best, np.inf, 1.0)
-    np.divide(losses, best, out=worse, where=best > 0)
-    weights = np.exp(-_RATE * (worse - 1))
-    trust: Floats = weights / weights.sum(axis=(0, 1))
-    return trust

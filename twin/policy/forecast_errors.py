@@ -26,14 +26,15 @@ _FLOOR: Final = 0.02
 """Least recent error, as a share of that of the long run: links that sleep wake up."""
 _LEVEL_FLOOR: Final = 0.2
 """The share of the margin in proportion to the forecast that does not fall with it."""
-_SAY: Final = 0.25
+_SPREAD_WEIGHT: Final = 0.25
 """Weight of the spread that a forecaster expects in a geometric mean with the errors seen."""
-_SAID: Final = (0.05, 20.0)
+_SPREADS: Final = (0.05, 20.0)
+"""Bounds of that spread over its mean."""
 _NEAR: Final = 4
 """Up to this many samples ahead, errors are fresh enough for a short memory to pay."""
 
 
-class HorizonTerms:
+class HorizonSettings:
     """What depends on how far ahead the last interval of a decision lies, [links] each."""
 
     def __init__(self, ahead: Ints, target: float) -> None:
@@ -55,7 +56,7 @@ class HorizonTerms:
 class ForecastErrors:
     """How much the forecasts of a link err: in the long run, lately, and by place in the season."""
 
-    def __init__(self, season: Ints, horizon: HorizonTerms) -> None:
+    def __init__(self, season: Ints, horizon: HorizonSettings) -> None:
         self._sample = 0
         self._period = np.maximum(season, 1)
         self._share = np.where(season > 0, horizon.season_share, 0.0)
@@ -82,10 +83,10 @@ class ForecastErrors:
         in_proportion = (_LEVEL_FLOOR + (1 - _LEVEL_FLOOR) * relative) * self._long
         expected = self._expected(ahead, held)
         if spread is not None:
-            expected = expected * self._said(spread)
+            expected = expected * self._relative_spread(spread)
         return np.stack([expected, self._long, in_proportion])
 
-    def _said(self, spread: Floats) -> Floats:
+    def _relative_spread(self, spread: Floats) -> Floats:
         """Return what the spread that is expected now, over its mean, makes of the error, [links].
 
         It gets a small weight, as a power: alone it wastes a tenth more on the same violations.
@@ -95,7 +96,7 @@ class ForecastErrors:
         follow(self._spread, spread, half_life, ~np.isnan(spread))
         relative = np.ones_like(spread)
         np.divide(spread, self._spread, out=relative, where=(self._spread > 0) & (spread > 0))
-        return np.asarray(np.clip(relative, *_SAID) ** _SAY)
+        return np.asarray(np.clip(relative, *_SPREADS) ** _SPREAD_WEIGHT)
 
     def _expected(self, ahead: Ints, held: Ints) -> Floats:
         """Return the error expected from the recent ones and those usual at this place, [links].
