@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from twin.account.summary import ALL
 from twin.core.arrays import Floats
-from twin.core.units import format_duration
+from twin.core.units import counted, format_duration
 from twin.report.run.event_spans import EventSpan, event_spans
 from twin.report.run.source import RunData
 from twin.report.style import (
@@ -214,7 +214,7 @@ def _metrics(run: RunData) -> Figure:
     panels[1, 2].axvline(target, color=INK, linewidth=0.8, linestyle="--")
     panels[1, 2].set_title(f"violated intervals, % (line: SLA, {target:g} %)", loc="left")
     span = format_duration(run.intervals * run.tick_s)
-    add_title(figure, f"{run.name}: {len(run.links)} links over {span}")
+    add_title(figure, f"{run.name}: {counted(len(run.links), 'link')} over {span}")
     return figure
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twin.account.dominance import dominated
+from twin.core.units import counted
 from twin.report.html.markup import (
     Html,
     head,
@@ -86,7 +87,7 @@ def _key(run: RunData, scores: Sequence[SlaScore]) -> Html:
         cells = [_cell(m, float(pooled.loc[name, m.column]), name in best[m.column])  # type: ignore[arg-type]
                  for m in metrics]  # fmt: skip
         rows.append([_policy(run, i), *cells])
-    caption = f"Policies over {len(run.links):,} links of {run.intervals:,} intervals each"
+    caption = f"Policies over {counted(len(run.links), 'link')} of {run.intervals:,} intervals each"
     return table(headers, rows, caption=caption, class_="sortable")
 
 
