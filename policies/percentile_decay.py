@@ -2,7 +2,17 @@
 
 import numpy as np
 
-from twin import History, Margin, Observation, Percentile, Policy, Window, seconds
+from twin import (
+    Commitment,
+    History,
+    Margin,
+    Observation,
+    Percentile,
+    Policy,
+    RelativeMargin,
+    Window,
+    seconds,
+)
 
 GROWTH = 1.05
 """How much wider each bucket of the histogram is than the one below it."""
@@ -18,7 +28,8 @@ class PercentileDecay(Policy):
     As the recommender of Kubernetes' vertical pod autoscaler does it: buckets that grow
     exponentially, and samples that weigh twice as much as those a half-life before. The unit of a
     link's buckets is its first demand above 0. Only the bucket of the percentile moves, so the
-    work per interval does not grow with the number of buckets.
+    work per interval does not grow with the number of buckets. The margin of a decision that takes
+    time is what past decisions would have needed, at least `margin`.
     """
 
     q: Percentile = 95.0
@@ -35,13 +46,20 @@ class PercentileDecay(Policy):
         # The bucket that holds the percentile, and the weight in those below it.
         self._bucket, self._below = np.zeros(links, dtype=np.int64), np.zeros(links)
         self._seen = 0
+        self._margin = RelativeMargin(history, self.margin, self._percentile)
 
     def allocate(self, observation: Observation) -> np.ndarray:
-        for demand in observation.demand_mbps[self._seen :]:
-            self._add(demand)
-        self._seen = len(observation.demand_mbps)
+        return self._margin.cover(observation)
+
+    def _percentile(
+        self, demand: np.ndarray, last_known: np.ndarray, commitment: Commitment
+    ) -> np.ndarray:
+        """Return the percentile of the demand so far, which is the same for all that comes."""
+        for sample in demand[self._seen :]:
+            self._add(sample)
+        self._seen = len(demand)
         self._seek()
-        return self._unit * LOWEST * GROWTH**self._bucket * (1 + self.margin)
+        return self._unit * LOWEST * GROWTH**self._bucket
 
     def _add(self, demand: np.ndarray) -> None:
         """Put one sample of each link into its bucket; NaN leaves all as it is."""

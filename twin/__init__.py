@@ -26,6 +26,8 @@ _HOMES = {
     "Result": "twin.results.result",
     "Scenario": "twin.scenario.load",
     "AdaptiveMargin": "twin.policy.margin",
+    "RelativeMargin": "twin.policy.relative_margin",
+    "Commitment": "twin.policy.commitment",
     "Policy": "twin.policy.base",
     "model_for_kpis": "twin.forecast.names",
     "History": "twin.policy.base",
@@ -57,17 +59,20 @@ if TYPE_CHECKING:
     from twin.events.surge import Surge
     from twin.forecast.names import model_for_kpis
     from twin.policy.base import History, Observation, Policy
+    from twin.policy.commitment import Commitment
     from twin.policy.margin import AdaptiveMargin
+    from twin.policy.relative_margin import RelativeMargin
     from twin.results.result import Result
     from twin.routing.table import RoutingTable
     from twin.scenario.load import Scenario
     from twin.telemetry.source import LiveSource
 
 __all__ = [
-    "KPIS", "AdaptiveMargin", "Batch", "CapacityChange", "Duration", "Event", "History",
-    "InputError", "LinkFailure", "LiveSource", "Margin", "Observation", "Percentile", "Policy",
-    "Result", "RoutingTable", "RunError", "Scenario", "Share", "Simulation", "Surge", "Trace",
-    "TwinError", "Window", "batch", "load", "model_for_kpis", "run", "seconds",
+    "KPIS", "AdaptiveMargin", "Batch", "CapacityChange", "Commitment", "Duration", "Event",
+    "History", "InputError", "LinkFailure", "LiveSource", "Margin", "Observation", "Percentile",
+    "Policy", "RelativeMargin", "Result", "RoutingTable", "RunError", "Scenario", "Share",
+    "Simulation", "Surge", "Trace", "TwinError", "Window", "batch", "load", "model_for_kpis", "run",
+    "seconds",
 ]  # fmt: skip
 
 

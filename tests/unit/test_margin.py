@@ -31,7 +31,7 @@ def _covered(
     """
     links = demand.shape[1]
     first, every = np.full(links, ahead), np.ones(links, dtype=bool)
-    terms = Commitment(first, first + held - 1, every, np.zeros(links), np.zeros(links))
+    terms = Commitment.at_once(links)._replace(first=first, last=first + held - 1, open=every)
     seasons = np.full(links, season)
     margin = AdaptiveMargin(target, seasons, period=len(demand) - warm, commitment=terms)
     margin.settle(demand[:warm], lambda i: (_rows(forecast, i, held), None))

@@ -25,5 +25,6 @@ def valid(file: str) -> str:
             f"{counted(scenario.span.intervals, 'interval')} to replay",
             counted(len(scenario.policies), "policy"),
             counted(len(scenario.spec.events), "event"),
+            *(f"warning: {warning}" for warning in scenario.warnings),
         ]
     )

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from twin.core.arrays import Bools, Floats, Ints
 from twin.engine.links import LinkSpec
-from twin.policy.commitment import Commitment
+from twin.policy.commitment import Commitment, OrderUnderWay, within
 
 _RARE: Final = 0.001
 """A decision that is still in force this seldom need not cover what comes then."""
@@ -60,7 +60,11 @@ class LinkSettings:
             "down": [link.hysteresis_down for link in links],
             "change_cost": [link.change_cost for link in links],
         }
-        return cls(**{name: np.array(values, dtype=float) for name, values in columns.items()})
+        settings = cls(**{name: np.array(each, dtype=float) for name, each in columns.items()})
+        for name in columns:
+            # Policies see some of them.
+            getattr(settings, name).setflags(write=False)
+        return settings
 
     @property
     def trivial(self) -> bool:
@@ -69,25 +73,22 @@ class LinkSettings:
         at_once = self.lead_high.max() == self.cooldown.max() == 0
         return bool(free and at_once and self.step.max() == self.up.max() == self.down.max() == 0)
 
-    def commitment(self, tick_s: int) -> tuple[Ints, Ints]:
-        """Return the first and the last interval that a decision covers, [links] each.
+    def commitment(self, tick_s: int) -> Commitment:
+        """Return what a decision covers, once the first has been taken.
 
         It is in force from its lead time on until the lead time of the next one, which can be taken
         one tick later, or when the cooldown is over.
         """
-        return _committed(
+        first, last = _committed(
             self.lead_low.tobytes(), self.lead_high.tobytes(), self.cooldown.tobytes(), tick_s
         )
+        always, nothing = np.ones(len(first), dtype=np.bool_), np.zeros(len(first))
+        limits = self.lowest, self.highest, self.step
+        return Commitment(first, last, always, nothing, self.up, self.down, *limits)
 
     def rounded(self, requested: Floats) -> Floats:
         """Return the requests within limits and in whole steps, rounded up where they can be."""
-        target = np.clip(requested, self.lowest, self.highest)
-        stepped = self.step > 0
-        size = np.where(stepped, self.step, 1.0)
-        # A request for a whole number of steps stays that, whatever its last digit.
-        up = np.ceil(target / size * (1 - 1e-12)) * size
-        fits = np.where(np.isinf(self.highest), np.inf, np.floor(self.highest / size) * size)
-        return np.where(stepped, np.minimum(up, fits), target)
+        return within(requested, self.lowest, self.highest, self.step)
 
 
 @lru_cache(maxsize=16)
@@ -147,6 +148,7 @@ class Provisioning:
         self._ordered: Floats = np.empty(0)
         self._ordered_at = np.full(len(links), -np.inf)
         self._applied = np.zeros(len(links), dtype=np.int64)
+        self._under_way: list[Order] = []
         self._number = 0
 
     def begin(self, in_force: Floats, granted: Floats) -> None:
@@ -162,16 +164,18 @@ class Provisioning:
 
     def commitment(self, now: float, tick_s: int) -> Commitment:
         """Return which intervals a decision taken at `now` covers."""
-        first, last = self._settings.commitment(tick_s)
+        usual = self._settings.commitment(tick_s)
         if not self._number:
             # In force at once, until that of the next tick has taken effect.
             last = np.ceil(self._settings.lead_high / tick_s).astype(np.int64)
-            first, ordered = np.zeros_like(last), np.zeros(len(last))
-        else:
-            ordered = self._ordered
+            return usual._replace(first=np.zeros_like(last), last=last)
         waits = self._settings.cooldown > 0
         ready = ~waits | (now - self._ordered_at >= self._settings.cooldown)
-        return Commitment(first, last, ready, ordered, self._settings.up)
+        under_way = tuple(
+            OrderUnderWay(int(order.at // tick_s), order.links, order.values)
+            for order in self._under_way
+        )
+        return usual._replace(open=ready, ordered_mbps=self._ordered, under_way=under_way)
 
     def request(self, requested: Floats, now: float) -> list[Order]:
         """Take the request of this tick; return the orders that take effect later."""
@@ -196,11 +200,16 @@ class Provisioning:
         later = []
         for lead in np.unique(leads[orders & (leads > 0)]):
             links = np.flatnonzero(orders & (leads == lead))
-            later.append(Order(now + float(lead), self._number, links, target[links]))
+            values = target[links]
+            for array in (links, values):
+                array.setflags(write=False)
+            later.append(Order(now + float(lead), self._number, links, values))
+        self._under_way += later
         return later
 
     def apply(self, order: Order) -> None:
         """Let an order take effect, unless a later one has."""
+        self._under_way = [each for each in self._under_way if each is not order]
         links = order.links[self._applied[order.links] < order.number]
         values = order.values[np.isin(order.links, links)]
         self.in_force = self.in_force.copy()

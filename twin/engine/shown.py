@@ -37,8 +37,7 @@ def history_of(
     tick_s = source.tick_s
     period_s = sla.period_s or (_PERIOD_S if span.endless else np.inf)
     intervals = int(min(period_s / tick_s, span.length or np.inf))
-    always, nothing = np.ones(len(links), dtype=np.bool_), np.zeros(len(links))
-    commitment = Commitment(*settings.commitment(tick_s), always, nothing, settings.up)
+    commitment = settings.commitment(tick_s)
     return History(
         links, tick_s, sla.target, span.history, max(intervals, 1), commitment, source.kpis
     )

@@ -9,6 +9,17 @@ import numpy as np
 from twin.core.arrays import Bools, Floats, Ints
 
 
+class OrderUnderWay(NamedTuple):
+    """A change that was ordered and has not taken effect yet."""
+
+    interval: int
+    """The interval in which it takes effect, counted as :attr:`Observation.interval` is."""
+    links: Ints
+    """Columns of the links that it changes."""
+    mbps: Floats
+    """What it changes their allocation to, Mbit/s, one for each of `links`."""
+
+
 class Commitment(NamedTuple):
     """The intervals that a decision taken now has to cover, per link; all arrays are [links].
 
@@ -26,6 +37,15 @@ class Commitment(NamedTuple):
     """What was ordered last, in force or under way, Mbit/s; 0 before the first decision."""
     hysteresis_up: Floats
     """A request above what was ordered by no more than this share is no order."""
+    hysteresis_down: Floats
+    """Nor is one below it by no more than this share."""
+    lowest_mbps: Floats
+    highest_mbps: Floats
+    """Limits of an order, Mbit/s; `inf` where there is none."""
+    step_mbps: Floats
+    """Orders are whole numbers of it, rounded up, Mbit/s; 0: any value."""
+    under_way: tuple[OrderUnderWay, ...] = ()
+    """What takes effect later, in the order in which it was ordered."""
 
     @property
     def span(self) -> tuple[int, int]:
@@ -45,5 +65,28 @@ class Commitment(NamedTuple):
     def at_once(cls, links: int) -> Commitment:
         """Return that of links whose capacity changes at once: a decision covers one interval."""
         nothing = np.zeros(links, dtype=np.int64)
-        zero = np.zeros(links)
-        return cls(nothing, nothing, np.ones(links, dtype=np.bool_), zero, zero)
+        zero, always = np.zeros(links), np.ones(links, dtype=np.bool_)
+        unlimited = np.full(links, np.inf)
+        return cls(nothing, nothing, always, zero, zero, zero, zero, unlimited, zero)
+
+    def granted(self, requested: Floats) -> Floats:
+        """Return what a request leads to: a new order, or the one before, Mbit/s, [links]."""
+        target = within(requested, self.lowest_mbps, self.highest_mbps, self.step_mbps)
+        ordered = self.ordered_mbps
+        changes = (target > ordered * (1 + self.hysteresis_up)) | (
+            target < ordered * (1 - self.hysteresis_down)
+        )
+        return np.where(changes, target, ordered)
+
+
+def within(requested: Floats, lowest: Floats, highest: Floats, step: Floats) -> Floats:
+    """Return requests within limits and in whole steps, rounded up where they can be, [links]."""
+    target = np.clip(requested, lowest, highest)
+    stepped = step > 0
+    if not stepped.any():
+        return target
+    size = np.where(stepped, step, 1.0)
+    # A request for a whole number of steps stays that, whatever its last digit.
+    up = np.ceil(target / size * (1 - 1e-12)) * size
+    fits = np.where(np.isinf(highest), np.inf, np.floor(highest / size) * size)
+    return np.where(stepped, np.minimum(up, fits), target)

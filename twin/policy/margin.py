@@ -233,7 +233,8 @@ class AdaptiveMargin:
         counts = self._scores.quantiles(self._budget.share())
         margins = np.minimum(counts * scales, _ABOVE_HIGHEST * self._highest)
         margin = (trust(self._losses, axis=(0, 1)) * margins).sum(axis=(0, 1))
-        allocation = np.maximum(top + margin, 0.0)
+        allocation = _ordered(np.maximum(top + margin, 0.0), terms)
+        granted = terms.granted(allocation)
         for i in range(count):
             place = (self._sample + first + i) % self._room
             self._written[place] = self._sample + first + i
@@ -242,8 +243,8 @@ class AdaptiveMargin:
             self._tops[place, some] = top[some]
             self._scaled[place][:, some] = scales[:, some]
             self._margins[place][..., some] = margins[..., some]
-            self._allocations[place, some] = allocation[some]
-        self._asked = _ordered(np.where(terms.open, allocation, self._asked), terms)
+            self._allocations[place, some] = granted[some]
+        self._asked = np.where(terms.open, allocation, self._asked)
         self._decided = True
         return self._asked
 

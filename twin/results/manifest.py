@@ -59,6 +59,7 @@ def manifest(
             name: _source(model.path, model.card.sha256, "models")
             for name, model in scenario.models.items()
         },
+        "warnings": list(scenario.warnings),
         "forecasts": forecast_facts(forecasts),
         "versions": versions(),
         "machine": platform.machine(),

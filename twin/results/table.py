@@ -57,6 +57,7 @@ def print_table(result: Result) -> None:
         f"Demand: {scenario.trace.origin}"
         + (f"; {missing} link-intervals missing" if missing else ""),
         *(f"Repaired: {repair}" for repair in scenario.trace.repairs),
+        *(f"Warning: {warning}" for warning in scenario.warnings),
     ]
     for line in lines:
         out.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from twin.core.errors import InputError, Loc, Problem, did_you_mean
-from twin.core.units import format_duration
+from twin.core.units import counted, format_duration
 from twin.demand.gaps import ArrayFeed, known
 from twin.demand.trace import Trace
+from twin.engine.links import link_specs
 from twin.engine.span import ReplaySpan
 from twin.scenario.spec import ScenarioSpec
 
@@ -84,6 +85,19 @@ def link_problems(
         if event.name is not None and event.name in names:
             yield Problem(f"a second event is called '{event.name}'", ("events", i, "name"))
         names |= {event.name} if event.name else set()
+
+
+def warnings(spec: ScenarioSpec, links: tuple[str, ...], span: ReplaySpan) -> Iterator[str]:
+    """Yield what may be meant, but changes what a run says."""
+    replayed = span.horizon(int(spec.tick))
+    settings = link_specs(spec.links, links)
+    leads = [link.lead_time.low for link in settings if link.lead_time.low >= replayed]
+    if leads:
+        times = " to ".join(format_duration(lead) for lead in sorted({min(leads), max(leads)}))
+        yield (
+            f"a lead time of {times} on {counted(len(leads), 'link')} is as long as the replay "
+            f"({format_duration(replayed)}) or longer: there, only the first decision takes effect"
+        )
 
 
 def _no_link(link: str, links: tuple[str, ...], where: Loc) -> Problem:

@@ -24,7 +24,13 @@ from twin.forecast.library import ModelLibrary
 from twin.forecast.names import files
 from twin.routing.table import Routing
 from twin.scenario.cache import Cache
-from twin.scenario.checks import link_problems, span_of, span_problems, whole_ticks
+from twin.scenario.checks import (
+    link_problems,
+    span_of,
+    span_problems,
+    warnings,
+    whole_ticks,
+)
 from twin.scenario.choices import GivenPolicy, Member, PolicyChoice
 from twin.scenario.find import IN_PYTHON, read_mapping, read_source
 from twin.scenario.source import Source
@@ -91,6 +97,11 @@ class Scenario:
     def links(self) -> tuple[str, ...]:
         """Names of the links: those of the trace, or those that its flows are routed over."""
         return self.trace.links if self.given.routing is None else self.given.routing.links
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What may be meant, but changes what a run says."""
+        return tuple(warnings(self.spec, self.links, self.span))
 
     def __repr__(self) -> str:
         names = ", ".join(choice.name for choice in self.policies)

@@ -41,7 +41,7 @@ def render(run: RunData) -> str:
         s.name for s in sorted(scores, key=lambda s: (s.name != first, not s.static, s.minutes))
     ]
     order += [name for name in run.policies if name in run.bounds]
-    sentences = [*verdict(scores, sla_terms(run, aggregates)), *_replaced(run)]
+    sentences = [*verdict(scores, sla_terms(run, aggregates)), *_replaced(run), *_warnings(run)]
     body = [
         _header(run),
         verdict_box(sentences),
@@ -56,6 +56,11 @@ def render(run: RunData) -> str:
         provenance_section(run),
     ]
     return page(run.name, body)
+
+
+def _warnings(run: RunData) -> list[str]:
+    # Runs of earlier versions have none.
+    return [f"{text[0].upper()}{text[1:]}." for text in run.manifest.get("warnings", ())]
 
 
 def _replaced(run: RunData) -> list[str]:

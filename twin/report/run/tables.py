@@ -189,6 +189,7 @@ def provenance_section(run: RunData) -> Html:
         ("Trace's digest", short_digest(facts["trace"]["sha256"])),
         ("Replay starts", "time not known" if run.starts is None else str(run.starts)),
         ("Repairs", "; ".join(facts["trace"]["repairs"]) or "none"),
+        *(("Warning", warning) for warning in facts.get("warnings", ())),
         ("Missing intervals", f"{missing:,} of {len(run.links) * run.intervals:,}, left out"),
         *((f"Policy {name}", _sources(sources)) for name, sources in facts["policies"].items()),
         *((f"Model {name}", _sources([source])) for name, source in facts["models"].items()),
