@@ -50,7 +50,7 @@ def test_a_policy_sees_the_orders_under_way_and_the_terms_of_orders(
 ) -> None:
     body = """
         terms = observation.commitment
-        seen = [[o.interval, *o.links.tolist(), *o.mbps.tolist()] for o in terms.under_way]
+        seen = [[o.at_s, *o.links.tolist(), *o.mbps.tolist()] for o in terms.under_way]
         with open(LOG, "a") as log:
             log.write(json.dumps(seen) + "\\n")
         known = terms.step_mbps[0], terms.lowest_mbps[0], terms.highest_mbps[0]
@@ -66,10 +66,10 @@ def test_a_policy_sees_the_orders_under_way_and_the_terms_of_orders(
     path.write_text(path.read_text() + f"links: {{defaults: {{{terms}}}}}\n")
     twin.run(path)
     seen = [json.loads(line) for line in log.read_text().splitlines()]
-    # The decision of tick k, for 100 + 20 k, takes effect in interval k + 2.
+    # The decision of tick k, for 100 + 20 k, takes effect 10 minutes later.
     assert seen[0] == seen[1] == []
-    assert seen[2] == [[3, 0, 120.0]]
-    assert seen[5] == [[5, 0, 160.0], [6, 0, 180.0]]
+    assert seen[2] == [[900, 0, 120.0]]
+    assert seen[5] == [[1500, 0, 160.0], [1800, 0, 180.0]]
 
 
 def test_what_a_request_leads_to_follows_limits_steps_and_hysteresis() -> None:

@@ -148,7 +148,7 @@ class Provisioning:
         self._ordered: Floats = np.empty(0)
         self._ordered_at = np.full(len(links), -np.inf)
         self._applied = np.zeros(len(links), dtype=np.int64)
-        self._under_way: list[Order] = []
+        self._under_way: dict[tuple[int, float], OrderUnderWay] = {}
         self._number = 0
 
     def begin(self, in_force: Floats, granted: Floats) -> None:
@@ -171,10 +171,7 @@ class Provisioning:
             return usual._replace(first=np.zeros_like(last), last=last)
         waits = self._settings.cooldown > 0
         ready = ~waits | (now - self._ordered_at >= self._settings.cooldown)
-        under_way = tuple(
-            OrderUnderWay(int(order.at // tick_s), order.links, order.values)
-            for order in self._under_way
-        )
+        under_way = tuple(self._under_way.values())
         return usual._replace(open=ready, ordered_mbps=self._ordered, under_way=under_way)
 
     def request(self, requested: Floats, now: float) -> list[Order]:
@@ -203,13 +200,14 @@ class Provisioning:
             values = target[links]
             for array in (links, values):
                 array.setflags(write=False)
-            later.append(Order(now + float(lead), self._number, links, values))
-        self._under_way += later
+            order = Order(now + float(lead), self._number, links, values)
+            self._under_way[order.number, order.at] = OrderUnderWay(order.at, links, values)
+            later.append(order)
         return later
 
     def apply(self, order: Order) -> None:
         """Let an order take effect, unless a later one has."""
-        self._under_way = [each for each in self._under_way if each is not order]
+        self._under_way.pop((order.number, order.at), None)
         links = order.links[self._applied[order.links] < order.number]
         values = order.values[np.isin(order.links, links)]
         self.in_force = self.in_force.copy()

@@ -6,7 +6,7 @@ is picked where it erred less by more than may be chance; what is picked stays f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -16,7 +16,6 @@ from twin.core.arrays import Floats, Ints
 from twin.demand.gaps import known
 from twin.forecast.feeding import Feeding
 from twin.forecast.forecaster import Forecaster, Forecasts, evaluate
-from twin.forecast.horizon import anchors
 from twin.forecast.names import PERSISTENCE
 from twin.forecast.windows import TraceWindows, Windows, forward_filled
 
@@ -46,7 +45,7 @@ class AutoForecasts:
         self.names = (PERSISTENCE, *forecasters)
         card = next(iter(forecasters.values())).card
         self._windows = feeding.windows(card.features, card.normalisation)
-        self._windows.require(card.window, 1)
+        self._windows.require(card.window, 1, 1)
         self.picks: dict[int, Ints] = {}
         """By the steps ahead that were tried: the place of each link's pick in `names`, [links]."""
         self._bound: dict[int, Forecasts] = {}
@@ -58,21 +57,25 @@ class AutoForecasts:
 
     def at(self, sample: int, ahead: int = 0) -> Floats:
         """Return the forecast of sample + ahead, as :meth:`Forecasts.at` does, [links]."""
-        row: Floats = self._path(sample, ahead, 1)[0]
+        row: Floats = self.path(sample, ahead, 1)[0]
         return row
 
     def path(self, sample: int, first: int, count: int) -> Floats:
         """Return the forecasts of sample + first and those after it, [count, links]."""
-        parts = []
         # Horizons of one trial follow each other.
-        for _, steps in groupby(range(first + 1, first + count + 1), key=_trial_of):
-            ahead = [each - 1 for each in steps]
-            parts.append(self._path(sample, ahead[0], len(ahead)))
-        return np.concatenate(parts)
+        trials = [
+            (trial, list(steps))
+            for trial, steps in groupby(range(first + 1, first + count + 1), key=_trial_of)
+        ]
+        self._windows.require(1, first + 1, first + count)
+        self._pick([trial for trial, _ in trials], first + count)
+        return np.concatenate(
+            [self._path(sample, self.picks[trial], steps) for trial, steps in trials]
+        )
 
-    def _path(self, sample: int, first: int, count: int) -> Floats:
-        """Return the forecasts for horizons of one trial, [count, links]."""
-        picks = self._picked(first + 1)
+    def _path(self, sample: int, picks: Ints, steps: Sequence[int]) -> Floats:
+        """Return the forecasts for horizons of one trial, [steps, links]."""
+        first, count = steps[0] - 1, len(steps)
         rows = np.empty((count, len(picks)))
         for place in np.unique(picks).tolist():
             bound = self._bound.get(place)
@@ -86,21 +89,22 @@ class AutoForecasts:
         last: Floats = windows.windows.values(sample - 1, sample)[0]
         return np.where(sample <= windows.windows.known_from, np.nan, last)
 
-    def _picked(self, steps: int) -> Ints:
-        """Return the place of each link's pick for a horizon, [links]."""
-        tried = _trial_of(steps)
-        if tried not in self.picks:
-            picks = self.picks[tried] = self._tried(tried)
+    def _pick(self, trials: Sequence[int], steps: int) -> None:
+        """Pick for what has not been picked yet; forecasts of up to `steps` are wanted."""
+        new = [trial for trial in trials if trial not in self.picks]
+        if not new:
+            return
+        for trial, picks in zip(new, self._tried(new), strict=True):
+            self.picks[trial] = picks
             for place, forecaster in enumerate(self._forecasters.values(), start=1):
                 links = np.asarray(picks == place)
                 if place in self._bound:
                     self._bound[place].run_on(links)
                 elif links.any():
                     self._bound[place] = forecaster.join(self._feeding, links, steps)
-        return self.picks[tried]
 
-    def _tried(self, steps: int) -> Ints:
-        """Return the place of what forecast each link best so many steps ahead, [links].
+    def _tried(self, trials: Sequence[int]) -> list[Ints]:
+        """Return the place of what forecast each link best, of each trial, [links].
 
         On samples spread evenly over the end of the history, all alike.
         """
@@ -110,35 +114,47 @@ class AutoForecasts:
         past = [known(feed, name, history) for name in features]
         window = max(each.card.window for each in tried)
         first = max(window, history - _LOOKED_BACK, history // _LEARNT)
-        stop = history - steps + 1
-        errors = np.zeros((len(self.names), past[0].shape[1]))
-        if first >= stop:
-            return np.ones(errors.shape[1], dtype=np.int64)
+        if first >= history:
+            return [np.ones(past[0].shape[1], dtype=np.int64) for _ in trials]
         how = tried[0].card.normalisation
         kpis = dict(zip(features, past, strict=True))
-        trace = TraceWindows(kpis, features, window, how, history, first, anchors(steps))
-        demand = forward_filled(past[0])
-        unknown = np.isnan(past[0])
-        step = max(-(-(stop - first) // _TRIED), 1)
+        errors = np.zeros((len(trials), len(self.names), past[0].shape[1]))
+        trace = TraceWindows(kpis, features, window, how, history, first, (1, *trials))
+        demand, unknown = forward_filled(past[0]), np.isnan(past[0])
+        step = max(-(-(history - first) // _TRIED), 1)
         # As many at once for any number of links, so that the sums are the same to the last bit.
-        for start in range(first, stop, step * _AT_ONCE):
-            last = min(start + step * _AT_ONCE, stop)
+        for start in range(first, history, step * _AT_ONCE):
+            last = min(start + step * _AT_ONCE, history)
             # Up to the first window apart, so that what the block reads is kept.
             trace.upto(start - 1)
             windows = trace.upto(last)
-            there = slice(start + steps - 1, last + steps - 1, step)
-            counts = ~unknown[there]
-            before = demand[start - 1 : last - 1 : step]
-            reference = windows.reference(start, last, steps)[::step]
-            growth = windows.growth(start, last, steps)[::step]
-            added = [_added(each, windows, start, last, step, steps) for each in tried]
-            forecasts = np.stack([before, *(reference + growth * each for each in added)])
-            apart = np.abs(forecasts - demand[there]) * counts
-            errors += apart.sum(axis=1)
-        # Ties go to the linear reference, which falls back to the last value by itself.
-        best = np.asarray(errors.argmin(axis=0))
-        better = errors.min(axis=0) < (1 - _WORTH * np.sqrt(steps)) * errors[1]
-        return np.where(better, best, 1)
+            samples = np.arange(start, last, step)
+            ran = [_ran(each, windows, start, last, step) for each in tried]
+            for place, steps in enumerate(trials):
+                there = samples + steps - 1
+                inside = there < history
+                there = np.minimum(there, history - 1)
+                reference = windows.reference(start, last, steps)[::step]
+                growth = windows.growth(start, last, steps)[::step]
+                added = [
+                    scale * each.answer(answers, steps)[..., each.point]
+                    for each, (scale, answers) in zip(tried, ran, strict=True)
+                ]
+                forecasts = [demand[samples - 1], *(reference + growth * each for each in added)]
+                apart = np.abs(np.stack(forecasts) - demand[there])
+                errors[place] += (apart * (~unknown[there] & inside[:, None])).sum(axis=1)
+        return [_best(each, steps) for each, steps in zip(errors, trials, strict=True)]
+
+
+def _best(errors: Floats, steps: int) -> Ints:
+    """Return the place of what erred least, from [forecasters, links].
+
+    The linear reference, which falls back to the last value by itself, but where another is worth
+    it.
+    """
+    best = np.asarray(errors.argmin(axis=0))
+    better = errors.min(axis=0) < (1 - _WORTH * np.sqrt(steps)) * errors[1]
+    return np.where(better, best, 1)
 
 
 def _trial_of(steps: int) -> int:
@@ -146,13 +162,12 @@ def _trial_of(steps: int) -> int:
     return next((each for each in _TRIED_AT if each >= steps), _TRIED_AT[-1])
 
 
-def _added(
-    forecaster: Forecaster, windows: Windows, start: int, stop: int, step: int, steps: int
-) -> Floats:
-    """Return what the graph adds to the reference, but for its growth, [samples, links]."""
+def _ran(
+    forecaster: Forecaster, windows: Windows, start: int, stop: int, step: int
+) -> tuple[Floats, Floats]:
+    """Return the scale of some windows, [samples, links], and what the graph answers to them."""
     card = forecaster.card
     batch = windows.batch(start, stop, step, card.window, card.normalisation)
     inputs = batch.inputs.reshape(-1, *batch.inputs.shape[2:])
     answers = evaluate(forecaster.session, inputs).reshape(*batch.scale.shape, *card.answers)
-    added: Floats = batch.scale * forecaster.answer(answers, steps)[..., 0]
-    return added
+    return batch.scale, answers

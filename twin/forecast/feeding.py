@@ -42,38 +42,53 @@ class FedWindows:
         """
         self._feed, self._features, self._how = feed, tuple(features), how
         self._fitted, self._start, self._stop = history, start, stop
-        self._window, self._reach = 0, 0
+        self._window = 0
+        self._anchors: tuple[int, ...] = (1,)
+        self._made: Windows | None = None
+        self._reached: set[tuple[int, int]] = set()
+        self.links = known(feed, self._features[0], history).shape[1]
         self.first = self.last = start
         """The stretch: samples first <= i < last."""
         self.number = 0
         """Number of the stretch, counted from 1."""
 
-    def require(self, window: int, steps: int) -> None:
-        """Make windows of at least so many samples, and forecasts so many steps ahead, possible.
+    def require(self, window: int, first: int, last: int) -> None:
+        """Make possible windows of at least so many samples, and forecasts of some steps.
 
-        Begins again, from the first sample on, where they were not.
+        These are `first` to `last` ahead. Begins again, from the first sample on, where what was
+        made so far does not allow that.
         """
-        if window <= self._window and steps <= self._reach:
+        if window <= self._window and (first, last) in self._reached:
             return
-        self._window, self._reach = max(window, self._window), max(steps, self._reach)
-        past = [known(self._feed, name, self._fitted) for name in self._features]
-        fitted = anchors(self._reach) if self._how.reference == "seasonal" else (1,)
-        # The same forecasts, whichever is the first that is asked for.
-        since = min(self._fitted, self._start)
-        self.windows = Windows(past, self._window, self._how, since, fitted)
-        self.links = past[0].shape[1]
-        self._extend(past, min(self._fitted, self._start - 1))
-        self.first = self.last
+        self._reached.add((first, last))
+        needed = anchors(range(first, last + 1)) if self._how.reference == "seasonal" else (1,)
+        needed = tuple(sorted({*self._anchors, *needed}))
+        if window > self._window or needed != self._anchors:
+            self._window, self._anchors = max(window, self._window), needed
+            self._made = None
+
+    @property
+    def windows(self) -> Windows:
+        """The windows, once something has been sought, with all before the stretch's end closed."""
+        if self._made is None:
+            past = [known(self._feed, name, self._fitted) for name in self._features]
+            # The same forecasts, whichever is the first that is asked for.
+            since = min(self._fitted, self._start)
+            self._made = Windows(past, self._window, self._how, since, self._anchors)
+            self._extend(past, min(self._fitted, self._start - 1))
+            self.first = self.last
+        return self._made
 
     def seek(self, sample: int) -> int:
         """Let the stretch hold `sample`; return its place in the stretch.
 
         Raises IndexError for a sample before the stretch, or that the feed does not reach.
         """
+        windows = self.windows
         if self.first <= sample < self.last:
             return sample - self.first
         end = self._feed.ready + 1 if self._stop is None else self._stop
-        first = max(self.windows.closed, self._start)
+        first = max(windows.closed, self._start)
         if not first <= sample < end:
             raise IndexError(f"sample {sample} is not in [{first}, {end})")
         self._reach_sample(sample)

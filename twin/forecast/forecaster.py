@@ -124,8 +124,8 @@ class Forecaster:
         """Return the forecasts of samples i >= start of the first feature, in order.
 
         Scales and seasons are fitted per link on the first `history` samples of `feed`. Nothing is
-        evaluated for samples from `stop` on. Forecasts more than `steps` ahead can be asked for;
-        then all begins again. Raises as :meth:`join` does.
+        evaluated for samples from `stop` on. Forecasts other than `steps` ahead can be asked for;
+        then all may begin again. Raises as :meth:`join` does.
         """
         return self.join(Feeding(feed, history, start, stop), steps=steps)
 
@@ -144,7 +144,7 @@ class Forecaster:
         if not window <= start <= (start if stop is None else stop):
             raise ValueError(f"samples [{start}, {stop}) do not follow a window of {window}")
         windows = feeding.windows(self.card.features, self.card.normalisation)
-        windows.require(window, steps)
+        windows.require(window, steps, steps)
         return Forecasts(self, windows, links)
 
     @property
@@ -177,6 +177,7 @@ class Forecasts:
         self._forecaster, self._windows = forecaster, windows
         self._links = np.ones(windows.links, dtype=np.bool_) if links is None else links
         self._stretch = 0
+        self._latest_path, self._again = -2, False
         self._rows: dict[int, Floats] = {}
         self._evaluated_upto = np.zeros(windows.links, dtype=np.int64)
         self.evaluated = 0
@@ -195,7 +196,8 @@ class Forecasts:
         the feed does not reach, InputError for more than a week ahead. A model that works on plain
         values forecasts the coming interval, and that stays.
         """
-        return self._row(sample, ahead)[:, self._forecaster.point].copy()
+        row = self._row(self._seek(sample, ahead + 1, ahead + 1), ahead + 1)
+        return row[:, self._forecaster.point].copy()
 
     def quantiles_at(self, sample: int, ahead: int = 0) -> Floats:
         """Return the quantiles of the card for sample + ahead, [links, quantiles], read-only.
@@ -203,7 +205,7 @@ class Forecasts:
         Each at least 0 and at least the one before it; NaN for a link about which nothing was
         known yet. A model without quantiles has one column, its forecast. Raises as at() does.
         """
-        forecast = self._row(sample, ahead).copy()
+        forecast = self._row(self._seek(sample, ahead + 1, ahead + 1), ahead + 1).copy()
         forecast.setflags(write=False)
         return forecast
 
@@ -214,17 +216,20 @@ class Forecasts:
         """
         if count == 1:
             return self.at(sample, first)[None]
-        place = self._seek(sample, first + count)
+        place = self._seek(sample, first + 1, first + count)
+        # Whoever asks at each sample will do so at the next one.
+        if sample != self._latest_path:
+            self._again, self._latest_path = sample == self._latest_path + 1, sample
         rows = [
-            self._rows[steps][place]
-            if steps in self._rows
+            self._row(place, steps)
+            if self._again or steps in self._rows
             else self._made(place, place + 1, steps)[0]
             for steps in range(first + 1, first + count + 1)
         ]
         return np.stack([row[:, self._forecaster.point] for row in rows])
 
-    def _row(self, sample: int, ahead: int) -> Floats:
-        place, steps = self._seek(sample, ahead + 1), ahead + 1
+    def _row(self, place: int, steps: int) -> Floats:
+        """Return the forecasts of a place in the stretch, made for the rest of it as well."""
         if steps not in self._rows:
             length = self._windows.last - self._windows.first
             self._rows[steps] = np.empty((length, *self._shape))
@@ -236,13 +241,16 @@ class Forecasts:
     def _shape(self) -> tuple[int, int]:
         return self._windows.links, self._forecaster.card.answers[1]
 
-    def _seek(self, sample: int, steps: int) -> int:
-        """Return the place of `sample` in a stretch that was run; it may be a new one."""
+    def _seek(self, sample: int, first: int, last: int) -> int:
+        """Return the place of `sample` in a stretch that was run; it may be a new one.
+
+        Forecasts `first` to `last` steps ahead can then be made.
+        """
         card = self._forecaster.card
-        if not 1 <= steps <= FARTHEST:
-            what = f"is {steps - 1}, not 0 to {FARTHEST - 1} intervals"
+        if not 1 <= first <= last <= FARTHEST:
+            what = f"is {first - 1 if first < 1 else last - 1}, not 0 to {FARTHEST - 1} intervals"
             raise InputError(Problem(what, "ahead", suggestion="a week is as far as it goes"))
-        self._windows.require(card.window, steps)
+        self._windows.require(card.window, first, last)
         place = self._windows.seek(sample)
         if self._windows.number != self._stretch:
             self._stretch, self._rows = self._windows.number, {}

@@ -6,6 +6,7 @@ counts intervals after that one: ahead = steps - 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import log
 from typing import Final
 
@@ -18,10 +19,16 @@ FARTHEST: Final = ANCHORS[-1]
 """The farthest step that can be forecast: a week of 5-minute intervals after the coming one."""
 
 
-def anchors(reach: int) -> tuple[int, ...]:
-    """Return the anchors that forecasts of up to `reach` steps need."""
-    last = next(place for place, anchor in enumerate(ANCHORS) if anchor >= reach)
-    return ANCHORS[: last + 1]
+def anchors(steps: Iterable[int]) -> tuple[int, ...]:
+    """Return the anchors that forecasts of so many `steps` need, rising.
+
+    The first of all is among them: how much more a horizon errs is measured in its errors.
+    """
+    needed = {1}
+    for each in steps:
+        left, right, _ = between(each, ANCHORS)
+        needed |= {ANCHORS[left], ANCHORS[right]}
+    return tuple(sorted(needed))
 
 
 def between(steps: int, places: tuple[int, ...]) -> tuple[int, int, float]:

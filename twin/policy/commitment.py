@@ -12,8 +12,8 @@ from twin.core.arrays import Bools, Floats, Ints
 class OrderUnderWay(NamedTuple):
     """A change that was ordered and has not taken effect yet."""
 
-    interval: int
-    """The interval in which it takes effect, counted as :attr:`Observation.interval` is."""
+    at_s: float
+    """When it takes effect, seconds from the start of the replay."""
     links: Ints
     """Columns of the links that it changes."""
     mbps: Floats
