@@ -264,16 +264,19 @@ def frontier(
         typer.Option(metavar="A,B", help="The scenario's own, shipped ones, or files by path."),
     ] = None,
     points: Annotated[int, typer.Option(min=2, max=100, help="Values of each knob.")] = 9,
+    validation: Annotated[
+        str, typer.Option(metavar="SHARE", help="Of the history, its end: to choose settings on.")
+    ] = "25%",
     set_: SetOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; default out/frontier-NAME.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
 ) -> None:
-    """Turn each policy's knob: violations against over-provisioning, and who is dominated."""
+    """Turn each policy's knob: violations against over-provisioning, and what to set it to."""
     from twin.cli.frontier import frontier_scenario
 
-    frontier_scenario(scenario, policies, points, set_ or [], out, force=force)
+    frontier_scenario(scenario, policies, points, validation, set_ or [], out, force=force)
 
 
 @app.command("check-policy")

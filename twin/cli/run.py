@@ -42,6 +42,8 @@ def run_scenario(
     folder = out or Path("out") / checked.spec.name
     # Before the run rather than after it.
     check_free(folder, force=force)
+    if frontier:
+        _check_frontier(checked)
     with progress(checked.spec.name) as show:
         result = run(checked, progress=show)
     # Before anything is printed: whoever closes the pipe keeps the run.
@@ -52,6 +54,13 @@ def run_scenario(
     for name, text in forecasts_in_words(forecast_facts(result.recording.forecasts)).items():
         typer.echo(f"Forecasts, {name}: {text}")
     typer.echo(f"\nWritten to {folder}/: {', '.join([*files_of(folder), MANIFEST])}")
+
+
+def _check_frontier(scenario: Scenario) -> None:
+    """Raise InputError where the history is too short for a frontier."""
+    from twin.studies.frontier.validation import validation_of
+
+    validation_of(scenario)
 
 
 def _add_frontier(scenario: Scenario, folder: Path, *, report: bool) -> None:
