@@ -76,6 +76,10 @@ def run(
         list[Path] | None,
         typer.Option(metavar="FILE", help="What is different from the fork on; repeatable."),
     ] = None,
+    lead_times: Annotated[
+        str | None,
+        typer.Option(metavar="0s,15min,1h", help="Compare these, on all links, on one demand."),
+    ] = None,
 ) -> None:
     """Replay a scenario under each of its policies and compare them."""
     from twin.cli.run import run_scenario
@@ -85,11 +89,15 @@ def run(
         raise InputError(Problem(f"is missing beside {there}", missing))
     if fork is not None and frontier:
         raise InputError(Problem("cannot go with --fork", "--frontier"))
+    if lead_times is not None and (fork is not None or frontier):
+        other = "--frontier" if fork is None else "--fork"
+        raise InputError(Problem(f"cannot go with {other}", "--lead-times"))
 
     picks = None if policies is None else [name.strip() for name in policies.split(",")]
     run_scenario(
         scenario, picks, set_ or [], seed, out,
         force=force, report=not no_report, frontier=frontier, fork=fork, branches=branch or [],
+        lead_times=lead_times,
     )  # fmt: skip
 
 

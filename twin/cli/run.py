@@ -27,10 +27,12 @@ def run_scenario(
     frontier: bool = False,
     fork: str | None = None,
     branches: Sequence[Path] = (),
+    lead_times: str | None = None,
 ) -> None:
     """Run a scenario, print its table and write its folder, with its frontier where asked.
 
-    With a `fork`, run its `branches` from that time on beside it.
+    With a `fork`, run its `branches` from that time on beside it. With `lead_times`, a list with
+    commas, compare these.
     """
     picks = None if policies is None else tuple(policies)
     checked = Scenario.load(scenario, Overrides(tuple(overrides), picks, seed))
@@ -38,6 +40,11 @@ def run_scenario(
         from twin.cli.branches import run_forked
 
         run_forked(checked, fork, list(branches), out, force=force, report=report)
+        return
+    if lead_times is not None:
+        from twin.cli.lead_times import run_lead_times
+
+        run_lead_times(checked, lead_times, out, force=force, report=report)
         return
     folder = out or Path("out") / checked.spec.name
     # Before the run rather than after it.
