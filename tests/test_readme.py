@@ -124,3 +124,22 @@ def test_its_error_message_is_the_real_one(tmp_path: Path, monkeypatch, capsys) 
 def test_every_file_it_points_to_is_there() -> None:
     for target in re.findall(r"\]\((?!http)([^)]+)\)|`(docs/[^`]+)`", TEXT):
         assert (ROOT / next(part for part in target if part)).exists()
+
+
+def test_the_commands_on_choosing_are_ones_that_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    text = (ROOT / "docs" / "choosing.md").read_text()
+    commands = re.findall(r"^    twin (.+?)(?:  +#.*)?$", text, re.MULTILINE)
+    assert len(commands) == 4
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(
+        "{name: mine, policies: [static_p95], demand: {facilities: 1, length: 6d}}\n"
+    )
+    # Short ones stand for the shipped scenario's week, and two policies for its six.
+    short = ["--set", "replay.duration=6h", "--policies", "static_p95,rolling_max"]
+    for command in commands:
+        words = command.split()
+        assert call([*words, *(short if "baseline" in words else [])]) == 0, command
+    for file in ("frontier-baseline/frontier.csv", "baseline-lead-times/lead_times.csv"):
+        assert (tmp_path / "out" / file).is_file()

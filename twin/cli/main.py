@@ -76,6 +76,10 @@ def run(
         list[Path] | None,
         typer.Option(metavar="FILE", help="What is different from the fork on; repeatable."),
     ] = None,
+    lead_times: Annotated[
+        str | None,
+        typer.Option(metavar="0s,15min,1h", help="Compare these, on all links, on one demand."),
+    ] = None,
 ) -> None:
     """Replay a scenario under each of its policies and compare them."""
     from twin.cli.run import run_scenario
@@ -85,11 +89,15 @@ def run(
         raise InputError(Problem(f"is missing beside {there}", missing))
     if fork is not None and frontier:
         raise InputError(Problem("cannot go with --fork", "--frontier"))
+    if lead_times is not None and (fork is not None or frontier):
+        other = "--frontier" if fork is None else "--fork"
+        raise InputError(Problem(f"cannot go with {other}", "--lead-times"))
 
     picks = None if policies is None else [name.strip() for name in policies.split(",")]
     run_scenario(
         scenario, picks, set_ or [], seed, out,
         force=force, report=not no_report, frontier=frontier, fork=fork, branches=branch or [],
+        lead_times=lead_times,
     )  # fmt: skip
 
 
@@ -264,16 +272,19 @@ def frontier(
         typer.Option(metavar="A,B", help="The scenario's own, shipped ones, or files by path."),
     ] = None,
     points: Annotated[int, typer.Option(min=2, max=100, help="Values of each knob.")] = 9,
+    validation: Annotated[
+        str, typer.Option(metavar="SHARE", help="Of the history, its end: to choose settings on.")
+    ] = "25%",
     set_: SetOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; default out/frontier-NAME.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
 ) -> None:
-    """Turn each policy's knob: violations against over-provisioning, and who is dominated."""
+    """Turn each policy's knob: violations against over-provisioning, and what to set it to."""
     from twin.cli.frontier import frontier_scenario
 
-    frontier_scenario(scenario, policies, points, set_ or [], out, force=force)
+    frontier_scenario(scenario, policies, points, validation, set_ or [], out, force=force)
 
 
 @app.command("check-policy")

@@ -31,14 +31,15 @@ def reproduce_paper(
         save(measured, tables, folder, force=force)
     typer.echo(f"Data: {measured.data}")
     print_comparison(tables)
-    for finding in findings(measured, tables.methods):
-        typer.echo(finding.replace("**", "").replace("`", ""))
+    missing = [str(measured.left_out), ""] if measured.left_out else []
+    for paragraph in [*missing, *findings(measured, tables.methods)]:
+        typer.echo(paragraph.replace("**", "").replace("`", ""))
     files = sorted(file.name for file in folder.iterdir() if file.is_file())
     typer.echo(f"\nWritten to {folder}/: {', '.join(files)}")
 
 
 def print_comparison(tables: Tables) -> None:
-    """Print every published number beside the measured one."""
+    """Print the published numbers beside the measured ones."""
     rows = [
         [
             f"{row['artefact']}: {row['quantity']}",

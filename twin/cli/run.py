@@ -27,10 +27,12 @@ def run_scenario(
     frontier: bool = False,
     fork: str | None = None,
     branches: Sequence[Path] = (),
+    lead_times: str | None = None,
 ) -> None:
     """Run a scenario, print its table and write its folder, with its frontier where asked.
 
-    With a `fork`, run its `branches` from that time on beside it.
+    With a `fork`, run its `branches` from that time on beside it. With `lead_times`, a list with
+    commas, compare these.
     """
     picks = None if policies is None else tuple(policies)
     checked = Scenario.load(scenario, Overrides(tuple(overrides), picks, seed))
@@ -39,9 +41,16 @@ def run_scenario(
 
         run_forked(checked, fork, list(branches), out, force=force, report=report)
         return
+    if lead_times is not None:
+        from twin.cli.lead_times import run_lead_times
+
+        run_lead_times(checked, lead_times, out, force=force, report=report)
+        return
     folder = out or Path("out") / checked.spec.name
     # Before the run rather than after it.
     check_free(folder, force=force)
+    if frontier:
+        _check_frontier(checked)
     with progress(checked.spec.name) as show:
         result = run(checked, progress=show)
     # Before anything is printed: whoever closes the pipe keeps the run.
@@ -52,6 +61,13 @@ def run_scenario(
     for name, text in forecasts_in_words(forecast_facts(result.recording.forecasts)).items():
         typer.echo(f"Forecasts, {name}: {text}")
     typer.echo(f"\nWritten to {folder}/: {', '.join([*files_of(folder), MANIFEST])}")
+
+
+def _check_frontier(scenario: Scenario) -> None:
+    """Raise InputError where the history is too short for a frontier."""
+    from twin.studies.frontier.validation import validation_of
+
+    validation_of(scenario)
 
 
 def _add_frontier(scenario: Scenario, folder: Path, *, report: bool) -> None:

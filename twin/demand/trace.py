@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.demand.frame import ORIGIN, read_frame
-from twin.demand.gaps import Gaps
+from twin.demand.gaps import ArrayFeed, Gaps, known
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,6 +85,16 @@ class Trace:
         kpis = {name: np.ascontiguousarray(v[:, list(positions)]) for name, v in self.kpis.items()}
         gaps = {name: gaps.of_series(positions) for name, gaps in self.gaps.items()}
         return replace(self, links=names, kpis=kpis, gaps=gaps)
+
+    def seen(self, samples: int) -> Trace:
+        """Return what is known of the trace once its first `samples` samples are seen.
+
+        A gap whose far end comes later is missing.
+        """
+        feed = ArrayFeed(self.kpis, self.gaps)
+        kpis = {name: known(feed, name, samples) for name in self.kpis}
+        gaps = {name: gaps.before(samples) for name, gaps in self.gaps.items()}
+        return replace(self, kpis=kpis, gaps=gaps)
 
     @property
     def demand_mbps(self) -> NDArray[np.float64]:

@@ -87,11 +87,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         futures = ", ".join(map(str, facts.get("branches", ())))
+        compared = "lead_times_s" in facts
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise InputError(Problem(f"cannot be read: {one_line(str(error))}", file=file)) from None
     if futures:
         what = f"holds the futures of a fork, a folder for each: {futures}"
         raise InputError(Problem(what, file=folder, suggestion="name one of these"))
+    if compared:
+        what = "holds a comparison of lead times, not one run"
+        remedy = "its report.html is written by 'twin run --lead-times'"
+        raise InputError(Problem(what, file=folder, suggestion=remedy))
     return facts
 
 

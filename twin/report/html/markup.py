@@ -13,7 +13,7 @@ Html = NewType("Html", str)
 DASHES: Final = ("", "7 3", "2 3")
 """With more policies than colours, dashes tell them apart."""
 
-_VOID: Final = frozenset({"input"})
+_VOID: Final = frozenset({"img", "input"})
 
 
 def text(value: object) -> Html:

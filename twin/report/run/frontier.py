@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from twin.report.html.markup import (
     Html,
@@ -17,6 +17,7 @@ from twin.report.html.markup import (
     text,
 )
 from twin.report.html.parts import legend_of_policies, policy_head
+from twin.report.run.recommended import FrontierRow, Setting, chosen, keeps, recommendation
 from twin.report.run.source import RunData
 from twin.report.run.verdict import percent
 
@@ -28,47 +29,62 @@ _LEFT, _TOP = 46, 8
 _MARKS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000, 100_000, 1_000_000)
 """Over-provisioning that is marked on the axis, %."""
 
-FrontierRow = dict[Hashable, Any]
-
 
 def frontier_sections(run: RunData) -> list[Html]:
     """Return the section with a picture and a table; nothing where there is no frontier."""
     points = run.frontier
     if points is None:
         return []
+    advice = tag("p", tag("strong", text(recommendation(points, run.tick_s))))
     lead = paragraph(
-        "Each line is a policy as one parameter of it, its knob, is turned; the lower left is "
-        "best. A setting is dominated where another policy has one with no more violations and no "
-        "more over-provisioning, and 1 % less of one of them.",
+        "Each line is a policy as one parameter of it, its knob, is turned: whole in the replay, "
+        "dashed and pale on the end of the history, where policies were fitted on what is before "
+        "it. The lower left is best. A setting is chosen on the history, where it keeps the SLA on "
+        "every link at the least waste; what it then gave in the replay has a ring.",
+        *(["Events are in the replay alone."] if run.scenario.get("events") else []),
+        "A setting is dominated where another policy has one with no more violations and no more "
+        "over-provisioning in the replay, and 1 % less of one of them.",
     )
     names = [str(name) for name in points["policy"].unique()]
     order = list(dict.fromkeys([*run.policies, *names]))
     legend = legend_of_policies((order.index(name), name) for name in names)
     figure = tag("figure", _picture(run, points, order), legend)
-    shown = _table(run, points, order)
-    return [section("frontier", "What each policy's knob buys", lead, figure, shown)]
+    shown = _table(points, order)
+    return [section("frontier", "What each policy's knob buys", advice, lead, figure, shown)]
 
 
 def _picture(run: RunData, points: pd.DataFrame, order: Sequence[str]) -> Html:
     scale = _Scale(run, points)
     lines = []
-    for name, rows in points.groupby("policy", sort=False):
-        at = [scale.at(row) for row in rows.to_dict("records")]
-        shape = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in at if not math.isnan(x))
-        look = stroke(order.index(str(name)))
-        lines.append(tag("polyline", points=shape, class_="shape", **look))
-        lines += [
-            tag("circle", tag("title", text(f"{name}{label}")), cx=f"{x:.1f}", cy=f"{y:.1f}", r=3.5,
-                fill=look["stroke"])
-            for x, y, label in at
-            if not math.isnan(x)
-        ]  # fmt: skip
+    for part in ("history", "replay"):
+        for name, rows in points[points["part"] == part].groupby("policy", sort=False):
+            lines += _line_of(str(name), rows.to_dict("records"), scale, order)
     label = "Violated intervals against over-provisioning, a line for each policy"
     parts = [*scale.axes(), *lines]
     return tag(
         "svg", *parts, viewBox=f"0 0 {_WIDE} {_HIGH}", class_="frontier", role="img",
         aria_label=label,
     )  # fmt: skip
+
+
+def _line_of(
+    name: str, rows: Sequence[FrontierRow], scale: _Scale, order: Sequence[str]
+) -> list[Html]:
+    """Return the line of a policy in one part, its points, and a ring at what was recommended."""
+    placed = [(*scale.at(row), row) for row in rows]
+    placed = [each for each in placed if not math.isnan(each[0])]
+    shape = " ".join(f"{x:.1f},{y:.1f}" for x, y, *_ in placed)
+    past = rows[0]["part"] == "history"
+    look = stroke(order.index(name)) | ({"stroke_dasharray": "4 3"} if past else {})
+    lines = [tag("polyline", points=shape, class_="shape", **look)]
+    for x, y, label, row in placed:
+        at = {"cx": f"{x:.1f}", "cy": f"{y:.1f}"}
+        where = " on the history" if past else ""
+        title = tag("title", text(f"{name}{label}{where}"))
+        lines.append(tag("circle", title, **at, r=2.5 if past else 3.5, fill=look["stroke"]))
+        if row["recommended"] and not past:
+            lines.append(tag("circle", **at, r=7, class_="shape", stroke=look["stroke"]))
+    return [tag("g", *lines, class_="past" if past else None)]
 
 
 class _Scale:
@@ -128,29 +144,43 @@ def _label(x: float, y: float, face: str, anchor: str) -> Html:
     return tag("text", text(face), x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor)
 
 
-def _table(run: RunData, points: pd.DataFrame, order: Sequence[str]) -> Html:
-    rows = [
-        _row(run, str(name), rows, order) for name, rows in points.groupby("policy", sort=False)
+def _table(points: pd.DataFrame, order: Sequence[str]) -> Html:
+    headers = [head("Policy"), head("Knob"), head("Set to")]
+    headers += [
+        head(name, f"{unit}, {part}")
+        for part in ("history", "replay")
+        for name, unit in (("Violated", "% of intervals"), ("Over-provisioning", "% of demand"))
     ]
-    headers = [head("Policy"), head("Knob"), head("Set to"), head("Violated", "% of intervals"),
-               head("Over-provisioning", "% of demand"), head("Dominated", "settings")]  # fmt: skip
-    caption = "Each policy's setting with the least waste within the SLA target, all links together"
+    headers += [head("Links within SLA", "replay"), head("Dominated", "settings, replay")]
+    rows = [_row(setting, points, order) for setting in chosen(points)]
+    caption = (
+        "Each policy's setting, chosen on the end of the history, and what it then gave in the "
+        "replay, all links together"
+    )
     return table(headers, rows, caption=caption)
 
 
-def _row(run: RunData, name: str, rows: pd.DataFrame, order: Sequence[str]) -> list[Html]:
-    kept = rows[rows["sla_violation_rate"] <= run.target]
-    by = "sla_violation_rate" if kept.empty else "over_provisioning_pct"
-    best = (rows if kept.empty else kept).sort_values(by, kind="stable").iloc[0]
-    setting = "fixed" if not best["knob"] else f"{best['value']:.4g}"
-    waste = float(best["over_provisioning_pct"])
+def _row(setting: Setting, points: pd.DataFrame, order: Sequence[str]) -> list[Html]:
+    name, past, replay = setting.policy, setting.history, setting.replay
+    rows = points[(points["policy"] == name) & (points["part"] == "replay")]
+    value = setting.value or "fixed"
+    kept = int(replay["links_within_sla"])
     cells = [
-        best["knob"] or "\N{EN DASH}",
-        f"{setting} (misses the SLA)" if kept.empty else setting,
-        f"{100 * best['sla_violation_rate']:.3f}",
-        "\N{EN DASH}" if math.isnan(waste) else f"{waste:,.1f}",
-        "the bound" if best["bound"] else f"{int(rows['dominated'].sum())} of {len(rows)}",
+        past["knob"] or "\N{EN DASH}",
+        value if setting.held else f"{value} (misses the SLA there)",
+        *_numbers(past),
+        *_numbers(replay),
+        f"{kept} of {kept + int(replay['links_missing_sla'])}",
+        "the bound" if setting.bound else f"{int(rows['dominated'].sum())} of {len(rows)}",
     ]
+    missed = "missed" if not setting.bound and not keeps(replay) else None
     policy = policy_head(order.index(name), name)
-    missed = "missed" if kept.empty and not best["bound"] else None
     return [policy, *(tag("td", text(cell), class_=missed) for cell in cells)]
+
+
+def _numbers(row: FrontierRow) -> list[str]:
+    waste = float(row["over_provisioning_pct"])
+    return [
+        f"{100 * row['sla_violation_rate']:.3f}",
+        "\N{EN DASH}" if math.isnan(waste) else f"{waste:,.1f}",
+    ]

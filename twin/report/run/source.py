@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("demand_mbps", "allocated_mbps", "capacity_mbps", "efficiency", "unmet_mbps")
 _ROWS_AT_ONCE = 200_000
-_FLAGS = ("bound", "dominated")
-_WORDS = ("policy", "link", "kind", "name", "phase", "links", "detail", "knob", *_FLAGS)
+_FLAGS = ("bound", "dominated", "recommended")
+_WORDS = ("policy", "link", "kind", "name", "phase", "links", "detail", "knob", "part", *_FLAGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +241,10 @@ def _sound(block: LinkIntervals) -> LinkIntervals:
 def _frontier(file: Path) -> pd.DataFrame | None:
     if not file.is_file():
         return None
-    needed = ("knob", "value", "sla_violation_rate", "over_provisioning_pct", *_FLAGS)
+    needed = (
+        "knob", "value", "sla_violation_rate", "over_provisioning_pct", "part", "intervals",
+        "links_within_sla", "links_missing_sla", "cost", *_FLAGS,
+    )  # fmt: skip
     table = _table(file, needed)
     return table.assign(**{name: table[name] == "True" for name in _FLAGS})
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from twin.report import style
-from twin.studies.reproduction.published import QUANTITIES
+from twin.studies.reproduction.measure import PAPER
+from twin.studies.reproduction.published import BASELINE_1, BASELINE_2, QUANTITIES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,16 +19,23 @@ if TYPE_CHECKING:
 
     from twin.studies.reproduction.measure import Measured
 
-_COLOURS: Final = (style.ORANGE, style.SKY, style.BLUE, style.GREY)
-"""Of Baseline 1, Baseline 2, the AI-enabled DT and persistence."""
+_COLOURS: Final = {
+    BASELINE_1: style.ORANGE,
+    BASELINE_2: style.SKY,
+    PAPER: style.BLUE,
+    "last_value": style.GREY,
+}
+"""Of what figures show: the paper's methods and persistence. The others are in a table."""
 _PUBLISHED: Final = style.VERMILION
+_LETTERS: Final = 110
+"""Of a line below a figure."""
 _KPI_UNITS: Final = {"internet": "Mbit/s", "downstream": "Mbit/s"}
 
 TITLES: Final = {
     1: "The four KPIs over time",
     2: "Forecast errors: MAE and RMSE",
     3: "Mean over-provisioning",
-    4: "The three methods on five axes, the best of them outwards",
+    4: "The methods on five axes, the best of them outwards",
     5: "Efficiency, wastage and utilization",
     6: "Efficiency of every interval",
 }
@@ -37,8 +46,13 @@ def draw(measured: Measured, tables: dict[int, pd.DataFrame], folder: Path) -> N
     with style.plot_style():
         for number, table in tables.items():
             figure = _drawn(number, table, measured)
-            style.add_title(figure, f"Figure {number}: {TITLES[number]}")
-            figure.supxlabel(f"Data: {measured.data}", x=0.01, ha="left", fontsize=7.5)
+            title, below = f"Figure {number}: {TITLES[number]}", [f"Data: {measured.data}"]
+            if measured.left_out and number > 1:
+                title += "\n(without the AI-enabled DT)"
+                below.append(f"The AI-enabled DT comes from: {measured.left_out.command}")
+            style.add_title(figure, title)
+            lines = [line for text in below for line in wrap(text, _LETTERS)]
+            figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7.5)
             style.save(figure, folder / f"figure-{number}.png", dpi=160)
 
 
@@ -77,8 +91,7 @@ def _bars(table: pd.DataFrame) -> Figure:
     figure = style.new_figure(6.4, 1.1 + 1.75 * len(quantities))
     panels = figure.subplots(len(quantities), 1, squeeze=False)[:, 0]
     for panel, quantity in zip(panels, quantities, strict=True):
-        # The paper's three and persistence; the others are in the table of methods.
-        rows = table[table["quantity"] == quantity].iloc[: len(_COLOURS)]
+        rows = table[(table["quantity"] == quantity) & table["policy"].isin(_COLOURS)]
         _panel(panel, rows)
         panel.set_title(QUANTITIES[quantity], loc="left")
     _legend(figure)
@@ -89,7 +102,7 @@ def _legend(figure: Figure) -> None:
     from matplotlib.patches import Patch
 
     handles = [
-        Patch(color=_COLOURS[-1], label="measured"),
+        Patch(color=style.GREY, label="measured"),
         Patch(facecolor="white", edgecolor=_PUBLISHED, hatch="////", label="published"),
     ]
     figure.legend(handles=handles, loc="upper right", ncols=2, frameon=False)
@@ -98,7 +111,8 @@ def _legend(figure: Figure) -> None:
 def _panel(panel: Axes, rows: pd.DataFrame) -> None:
     at = np.arange(len(rows))
     known = rows["published"].notna().to_numpy()
-    own = panel.barh(at - 0.2 * known, rows["measured"], 0.36, color=_COLOURS)
+    colours = [_COLOURS[policy] for policy in rows["policy"]]
+    own = panel.barh(at - 0.2 * known, rows["measured"], 0.36, color=colours)
     other = panel.barh(
         at[known] + 0.2, rows["published"][known], 0.36, color="white", edgecolor=_PUBLISHED,
         hatch="////", linewidth=0.8,
@@ -121,11 +135,12 @@ def _radar(table: pd.DataFrame) -> Figure:
     axes = list(dict.fromkeys(table["axis"]))
     angles = np.linspace(0, 2 * np.pi, len(axes), endpoint=False)
     around = np.append(angles, angles[0])
-    for i, (name, rows) in enumerate(table.groupby("method", sort=False)):
-        values = rows["normalised"].to_numpy()
-        panel.plot(around, np.append(values, values[0]), color=_COLOURS[i], linewidth=1.8,
-                   marker="o", markersize=4, label=str(name), clip_on=False)  # fmt: skip
-        panel.fill(around, np.append(values, values[0]), color=_COLOURS[i], alpha=0.12)
+    for policy, rows in table.groupby("policy", sort=False):
+        values, colour = rows["normalised"].to_numpy(), _COLOURS[str(policy)]
+        name = str(rows["method"].iloc[0])
+        panel.plot(around, np.append(values, values[0]), color=colour, linewidth=1.8,
+                   marker="o", markersize=4, label=name, clip_on=False)  # fmt: skip
+        panel.fill(around, np.append(values, values[0]), color=colour, alpha=0.12)
     panel.set_theta_offset(np.pi / 2)
     panel.set_theta_direction(-1)
     panel.set_xticks(angles, [name.replace("cost ", "cost\n") for name in axes])
@@ -134,7 +149,7 @@ def _radar(table: pd.DataFrame) -> Figure:
     panel.set_yticks([0.25, 0.5, 0.75, 1], ["", "0.5", "", "1"], fontsize=7, color=style.GREY)
     beside.legend(*panel.get_legend_handles_labels(), loc="upper left", frameon=False)
     note = (
-        "Each axis runs from the worst\nof the three (centre) to the\nbest (edge).\n\n"
+        "Each axis runs from the worst\nof them (centre) to the best\n(edge).\n\n"
         "In the paper's own radar the\nAI-enabled DT is last on SLA\ncompliance."
     )
     beside.text(0.02, 0.3, note, fontsize=8)
@@ -146,7 +161,8 @@ def _boxes(table: pd.DataFrame, measured: Measured) -> Figure:
     figure = style.new_figure(6.4, 4.4)
     panel = figure.subplots()
     intervals = measured.result.intervals.dropna(subset="demand_mbps")
-    policies = list(dict.fromkeys(table["policy"]))[: len(_COLOURS)]
+    table = table[table["policy"].isin(_COLOURS)]
+    policies = list(dict.fromkeys(table["policy"]))
     for i, policy in enumerate(policies):
         values = intervals.loc[intervals["policy"] == policy, "efficiency"]
         rows = table[table["policy"] == policy].set_index("quantity")["published"]
@@ -156,14 +172,14 @@ def _boxes(table: pd.DataFrame, measured: Measured) -> Figure:
             [values], positions=[at], widths=0.32, whis=(0, 100), patch_artist=True,
             medianprops={"color": style.INK}, manage_ticks=False,
         )  # fmt: skip
-        box["boxes"][0].set(facecolor=_COLOURS[i], alpha=0.8)
+        box["boxes"][0].set(facecolor=_COLOURS[policy], alpha=0.8)
         middle = values.median()
         panel.annotate(f"{middle:.3f}", (at, middle), xytext=(0, 3), textcoords="offset points",
                        ha="center", fontsize=8)  # fmt: skip
         if known:
             _published_box(panel, i + 0.2, *map(float, rows))
     names = [name.replace(" (", "\n(") for name in dict.fromkeys(table["method"])]
-    panel.set_xticks(range(len(policies)), names[: len(policies)])
+    panel.set_xticks(range(len(policies)), names)
     panel.set_xlim(-0.6, len(policies) - 0.4)
     panel.set_ylabel("efficiency = min(demand / allocated, 1)")
     panel.set_ylim(0, 1.08)

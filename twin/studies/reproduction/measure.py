@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,14 +42,27 @@ if TYPE_CHECKING:
 SEED: Final = 1
 PAPER: Final = "paper"
 """The model by the paper's recipe."""
-PREFERRED: Final = (PAPER, "bilstm", "bilstm_traffic")
-"""Models that can stand for the AI-enabled DT; the first that is usable does."""
 
 Show = Callable[[int, int], None]
 
 
 def _no_progress(done: int, total: int) -> None:
     del done, total
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Why the AI-enabled DT has no row, and the command that gives it one."""
+
+    because: str
+    command: str
+
+    def __str__(self) -> str:
+        return (
+            f"The AI-enabled DT is left out: {self.because}. `{self.command}` trains it on these "
+            "data by the published recipe and fills its rows (needs TensorFlow: "
+            "`pip install 'twin[train]'`)."
+        )
 
 
 @dataclass(frozen=True)
@@ -63,15 +77,17 @@ class Measured:
     """Every method as a policy, on one link."""
     evaluation: Evaluation
     models: dict[str, Forecaster]
-    ai: str
-    """Name of the model that stands for the AI-enabled DT."""
+    """By name; `paper` is among them where it stands for the AI-enabled DT."""
     costs: dict[str, Cost]
     notes: tuple[str, ...]
+    left_out: LeftOut | None = None
+    """Why no model stands for the AI-enabled DT; None where one does."""
 
     @property
-    def three(self) -> dict[str, str]:
-        """The policy that stands for each of the paper's three methods."""
-        return {BASELINE_1: BASELINE_1, BASELINE_2: BASELINE_2, AI: self.ai}
+    def paper_methods(self) -> dict[str, str]:
+        """The policy that stands for each of the paper's methods: three, or the baselines alone."""
+        baselines = {BASELINE_1: BASELINE_1, BASELINE_2: BASELINE_2}
+        return baselines if self.left_out else {**baselines, AI: PAPER}
 
     @property
     def summary(self) -> pd.DataFrame:
@@ -96,21 +112,13 @@ def measure(
 ) -> Measured:
     """Run everything on one link, of the public dataset's folder `data` or of the default trace.
 
-    With `retrain`, a folder, the paper's model is trained there on the history of that link;
-    else the shipped one is used. Raises InputError where the folder cannot be read or TensorFlow
-    is not installed, and RunError where a method fails.
+    With `retrain`, a folder, the paper's model is trained there on the history of that link. Else
+    the shipped one, which was trained on the default trace, stands for it there, and none does on
+    other data. Raises InputError where the folder cannot be read or TensorFlow is not installed,
+    and RunError where a method fails.
     """
     scenario = one_link(data)
-    models, notes = usable(scenario)
-    if retrain is not None:
-        models = {PAPER: retrained(scenario, retrain)} | {
-            name: model for name, model in models.items() if name != PAPER
-        }
-    else:
-        notes = [*notes, "Models are the shipped ones; --retrain trains the paper's on this trace"]
-    ai = next((name for name in PREFERRED if name in models), None)
-    if ai is None:
-        raise InputError(Problem(f"no model to stand for the paper's; {'; '.join(notes)}"))
+    models, notes = _with_the_papers(scenario, data, retrain)
     steps = 3 + len(models) + 2
     progress(1, steps)
     result = with_seasons(run(with_models(scenario, models)))
@@ -126,10 +134,35 @@ def measure(
         result,
         evaluation,
         models,
-        ai,
         costs,
         (*evaluation.notes, *notes),
+        None if PAPER in models else _left_out(data),
     )
+
+
+def _with_the_papers(
+    scenario: Scenario, data: Path | None, retrain: Path | None
+) -> tuple[dict[str, Forecaster], list[str]]:
+    """Return the models, with the paper's first where one can stand for it, and notes on them."""
+    models, notes = usable(scenario)
+    shipped = models.pop(PAPER, None)
+    notes = [note for note in notes if not note.startswith(f"{PAPER} is left out")]
+    if retrain is not None:
+        return {PAPER: retrained(scenario, retrain), **models}, notes
+    if data is None and shipped is not None:
+        notes.append("Models are the shipped ones; --retrain trains the paper's on this trace")
+        return {PAPER: shipped, **models}, notes
+    return models, notes
+
+
+def _left_out(data: Path | None) -> LeftOut:
+    if data is None:
+        return LeftOut(f"the model `{PAPER}` is not shipped", "twin reproduce --retrain")
+    because = (
+        f"the shipped model `{PAPER}` was trained on the generated trace, and its errors on other "
+        "data say nothing about the paper"
+    )
+    return LeftOut(because, f"twin reproduce --data {shlex.quote(str(data))} --retrain")
 
 
 def retrained(scenario: Scenario, folder: Path) -> Forecaster:

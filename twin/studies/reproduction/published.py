@@ -8,7 +8,7 @@ from typing import Final
 BASELINE_1: Final = "static_mean2sigma"
 BASELINE_2: Final = "static_p95"
 AI: Final = "ai"
-"""Key of the AI-enabled DT, whichever model stands for it in a reproduction."""
+"""Key of the AI-enabled DT, for which the model `paper` stands in a reproduction."""
 
 LABELS: Final = {
     BASELINE_1: "Baseline 1 (mean + 2 sigma)",

@@ -40,6 +40,7 @@ def sections(measured: Measured, tables: Tables) -> list[Element]:
         *(Text(finding) for finding in findings(measured, tables.methods)),
         Heading("Published beside measured"),
         _compared(tables.comparison),
+        *([Text(str(measured.left_out), warning=True)] if measured.left_out else []),
         Text(
             "`~` is read off a chart; *inferred* follows from other published figures. A "
             "difference is measured / published - 1; where the paper gives only a bound, it is to "
@@ -48,8 +49,10 @@ def sections(measured: Measured, tables: Tables) -> list[Element]:
         ),
         Heading("Table I: methods and set-up"),
         _table_1(tables.table_1),
+        *_left_out(measured),
         Heading("Table II: computational cost"),
         _table_2(tables.table_2),
+        *_left_out(measured),
         Text(
             "MB are of 1,048,576 bytes. Memory is the peak of a fresh process that holds eight "
             "days of history; Python, NumPy and that history alone take what the constants show. A "
@@ -58,9 +61,10 @@ def sections(measured: Measured, tables: Tables) -> list[Element]:
             "and dense layers for one link; where the work is of another kind, none are given. "
             "Memory and times differ from run to run; nothing else here does."
         ),
-        *_pictures(),
+        *_pictures(measured),
         Heading("Every method"),
         _methods(tables.methods),
+        *_left_out(measured),
         Text(
             "Each model is allocated as it is, without a margin. `seasonal_day` and "
             "`seasonal_week` allocate what was needed a day or a week before. The interval after "
@@ -71,7 +75,7 @@ def sections(measured: Measured, tables: Tables) -> list[Element]:
 
 
 def _provenance(measured: Measured) -> list[Element]:
-    """Return which data every number is from, and which model stands for the paper's."""
+    """Return which data every number is from, and what was repaired in them."""
     text = f"**Data: {measured.data}.**"
     if not measured.public:
         text += (
@@ -81,23 +85,15 @@ def _provenance(measured: Measured) -> list[Element]:
             "rows are free. `twin data fetch` and `twin reproduce --data FOLDER` give real ones."
         )
     elements: list[Element] = [Text(text, warning=not measured.public)]
-    elements += [
-        Text(f"Repaired while reading: {repair}.")
-        for repair in measured.result.scenario.trace.repairs
-    ]
-    if measured.ai != "paper":
-        because = "needs a KPI that this trace lacks" if _left_out(measured) else "is not shipped"
-        text = (
-            f"The model `paper`, trained by the published recipe, {because}. In its place stands "
-            f"`{measured.ai}`, which is trained otherwise (Table I); the rows of the AI-enabled DT "
-            "are that model's."
-        )
-        elements.append(Text(text, warning=True))
-    return elements
+    repairs = measured.result.scenario.trace.repairs
+    return [*elements, *(Text(f"Repaired while reading: {repair}.") for repair in repairs)]
 
 
-def _left_out(measured: Measured) -> bool:
-    return any(note.startswith("paper is left out") for note in measured.notes)
+def _left_out(measured: Measured) -> list[Element]:
+    """Return where the rows of the AI-enabled DT would come from, if they are not there."""
+    if measured.left_out is None:
+        return []
+    return [Text(f"Without the AI-enabled DT: `{measured.left_out.command}` fills its row.")]
 
 
 def _compared(table: pd.DataFrame) -> DocumentTable:
@@ -175,12 +171,12 @@ def _methods(table: pd.DataFrame) -> DocumentTable:
     return DocumentTable(headers, rows)
 
 
-def _pictures() -> list[Element]:
+def _pictures(measured: Measured) -> list[Element]:
     captions = {
         1: "What the methods see; a model may read all, `internet` is what is provisioned for.",
         2: "The allocation read as a forecast, as the paper does.",
         3: "What is allocated beyond the demand, on average.",
-        4: "Min-max normalised over the three methods, so it shows who is best, not by how much. "
+        4: "Min-max normalised over the methods, so it shows who is best, not by how much. "
         "The paper's radar gives no numbers.",
         5: "Averages over the intervals; utilization exceeds 1 where demand exceeds allocation.",
         6: "Boxes from the lower to the upper quartile; measured whiskers reach all intervals.",
@@ -190,4 +186,5 @@ def _pictures() -> list[Element]:
         elements.append(Heading(f"Figure {figure}: {TITLES[figure]}"))
         numbers = f"Numbers: `figure-{figure}.csv`."
         elements.append(Picture(f"figure-{figure}.png", f"{caption} {numbers}"))
+        elements += _left_out(measured) if figure > 1 else []
     return elements

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from twin.core.units import counted
-from twin.studies.reproduction.measure import Measured
+from twin.studies.reproduction.measure import PAPER, Measured
 from twin.studies.reproduction.published import (
     AI,
     BASELINE_1,
@@ -41,17 +41,13 @@ FIGURES = {
 """Quantities that each figure of plain numbers shows."""
 
 
-def label(measured: Measured, policy: str) -> str:
+def label(policy: str) -> str:
     """Return the name of a policy in tables: the paper's, or else its own."""
-    if policy == measured.ai:
-        return LABELS[AI] if policy == "paper" else f"{LABELS[AI]} ({policy})"
-    if policy in LABELS:
-        return LABELS[policy]
-    return {"last_value": "persistence"}.get(policy, policy)
+    return {**LABELS, PAPER: LABELS[AI], "last_value": "persistence"}.get(policy, policy)
 
 
 def methods(measured: Measured) -> pd.DataFrame:
-    """Return the results of every method, a row each, the paper's three first.
+    """Return the results of every method, a row each, the paper's first.
 
     Columns of the summary, and `method`, `level_mbps` (of the constants), quartiles of
     efficiency, `sla_compliance` (share of intervals without violation), `cost_efficiency` (sum of
@@ -60,7 +56,7 @@ def methods(measured: Measured) -> pd.DataFrame:
     import pandas as pd
 
     table = measured.summary.drop(columns="link")
-    order = [*measured.three.values(), "last_value"]
+    order = [*measured.paper_methods.values(), "last_value"]
     table = table.loc[[*order, *(name for name in table.index if name not in order)]]
     intervals = measured.result.intervals.dropna(subset="demand_mbps").groupby("policy")
     efficiency = intervals["efficiency"]
@@ -75,27 +71,30 @@ def methods(measured: Measured) -> pd.DataFrame:
     pooled = pooled.rename(index={"persistence": "last_value"})
     table["mase"] = table["mae"] / float(table["mae"]["last_value"])
     table = table.join(pooled[["mase_low", "mase_high"]])
-    names = pd.Series({policy: label(measured, policy) for policy in table.index}, name="method")
+    names = pd.Series({policy: label(policy) for policy in table.index}, name="method")
     return table.assign(method=names, data=measured.data).reset_index()
 
 
 def comparison(measured: Measured, by_method: pd.DataFrame) -> pd.DataFrame:
-    """Return every published number with the measured one, and its relative difference.
+    """Return each published number with the measured one, and its relative difference.
 
-    `by_method` is what :func:`methods` returned.
+    Those of a method that is left out are left out too. `by_method` is what :func:`methods`
+    returned.
     """
     import pandas as pd
 
     values = by_method.set_index("policy")
     rows = []
     for entry in PUBLISHED:
-        policy = measured.three[entry.method]
+        if entry.method not in measured.paper_methods:
+            continue
+        policy = measured.paper_methods[entry.method]
         stored = entry.quantity == "size_mb"
         own = measured.costs[policy].size_mb if stored else float(values[entry.quantity][policy])
         rows.append(
             {
                 "artefact": entry.artefact,
-                "method": label(measured, policy),
+                "method": label(policy),
                 "policy": policy,
                 "quantity": QUANTITIES[entry.quantity],
                 "published": entry.value,
@@ -112,8 +111,9 @@ def table_1(measured: Measured, compared: pd.DataFrame) -> pd.DataFrame:
     """Return Table I: the set-up, the levels of the constants, and the demand of the test part."""
     import pandas as pd
 
+    own_setup = setup(measured)
     rows: list[tuple[object, ...]] = [
-        (item, text, setup(measured)[item], None) for item, text in SETUP.items()
+        (item, text, own_setup[item], None) for item, text in SETUP.items() if item in own_setup
     ]
     rows += [
         (
@@ -139,21 +139,26 @@ def table_1(measured: Measured, compared: pd.DataFrame) -> pd.DataFrame:
 
 
 def setup(measured: Measured) -> dict[str, str]:
-    """Return the set-up of Table I as it is in this reproduction."""
-    card = measured.models[measured.ai].card
-    channels: tuple[str, ...] = getattr(card.normalisation, "channels", ())
+    """Return the set-up of Table I as it is here, without that of a model that is left out."""
     span = measured.result.scenario.span
+    both = {
+        "split": f"first {span.history} samples to train, last {span.intervals} to test",
+        "baselines": "the same",
+    }
+    if measured.left_out:
+        return both
+    card = measured.models[PAPER].card
+    channels: tuple[str, ...] = getattr(card.normalisation, "channels", ())
     trained_on = card.trained_on.partition(", sha256")[0]
     return {
+        **both,
         "window": f"{card.window} samples to {counted(card.steps[-1], 'step')} ahead",
         "features": ", ".join((*card.features, *channels)),
         "target": card.features[0],
-        "split": f"first {span.history} samples to train, last {span.intervals} to test",
         "validation": f"{card.validation.windows} windows (card of {card.name})",
         "network": f"{card.name}: recipe {card.recipe}",
         "parameters": f"{card.parameters:,}",
         "training": f"{card.epochs} epochs, seed {card.seed}, on {trained_on}",
-        "baselines": "the same",
     }
 
 
@@ -169,14 +174,14 @@ def table_2(measured: Measured, by_method: pd.DataFrame) -> pd.DataFrame:
     errors = by_method.set_index("policy")[["mae", "mase"]]
 
     published = {entry.method: entry.value for entry in PUBLISHED if entry.quantity == "size_mb"}
-    by_policy = {policy: method for method, policy in measured.three.items()}
+    by_policy = {policy: method for method, policy in measured.paper_methods.items()}
     rows = []
     order = [*by_policy, *(name for name in measured.costs if name not in by_policy)]
     for policy in order:
         cost, method = measured.costs[policy], by_policy.get(policy, "")
         rows.append(
             {
-                "method": label(measured, policy),
+                "method": label(policy),
                 "policy": policy,
                 "published_size_mb": published.get(method),
                 "size_mb": cost.size_mb,
@@ -211,7 +216,7 @@ def figure(number: int, measured: Measured, by_method: pd.DataFrame) -> pd.DataF
     """Return the numbers of figure 2, 3, 5 or 6 for every method, published and measured."""
     import pandas as pd
 
-    by_policy = {policy: method for method, policy in measured.three.items()}
+    by_policy = {policy: method for method, policy in measured.paper_methods.items()}
     published = {(entry.method, entry.quantity): entry for entry in PUBLISHED}
     rows = []
     for record in by_method.to_dict("records"):
@@ -235,10 +240,10 @@ def figure(number: int, measured: Measured, by_method: pd.DataFrame) -> pd.DataF
 
 
 def figure_4(measured: Measured, by_method: pd.DataFrame) -> pd.DataFrame:
-    """Return the radar: each axis min-max normalised over the three methods, 1 for the best."""
+    """Return the radar: each axis min-max normalised over the paper's methods, 1 for the best."""
     import pandas as pd
 
-    values = by_method.set_index("policy").loc[list(measured.three.values())]
+    values = by_method.set_index("policy").loc[list(measured.paper_methods.values())]
     rows = []
     for quantity, (name, sign) in RADAR.items():
         signed = sign * values[quantity]
@@ -246,7 +251,7 @@ def figure_4(measured: Measured, by_method: pd.DataFrame) -> pd.DataFrame:
         for policy, value in signed.items():
             rows.append(
                 {
-                    "method": label(measured, str(policy)),
+                    "method": label(str(policy)),
                     "policy": policy,
                     "axis": name,
                     "value": sign * value,

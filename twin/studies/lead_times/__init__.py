@@ -1,0 +1,1 @@
+"""Lead times: what it costs to provision slowly."""
