@@ -39,7 +39,7 @@ class Blend(Policy):
         target = history.sla_target if self.target is None else self.target
         self._margin = AdaptiveMargin.of(history, target)
         first, stop = self._margin.covered
-        samples = min(4_032, len(history.demand_mbps) // 2)
+        samples = self._margin.settled_on(history)
         demand = history.demand_mbps[-samples:]
         # [ahead, members, samples, links]
         forecasts = np.stack(

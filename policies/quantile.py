@@ -31,7 +31,7 @@ class Quantile(Policy):
         (self._model,) = self.models(tuple(history.kpis))
         self._target = history.sla_target if self.target is None else self.target
         self._margin = AdaptiveMargin.of(history, self._target)
-        samples = min(4_032, len(history.demand_mbps) // 2)
+        samples = self._margin.settled_on(history)
         ahead = range(*self._margin.covered)
         # [ahead, samples, links]; the k-th row of a decision is about the k-th sample it covers.
         parts = [self._parts(*history.quantiles(self._model, samples, k)) for k in ahead]

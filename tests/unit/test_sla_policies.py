@@ -42,8 +42,9 @@ def seasonal(samples: int, links: int = 2, noise: float = 0.05) -> np.ndarray:
 def history(demand: np.ndarray, **more: Any) -> Any:
     links = tuple(f"link-{i}" for i in range(demand.shape[1]))
     return SimpleNamespace(
-        links=links, tick_s=300, kpis={"internet": demand}, demand_mbps=demand, sla_target=0.01,
-        sla_intervals=4_000, commitment=Commitment.at_once(len(links)),
+        links=links, tick_s=300, samples=len(demand), kpis={"internet": demand},
+        demand_mbps=demand, sla_target=0.01, sla_intervals=4_000,
+        commitment=Commitment.at_once(len(links)),
         **{"season": np.full(len(links), SEASON), **more},
     )  # fmt: skip
 

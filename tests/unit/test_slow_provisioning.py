@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import twin
 from twin.cli.main import app
+from twin.forecast.horizon import within_reach
 from twin.policy.commitment import Commitment
 
 SEASON = 96
@@ -97,3 +98,28 @@ def test_a_lead_time_shorter_than_the_replay_is_not_warned_of(make: Maker) -> No
     path = make(growing(400), ["rolling_max"])
     path.write_text(path.read_text() + "links: {defaults: {lead_time: 1h}}\n")
     assert twin.Scenario.load(path).warnings == ()
+
+
+def test_beyond_a_week_the_same_place_in_the_last_week_is_forecast(
+    make: Maker, tmp_path: Path
+) -> None:
+    body = """
+        near = observation.forecast_path("ridge_traffic", 3)
+        assert (observation.forecast("ridge_traffic", 2_017) == near[1]).all()
+        assert (observation.forecast_path("ridge_traffic", 2, 2_017) == near[1:]).all()
+        return near[0]
+    """
+    policy_file(tmp_path, "far", body)
+    twin.run(make(growing(600), ["far"]))
+
+
+def test_a_history_shorter_than_the_lead_time_is_said(make: Maker) -> None:
+    path = make(growing(1_000), ["conformal"])
+    path.write_text(path.read_text() + "links: {defaults: {lead_time: 3d}}\n")
+    with pytest.raises(twin.RunError, match="a history of 500 samples is no longer than what"):
+        twin.run(path)
+
+
+def test_beyond_a_week_the_last_week_stands_in() -> None:
+    ahead = within_reach(np.array([0, 2_016, 2_017, 4_032, 4_033]))
+    assert ahead.tolist() == [0, 2_016, 1, 2_016, 1]

@@ -16,6 +16,7 @@ from twin.engine.span import ReplaySpan
 from twin.forecast.auto import AutoForecasts
 from twin.forecast.feeding import Feeding
 from twin.forecast.forecaster import Forecaster, Forecasts
+from twin.forecast.horizon import within_reach
 from twin.forecast.names import AUTO, PERSISTENCE, auto_members
 from twin.forecast.windows import forward_filled, season_of
 from twin.policy.services import Quantiles
@@ -89,14 +90,14 @@ class EngineServices:
         if model == PERSISTENCE:
             return self.last_known(sample)
         self._askers.setdefault(self.asking, set()).add(model)
-        return self._forecasts(model).at(self._past_only(sample), ahead)
+        return self._forecasts(model).at(self._past_only(sample), _within(ahead))
 
     def forecast_path(self, model: str, sample: int, first: int, count: int) -> Floats:
         """Return a model's forecasts of sample + first and those after it, [count, links]."""
         if model == PERSISTENCE:
             return np.tile(self.last_known(sample), (count, 1))
         self._askers.setdefault(self.asking, set()).add(model)
-        return self._forecasts(model).path(self._past_only(sample), first, count)
+        return _path(self._forecasts(model), self._past_only(sample), first, count)
 
     def quantiles(self, model: str, sample: int, ahead: int) -> Quantiles:
         """Return the same for its quantiles, [links, quantiles], and their levels."""
@@ -104,7 +105,7 @@ class EngineServices:
         self._askers.setdefault(self.asking, set()).add(model)
         forecasts = self._forecasts(model)
         assert isinstance(forecasts, Forecasts)
-        return forecasts.quantiles_at(self._past_only(sample), ahead), levels
+        return forecasts.quantiles_at(self._past_only(sample), _within(ahead)), levels
 
     def _windows_run(self) -> Counter[tuple[str, str]]:
         """Return the windows run so far, by what was asked for and the model that ran them."""
@@ -170,7 +171,7 @@ class EngineServices:
             else:
                 past = self._until_history(model, samples + ahead)
                 origins = range(end - samples, end)
-                self._past[key] = np.stack([past.at(i, ahead) for i in origins])
+                self._past[key] = np.stack([past.at(i, _within(ahead)) for i in origins])
         return self._past[key]
 
     def past_path(self, model: str, sample: int, first: int, count: int) -> Floats:
@@ -183,7 +184,7 @@ class EngineServices:
         if forecasts is None or sample < reached:
             forecasts = self._until_history(model, self._span.history - sample)
         self._past_paths[model] = forecasts, sample
-        return forecasts.path(sample, first, count)
+        return _path(forecasts, sample, first, count)
 
     def past_quantiles(self, model: str, samples: int, ahead: int) -> Quantiles:
         """Return the same for its quantiles, [samples, links, quantiles], and their levels."""
@@ -193,7 +194,7 @@ class EngineServices:
             past = self._until_history(model, samples + ahead)
             assert isinstance(past, Forecasts)
             origins = range(end - samples, end)
-            values = np.stack([past.quantiles_at(i, ahead) for i in origins])
+            values = np.stack([past.quantiles_at(i, _within(ahead)) for i in origins])
             self._past_levels[key] = values, levels
         return self._past_levels[key]
 
@@ -208,3 +209,14 @@ class EngineServices:
         if self._season is None:
             self._season = season_of(known(self._load, DEMAND, self._span.history))
         return self._season
+
+
+def _within(ahead: int) -> int:
+    return int(within_reach(np.array(ahead)))
+
+
+def _path(forecasts: Forecasts | AutoForecasts, sample: int, first: int, count: int) -> Floats:
+    ahead = within_reach(first + np.arange(count))
+    nearest = int(ahead.min())
+    rows = forecasts.path(sample, nearest, int(ahead.max()) - nearest + 1)
+    return rows[ahead - nearest]

@@ -10,6 +10,10 @@ from collections.abc import Iterable
 from math import log
 from typing import Final
 
+import numpy as np
+
+from twin.core.arrays import Ints
+
 ANCHORS: Final = (
     1, 2, 3, 4, 6, 9, 13, 19, 25, 37, 49, 73, 97, 145, 193, 289, 433, 577, 865, 1153, 1441, 1729,
     2017,
@@ -17,6 +21,16 @@ ANCHORS: Final = (
 """Steps at which something is fitted; between two of them, what was fitted is interpolated."""
 FARTHEST: Final = ANCHORS[-1]
 """The farthest step that can be forecast: a week of 5-minute intervals after the coming one."""
+
+
+def within_reach(ahead: Ints) -> Ints:
+    """Return what stands in for so many intervals ahead: itself, up to a week.
+
+    Farther away it is the same place in the last week that can be forecast.
+    """
+    week = FARTHEST - 1
+    weeks_beyond = np.maximum(-(-(ahead - week) // week), 0)
+    return np.asarray(ahead - weeks_beyond * week)
 
 
 def anchors(steps: Iterable[int]) -> tuple[int, ...]:

@@ -172,10 +172,10 @@ class Observation:
     def forecast(self, model: str, ahead: int = 0) -> Floats:
         """Return the forecast of a model, by name or file, Mbit/s, [links].
 
-        For the coming interval, or one that is `ahead` intervals after it, up to a week. The model
+        For the coming interval, or one that is `ahead` intervals after it. Models reach a week of
+        5-minute intervals; farther away, the same place in that week stands in. The model
         ``persistence`` is the last known demand; ``auto`` is what did best on the history of each
-        link. Raises InputError where there is no such model, the trace lacks a KPI that it needs,
-        or it does not reach that far.
+        link. Raises InputError where there is no such model or the trace lacks a KPI that it needs.
         """
         return services().forecast(model, self._closed, ahead)
 

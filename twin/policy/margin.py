@@ -93,7 +93,7 @@ class AdaptiveMargin:
         margin = cls.of(history, target)
         terms = history.commitment
         first, count = terms.span
-        samples = min(WARM_UP, len(history.demand_mbps) // 2)
+        samples = margin.settled_on(history)
         if count == 1:
             rows = history.forecasts(model, samples, first)
             margin.settle(history.demand_mbps[-samples:], lambda i: (rows[i][None], None))
@@ -112,6 +112,19 @@ class AdaptiveMargin:
         return cls(
             target, history.season, period=history.sla_intervals, commitment=history.commitment
         )
+
+    def settled_on(self, history: History) -> int:
+        """Return the samples at the end of a history to settle on.
+
+        Half of what a decision reaches back to is left to what forecasts. Raises ValueError where
+        there is nothing.
+        """
+        length, ahead = history.samples, self.covered[1] - 1
+        samples = min(WARM_UP, (length - ahead) // 2)
+        if samples < 1:
+            what = f"a history of {length} samples is no longer than what a decision covers"
+            raise ValueError(f"{what}, {ahead + 1} intervals")
+        return samples
 
     @property
     def covered(self) -> tuple[int, int]:
