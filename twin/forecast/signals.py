@@ -21,10 +21,10 @@ and the latest changes from sample to sample. Everything is divided by the link'
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from twin.core.arrays import Bools, Floats, Ints
 from twin.core.tail import Tail
@@ -171,9 +171,11 @@ class Signals:
         answer = np.zeros((group.numbers, group.size, stop - start))
         place = 0
         for tail, lags in zip(self._changes, self.lags, strict=True):
-            rows = tail.rows(start - lags + 1, stop)[:, group.links]
-            # [lags, links, samples], the latest change first.
-            answer[place : place + lags] = sliding_window_view(rows, stop - start, axis=0)[::-1]
+            rows = tail.rows(start - lags + 1, stop)[:, group.links].T
+            # The latest change first. Slice by slice, which is faster than a window view.
+            for lag in range(lags):
+                first = lags - 1 - lag
+                answer[place + lag] = rows[:, first : first + stop - start]
             place += lags
         unit = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)[:, None]
         for season, period in enumerate(group.periods):
@@ -191,22 +193,18 @@ class Signals:
     def _read_season(
         self, part: Floats, group: LinkGroup, season: int, start: int, stop: int, steps: int
     ) -> None:
-        period = group.periods[season]
-        size = self._size(group, season, start, stop)
-
-        def usual(offset: int) -> Floats:
-            """Return r times the usual level at o + offset, as it is known at o."""
-            back = _back(offset, period)
-            rows = self._levels[season].rows(start + back, stop + back)
-            return np.asarray(size * rows[:, group.links].T)
-
-        there, here = usual(steps), usual(0)
-        part[0] = there - here
-        part[1] = self.values.rows(start, stop)[:, group.links].T - here
-        for place, offset in enumerate(NEAR, start=2):
-            part[place] = usual(steps + offset) - there
-        for place, lag in enumerate(BACK, start=2 + len(NEAR)):
-            part[place] = here - usual(-lag)
+        # r times the usual levels at o + each offset, as they are known at o.
+        backs = _backs(steps, group.periods[season])
+        first, last = start + int(backs.min()), stop + int(backs.max())
+        rows = self._levels[season].rows(first, last)[:, group.links]
+        at = (start - first + backs)[:, None] + np.arange(stop - start)
+        usual = rows[at].swapaxes(1, 2) * self._size(group, season, start, stop)
+        there, here = usual[0], usual[1]
+        near, back = usual[2 : 2 + len(NEAR)], usual[2 + len(NEAR) :]
+        np.subtract(there, here, out=part[0])
+        np.subtract(self.values.rows(start, stop)[:, group.links].T, here, out=part[1])
+        np.subtract(near, there, out=part[2 : 2 + len(NEAR)])
+        np.subtract(here, back, out=part[2 + len(NEAR) :])
 
     def _size(self, group: LinkGroup, season: int, start: int, stop: int) -> Floats:
         """Return r, [links, samples]."""
@@ -242,6 +240,16 @@ class Signals:
 def _back(offset: int, period: int) -> int:
     """Return where the place of o + offset was learnt last, from o on: 0 or less."""
     return offset - max(-(-offset // period), 1) * period
+
+
+@lru_cache(maxsize=256)
+def _backs(steps: int, period: int) -> Ints:
+    """Return where usual levels are read for a forecast some steps ahead, from o on.
+
+    There, here, around there and before here.
+    """
+    offsets = (steps, 0, *(steps + near for near in NEAR), *(-lag for lag in BACK))
+    return np.array([_back(offset, period) for offset in offsets])
 
 
 def _tail(links: int, keep: int) -> Tail:
