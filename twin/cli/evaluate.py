@@ -40,7 +40,8 @@ _BY_HORIZON = (
     ("over_persistence", "MAE over persistence's at the same horizon", "{:.3f}"),
     ("over_seasonal", f"MAE over that of {SEASONAL} at the same horizon", "{:.3f}"),
     *(
-        (f"own_coverage_{level}", f"Share at or below a model's own {level} % quantile", "{:.2%}")
+        (f"{prefix}coverage_{level}", f"Share at or below {whose} {level} % quantile", "{:.2%}")
+        for prefix, whose in (("", "the calibrated"), ("own_", "a model's own"))
         for level in (90, 95, 99)
     ),
 )

@@ -17,7 +17,7 @@ from twin.core.errors import InputError, Problem, one_of
 from twin.demand.gaps import Feed
 from twin.forecast.card import MEDIAN, Card, read_card
 from twin.forecast.feeding import FedWindows, Feeding
-from twin.forecast.horizon import FARTHEST, between
+from twin.forecast.horizon import between, require
 
 CHUNK: Final = 64
 """Windows in a call of ONNX Runtime, where it is fastest on a CPU core."""
@@ -239,9 +239,7 @@ class Forecasts:
     def _seek(self, sample: int, steps: int) -> int:
         """Return the place of `sample` in a stretch that was run; it may be a new one."""
         card = self._forecaster.card
-        if not 1 <= steps <= FARTHEST:
-            what = f"is {steps - 1}, not 0 to {FARTHEST - 1} intervals"
-            raise InputError(Problem(what, "ahead", suggestion="a week is as far as it goes"))
+        require(steps - 1)
         self._windows.require(card.window, steps)
         place = self._windows.seek(sample)
         if self._windows.number != self._stretch:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from math import log
 from typing import Final
 
+from twin.core.errors import InputError, Problem
+
 ANCHORS: Final = (
     1, 2, 3, 4, 6, 9, 13, 19, 25, 37, 49, 73, 97, 145, 193, 289, 433, 577, 865, 1153, 1441, 1729,
     2017,
@@ -16,6 +18,13 @@ ANCHORS: Final = (
 """Steps at which something is fitted; between two of them, what was fitted is interpolated."""
 FARTHEST: Final = ANCHORS[-1]
 """The farthest step that can be forecast: a week of 5-minute intervals after the coming one."""
+
+
+def require(ahead: int) -> None:
+    """Raise InputError for an interval that cannot be forecast."""
+    if not 0 <= ahead < FARTHEST:
+        what = f"is {ahead}, not 0 to {FARTHEST - 1} intervals"
+        raise InputError(Problem(what, "ahead", suggestion="a week is as far as it goes"))
 
 
 def anchors(reach: int) -> tuple[int, ...]:

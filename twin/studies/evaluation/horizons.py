@@ -6,9 +6,9 @@ intervals ahead. A sample counts where it, its forecast and the last known value
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,9 @@ from twin.forecast.feeding import Feeding
 from twin.forecast.forecaster import Forecaster, Forecasts
 from twin.forecast.horizon import FARTHEST
 from twin.forecast.names import AUTO, PERSISTENCE, auto_members
-from twin.forecast.windows import forward_filled, season_of
+from twin.forecast.windows import last_known, season_of
+from twin.policy.calibration import Calibration
+from twin.policy.forecast_errors import WARM_UP
 from twin.scenario.load import Scenario
 from twin.studies.evaluation.forecasts import chosen, first_seen, loaded, season_filled, usable
 from twin.studies.evaluation.scores import (
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 SEASONAL: Final = "seasonal_naive"
 LEVELS: Final = (0.9, 0.95, 0.99)
 """Levels whose coverage is measured."""
-_AT_ONCE: Final = 288
+_AT_ONCE: Final = 96
 """Samples scored at a time, which bounds the memory."""
 
 Sums = dict[str, Floats]
@@ -59,9 +61,10 @@ class HorizonEvaluation:
     Columns `model, ahead, link, mae` (Mbit/s), `over_persistence, over_persistence_low,
     over_persistence_high, season_s, over_seasonal`, and `n`, the samples that count. The MAE is
     over that of persistence and of the seasonal naive forecast at the same horizon, on the same
-    samples; `low` and `high` bound the 95 % confidence interval (link `all` only). For a model that
-    forecasts quantiles, `own_coverage_90, own_coverage_95, own_coverage_99` are the shares of
-    samples at or below these, and `own_pinball` their mean pinball loss (Mbit/s).
+    samples; `low` and `high` bound the 95 % confidence interval (link `all` only). `coverage_90,
+    coverage_95, coverage_99` are the shares of samples at or below the calibrated quantiles
+    (:mod:`twin.policy.calibration`), and `pinball` their mean pinball loss (Mbit/s);
+    `own_coverage_90` and so on the same for the quantiles that a model forecasts itself.
     """
     season: Ints
     """Samples in the season of each link's seasonal naive forecast, 0 for none, [links]."""
@@ -86,28 +89,33 @@ def evaluate_horizons(
     """
     require_ahead(scenario, ahead)
     asked, notes = _asked(scenario, models)
-    span, links = scenario.span, len(scenario.trace.links)
-    naive = _Naive(scenario)
-    names = (PERSISTENCE, SEASONAL, *asked)
-    tallies = {(name, k): _Tally(links, span.intervals - k) for name in names for k in ahead}
-    forecasters = _bound(scenario, asked, max(ahead) + 1)
-    end = span.first + span.intervals
-    for start in range(span.first, end, _AT_ONCE):
-        origins = range(start, min(start + _AT_ONCE, end))
-        rows = _forecast(forecasters, origins, [k for k in ahead if start + k < end])
-        for k in ahead:
-            count = min(origins.stop, end - k) - start
+    span, naive = scenario.span, _Naive(scenario)
+    names = (PERSISTENCE, *asked)
+    tallies = {
+        (name, k): _Tally(span.intervals - k)
+        for name in (PERSISTENCE, SEASONAL, *asked)
+        for k in ahead
+    }
+    calibrated = _Calibrated(scenario, naive, asked, ahead)
+    samples = range(span.first, span.first + span.intervals)
+    forecasters = _Forecasters(scenario, naive, asked, ahead, span.history, samples)
+    for origins in _parts(samples):
+        made = forecasters.block(origins)
+        quantiles = calibrated.block(origins, made.forecasts)
+        for h, k in enumerate(ahead):
+            start, count = origins.start, min(origins.stop, samples.stop - k) - origins.start
             if count <= 0:
                 continue
             truth = scenario.trace.demand_mbps[start + k : start + k + count]
             last, seasonal = naive.persistence(start, count), naive.seasonal(start, count, k)
-            by_name = {PERSISTENCE: last, SEASONAL: seasonal}
-            by_name |= {name: rows[name, k][:count, :, 0] for name in asked}
-            for name, forecast in by_name.items():
+            place = start - span.first
+            tallies[SEASONAL, k].add(place, seasonal, truth, last, seasonal)
+            for m, name in enumerate(names):
                 tally = tallies[name, k]
-                tally.add(start - span.first, forecast, truth, last, seasonal)
-                if name in asked and (own := rows[name, k][:count, :, 1:]).shape[-1]:
-                    tally.add_quantiles(own, truth)
+                tally.add(place, made.forecasts[:count, m, h], truth, last, seasonal)
+                _add(tally.calibrated, quantile_sums(quantiles[:count, m, h], LEVELS, truth))
+                if (own := made.own.get((name, k))) is not None:
+                    _add(tally.own, quantile_sums(own[:count], LEVELS, truth))
         if progress is not None:
             progress(origins.stop - span.first, span.intervals)
     table = _table(scenario, naive, tallies)
@@ -159,57 +167,111 @@ def _asked(
     return asked, tuple(notes)
 
 
-def _bound(
-    scenario: Scenario, asked: Mapping[str, Mapping[str, Forecaster]], steps: int
-) -> dict[str, tuple[Forecasts | AutoForecasts, list[int]]]:
-    """Return what forecasts, by name, and the places of :data:`LEVELS` among its quantiles."""
-    span = scenario.span
-    feed = ArrayFeed(scenario.trace.kpis, scenario.trace.gaps)
-    feeding = Feeding(feed, span.history, span.first, span.first + span.intervals)
-    bound: dict[str, tuple[Forecasts | AutoForecasts, list[int]]] = {}
-    for name, members in asked.items():
-        if name == AUTO:
-            bound[name] = AutoForecasts(members, feeding), []
-            continue
-        model = members[name]
-        levels = [float(level) for level in model.card.quantiles]
-        places = [levels.index(level) for level in LEVELS] if {*LEVELS} <= {*levels} else []
-        bound[name] = model.join(feeding, steps=steps), places
-    return bound
+class _Made(NamedTuple):
+    """Forecasts made before some samples."""
+
+    forecasts: Floats
+    """[samples, forecasters, horizons, links], persistence first."""
+    own: dict[tuple[str, int], Floats]
+    """By model and horizon: the quantiles that the model gives, [samples, links, levels]."""
 
 
-def _forecast(
-    forecasters: Mapping[str, tuple[Forecasts | AutoForecasts, list[int]]],
-    origins: range,
-    ahead: Sequence[int],
-) -> dict[tuple[str, int], Floats]:
-    """Return forecasts made before each of `origins`, by name and horizon.
+class _Forecasters:
+    """Persistence and all that is asked for, going through the samples together."""
 
-    [samples, links, 1 + levels]: the forecast, then the quantiles that the model gives.
-    """
-    rows: dict[tuple[str, int], list[Any]] = {(n, k): [] for n in forecasters for k in ahead}
-    # All that are fed from one feed go through it together, the farthest horizon first.
-    for sample in origins:
-        for name, (forecasts, places) in forecasters.items():
-            for k in sorted(ahead, reverse=True):
-                row = forecasts.at(sample, k)[:, None]
-                if places:
-                    assert isinstance(forecasts, Forecasts)
-                    quantiles = forecasts.quantiles_at(sample, k)[:, places]
-                    row = np.concatenate([row, quantiles], axis=1)
-                rows[name, k].append(row)
-    return {key: np.stack(each) for key, each in rows.items()}
+    def __init__(
+        self,
+        scenario: Scenario,
+        naive: _Naive,
+        asked: Mapping[str, Mapping[str, Forecaster]],
+        ahead: Sequence[int],
+        history: int,
+        samples: range,
+    ) -> None:
+        """Forecast before `samples`, with what is fitted on the `history` samples."""
+        self._naive, self._ahead = naive, ahead
+        feed = ArrayFeed(scenario.trace.kpis, scenario.trace.gaps)
+        feeding = Feeding(feed, history, samples.start, samples.stop)
+        self._bound: list[Forecasts | AutoForecasts] = []
+        self._own: dict[str, tuple[Forecasts, list[int]]] = {}
+        for name, members in asked.items():
+            if name == AUTO:
+                self._bound.append(AutoForecasts(members, feeding))
+                continue
+            forecasts = members[name].join(feeding, steps=max(ahead) + 1)
+            self._bound.append(forecasts)
+            levels = [float(level) for level in members[name].card.quantiles]
+            if {*LEVELS} <= {*levels}:
+                self._own[name] = forecasts, [levels.index(level) for level in LEVELS]
+
+    def block(self, samples: range) -> _Made:
+        """Return the forecasts made before consecutive samples, after those returned last."""
+        links, horizons = len(self._naive.season), len(self._ahead)
+        forecasts = np.empty((len(samples), 1 + len(self._bound), horizons, links))
+        forecasts[:, 0] = self._naive.persistence(samples.start, len(samples))[:, None]
+        own: dict[tuple[str, int], Floats] = {
+            (name, k): np.empty((len(samples), links, len(LEVELS)))
+            for name in self._own
+            for k in self._ahead
+        }
+        for i, sample in enumerate(samples):
+            for m, each in enumerate(self._bound, start=1):
+                for h, k in enumerate(self._ahead):
+                    forecasts[i, m, h] = each.at(sample, k)
+            for name, (model, places) in self._own.items():
+                for k in self._ahead:
+                    own[name, k][i] = model.quantiles_at(sample, k)[:, places]
+        return _Made(forecasts, own)
+
+
+class _Calibrated:
+    """Calibrated quantiles of every forecaster, as a run's policies get them."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        naive: _Naive,
+        asked: Mapping[str, Mapping[str, Forecaster]],
+        ahead: Sequence[int],
+    ) -> None:
+        """Settle on the end of the history."""
+        span, self._naive = scenario.span, naive
+        # A column is a link under one forecaster at one horizon.
+        self._shape = 1 + len(asked), len(ahead), len(naive.season)
+        season, horizons, _ = np.broadcast_arrays(
+            naive.season, np.asarray(ahead)[:, None], np.empty(self._shape)
+        )
+        samples = range(span.history - min(WARM_UP, span.history // 2), span.history)
+        self._calibration = Calibration(season.ravel(), horizons.ravel(), LEVELS, samples.start)
+        past = _Forecasters(scenario, naive, asked, ahead, samples.start, samples)
+        for part in _parts(samples):
+            self.block(part, past.block(part).forecasts)
+        self._calibration.skip(span.first - span.history)
+
+    def block(self, samples: range, forecasts: Floats) -> Floats:
+        """Return the quantiles around forecasts made before consecutive samples.
+
+        [samples, forecasters, horizons, links, levels] for `forecasts` shaped alike.
+        """
+        quantiles = np.empty((*forecasts.shape, len(LEVELS)))
+        for i, sample in enumerate(samples):
+            row = self._calibration.quantiles(forecasts[i].ravel())
+            quantiles[i] = row.reshape(quantiles.shape[1:])
+            seen = np.broadcast_to(self._naive.seen[sample], self._shape)
+            self._calibration.learn(seen.ravel())
+        return quantiles
 
 
 class _Naive:
     """Forecasts that need no training, from what was known when each sample was forecast."""
 
     def __init__(self, scenario: Scenario) -> None:
-        seen = first_seen(scenario.trace)
+        self.seen = seen = first_seen(scenario.trace)
+        """[samples, links]"""
         history = scenario.span.history
         feed = ArrayFeed(scenario.trace.kpis, scenario.trace.gaps)
         self.season: Ints = season_of(known(feed, KPIS[0], history))
-        self._last = forward_filled(seen)
+        self._last = last_known(seen)
         self._filled = np.stack(
             [
                 season_filled(seen[:, [link]], season or len(seen))[:, 0]
@@ -239,11 +301,11 @@ class _Naive:
 class _Tally:
     """Sums over the samples of one forecaster at one horizon."""
 
-    def __init__(self, links: int, origins: int) -> None:
-        self._links = links
+    def __init__(self, origins: int) -> None:
         self.sums: Sums = {}
         self.against_seasonal: Sums = {}
-        self.quantiles: Sums = {}
+        self.calibrated: Sums = {}
+        self.own: Sums = {}
         self.per_tick = np.zeros((2, origins))
         """Absolute errors of all links together, the forecaster's own and persistence's."""
 
@@ -256,9 +318,10 @@ class _Tally:
         _add(self.against_seasonal, Errors.of(forecast, demand, seasonal).sums())
         self.per_tick[:, place : place + len(demand)] = errors.per_tick()
 
-    def add_quantiles(self, quantiles: Floats, demand: Floats) -> None:
-        """Take quantiles at :data:`LEVELS`, [samples, links, levels]."""
-        _add(self.quantiles, quantile_sums(quantiles, LEVELS, demand))
+
+def _parts(samples: range) -> Iterator[range]:
+    for start in range(samples.start, samples.stop, _AT_ONCE):
+        yield range(start, min(start + _AT_ONCE, samples.stop))
 
 
 def _add(total: Sums, sums: Mapping[str, Floats]) -> None:
@@ -296,17 +359,15 @@ def _table(
             "over_seasonal": scored(tally.against_seasonal)["mase"],
             "n": scores["n"].astype(np.int64),
         }
-        parts.append(pd.DataFrame(table | _coverage(tally, len(links), "own_")))
+        table |= _coverage(tally.calibrated, len(links), "")
+        parts.append(pd.DataFrame(table | _coverage(tally.own, len(links), "own_")))
     return pd.concat(parts, ignore_index=True)
 
 
-def _coverage(tally: _Tally, links: int, prefix: str) -> dict[str, Floats]:
+def _coverage(sums: Sums, links: int, prefix: str) -> dict[str, Floats]:
     """Return the columns of quantiles; NaN where the forecaster has none."""
     nothing = np.full((len(LEVELS), links), np.nan)
-    if tally.quantiles:
-        scores = quantiles_scored(tally.quantiles)
-    else:
-        scores = {"coverage": nothing, "pinball": nothing}
+    scores = quantiles_scored(sums) if sums else {"coverage": nothing, "pinball": nothing}
     columns = {
         f"{prefix}coverage_{100 * level:.0f}": row
         for level, row in zip(LEVELS, scores["coverage"], strict=True)

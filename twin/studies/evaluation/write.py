@@ -94,23 +94,24 @@ def draw_horizons(evaluation: HorizonEvaluation, path: Path) -> None:
 
     pooled = evaluation.scores[evaluation.scores["link"] == ALL]
     names = [name for name in pooled["model"].unique() if name != PERSISTENCE]
-    columns = [(level, f"own_coverage_{100 * level:.0f}") for level in LEVELS]
     with style.plot_style():
         figure = style.new_figure(13, 4.8)
-        errors, *misses = figure.subplots(1, 1 + len(columns), width_ratios=(1.6, 1, 1, 1))
+        errors, *misses = figure.subplots(1, 1 + len(LEVELS), width_ratios=(1.6, 1, 1, 1))
         errors.axhline(1, color=style.INK, linewidth=1, label=PERSISTENCE)
         for i, name in enumerate(names):
             rows = pooled[pooled["model"] == name].sort_values("ahead")
             steps = rows["ahead"] + 1
             errors.plot(steps, rows["over_persistence"], label=name, **_line(i))
-            for panel, (level, column) in zip(misses, columns, strict=True):
-                panel.plot(steps, (1 - rows[column]) / (1 - level), **_line(i))
-        for panel, (level, _) in zip(misses, columns, strict=True):
+            for panel, level in zip(misses, LEVELS, strict=True):
+                for prefix, width in (("", 1.4), ("own_", 0.6)):
+                    missed = 1 - rows[f"{prefix}coverage_{100 * level:.0f}"]
+                    panel.plot(steps, missed / (1 - level), **_line(i) | {"linewidth": width})
+        for panel, level in zip(misses, LEVELS, strict=True):
             panel.axhspan(0.8, 1.2, color=style.SHADE, alpha=0.4, linewidth=0)
             panel.axhline(1, color=style.INK, linewidth=1)
             panel.set(title=f"level {level:g}")
         errors.set(ylabel="MAE over persistence's at the same horizon")
-        misses[0].set(ylabel="share above the quantile, over the nominal one")
+        misses[0].set(ylabel="share above the quantile, over the nominal one (thin: a model's own)")
         for panel in (errors, *misses):
             panel.set(xscale="log", yscale="log", xlabel="intervals ahead")
             panel.set_xticks([k + 1 for k in evaluation.ahead], map(str, evaluation.ahead))
