@@ -166,6 +166,7 @@ class Prying(twin.Policy):
         given = [
             observation.demand_mbps, observation.kpis, observation.last_known_mbps,
             observation.down, observation.forecast("ridge"), observation.quantiles("quantile"),
+            observation.quantiles("auto", (0.1, 0.99), ahead=3),
         ]  # fmt: skip
         for name, thing in (("observation", observation), ("arrays", given), ("policy", self)):
             if holds_the_future(thing):

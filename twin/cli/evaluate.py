@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import typer
 
 from twin.account.summary import ALL
+from twin.cli.progress import progress
 from twin.cli.train import recipe_file
-from twin.core.errors import InputError
-from twin.core.units import format_duration
+from twin.core.errors import InputError, Problem
+from twin.core.units import counted, format_duration
+from twin.forecast.names import AUTO, PERSISTENCE
 from twin.results.folder import check_free
 from twin.results.table import show_rows
 from twin.scenario.load import Overrides, Scenario
 from twin.studies.evaluation import unseen
 from twin.studies.evaluation.evaluate import Evaluation, evaluate
+from twin.studies.evaluation.horizons import SEASONAL, HorizonEvaluation, evaluate_horizons
 from twin.studies.evaluation.write import save
 
 _SHOWN = (
@@ -27,6 +34,16 @@ _SHOWN = (
     ("\nto", "mase_high", "{:.4f}"),
     ("bias\nMbit/s", "bias", "{:+.3f}"),
     ("samples", "n", "{:d}"),
+)
+_BY_HORIZON = (
+    ("mae", "MAE, Mbit/s", "{:.3f}"),
+    ("over_persistence", "MAE over persistence's at the same horizon", "{:.3f}"),
+    ("over_seasonal", f"MAE over that of {SEASONAL} at the same horizon", "{:.3f}"),
+    *(
+        (f"{prefix}coverage_{level}", f"Share at or below {whose} {level} % quantile", "{:.2%}")
+        for prefix, whose in (("", "the calibrated"), ("own_", "a model's own"))
+        for level in (90, 95, 99)
+    ),
 )
 _UNSEEN = (
     ("recipe", "recipe", "{}"),
@@ -46,22 +63,43 @@ def evaluate_scenario(
     out: Path | None,
     *,
     force: bool,
+    ahead: str | None = None,
 ) -> None:
     """Evaluate forecasters on a scenario's trace, print their table and write the folder.
 
-    `models` is a list with commas; None stands for every shipped model.
+    `models` is a list with commas; None stands for every shipped model. `ahead` is one of horizons
+    to evaluate as well, at which `auto` may be among the models.
     """
-    picks = None if models is None else [name.strip() for name in models.split(",")]
+    picks = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
+    horizons = None if ahead is None else intervals_ahead(ahead)
     checked = Scenario.load(scenario, Overrides(tuple(overrides)))
     folder = out or Path("out") / f"evaluation-{checked.spec.name}"
     # Before the work rather than after it.
     check_free(folder, force=force)
-    evaluation = evaluate(checked, picks and [name for name in picks if name])
+    further = None
+    if horizons is not None:
+        with progress("samples") as show:
+            further = evaluate_horizons(checked, horizons, picks, show)
+        if picks is not None and AUTO in picks:
+            picks = [name for name in picks if name != AUTO] or [PERSISTENCE]
+    evaluation = evaluate(checked, picks)
     # Before anything is printed: whoever closes the pipe keeps the tables.
-    save(evaluation, folder, force=force)
+    save(evaluation, folder, further, force=force)
     print_scores(evaluation)
+    if further is not None:
+        print_horizons(further)
     files = sorted(str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file())
     typer.echo(f"\nWritten to {folder}/: {', '.join(files)}")
+
+
+def intervals_ahead(text: str) -> list[int]:
+    """Return the horizons of a list with commas. Raises InputError for what is no whole number."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    for part in parts:
+        if re.fullmatch(r"[+-]?[0-9]{1,9}", part) is None:
+            problem = Problem(f"'{part}' is no whole number of intervals", ("--ahead",))
+            raise InputError(replace(problem, suggestion="write it like 0,1,12"))
+    return [int(part) for part in parts]
 
 
 def leave_one_link_out(
@@ -107,6 +145,39 @@ def print_scores(evaluation: Evaluation) -> None:
     show_rows([header for header, _, _ in _SHOWN], rows)
     for row in _pooled_quantiles(evaluation):
         typer.echo(row)
+
+
+def print_horizons(evaluation: HorizonEvaluation) -> None:
+    """Print tables with a row for each model and a column for each horizon, over all links."""
+    tick_s = evaluation.scenario.trace.tick_s
+    typer.echo(
+        "\nBy intervals after the one that is decided now (0), of "
+        f"{format_duration(tick_s)}, forecast and outcome both in the replay"
+    )
+    typer.echo(f"Season of {SEASONAL}, found in the history: {_seasons(evaluation)}")
+    for note in evaluation.notes:
+        typer.echo(f"Note: {note}")
+    pooled = evaluation.scores[evaluation.scores["link"] == ALL]
+    for column, title, text in _BY_HORIZON:
+        table = pooled.pivot(index="model", columns="ahead", values=column)
+        # In the order in which they were evaluated.
+        table = table.loc[pooled["model"].unique(), list(evaluation.ahead)].dropna(how="all")
+        if table.empty:
+            continue
+        typer.echo(f"\n{title}:")
+        rows = [
+            [str(name), *("-" if np.isnan(value) else text.format(value) for value in row)]
+            for name, row in zip(table.index, table.to_numpy(), strict=True)
+        ]
+        show_rows(["ahead", *map(str, evaluation.ahead)], rows)
+
+
+def _seasons(evaluation: HorizonEvaluation) -> str:
+    tick_s, seasons = evaluation.scenario.trace.tick_s, Counter(evaluation.season.tolist())
+    named = {p: format_duration(p * tick_s) if p else "none" for p in seasons}
+    if len(seasons) == 1:
+        return next(iter(named.values()))
+    return ", ".join(f"{named[p]} ({counted(n, 'link')})" for p, n in seasons.most_common())
 
 
 def _pooled_quantiles(evaluation: Evaluation) -> list[str]:

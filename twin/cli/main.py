@@ -230,18 +230,26 @@ def evaluate(
         Path | None, typer.Option(help="Folder to write; default out/evaluation-NAME.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    ahead: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K,...", help="Horizons to score too: intervals after the coming one."
+        ),
+    ] = None,
     leave_one_link_out: Annotated[
         str | None,
         typer.Option(metavar="RECIPE,...", help="Train without each link in turn; score that one."),
     ] = None,
 ) -> None:
-    """Score forecasters on a trace, one step ahead at every tick."""
+    """Score forecasters on a trace, one step ahead at every tick, or further."""
     from twin.cli import evaluate as command
 
     if leave_one_link_out is not None:
+        if ahead is not None:
+            raise InputError("--ahead: does not go with --leave-one-link-out")
         command.leave_one_link_out(scenario, leave_one_link_out, set_ or [], out, force=force)
         return
-    command.evaluate_scenario(scenario, models, set_ or [], out, force=force)
+    command.evaluate_scenario(scenario, models, set_ or [], out, force=force, ahead=ahead)
 
 
 @app.command()

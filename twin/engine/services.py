@@ -10,6 +10,7 @@ import numpy as np
 from twin.core.arrays import Floats, Ints
 from twin.core.errors import InputError, Problem
 from twin.demand.gaps import known
+from twin.engine.calibrated import CalibratedQuantiles
 from twin.engine.load import DEMAND, OfferedLoad
 from twin.engine.recording import ForecastUse
 from twin.engine.span import ReplaySpan
@@ -42,6 +43,7 @@ class EngineServices:
         self._past: dict[tuple[str, int, int], Floats] = {}
         self._past_levels: dict[tuple[str, int, int], Quantiles] = {}
         self._past_paths: dict[str, tuple[Forecasts | AutoForecasts, int]] = {}
+        self._calibrated = CalibratedQuantiles(span)
         self._season: Ints | None = None
         self.asking = ""
         """The policy that is being asked."""
@@ -107,6 +109,33 @@ class EngineServices:
         assert isinstance(forecasts, Forecasts)
         return forecasts.quantiles_at(self._past_only(sample), _within(ahead)), levels
 
+    def calibrated(
+        self, model: str, sample: int, ahead: int, levels: tuple[float, ...]
+    ) -> Quantiles:
+        """Return calibrated quantiles of any model at `levels`, as :meth:`quantiles` does."""
+        if model != PERSISTENCE:
+            self._askers.setdefault(self.asking, set()).add(model)
+        values = self._calibrated.at(self, model, self._past_only(sample), ahead, levels)
+        return values, levels
+
+    # What quantiles are calibrated from
+
+    def first_seen(self, start: int, stop: int) -> Floats:
+        """Return the demand of samples as they were first seen, [samples, links]."""
+        return self._load.rows(DEMAND, start, stop)
+
+    def forecast_before(self, model: str, sample: int, ahead: int) -> Floats:
+        """Return the forecast of sample + ahead, for rising samples of the replay, [links]."""
+        return self._joined_once(model).at(sample, ahead)
+
+    def settling(self, model: str, samples: int, ahead: int) -> Floats:
+        """Return the forecasts made before the last `samples` of the history, [samples, links].
+
+        Each is of the sample `ahead` after that one.
+        """
+        past, end = self._until_history(model, samples), self._span.history
+        return np.stack([past.at(i, ahead) for i in range(end - samples, end)])
+
     def _windows_run(self) -> Counter[tuple[str, str]]:
         """Return the windows run so far, by what was asked for and the model that ran them."""
         total = self._evaluated.copy()
@@ -136,6 +165,11 @@ class EngineServices:
         return ForecastUse(windows, picks)
 
     def _forecasts(self, model: str) -> Forecasts | AutoForecasts:
+        # While the forecasts that they learn from are there.
+        self._calibrated.catch_up(self, self.closed)
+        return self._joined_once(model)
+
+    def _joined_once(self, model: str) -> Forecasts | AutoForecasts:
         if model not in self._bound:
             self._bound[model] = self._joined(model, self._feeding)
         return self._bound[model]

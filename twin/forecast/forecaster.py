@@ -17,7 +17,7 @@ from twin.core.errors import InputError, Problem, one_of
 from twin.demand.gaps import Feed
 from twin.forecast.card import MEDIAN, Card, read_card
 from twin.forecast.feeding import FedWindows, Feeding
-from twin.forecast.horizon import FARTHEST, between
+from twin.forecast.horizon import between, require
 
 CHUNK: Final = 64
 """Windows in a call of ONNX Runtime, where it is fastest on a CPU core."""
@@ -247,9 +247,8 @@ class Forecasts:
         Forecasts `first` to `last` steps ahead can then be made.
         """
         card = self._forecaster.card
-        if not 1 <= first <= last <= FARTHEST:
-            what = f"is {first - 1 if first < 1 else last - 1}, not 0 to {FARTHEST - 1} intervals"
-            raise InputError(Problem(what, "ahead", suggestion="a week is as far as it goes"))
+        require(first - 1)
+        require(last - 1)
         self._windows.require(card.window, first, last)
         place = self._windows.seek(sample)
         if self._windows.number != self._stretch:

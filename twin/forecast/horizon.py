@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from twin.core.arrays import Ints
+from twin.core.errors import InputError, Problem
 
 ANCHORS: Final = (
     1, 2, 3, 4, 6, 9, 13, 19, 25, 37, 49, 73, 97, 145, 193, 289, 433, 577, 865, 1153, 1441, 1729,
@@ -21,6 +22,13 @@ ANCHORS: Final = (
 """Steps at which something is fitted; between two of them, what was fitted is interpolated."""
 FARTHEST: Final = ANCHORS[-1]
 """The farthest step that can be forecast: a week of 5-minute intervals after the coming one."""
+
+
+def require(ahead: int) -> None:
+    """Raise InputError for an interval that cannot be forecast."""
+    if not 0 <= ahead < FARTHEST:
+        what = f"is {ahead}, not 0 to {FARTHEST - 1} intervals"
+        raise InputError(Problem(what, "ahead", suggestion="a week is as far as it goes"))
 
 
 def within_reach(ahead: Ints) -> Ints:

@@ -297,6 +297,12 @@ def forward_filled(values: Floats) -> Floats:
     return np.nan_to_num(filled, nan=0.0)
 
 
+def last_known(values: Floats) -> Floats:
+    """Return the last known value at each sample, [samples, links]; NaN before the first one."""
+    before = np.logical_and.accumulate(np.isnan(values), axis=0)
+    return np.where(before, np.nan, forward_filled(values))
+
+
 def _mean_change(values: Floats) -> Floats:
     """Return the mean absolute difference of `values` [samples, links] of each link.
 

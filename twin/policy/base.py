@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -196,12 +196,23 @@ class Observation:
         path = self.forecast_path(model, count, first)
         return np.asarray(np.where(self.commitment.covered, path, -np.inf).max(axis=0))
 
-    def quantiles(self, model: str, ahead: int = 0) -> Quantiles:
-        """Return a model's quantiles and their levels, as :meth:`forecast` does.
+    def quantiles(
+        self, model: str, levels: Sequence[float] | int = (), ahead: int = 0
+    ) -> Quantiles:
+        """Return quantiles of the demand and their levels, Mbit/s, [links, levels].
 
-        Mbit/s, [links, quantiles]. Raises InputError also for a model without quantiles.
+        With `levels` (0 to 1, in any order), those of any model, calibrated on the errors that its
+        forecasts made so far: demand is at or below each about as often as its level says. The
+        first time they settle on the end of the history. Without, what a model that forecasts
+        quantiles says itself. Raises as :meth:`forecast` does, and InputError for a level that is
+        not between 0 and 1, or a model without quantiles of its own where no level is asked for.
         """
-        return services().quantiles(model, self._closed, ahead)
+        if isinstance(levels, int):  # quantiles(model, ahead)
+            return services().quantiles(model, self._closed, levels)
+        if len(levels) == 0:
+            return services().quantiles(model, self._closed, ahead)
+        wanted = tuple(float(level) for level in levels)
+        return services().calibrated(model, self._closed, ahead, wanted)
 
 
 class Policy:

@@ -36,6 +36,11 @@ class Services(Protocol):
     def quantiles(self, model: str, sample: int, ahead: int) -> Quantiles:
         """Return the same for its quantiles, [links, quantiles], and their levels."""
 
+    def calibrated(
+        self, model: str, sample: int, ahead: int, levels: tuple[float, ...]
+    ) -> Quantiles:
+        """Return calibrated quantiles of any model at `levels`, [links, levels], and the levels."""
+
     def past_forecasts(self, model: str, samples: int, ahead: int) -> Floats:
         """Return what would have been forecast of the last `samples` of the history.
 

@@ -53,17 +53,25 @@ def persistence(seen: Floats, first: int, samples: int) -> Floats:
     return np.asarray(forward_filled(seen)[first - 1 : first - 1 + samples])
 
 
-def seasonal(demand: Floats, first: int, samples: int, season: int) -> Floats:
-    """Return the value `season` <= `first` samples before each sample, [samples, links].
+def season_filled(demand: Floats, season: int) -> Floats:
+    """Return `demand` [samples, links], where it is missing with the value a season earlier.
 
-    Where that is missing, the one a season earlier counts, and so on; NaN where all are. Gaps may
-    be interpolated in `demand` if they are shorter than the season: their far end was seen before.
+    Where that is missing, the one a season before it counts, and so on; NaN where all are.
     """
     known = demand.copy()
     for start in range(season, len(known), season):
         part = known[start : start + season]
         part[:] = np.where(np.isnan(part), known[start - season :][: len(part)], part)
-    return known[first - season : first - season + samples]
+    return known
+
+
+def seasonal(demand: Floats, first: int, samples: int, season: int) -> Floats:
+    """Return the value `season` <= `first` samples before each sample, [samples, links].
+
+    Gaps may be interpolated in `demand` if they are shorter than the season: their far end was
+    seen before. Longer ones are passed over as :func:`season_filled` does.
+    """
+    return season_filled(demand, season)[first - season : first - season + samples]
 
 
 def references(scenario: Scenario) -> tuple[list[Forecast], list[str]]:
@@ -104,7 +112,7 @@ def chosen(scenario: Scenario, models: Sequence[str]) -> dict[str, Forecaster]:
         if path.stem in forecasters or path.stem in (PERSISTENCE, *SEASONS):
             what = f"a second forecaster is called '{path.stem}'"
             raise InputError(Problem(what, ("--models",), suggestion="rename the file"))
-        forecasters[path.stem] = _loaded(scenario, path)
+        forecasters[path.stem] = loaded(scenario, path)
     if not models:
         raise InputError(Problem("names no model", ("--models",)))
     return forecasters
@@ -116,13 +124,14 @@ def usable(scenario: Scenario) -> tuple[dict[str, Forecaster], list[str]]:
     notes = []
     for name, path in content.shipped("models").items():
         try:
-            forecasters[name] = _loaded(scenario, path)
+            forecasters[name] = loaded(scenario, path)
         except InputError as error:
             notes.append(f"{name} is left out: {error.problems[0].what}")
     return forecasters, notes
 
 
-def _loaded(scenario: Scenario, path: Path) -> Forecaster:
+def loaded(scenario: Scenario, path: Path) -> Forecaster:
+    """Return a model. Raises InputError where the trace has too little for it."""
     forecaster = Forecaster.load(path)
     forecaster.require(tuple(scenario.trace.kpis))
     if scenario.span.history < forecaster.card.window:

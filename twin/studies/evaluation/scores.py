@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,30 +34,37 @@ class Errors:
         left_out = np.isnan(error) | np.isnan(reference)
         return cls(np.where(left_out, np.nan, error), np.where(left_out, np.nan, reference))
 
-    def per_link(self) -> dict[str, Floats]:
-        """Return the scores of every link, and after them those of all samples together."""
-        known = np.isfinite(self.error)
-        sums = {
-            "n": known,
+    def sums(self) -> dict[str, Floats]:
+        """Return what the scores of every link are made of: sums over the samples, [links]."""
+        values = {
+            "n": np.isfinite(self.error),
             "absolute": np.abs(self.error),
             "squared": np.square(self.error),
             "signed": self.error,
             "reference": self.reference,
         }
-        by_link = {name: np.nansum(values, axis=0) for name, values in sums.items()}
-        total = {name: np.append(values, values.sum()) for name, values in by_link.items()}
-        n = total["n"].astype(np.float64)
-        return {
-            "mae": ratio(total["absolute"], n),
-            "rmse": np.sqrt(ratio(total["squared"], n)),
-            "mase": ratio(total["absolute"], total["reference"]),
-            "bias": ratio(total["signed"], n),
-            "n": n,
-        }
+        return {name: np.nansum(each, axis=0, dtype=float) for name, each in values.items()}
+
+    def per_link(self) -> dict[str, Floats]:
+        """Return the scores of every link, and after them those of all samples together."""
+        return scored(self.sums())
 
     def per_tick(self) -> tuple[Floats, Floats]:
         """Return the sums over links of absolute errors, the forecast's and persistence's."""
         return np.nansum(np.abs(self.error), axis=1), np.nansum(self.reference, axis=1)
+
+
+def scored(sums: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Return the scores that :meth:`Errors.sums` add up to, [links + 1], the last one of all."""
+    total = {name: np.append(values, values.sum()) for name, values in sums.items()}
+    n = total["n"]
+    return {
+        "mae": ratio(total["absolute"], n),
+        "rmse": np.sqrt(ratio(total["squared"], n)),
+        "mase": ratio(total["absolute"], total["reference"]),
+        "bias": ratio(total["signed"], n),
+        "n": n,
+    }
 
 
 def ratio(above: Floats, below: Floats) -> Floats:
@@ -89,13 +97,13 @@ def ratio_interval(own: Floats, reference: Floats, block: int, seed: int) -> tup
     return float(low), float(high)
 
 
-def quantile_scores(
+def quantile_sums(
     quantiles: Floats, levels: tuple[float, ...], demand: Floats
 ) -> dict[str, Floats]:
-    """Return pinball loss (Mbit/s), coverage (share of samples below) and n, [levels, links + 1].
+    """Return pinball loss (Mbit/s) and samples at or below, summed, and n, [levels, links].
 
-    `quantiles` is [samples, links, levels], `demand` [samples, links]; the last column pools
-    all links. Samples missing in either are left out.
+    `quantiles` is [samples, links, levels], `demand` [samples, links]. Samples missing in either
+    are left out.
     """
     above = demand[..., None] - quantiles
     level = np.asarray(levels)
@@ -106,12 +114,24 @@ def quantile_scores(
         "coverage": covered.astype(np.float64),
         "n": known.astype(np.float64),
     }
-    sums = {}
-    for name, values in parts.items():
-        by_link = values.sum(axis=0).T
-        sums[name] = np.concatenate([by_link, by_link.sum(axis=1, keepdims=True)], axis=1)
-    return {
-        "pinball": ratio(sums["pinball"], sums["n"]),
-        "coverage": ratio(sums["coverage"], sums["n"]),
-        "n": sums["n"],
+    return {name: values.sum(axis=0).T for name, values in parts.items()}
+
+
+def quantiles_scored(sums: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Return mean pinball loss (Mbit/s), coverage (a share) and n, [levels, links + 1].
+
+    `sums` are those of :func:`quantile_sums`; the last column pools all links.
+    """
+    total = {
+        name: np.concatenate([values, values.sum(axis=1, keepdims=True)], axis=1)
+        for name, values in sums.items()
     }
+    means = {name: ratio(total[name], total["n"]) for name in ("pinball", "coverage")}
+    return means | {"n": total["n"]}
+
+
+def quantile_scores(
+    quantiles: Floats, levels: tuple[float, ...], demand: Floats
+) -> dict[str, Floats]:
+    """Return the scores of quantiles [samples, links, levels], as :func:`quantiles_scored` does."""
+    return quantiles_scored(quantile_sums(quantiles, levels, demand))

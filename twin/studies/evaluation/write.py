@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from twin.account.summary import ALL
 from twin.forecast.names import PERSISTENCE
 from twin.report import style
 from twin.results.folder import check_free, staged
 from twin.studies.evaluation.evaluate import Evaluation
+from twin.studies.evaluation.horizons import LEVELS, HorizonEvaluation
 
 _COLOURS = (
     style.ORANGE,
@@ -24,8 +27,14 @@ _HOURS = {
 }
 
 
-def save(evaluation: Evaluation, folder: Path, *, force: bool = False) -> Path:
-    """Write the tables and the picture to `folder`: all of them, or none after an error.
+def save(
+    evaluation: Evaluation,
+    folder: Path,
+    horizons: HorizonEvaluation | None = None,
+    *,
+    force: bool = False,
+) -> Path:
+    """Write the tables and the pictures to `folder`: all of them, or none after an error.
 
     Raises InputError where the folder holds anything and `force` is false.
     """
@@ -33,14 +42,21 @@ def save(evaluation: Evaluation, folder: Path, *, force: bool = False) -> Path:
     tables = {"evaluation": evaluation.scores, "errors_by_hour": evaluation.by_hour}
     if len(evaluation.quantiles):
         tables["quantiles"] = evaluation.quantiles
+    if horizons is not None:
+        tables["horizons"] = horizons.scores
     with staged(folder) as stage:
         for name, table in tables.items():
             table.to_csv(stage / f"{name}.csv", index=False, lineterminator="\n")
         (stage / "figures").mkdir()
         draw(evaluation, stage / "figures" / "error_by_hour.png")
+        if horizons is not None:
+            draw_horizons(horizons, stage / "figures" / "error_by_horizon.png")
+    # Those from before would not belong to these scores.
     if "quantiles" not in tables:
-        # One from before would not belong to these scores.
         (folder / "quantiles.csv").unlink(missing_ok=True)
+    if horizons is None:
+        (folder / "horizons.csv").unlink(missing_ok=True)
+        (folder / "figures" / "error_by_horizon.png").unlink(missing_ok=True)
     return folder
 
 
@@ -55,11 +71,7 @@ def draw(evaluation: Evaluation, path: Path) -> None:
         names = [name for name in evaluation.pooled["model"] if name != PERSISTENCE]
         for i, name in enumerate(names):
             rows = evaluation.by_hour[evaluation.by_hour["model"] == name]
-            again, colour = divmod(i, len(_COLOURS))
-            panel.plot(
-                rows["hour"], rows["mase"], marker="o", markersize=3, linewidth=1.4, label=name,
-                color=_COLOURS[colour], linestyle=("-", "--", ":")[again % 3],
-            )  # fmt: skip
+            panel.plot(rows["hour"], rows["mase"], label=name, **_line(i))
         panel.set(
             xlabel=_HOURS["replay" if evaluation.scenario.trace.starts is None else "day"],
             xlim=(-0.3, 23.3),
@@ -74,3 +86,52 @@ def draw(evaluation: Evaluation, path: Path) -> None:
         title = f"{evaluation.scenario.spec.name}: error by the hour, one step ahead, all links"
         style.add_title(figure, title)
         style.save(figure, path)
+
+
+def draw_horizons(evaluation: HorizonEvaluation, path: Path) -> None:
+    """Draw, by horizon, each model's MAE over persistence's, and how often quantiles are missed."""
+    from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
+
+    pooled = evaluation.scores[evaluation.scores["link"] == ALL]
+    names = [name for name in pooled["model"].unique() if name != PERSISTENCE]
+    with style.plot_style():
+        figure = style.new_figure(13, 4.8)
+        errors, *misses = figure.subplots(1, 1 + len(LEVELS), width_ratios=(1.6, 1, 1, 1))
+        errors.axhline(1, color=style.INK, linewidth=1, label=PERSISTENCE)
+        for i, name in enumerate([*names, PERSISTENCE]):
+            rows = pooled[pooled["model"] == name].sort_values("ahead")
+            steps = rows["ahead"] + 1
+            look = _line(i) if name in names else _line(i) | {"color": style.INK}
+            if name in names:
+                errors.plot(steps, rows["over_persistence"], label=name, **look)
+            for panel, level in zip(misses, LEVELS, strict=True):
+                for prefix, width in (("", 1.4), ("own_", 0.6)):
+                    missed = 1 - rows[f"{prefix}coverage_{100 * level:.0f}"]
+                    panel.plot(steps, missed / (1 - level), **look | {"linewidth": width})
+        for panel, level in zip(misses, LEVELS, strict=True):
+            panel.axhspan(0.8, 1.2, color=style.SHADE, alpha=0.4, linewidth=0)
+            panel.axhline(1, color=style.GREY, linewidth=1)
+            panel.set(title=f"level {level:g}")
+        errors.set(ylabel="MAE over persistence's at the same horizon")
+        misses[0].set(ylabel="share above the quantile, over the nominal one (thin: a model's own)")
+        for panel in (errors, *misses):
+            panel.set(xscale="log", yscale="log", xlabel="intervals ahead")
+            panel.set_xticks([k + 1 for k in evaluation.ahead], map(str, evaluation.ahead))
+            panel.xaxis.set_minor_locator(NullLocator())
+            panel.xaxis.set_minor_formatter(NullFormatter())
+            panel.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+            panel.yaxis.set_major_formatter("{x:g}")
+            panel.yaxis.set_minor_formatter(NullFormatter())
+            panel.grid(alpha=0.25, which="both")
+        figure.legend(loc="outside right upper", frameon=False)
+        style.add_title(figure, f"{evaluation.scenario.spec.name}: by horizon, all links")
+        style.save(figure, path)
+
+
+def _line(place: int) -> dict[str, Any]:
+    """Return how the line of the model at a place looks."""
+    again, colour = divmod(place, len(_COLOURS))
+    return {
+        "marker": "o", "markersize": 3, "linewidth": 1.4, "color": _COLOURS[colour],
+        "linestyle": ("-", "--", ":")[again % 3],
+    }  # fmt: skip
