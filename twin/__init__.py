@@ -30,6 +30,7 @@ _HOMES = {
     "model_for_kpis": "twin.forecast.names",
     "History": "twin.policy.base",
     "Observation": "twin.policy.base",
+    "Prices": "twin.policy.prices",
     "Trace": "twin.demand.trace",
     "KPIS": "twin.demand.kpis",
     "Duration": "twin.core.units",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from twin.forecast.names import model_for_kpis
     from twin.policy.base import History, Observation, Policy
     from twin.policy.margin import AdaptiveMargin
+    from twin.policy.prices import Prices
     from twin.results.result import Result
     from twin.routing.table import RoutingTable
     from twin.scenario.load import Scenario
@@ -66,8 +68,8 @@ if TYPE_CHECKING:
 __all__ = [
     "KPIS", "AdaptiveMargin", "Batch", "CapacityChange", "Duration", "Event", "History",
     "InputError", "LinkFailure", "LiveSource", "Margin", "Observation", "Percentile", "Policy",
-    "Result", "RoutingTable", "RunError", "Scenario", "Share", "Simulation", "Surge", "Trace",
-    "TwinError", "Window", "batch", "load", "model_for_kpis", "run", "seconds",
+    "Prices", "Result", "RoutingTable", "RunError", "Scenario", "Share", "Simulation", "Surge",
+    "Trace", "TwinError", "Window", "batch", "load", "model_for_kpis", "run", "seconds",
 ]  # fmt: skip
 
 

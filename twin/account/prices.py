@@ -6,6 +6,7 @@ from pydantic import Field
 
 from twin.core.arrays import Floats
 from twin.core.fields import Amount, Strict
+from twin.policy.prices import Prices
 
 
 class PricesSpec(Strict):
@@ -14,6 +15,14 @@ class PricesSpec(Strict):
     capacity: Amount = Field(0.0, description="per Mbit/s allocated and hour")
     violated_minute: Amount = Field(0.0, description="per minute with unmet demand, each link")
     unmet_gbit: Amount = Field(0.0, description="per Gbit of unmet demand")
+
+    def of_interval(self, tick_s: int) -> Prices:
+        """Return what policies see of them: the prices of an interval."""
+        return Prices(
+            self.capacity * tick_s / 3600,
+            self.unmet_gbit * tick_s / 1000,
+            self.violated_minute * tick_s / 60,
+        )
 
 
 def priced(
