@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from twin.account.summary import COLUMNS, ENDS
+from twin.account.summary import COLUMNS
 from twin.core.errors import Loc, did_you_mean, show
 from twin.core.fields import Integer, Name, Number, Strict
 from twin.core.units import duration, share
@@ -15,8 +15,8 @@ from twin.core.units import duration, share
 MOST_RUNS = 1_000_000
 """The most runs that a batch may hold."""
 
-METRICS = tuple(column for column in COLUMNS[2:] if column not in ENDS)
-"""The columns of the summary that are metrics, without policy, link and ends of intervals."""
+METRICS = COLUMNS[2:]
+"""The columns of the summary that are metrics, without policy and link."""
 
 Truth = Annotated[bool, Field(strict=True)]
 Key = Annotated[str, Field(min_length=1)]
