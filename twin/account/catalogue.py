@@ -70,12 +70,14 @@ METRICS: dict[str, Metric] = {
         "other violated time from an event's start to the next tick, before any observation of it",
     ),
     "sla_allowed_intervals": Metric(
-        "allowed",
+        "budget of the worst link",
         "intervals",
         "violated intervals that the SLA allows, in the period and on the link that use most",
         "neither",
     ),
-    "sla_used_intervals": Metric("used", "intervals", "violated intervals of that period"),
+    "sla_used_intervals": Metric(
+        "used of the budget, worst link", "intervals", "violated intervals there, in that period"
+    ),
     "worst_burn_rate": Metric(
         "worst burn rate",
         "",

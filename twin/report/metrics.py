@@ -83,9 +83,9 @@ _DISPLAYS: Final = {
 """In the order of a page: the SLA, waste and cost, the paper's metrics, counts."""
 
 KEY: Final = (
-    "within_sla", "sla_violation_rate", "sla_violation_minutes", "unmet_pct",
-    "over_provisioning_pct", "allocated_mean_mbps", "cost", "energy_kwh", "efficiency_median",
-    "mae",
+    "within_sla", "sla_used_intervals", "sla_allowed_intervals", "sla_violation_rate",
+    "sla_violation_minutes", "unmet_pct", "over_provisioning_pct", "allocated_mean_mbps", "cost",
+    "energy_kwh", "efficiency_median", "mae",
 )  # fmt: skip
 """The columns of the first table; the second has them all."""
 

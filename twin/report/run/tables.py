@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twin.account.dominance import dominated
-from twin.account.ranking import kept_by
+from twin.account.ranking import in_order, kept_by
 from twin.account.summary import ENDS
 from twin.core.units import counted
 from twin.report.html.markup import (
@@ -66,8 +66,17 @@ def _dominated(run: RunData) -> Html:
 
 
 def _order(run: RunData) -> list[int]:
-    """Return the policies by position, bounds last."""
-    return sorted(range(len(run.policies)), key=lambda i: run.policies[i] in run.bounds)
+    """Return the policies by position, bounds last.
+
+    With prices those that keep the SLA on every link come first, by cost.
+    """
+    names = list(run.policies)
+    if run.settlement.prices is not None:
+        kept, cost = kept_by(run.by_link), run.pooled["cost"]
+        whole = {name: kept[name] == len(run.links) for name in names}
+        names = in_order(names, whole, {name: float(cost[name]) for name in names})
+    order = [run.policies.index(name) for name in names]
+    return sorted(order, key=lambda i: run.policies[i] in run.bounds)
 
 
 def _key(run: RunData) -> Html:
