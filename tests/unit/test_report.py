@@ -24,6 +24,7 @@ from twin.report.run.aggregate import aggregate
 from twin.report.run.event_spans import EventSpan, event_spans
 from twin.report.run.page import render, render_result
 from twin.report.run.paths import HEIGHT, bars, edges, line
+from twin.report.run.sla_scores import sla_scores
 from twin.report.run.source import RunData
 from twin.report.run.verdict import SlaScore, SlaTerms, recommended, verdict
 
@@ -195,6 +196,20 @@ def test_causes_add_up_to_the_violated_minutes(result: twin.Result) -> None:
         during = (table["link"] == NAMES[0]) & table["interval"].between(48, 60)
         during |= (table["link"] == "plain") & table["interval"].between(108, 131)
         assert minutes["ordinary"] == pytest.approx(table["violation_s"][~during].sum() / 60)
+
+
+def test_what_no_allocation_could_serve_is_taken_out_of_each_period(
+    make: Callable[..., Path],
+) -> None:
+    demand = np.full((1_152, 2), 50.0)
+    demand[700:710, 0] = 150.0  # above the capacity, on the first day of two
+    demand[700:710, 1] = 90.0  # below it: a larger allocation would have served
+    path = make(demand, ["last_value"], sla={"target": "1%", "period": "1d"})
+    run = RunData.of(twin.run(path, overrides={"links.defaults.capacity_mbps": 100}))
+    (made,) = sla_scores(run, aggregate(run, [], []))
+    assert (made.within, made.within_servable, made.links) == (1, 2, 2)
+    assert (made.worst_link, made.used, made.allowed) == ("link-1", 10, 2)
+    assert made.worst_rate == pytest.approx(10 / 288)
 
 
 # The verdict

@@ -84,8 +84,8 @@ def interval_schema(starts: datetime | None = None, *, watts: bool = False) -> p
             ("interval", pa.int64()),
             *((name, pa.float64()) for name in floats.split()),
             ("sla_violation", pa.bool_()),
-            *([("watts", pa.float64())] if watts else []),
             *([] if starts is None else [("time", pa.timestamp("us", _zone(starts)))]),
+            *([("watts", pa.float64())] if watts else []),
         ]
     )
 
