@@ -32,6 +32,7 @@ def table(
                 rate = 0.002 * (i + 1) ** 2 * size
                 known = {
                     "sla_violation_rate": rate, "burn_rate": rate / 0.01,
+                    "worst_burn_rate": rate / 0.01,
                     "over_provisioning_pct": 60 / (i + 1) * size + number,
                     "unmet_mbit": 1e5 * rate, "cost": None,
                 }  # fmt: skip

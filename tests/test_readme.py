@@ -68,8 +68,15 @@ def test_its_longer_scenario_runs(tmp_path: Path) -> None:
     assert call(["run", str(tmp_path / "longer.yaml"), "--out", str(tmp_path / "out")]) == 0
 
 
+def test_its_priced_scenario_tells_cost_and_energy(tmp_path: Path) -> None:
+    (tmp_path / "priced.yaml").write_text(_blocks("yaml")[2])
+    summary = twin.run(tmp_path / "priced.yaml", overrides={"replay.duration": "1d"}).summary
+    assert (summary["sla_allowed_intervals"] == 2).all()
+    assert (summary[["cost", "energy_kwh"]] > 0).all(axis=None)
+
+
 def test_its_own_trace_and_its_policy_run(tmp_path: Path) -> None:
-    _, _, own, _ = _blocks("yaml")
+    _, _, _, own, _ = _blocks("yaml")
     (tmp_path / "mine.yaml").write_text(own)
     times = pd.date_range("2026-03-01", periods=6 * 1440, freq="min")
     rate = 1e9 * (2 + np.sin(np.arange(len(times)) / 229))
@@ -81,7 +88,7 @@ def test_its_own_trace_and_its_policy_run(tmp_path: Path) -> None:
 
 def test_its_sweep_and_that_of_the_docs_are_whole(tmp_path: Path) -> None:
     shown = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "batches.md").read_text(), re.DOTALL)
-    for i, text in enumerate([_blocks("yaml")[3], *shown]):
+    for i, text in enumerate([_blocks("yaml")[4], *shown]):
         (tmp_path / f"sweep-{i}.yaml").write_text(text)
     assert plan(tmp_path / "sweep-0.yaml").size == 60
     assert plan(tmp_path / "sweep-1.yaml").size == 3 * 2 * 12 * 30

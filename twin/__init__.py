@@ -32,6 +32,7 @@ _HOMES = {
     "model_for_kpis": "twin.forecast.names",
     "History": "twin.policy.base",
     "Observation": "twin.policy.base",
+    "Prices": "twin.policy.prices",
     "Trace": "twin.demand.trace",
     "KPIS": "twin.demand.kpis",
     "Duration": "twin.core.units",
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from twin.policy.base import History, Observation, Policy
     from twin.policy.commitment import Commitment
     from twin.policy.margin import AdaptiveMargin
+    from twin.policy.prices import Prices
     from twin.policy.relative_margin import RelativeMargin
     from twin.results.result import Result
     from twin.routing.table import RoutingTable
@@ -70,7 +72,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KPIS", "AdaptiveMargin", "Batch", "CapacityChange", "Commitment", "Duration", "Event",
     "History", "InputError", "LinkFailure", "LiveSource", "Margin", "Observation", "Percentile",
-    "Policy", "RelativeMargin", "Result", "RoutingTable", "RunError", "Scenario", "Share",
+    "Policy", "Prices", "RelativeMargin", "Result", "RoutingTable", "RunError", "Scenario", "Share",
     "Simulation", "Surge", "Trace", "TwinError", "Window", "batch", "load", "model_for_kpis", "run",
     "seconds",
 ]  # fmt: skip

@@ -59,15 +59,23 @@ def observation(demand: np.ndarray, **more: Any) -> Any:
 # cost_aware
 
 
+LOOSE = {"target": "50%"}
+
+
 def test_the_prices_decide_how_many_intervals_are_short(make: Maker) -> None:
     prices = {"dear": 49.0, "cheap": 4.0}
     policies = [
         {"name": name, "use": "cost_aware", "model": "persistence", "shortfall_price": price}
         for name, price in prices.items()
     ]
-    summary = twin.run(make(seasonal(4_000), policies)).summary
+    summary = twin.run(make(seasonal(4_000), policies, sla=LOOSE)).summary
     assert row(summary, "dear")["sla_violation_rate"] == pytest.approx(0.02, abs=0.005)
     assert row(summary, "cheap")["sla_violation_rate"] == pytest.approx(0.2, abs=0.01)
+
+
+def requests(result: twin.Result, policy: str) -> np.ndarray:
+    table = result.intervals
+    return table[table["policy"] == policy]["requested_mbps"].to_numpy()
 
 
 def test_only_the_ratio_of_the_prices_counts(make: Maker) -> None:
@@ -76,11 +84,83 @@ def test_only_the_ratio_of_the_prices_counts(make: Maker) -> None:
         [
             {"name": "a", "use": "cost_aware", "capacity_price": 1.0, "shortfall_price": 10.0},
             {"name": "b", "use": "cost_aware", "capacity_price": 3.0, "shortfall_price": 30.0},
+            {"name": "default", "use": "cost_aware"},
         ],
+        sla=LOOSE,
     )
-    table = twin.run(path).intervals
-    a, b = (table[table["policy"] == name]["requested_mbps"].to_numpy() for name in "ab")
-    np.testing.assert_allclose(a, b)
+    result = twin.run(path)
+    np.testing.assert_allclose(requests(result, "a"), requests(result, "b"))
+    np.testing.assert_allclose(requests(result, "a"), requests(result, "default"))
+
+
+def test_prices_of_the_scenario_are_those_of_an_interval(make: Maker) -> None:
+    # 5 minutes: capacity 1, unmet demand 11, so that a shortfall costs 10 more than it saves.
+    prices = {"capacity": 12, "unmet_gbit": 11 / 0.3}
+    policies = [
+        {"name": "told", "use": "cost_aware", "capacity_price": 1, "shortfall_price": 10},
+        {"name": "read", "use": "cost_aware"},
+    ]
+    for entry in policies:
+        entry["model"] = "persistence"
+    result = twin.run(make(seasonal(600), policies, sla=LOOSE, prices=prices))
+    np.testing.assert_allclose(requests(result, "read"), requests(result, "told"), rtol=1e-9)
+
+
+def test_policies_see_prices_as_plain_numbers(make: Maker) -> None:
+    seen = []
+
+    class Reader(twin.Policy):
+        def fit(self, history: twin.History) -> None:
+            seen.append(history.prices)
+
+        def allocate(self, observation: twin.Observation) -> np.ndarray:
+            return observation.last_known_mbps
+
+    prices = {"capacity": 24, "unmet_gbit": 3, "violated_minute": 7}
+    twin.run(make(seasonal(60), prices=prices), policies=[Reader])
+    twin.run(make(seasonal(60)), policies=[Reader])
+    stated, none = seen
+    assert none is None
+    assert stated == twin.Prices(capacity=pytest.approx(2.0), unmet=pytest.approx(0.9),
+                                 violated=pytest.approx(35.0))  # fmt: skip
+
+
+@pytest.mark.parametrize("prices", [{"capacity": 12}, {"capacity": 12, "unmet_gbit": 50}])
+def test_a_cheap_shortfall_is_bounded_by_the_sla(make: Maker, prices: dict[str, float]) -> None:
+    policies = [{"use": name, "model": "persistence"} for name in ("cost_aware", "conformal")]
+    result = twin.run(make(seasonal(600), policies, sla={"target": "2%"}, prices=prices))
+    np.testing.assert_allclose(requests(result, "cost_aware"), requests(result, "conformal"))
+
+
+@pytest.mark.parametrize(
+    "prices",
+    [
+        {"capacity": 1, "unmet_gbit": 50},
+        {"capacity": 1, "violated_minute": 20},
+        {"capacity": 1, "unmet_gbit": 20, "violated_minute": 0.5},
+    ],
+)
+def test_what_costs_least_keeps_the_sla_and_is_cheaper_than_what_only_keeps_it(
+    make: Maker, prices: dict[str, float]
+) -> None:
+    policies = [{"use": name, "model": "persistence"} for name in ("cost_aware", "conformal")]
+    policies.append({"name": "wide", "use": "rolling_max", "margin": 0.4})
+    demand = seasonal(4_000, noise=0.1) * [1, 8]
+    summary = twin.run(make(demand, policies, sla={"target": "5%"}, prices=prices)).summary
+    assert row(summary, "cost_aware")["worst_burn_rate"] <= 1
+    cost = {name: row(summary, name)["cost"] for name in ("cost_aware", "conformal", "wide")}
+    assert cost["cost_aware"] < min(cost["conformal"], cost["wide"])
+
+
+def test_a_price_of_violated_intervals_makes_small_links_safer_than_large_ones(
+    make: Maker,
+) -> None:
+    demand = seasonal(4_000, noise=0.1) * [1, 100]
+    prices = {"capacity": 1, "violated_minute": 20}
+    policies = [{"use": "cost_aware", "model": "persistence"}]
+    summary = twin.run(make(demand, policies, sla={"target": "5%"}, prices=prices)).summary
+    small, large = (row(summary, "cost_aware", f"link-{i}")["sla_violation_rate"] for i in (1, 2))
+    assert small < 0.2 * large
 
 
 def test_no_other_share_of_short_intervals_costs_less(make: Maker) -> None:
@@ -89,7 +169,7 @@ def test_no_other_share_of_short_intervals_costs_less(make: Maker) -> None:
         {"name": "safer", "use": "conformal", "model": "persistence", "target": 0.01},
         {"name": "bolder", "use": "conformal", "model": "persistence", "target": 0.3},
     ]
-    table = twin.run(make(seasonal(4_000, noise=0.1), policies)).intervals
+    table = twin.run(make(seasonal(4_000, noise=0.1), policies, sla=LOOSE)).intervals
     table["cost"] = table["over_provisioning_mbps"] + 10 * table["unmet_mbps"]
     cost = table.groupby("policy")["cost"].mean()
     assert cost["newsvendor"] < min(cost["safer"], cost["bolder"])

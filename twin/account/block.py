@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from twin.account.energy import LinkPower
 from twin.account.metrics import Metrics, average, measure
 from twin.core.arrays import Floats
 from twin.engine.recording import DividedInterval, LaneRecord, Recording
@@ -33,17 +34,22 @@ class AccountBlock:
     capacity: Floats | None
     """Mbit/s; None where unlimited."""
     metrics: Metrics
+    watts: Floats | None = None
+    """What links draw, where anything is said of their power; NaN on those of which nothing is."""
 
 
 def blocks(
-    recording: Recording, lane: LaneRecord, link: str | None = None
+    recording: Recording,
+    lane: LaneRecord,
+    link: str | None = None,
+    power: LinkPower | None = None,
 ) -> Iterator[AccountBlock]:
     """Yield the account of a lane, a few links at a time; only those beside `link`, if named.
 
     Where something changed inside an interval, its metrics are those of its segments,
     averaged by time.
     """
-    divided = _DividedIntervals(recording, lane)
+    divided = _DividedIntervals(recording, lane, power)
     for first in range(0, len(recording.links), LINKS):
         part = slice(first, first + LINKS)
         if link is not None and link not in recording.links[part]:
@@ -54,13 +60,18 @@ def blocks(
         allocated = requested if same else _rows(lane.allocated, part)
         capacity = _capacity(recording, part)
         metrics = measure(demand, allocated, capacity, float(recording.tick_s))
+        watts = None if power is None else power.watts(allocated.T, metrics.served.T, part).T
         if len(divided.intervals):
             allocated = np.broadcast_to(allocated, demand.shape).copy()
             if capacity is None:
                 # A failure that is over before the tick leaves no interval of it undivided.
                 metrics = replace(metrics, overload_s=np.zeros(demand.shape))
             divided.put(part, allocated, capacity, metrics)
-        yield AccountBlock(recording.links[part], demand, requested, allocated, capacity, metrics)
+            if watts is not None:
+                divided.put_watts(part, watts)
+        yield AccountBlock(
+            recording.links[part], demand, requested, allocated, capacity, metrics, watts
+        )
 
 
 def _rows(values: Floats, part: slice) -> Floats:
@@ -81,18 +92,23 @@ def _capacity(recording: Recording, part: slice) -> Floats | None:
 class _DividedIntervals:
     """What the divided intervals come to, for all links: arrays are [divided intervals, links]."""
 
-    def __init__(self, recording: Recording, lane: LaneRecord) -> None:
+    def __init__(
+        self, recording: Recording, lane: LaneRecord, power: LinkPower | None = None
+    ) -> None:
         self.intervals = np.array(list(recording.divided), dtype=np.int64)
-        allocated, capacity, averages = [], [], []
+        allocated, capacity, averages, watts = [], [], [], []
         for interval in recording.divided.values():
             granted, seconds = interval.allocated[lane.name], interval.seconds
             demand = _own_demand(interval, granted)
             segments = measure(demand, granted, interval.capacity, seconds[:, None])
             averages.append(segments.joined(seconds))
+            if power is not None:
+                watts.append(average(power.watts(granted, segments.served), seconds))
             allocated.append(average(granted, seconds))
             capacity.append(average(interval.capacity, seconds))
         self._allocated = np.array(allocated)
         self._capacity = np.array(capacity)
+        self._watts = np.array(watts)
         self._metrics = {
             field.name: np.array([getattr(average, field.name) for average in averages])
             for field in fields(Metrics)
@@ -107,6 +123,10 @@ class _DividedIntervals:
             capacity[:, self.intervals] = self._capacity[:, part].T
         for name, values in self._metrics.items():
             getattr(metrics, name)[:, self.intervals] = values[:, part].T
+
+    def put_watts(self, part: slice, watts: Floats) -> None:
+        """Write what some links draw in place of that of undivided intervals."""
+        watts[:, self.intervals] = self._watts[:, part].T
 
 
 def _own_demand(interval: DividedInterval, granted: Floats) -> Floats:

@@ -69,4 +69,25 @@ METRICS: dict[str, Metric] = {
         "min",
         "other violated time from an event's start to the next tick, before any observation of it",
     ),
+    "sla_allowed_intervals": Metric(
+        "budget of the worst link",
+        "intervals",
+        "violated intervals that the SLA allows, in the period and on the link that use most",
+        "neither",
+    ),
+    "sla_used_intervals": Metric(
+        "used of the budget, worst link", "intervals", "violated intervals there, in that period"
+    ),
+    "worst_burn_rate": Metric(
+        "worst burn rate",
+        "",
+        "violated share over the target, in that period; above 1: the SLA is broken",
+    ),
+    "sla_violation_rate_low": Metric(
+        "violated, at least", "share", "lower end of a 95 % interval of the share", "neither"
+    ),
+    "sla_violation_rate_high": Metric(
+        "violated, at most", "share", "upper end of a 95 % interval of the share", "neither"
+    ),
+    "energy_kwh": Metric("energy", "kWh", "idle ports that are awake, and served traffic"),
 }

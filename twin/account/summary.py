@@ -4,7 +4,8 @@ Means are over known intervals, and each interval of each link counts the same. 
 and utilization are means of an interval's ratio (utilization where it is finite); `unmet_pct`,
 `over_provisioning_pct` and `cost_efficiency` are ratios of sums. The pool's sums are those over all
 links, its median is that of all intervals of all links, its longest episode the longest of any
-link, and its bill the sum of the links' 95th percentiles.
+link, and its bill the sum of the links' 95th percentiles. Its error budget is that of the link that
+uses most of its own.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.account.block import AccountBlock, blocks
+from twin.account.budget import BudgetUse, budget_use, by_period
+from twin.account.energy import LinkPower
 from twin.account.onset import Onsets, onset_s, onsets
-from twin.account.prices import PricesSpec
+from twin.account.prices import PricesSpec, priced
+from twin.account.uncertainty import Rows, StretchSums, share_interval
 from twin.core.arrays import Floats
 from twin.engine.recording import LaneRecord, Recording
 
@@ -61,8 +65,17 @@ COLUMNS = (
     "cost",
     "unavoidable_violation_minutes",
     "onset_violation_minutes",
+    "sla_allowed_intervals",
+    "sla_used_intervals",
+    "worst_burn_rate",
+    "sla_violation_rate_low",
+    "sla_violation_rate_high",
+    "energy_kwh",
 )
 """Columns of the summary, in order; :data:`twin.account.catalogue.METRICS` says what each is."""
+
+ENDS = ("sla_violation_rate_low", "sla_violation_rate_high")
+"""The columns that are ends of an interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,20 @@ class Settlement:
     prices: PricesSpec | None
     change_cost: Floats
     """Cost of an order, [links]."""
+    sla_period: int = 0
+    """Intervals of each period in which the target is to be held; 0: the whole replay."""
+    power: LinkPower | None = None
+    """What links draw; None where the scenario says nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a run comes to."""
+
+    summary: pd.DataFrame
+    """Columns :data:`COLUMNS`, rates as shares, Mbit/s and Mbit."""
+    sums: dict[str, StretchSums]
+    """Of each policy, to tell differences from chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +132,8 @@ class _Totals:
     """95th percentile of what was served; of the pool, the sum over links."""
     fallbacks: Floats
     overload_s: Floats
+    watts: Floats
+    """NaN where nothing is said of the link's power."""
 
     @classmethod
     def joined(cls, parts: Sequence[_Totals]) -> _Totals:
@@ -112,32 +141,53 @@ class _Totals:
 
     def pooled(self) -> _Totals:
         sums = {f.name: getattr(self, f.name).sum(keepdims=True) for f in fields(self)}
-        return _Totals(**(sums | {"longest": self.longest.max(keepdims=True, initial=0)}))
+        powered = ~np.isnan(self.watts)
+        watts = self.watts.sum(keepdims=True, where=powered) if powered.any() else self.watts[:1]
+        return _Totals(
+            **(sums | {"longest": self.longest.max(keepdims=True, initial=0), "watts": watts})
+        )
 
 
 def summarise(recording: Recording, settlement: Settlement) -> pd.DataFrame:
-    """Return the summary: columns :data:`COLUMNS`, rates as shares, Mbit/s and Mbit."""
+    """Return the summary alone."""
+    return settle(recording, settlement).summary
+
+
+def settle(recording: Recording, settlement: Settlement) -> Account:
+    """Return the account of a run, from one pass over its intervals."""
     import pandas as pd
 
     begun = onsets(recording)
-    tables = [_lane_table(recording, lane, settlement, begun) for lane in recording.lanes]
+    sums = {
+        lane.name: StretchSums(priced=settlement.prices is not None) for lane in recording.lanes
+    }
+    tables = [
+        _lane_table(recording, lane, settlement, begun, sums[lane.name]) for lane in recording.lanes
+    ]
     table = {name: np.concatenate([t[name] for t in tables]) for name in COLUMNS[2:]}
     links = [*recording.links, ALL]
     labels = {
         "policy": [lane.name for lane in recording.lanes for _ in links],
         "link": links * len(recording.lanes),
     }
-    return pd.DataFrame(labels | table)
+    return Account(pd.DataFrame(labels | table), sums)
 
 
 def _lane_table(
-    recording: Recording, lane: LaneRecord, settlement: Settlement, begun: Onsets
+    recording: Recording,
+    lane: LaneRecord,
+    settlement: Settlement,
+    begun: Onsets,
+    sums: StretchSums,
 ) -> dict[str, NDArray[np.generic]]:
     efficiencies = np.empty(recording.demand.size)
     filled = 0
-    totals, medians = [], []
+    totals, medians, uses = [], [], []
     onset: list[Floats] = []
-    for block in blocks(recording, lane):
+    for block in blocks(recording, lane, power=settlement.power):
+        known = ~np.isnan(block.demand)
+        uses.append(_budget_use(known, block.metrics.violation_s > 0, settlement))
+        sums.add(_rows(block))
         onset.append(onset_s(block, sum(len(seconds) for seconds in onset), begun))
         for part in _known_parts(block):
             values = part.metrics.efficiency
@@ -150,7 +200,39 @@ def _lane_table(
     median = np.concatenate([*medians, everything])
     surprised = np.concatenate(onset)
     table = _columns(_Totals.joined([links, links.pooled()]), median, recording.tick_s, settlement)
-    return table | {"onset_violation_minutes": np.append(surprised, surprised.sum()) / 60}
+    table |= {"onset_violation_minutes": np.append(surprised, surprised.sum()) / 60}
+    return table | _budget_columns(uses) | _interval_columns(sums)
+
+
+def _rows(block: AccountBlock) -> Rows:
+    metrics = block.metrics
+    return Rows(
+        block.demand, block.allocated, metrics.over_provisioning, metrics.unmet, metrics.violation_s
+    )
+
+
+def _budget_use(
+    known: NDArray[np.bool_], violated: NDArray[np.bool_], settlement: Settlement
+) -> BudgetUse:
+    period = settlement.sla_period
+    counts = by_period(violated, period), by_period(known, period)
+    return budget_use(*counts, settlement.sla_target)
+
+
+def _budget_columns(uses: Sequence[BudgetUse]) -> dict[str, NDArray[np.generic]]:
+    use = BudgetUse(*(np.concatenate(column) for column in zip(*uses, strict=True)))
+    tightest = [use.tightest]
+    return {
+        "sla_allowed_intervals": np.append(use.allowed, use.allowed[tightest]),
+        "sla_used_intervals": np.append(use.used, use.used[tightest]),
+        "worst_burn_rate": np.append(use.burn, use.burn[tightest]),
+    }
+
+
+def _interval_columns(sums: StretchSums) -> dict[str, NDArray[np.generic]]:
+    ends = zip(share_interval(*sums.by_link), share_interval(*sums.pooled), strict=True)
+    low, high = (np.append(links, pool) for links, pool in ends)
+    return dict(zip(ENDS, (low, high), strict=True))
 
 
 def _known_parts(block: AccountBlock) -> list[AccountBlock]:
@@ -175,6 +257,7 @@ def _select(block: AccountBlock, link: int, known: NDArray[np.bool_]) -> Account
         pick(block.allocated),
         None if block.capacity is None else pick(block.capacity),
         metrics,
+        None if block.watts is None else pick(block.watts),
     )
 
 
@@ -218,6 +301,7 @@ def _total(
         bill=_billed(metrics.served),
         fallbacks=np.full(len(block.links), float(lane.fallbacks)),
         overload_s=metrics.overload_s.sum(axis=1),
+        watts=np.full(len(block.links), np.nan) if block.watts is None else block.watts.sum(axis=1),
     )
 
 
@@ -292,6 +376,7 @@ def _columns(
             "fallback_intervals": totals.fallbacks.astype(np.int64),
             "cost": _cost(totals, tick_s, settlement),
             "unavoidable_violation_minutes": totals.overload_s / 60,
+            "energy_kwh": totals.watts * tick_s / 3.6e6,
         }
 
 
@@ -300,10 +385,5 @@ def _cost(totals: _Totals, tick_s: int, settlement: Settlement) -> Floats:
     prices = settlement.prices
     if prices is None:
         return np.full(len(totals.known), np.nan)
-    cost: Floats = (
-        prices.capacity * totals.allocated * tick_s / 3600
-        + prices.violated_minute * totals.violation_s / 60
-        + prices.unmet_gbit * totals.unmet * tick_s / 1000
-        + totals.change_cost
-    )
-    return cost
+    cost = priced(prices, totals.allocated, totals.violation_s, totals.unmet, tick_s)
+    return cost + totals.change_cost

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from twin.batches.execute.execution import Execution, Progress, Run, WorkerPool
 from twin.batches.execute.executors import local
 from twin.batches.execute.folder import (
+    BEST,
     COMPARISONS,
     INTERVALS,
     MANIFEST,
@@ -25,6 +26,7 @@ from twin.batches.execute.journal import FILE as JOURNAL
 from twin.batches.execute.journal import FileJournal, Journal, MemoryJournal
 from twin.batches.plan.plan import Plan
 from twin.batches.plan.planner import plan
+from twin.batches.statistics.best import best_frame
 from twin.batches.statistics.comparisons import comparison_frame
 from twin.batches.statistics.stopping import wanted_replications
 from twin.batches.statistics.tables import run_frame, run_schema, run_tables
@@ -32,12 +34,17 @@ from twin.batches.status import manifest, resume_notes
 from twin.core.errors import InputError, Problem
 from twin.core.units import counted
 from twin.forecast.forecaster import usable_cores
+from twin.results.manifest import bounds
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RETRIES = 3
 """Times that a run is tried again after its worker died."""
+
+
+def _write_csv(table: pd.DataFrame, stream: BinaryIO) -> None:
+    stream.write(table.to_csv(index=False, lineterminator="\n").encode())
 
 
 class Batch:
@@ -64,6 +71,11 @@ class Batch:
     def comparisons(self) -> pd.DataFrame:
         """The paired differences of each policy to the first, at each point and of each metric."""
         return comparison_frame(self.plan, self._journal)
+
+    @cached_property
+    def best(self) -> pd.DataFrame:
+        """The best policy at each point: who keeps the SLA on every link at least cost or waste."""
+        return best_frame(self.runs, bounds(self.plan.scenario))
 
 
 def batch(
@@ -157,8 +169,8 @@ class _Work:
         batch = Batch(self._plan, self._journal, self._folder, self._progress)
         if self._folder is not None:
             put(self._folder / RUNS, self._write_runs)
-            text = batch.comparisons.to_csv(index=False, lineterminator="\n")
-            put(self._folder / COMPARISONS, lambda stream: stream.write(text.encode()))
+            put(self._folder / COMPARISONS, partial(_write_csv, batch.comparisons))
+            put(self._folder / BEST, partial(_write_csv, batch.best))
             self._put_manifest(status)
         return batch
 

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from twin.batches.execute.folder import COMPARISONS, MANIFEST, RUNS, at_work
+from twin.batches.execute.folder import BEST, COMPARISONS, MANIFEST, RUNS, at_work
 from twin.batches.execute.journal import FILE as JOURNAL
 from twin.batches.execute.journal import FileJournal, Journal
 from twin.batches.plan.plan import Plan
@@ -23,7 +23,7 @@ _ERRORS_SHOWN = 5
 def manifest(plan: Plan, folder: Path, status: str) -> dict[str, Any]:
     """Return the manifest of a batch, ready for JSON."""
     spec = plan.spec
-    tables = {name: _digest(folder / name) for name in (RUNS, COMPARISONS)}
+    tables = {name: _digest(folder / name) for name in (RUNS, COMPARISONS, BEST)}
     return {
         "status": status,
         "name": spec.name,

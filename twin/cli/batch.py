@@ -13,7 +13,7 @@ import typer
 
 from twin.batches.batch import RETRIES, Batch, batch
 from twin.batches.execute.executors import dask
-from twin.batches.execute.folder import COMPARISONS, RUNS, check_batch
+from twin.batches.execute.folder import BEST, COMPARISONS, RUNS, check_batch
 from twin.batches.execute.journal import FILE as JOURNAL
 from twin.batches.execute.rerun import agrees, rerun
 from twin.batches.plan.plan import Plan, pick
@@ -31,11 +31,19 @@ _SHOWN = (
     ("over-prov.\n% of demand", "over_provisioning_pct", 1.0, "{:.1f}"),
     ("violated\nminutes", "sla_violation_minutes", 1.0, "{:.1f}"),
     ("unmet\nGbit", "unmet_mbit", 1e-3, "{:.2f}"),
+    ("cost", "cost", 1.0, "{:,.1f}"),
+    ("energy\nkWh", "energy_kwh", 1.0, "{:.1f}"),
 )
 """Header, metric, factor and format."""
+_OPTIONAL = ("cost", "energy_kwh")
+"""Metrics that a scenario has if it says what they need."""
 _COUNT = "replica-\ntions"
 _DROPPED_FIRST = (_COUNT, "unmet\nGbit", "violated\nminutes")
 """What a narrow terminal does without, in this order."""
+
+
+_MOST_POINTS = 24
+"""Points whose best policy is printed."""
 
 
 def run_batch(
@@ -81,8 +89,8 @@ def run_batch(
         raise typer.Exit(130) from None
     print_batch(results)
     typer.echo(
-        f"\nWritten to {folder}/: {RUNS}, {COMPARISONS}; wall times and tracebacks: {JOURNAL}; "
-        f"'twin report {folder}' makes the report"
+        f"\nWritten to {folder}/: {RUNS}, {COMPARISONS}, {BEST}; wall times and tracebacks: "
+        f"{JOURNAL}; 'twin report {folder}' makes the report"
     )
     if results.progress.failed:
         raise typer.Exit(1)
@@ -114,20 +122,59 @@ def show_run(sweep: str, run_id: str, out: Path | None) -> None:
 def print_batch(results: Batch) -> None:
     """Print what each policy came to over the whole batch."""
     runs = results.runs
-    tables = [(ranking(runs, metric), factor, form) for _, metric, factor, form in _SHOWN]
+    shown = [each for each in _SHOWN if runs[each[1]].notna().any() or each[1] not in _OPTIONAL]
+    tables = [(ranking(runs, metric), factor, form) for _, metric, factor, form in shown]
     rows = []
     for i, policy in enumerate(results.plan.policies):
         cells = [_cell(table.iloc[i], factor, form) for table, factor, form in tables]
         rows.append([policy, str(tables[0][0]["n"].iloc[i]), *cells])
-    headers = ["policy", _COUNT, *(header for header, *_ in _SHOWN)]
+    headers = ["policy", _COUNT, *(header for header, *_ in shown)]
     show_rows(headers, rows, _DROPPED_FIRST)
     if any("±" in cell for row in rows for cell in row):
         typer.echo("Means over all points; ± half a 95 % interval over replications.")
+    _print_best(results)
     failed = results.progress.failed
     if failed:
         typer.echo(
             f"{failed} of {results.progress.total} runs failed: see the column error of {RUNS}"
         )
+
+
+def _print_best(results: Batch) -> None:
+    """Print the best policy at each point, if there are several."""
+    best = results.best
+    if len(best) < 2:
+        return
+    keys = list(results.plan.spec.keys)
+    headers = [*keys, "best", *(["runs\nkept"] * bool((best["runs"] > 1).any())), "value",
+               "saving to\nthe first", "next", "saving to\nthe next"]  # fmt: skip
+    rows = []
+    for row in best.head(_MOST_POINTS).to_dict("records"):
+        kept = [f"{row['runs_kept']} of {row['runs']}"] if "runs\nkept" in headers else []
+        rows.append([
+            *(str(row[key]) for key in keys), row["policy"] or "none keeps the SLA", *kept,
+            _saved(row["value"]), _saving(row, "first"), row["next"] or "-", _saving(row, "next"),
+        ])  # fmt: skip
+    typer.echo("Best at each point, of those that keep the SLA on every link:")
+    show_rows(headers, rows)
+    by = " or ".join({"cost": "cost", "over_provisioning_pct": "over-provisioning, % of demand"}[b]
+                     for b in sorted(set(best["by"])))  # fmt: skip
+    lines = [f"Value and savings: {by}; ~ where the difference may be chance."]
+    if len(best) > len(rows):
+        lines.append(f"{len(best) - len(rows)} more points: {BEST} has all.")
+    for line in lines:
+        typer.echo(line)
+
+
+def _saving(row: dict[Any, Any], to: str) -> str:
+    """Return a saving with its interval, marked where it may be chance."""
+    mean, width = row[f"saving_to_{to}"], row[f"half_width_to_{to}"]
+    size = _saved(mean) if width != width else f"{_saved(mean)} ± {_saved(width)}"
+    return f"~ {size}" if row[f"sure_to_{to}"] is False else size
+
+
+def _saved(value: float) -> str:
+    return "-" if value != value else f"{value:,.4g}"
 
 
 def _cell(row: Any, factor: float, form: str) -> str:

@@ -41,6 +41,7 @@ from twin.events.base import Change, Event, Phase, Scope
 from twin.events.course import Course
 from twin.policy.base import History
 from twin.policy.commitment import Commitment
+from twin.policy.prices import Prices
 from twin.policy.services import serving
 from twin.routing.table import Routing
 from twin.telemetry.source import TelemetrySource
@@ -69,11 +70,11 @@ class Engine:
         routing: Routing | None = None,
         sla_target: float = 0.01,
         sla_period_s: float | None = None,
+        prices: Prices | None = None,
         seed: int = 1,
     ) -> None:
         """Take what is stated of each link in `settings`; nothing runs yet."""
-        self.span, self.sla_target, self.seed = span, sla_target, seed
-        self._sla_period_s = sla_period_s
+        self.span, self.seed, self._sla = span, seed, Sla(sla_target, sla_period_s, prices)
         self._settings = LinkSettings.of(settings)
         self._source = source
         self._load = OfferedLoad(source, span, routing)
@@ -223,8 +224,7 @@ class Engine:
         self._started = True
 
     def _history(self) -> History:
-        sla = Sla(self.sla_target, self._sla_period_s)
-        return history_of(self.links, self._source, self.span, sla, self._settings)
+        return history_of(self.links, self._source, self.span, self._sla, self._settings)
 
     def observations_intact(self) -> bool:
         """Return whether no policy has changed what all of them observe."""

@@ -36,6 +36,16 @@ def _fixed(value: Spread) -> Any:
     return low if value.low == value.high else {"low": low, "high": high}
 
 
+class EnergySpec(Strict):
+    """What a link draws: ports that sleep when they are not provisioned, and energy per bit."""
+
+    idle_w: Amount = Field(0.0, description="of each port that is awake, W")
+    w_per_gbps: Amount = Field(0.0, description="for what is served, W per Gbit/s")
+    step: Annotated[Amount, Field(gt=0)] | None = Field(
+        None, description="size of a port, Mbit/s; absent: the link's `step`, else never asleep"
+    )
+
+
 class LinkSpec(Strict):
     """What is known of a link: its ceiling, and how its allocation can be changed."""
 
@@ -53,6 +63,7 @@ class LinkSpec(Strict):
     hysteresis_up: Share = Field(0.0, description="a smaller rise is not ordered")
     hysteresis_down: Share = Field(0.0, description="a smaller fall is not ordered")
     change_cost: Amount = Field(0.0, description="cost of an order")
+    energy: EnergySpec | None = Field(None, description="what it draws; absent: not counted")
 
     @model_validator(mode="after")
     def _min_below_max(self) -> LinkSpec:

@@ -11,6 +11,7 @@ from twin.engine.provisioning import LinkSettings
 from twin.engine.span import ReplaySpan
 from twin.policy.base import History, Observation
 from twin.policy.commitment import Commitment
+from twin.policy.prices import Prices
 from twin.telemetry.source import TelemetrySource
 
 _PERIOD_S: Final = 30 * 86_400
@@ -24,6 +25,8 @@ class Sla(NamedTuple):
     """Largest share of violated intervals."""
     period_s: float | None
     """The target is to be held in each, seconds; None: over the replay."""
+    prices: Prices | None = None
+    """What an interval costs; None where nobody says."""
 
 
 def history_of(
@@ -39,7 +42,14 @@ def history_of(
     intervals = int(min(period_s / tick_s, span.length or np.inf))
     commitment = settings.commitment(tick_s)
     return History(
-        links, tick_s, sla.target, span.history, max(intervals, 1), commitment, source.kpis
+        links,
+        tick_s,
+        sla.target,
+        span.history,
+        max(intervals, 1),
+        commitment,
+        sla.prices,
+        source.kpis,
     )
 
 

@@ -17,6 +17,7 @@ from twin.core.errors import InputError, Loc
 from twin.core.validation import problems_of
 from twin.demand.kpis import KPIS
 from twin.policy.commitment import Commitment
+from twin.policy.prices import Prices
 from twin.policy.services import Quantiles, services
 
 RESERVED = ("name", "use", "schedule", "from")
@@ -40,6 +41,8 @@ class History:
     """Intervals in which the target is to be held: a period, or the whole replay."""
     commitment: Commitment
     """Which intervals a decision covers, once the first has been taken."""
+    prices: Prices | None
+    """What an interval costs; None where the scenario states no prices."""
     _kpis: tuple[str, ...]
 
     def forecasts(self, model: str, samples: int, ahead: int = 0) -> Floats:

@@ -53,12 +53,18 @@ _DISPLAYS: Final = {
     "violation_mean_minutes": Display("", 1),
     "error_budget_left_pct": Display("high", 1),
     "burn_rate": Display("low", 2),
+    "worst_burn_rate": Display("low", 2),
+    "sla_allowed_intervals": Display("", 0),
+    "sla_used_intervals": Display("low", 0),
+    "sla_violation_rate_low": Display("", 2, 100, "% of intervals"),
+    "sla_violation_rate_high": Display("", 2, 100, "% of intervals"),
     "unmet_mbit": Display("low", 1, 1e-3, "Gbit"),
     "unmet_pct": Display("low", 3),
     "over_provisioning_mean_mbps": Display("low", 1),
     "over_provisioning_pct": Display("low", 1),
     "allocated_mean_mbps": Display("", 1),
     "cost": Display("low", 1),
+    "energy_kwh": Display("low", 1),
     "cost_efficiency": Display("high", 3),
     "p95_bill_mbps": Display("", 1),
     "allocation_changes": Display("low", 0),
@@ -77,8 +83,9 @@ _DISPLAYS: Final = {
 """In the order of a page: the SLA, waste and cost, the paper's metrics, counts."""
 
 KEY: Final = (
-    "within_sla", "sla_violation_rate", "sla_violation_minutes", "unmet_pct",
-    "over_provisioning_pct", "allocated_mean_mbps", "cost", "efficiency_median", "mae",
+    "within_sla", "sla_used_intervals", "sla_allowed_intervals", "sla_violation_rate",
+    "sla_violation_minutes", "unmet_pct", "over_provisioning_pct", "allocated_mean_mbps", "cost",
+    "energy_kwh", "efficiency_median", "mae",
 )  # fmt: skip
 """The columns of the first table; the second has them all."""
 

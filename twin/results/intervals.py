@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from twin.account.block import AccountBlock, blocks
+from twin.account.energy import LinkPower
 from twin.engine.recording import Recording
 
 if TYPE_CHECKING:
@@ -19,35 +20,47 @@ if TYPE_CHECKING:
 _ROWS_IN_GROUP = 1_000_000
 
 
-def interval_table(recording: Recording, starts: datetime | None = None) -> pd.DataFrame:
-    """Return the whole table in memory, with times where the first interval `starts` at one."""
+def interval_table(
+    recording: Recording, starts: datetime | None = None, power: LinkPower | None = None
+) -> pd.DataFrame:
+    """Return the whole table in memory.
+
+    With times where the first interval `starts` at one, and watts where links have a `power`.
+    """
     import pandas as pd
 
-    parts: list[pd.DataFrame] = [batch.to_pandas() for batch in interval_batches(recording, starts)]
+    batches = interval_batches(recording, starts, power)
+    parts: list[pd.DataFrame] = [batch.to_pandas() for batch in batches]
     return pd.concat(parts, ignore_index=True)
 
 
-def interval_batches(recording: Recording, starts: datetime | None = None) -> Iterator[pa.Table]:
+def interval_batches(
+    recording: Recording, starts: datetime | None = None, power: LinkPower | None = None
+) -> Iterator[pa.Table]:
     """Yield the table in order, some links of one policy at a time."""
     import pyarrow as pa
 
-    schema = interval_schema(starts)
+    schema = interval_schema(starts, watts=power is not None)
     for lane in recording.lanes:
-        for block in blocks(recording, lane):
+        for block in blocks(recording, lane, power=power):
             columns = _columns(lane.name, block, recording.tick_s, starts)
             yield pa.table(columns, schema=schema)
 
 
 def write_intervals(
-    recording: Recording, file: Path | BinaryIO, starts: datetime | None = None
+    recording: Recording,
+    file: Path | BinaryIO,
+    starts: datetime | None = None,
+    power: LinkPower | None = None,
 ) -> None:
     """Write the table as Parquet, in memory that does not grow with it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(file, interval_schema(starts), compression="zstd") as writer:
+    schema = interval_schema(starts, watts=power is not None)
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         waiting: list[pa.Table] = []
-        for table in interval_batches(recording, starts):
+        for table in interval_batches(recording, starts, power):
             waiting.append(table)
             if sum(t.num_rows for t in waiting) >= _ROWS_IN_GROUP:
                 writer.write_table(pa.concat_tables(waiting))
@@ -56,7 +69,7 @@ def write_intervals(
             writer.write_table(pa.concat_tables(waiting))
 
 
-def interval_schema(starts: datetime | None = None) -> pa.Schema:
+def interval_schema(starts: datetime | None = None, *, watts: bool = False) -> pa.Schema:
     """Return the columns and their types; `time` is there where the first interval has one."""
     import pyarrow as pa
 
@@ -72,6 +85,7 @@ def interval_schema(starts: datetime | None = None) -> pa.Schema:
             *((name, pa.float64()) for name in floats.split()),
             ("sla_violation", pa.bool_()),
             *([] if starts is None else [("time", pa.timestamp("us", _zone(starts)))]),
+            *([("watts", pa.float64())] if watts else []),
         ]
     )
 
@@ -108,6 +122,8 @@ def _columns(
         "violation_s": metrics.violation_s.ravel(),
         "sla_violation": metrics.violation_s.ravel() > 0,
     }
+    if block.watts is not None:
+        columns["watts"] = block.watts.ravel()
     if starts is not None:
         utc = starts if starts.tzinfo is None else starts.astimezone(UTC).replace(tzinfo=None)
         columns["time"] = np.datetime64(utc, "us") + interval * np.timedelta64(tick_s, "s")

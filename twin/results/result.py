@@ -11,8 +11,9 @@ import numpy as np
 import yaml
 
 from twin.account.catalogue import METRICS
+from twin.account.energy import LinkPower
 from twin.account.hours import by_hour
-from twin.account.summary import ALL, Settlement, summarise
+from twin.account.summary import ALL, Account, Settlement, settle
 from twin.core.files import json_text
 from twin.core.units import format_duration
 from twin.demand.spec import SYNTHETIC_KEYS
@@ -87,7 +88,12 @@ class Result:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """A row for each policy and link, and one for each policy with link `all`."""
-        return summarise(self.recording, self.settlement)
+        return self.account.summary
+
+    @cached_property
+    def account(self) -> Account:
+        """The summary, and what tells differences between policies from chance."""
+        return settle(self.recording, self.settlement)
 
     @property
     def settlement(self) -> Settlement:
@@ -95,7 +101,8 @@ class Result:
         spec = self.scenario.spec
         specs = link_specs(spec.links, self.recording.links)
         change_cost = np.array([link.change_cost for link in specs])
-        return Settlement(spec.sla.target, spec.prices, change_cost)
+        period = 0 if spec.sla.period is None else max(int(spec.sla.period / spec.tick), 1)
+        return Settlement(spec.sla.target, spec.prices, change_cost, period, LinkPower.of(specs))
 
     @cached_property
     def intervals(self) -> pd.DataFrame:
@@ -103,11 +110,12 @@ class Result:
 
         With a column `time` where the trace has dates.
         """
-        return interval_table(self.recording, replay_starts(self.scenario))
+        return interval_table(self.recording, replay_starts(self.scenario), self.settlement.power)
 
     def write_intervals(self, file: Path | BinaryIO) -> None:
         """Write the interval table as Parquet, in memory that does not grow with it."""
-        write_intervals(self.recording, file, replay_starts(self.scenario))
+        power = self.settlement.power
+        write_intervals(self.recording, file, replay_starts(self.scenario), power)
 
     @cached_property
     def events(self) -> pd.DataFrame:

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from twin.account.ranking import kept_by
 from twin.account.summary import ALL
 from twin.core.units import format_duration
+from twin.results.verdict import ordered, verdict_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,13 +33,16 @@ _SHOWN = (
     ("violated\nminutes", "sla_violation_minutes", "{:.0f}"),
     ("unmet\nGbit", "unmet_gbit", "{:.2f}"),
     ("links\nwithin SLA", "within_sla", "{}"),
+    ("budget used\nworst link", "budget", "{}"),
+    ("cost", "cost", "{:,.2f}"),
+    ("energy\nkWh", "energy_kwh", "{:.1f}"),
 )
 """Header, column and format, in the order of the paper's metrics."""
 
 _DROPPED_FIRST = (
     "RMSE\nMbit/s", "utilization\nmean", "over-prov.\nMbit/s", "violated\nminutes",
     "allocated\nMbit/s", "efficiency\nmedian", "unmet\nGbit", "MAE\nMbit/s",
-    "links\nwithin SLA",
+    "budget used\nworst link", "links\nwithin SLA", "energy\nkWh",
 )  # fmt: skip
 """Columns that are left out on a narrow terminal, in this order; numbers are never cut."""
 
@@ -61,12 +66,16 @@ def print_table(result: Result) -> None:
     ]
     for line in lines:
         out.print(line, soft_wrap=True, highlight=False, markup=False)
+    pooled = _pooled(result)
+    # What no policy has, such as a cost without prices, is no column.
+    shown = [each for each in _SHOWN if each[1] == "policy" or pooled[each[1]].notna().any()]
     rows = [
-        [text.format(row[column]).replace("nan", "-") for _, column, text in _SHOWN]
-        for row in _pooled(result).to_dict("records")
+        [text.format(row[column]).replace("nan", "-") for _, column, text in shown]
+        for row in pooled.to_dict("records")
     ]
-    show_rows([header for header, _, _ in _SHOWN], rows, _DROPPED_FIRST)
-    for line in _failed(result):
+    headers = [header for header, _, _ in shown]
+    show_rows(headers, rows, [header for header in _DROPPED_FIRST if header in headers])
+    for line in [*verdict_lines(result), *_failed(result)]:
         out.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -83,20 +92,18 @@ def _failed(result: Result) -> list[str]:
 
 
 def _pooled(result: Result) -> pd.DataFrame:
-    """Return the rows over all links, with the columns that only the table has."""
-    summary, target = result.summary, result.scenario.spec.sla.target
-    links = summary[summary["link"] != ALL]
-    # A link without a known interval has no violation.
-    rate = links["sla_violation_rate"].fillna(0.0)
-    within = (rate <= target).groupby(links["policy"], sort=False)
-    within_sla = [
-        f"{kept} of {count}" for kept, count in zip(within.sum(), within.count(), strict=True)
-    ]
-    return summary[summary["link"] == ALL].assign(
+    """Return the rows over all links in order, with the columns that only the table has."""
+    summary, links = result.summary, len(result.recording.links)
+    kept = kept_by(summary[summary["link"] != ALL])
+    pooled = summary[summary["link"] == ALL].set_index("policy", drop=False)
+    used = zip(pooled["sla_used_intervals"], pooled["sla_allowed_intervals"], strict=True)
+    pooled = pooled.assign(
         violated_pct=lambda rows: 100 * rows["sla_violation_rate"],
         unmet_gbit=lambda rows: rows["unmet_mbit"] / 1000,
-        within_sla=within_sla,
+        within_sla=[f"{kept[name]} of {links}" for name in pooled["policy"]],
+        budget=[f"{count} of {limit}" for count, limit in used],
     )
+    return pooled.loc[ordered(result)]
 
 
 def show_rows(

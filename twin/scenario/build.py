@@ -33,6 +33,7 @@ def engine_arguments(scenario: Scenario) -> dict[str, Any]:
         "routing": scenario.given.routing,
         "sla_target": spec.sla.target,
         "sla_period_s": spec.sla.period,
+        "prices": None if spec.prices is None else spec.prices.of_interval(int(spec.tick)),
         "seed": spec.seed,
     }
 

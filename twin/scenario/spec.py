@@ -11,7 +11,7 @@ from twin.account.prices import PricesSpec
 from twin.core.fields import Integer, Name, Strict, longer_than_nothing
 from twin.core.units import DAY_S, Duration, Share, seconds
 from twin.demand.spec import DemandSpec
-from twin.engine.links import LinkSpec
+from twin.engine.links import EnergySpec, LinkSpec
 from twin.events.base import AnyEvent, Event
 
 
@@ -140,6 +140,7 @@ def blocks() -> dict[tuple[int | str, ...], list[str]]:
         (): list(ScenarioSpec.model_fields),
         ("demand",): list(DemandSpec.model_fields),
         ("links", "*"): list(LinkSpec.model_fields),
+        ("links", "*", "energy"): list(EnergySpec.model_fields),
         ("replay",): list(ReplaySpec.model_fields),
         ("sla",): list(SlaSpec.model_fields),
         ("prices",): list(PricesSpec.model_fields),

@@ -14,6 +14,7 @@ MANIFEST: Final = "batch.json"
 """The manifest. It is written first: a folder with this file belongs to a batch."""
 RUNS: Final = "runs.parquet"
 COMPARISONS: Final = "comparisons.csv"
+BEST: Final = "best.csv"
 INTERVALS: Final = "intervals"
 """Folder of the interval tables, one file for each run."""
 _LOCK: Final = ".lock"
@@ -61,7 +62,13 @@ def _check_ours(folder: Path) -> None:
 def remove_unfinished(folder: Path) -> list[str]:
     """Remove files that a batch was writing when it died; return a sentence for each."""
     sentences = []
-    for pattern in (f".{MANIFEST}-*", f".{RUNS}-*", f".{COMPARISONS}-*", f"{INTERVALS}/.*-*"):
+    for pattern in (
+        f".{MANIFEST}-*",
+        f".{RUNS}-*",
+        f".{COMPARISONS}-*",
+        f".{BEST}-*",
+        f"{INTERVALS}/.*-*",
+    ):
         for file in sorted(folder.glob(pattern)):
             file.unlink(missing_ok=True)
             sentences.append(f"{file}: was half written: removed")

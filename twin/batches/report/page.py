@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from twin.batches.report.effects import measure_factors
 from twin.batches.report.factors import factors_section, pairs_section
-from twin.batches.report.ranking import ranking_section
+from twin.batches.report.ranking import best_section, ranking_section
 from twin.batches.report.ranking_entries import rank_policies
 from twin.batches.report.runs import failed_runs_section, provenance_section, worst_runs_section
 from twin.batches.report.source import BatchData
@@ -25,6 +25,7 @@ def render(batch: BatchData) -> str:
         _header(batch),
         verdict_box(verdict(batch, ranked), contents(batch)),
         ranking_section(batch, ranked),
+        best_section(batch),
         factors_section(batch, factors, ranked),
         pairs_section(batch, factors, ranked),
         worst_runs_section(batch, ranked),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from twin.batches.report.formatting import interval, signed
+from twin.batches.report.formatting import format_value, interval, signed
 from twin.batches.report.ranking_entries import RankingEntry
-from twin.batches.report.source import OVER, RATE, BatchData
+from twin.batches.report.source import COST, OVER, RATE, BatchData
 from twin.core.arrays import Floats
 from twin.report.html.markup import (
     Html,
@@ -20,10 +21,11 @@ from twin.report.html.markup import (
     text,
 )
 from twin.report.html.parts import folded, metric_head, policy_head
-from twin.report.metrics import metric, present
+from twin.report.metrics import MetricColumn, metric, present
 
 MAIN = (
     RATE, OVER, "sla_violation_minutes", "unmet_mbit", "unmet_pct", "allocated_mean_mbps", "cost",
+    "energy_kwh",
 )  # fmt: skip
 
 
@@ -39,8 +41,9 @@ def ranking_section(batch: BatchData, ranked: Sequence[RankingEntry]) -> Html:
         return section("ranking", "Ranking", paragraph("No run ended well."))
     sentences = [
         "Means over all points, each of which counts the same. First is who keeps the SLA at most "
-        "points, then who provisions least too much. A point is within the SLA where the mean over "
-        "its replications is, all links together."
+        f"points, then who {'costs' if batch.deciding == COST else 'over-provisions'} least. A "
+        "point is within the SLA where its worst link is, as a mean over its replications; a run "
+        "is where every link is."
     ]
     if any(s.failed_runs for s in ranked):
         sentences.append(
@@ -55,7 +58,7 @@ def ranking_section(batch: BatchData, ranked: Sequence[RankingEntry]) -> Html:
     if any(s.tied for s in ranked):
         sentences.append(
             "\N{ALMOST EQUAL TO} marks a policy whose paired differences to the one before it, in "
-            "over-provisioning and in violations, both include 0: their order may be chance."
+            "what decides and in violations, both include 0: their order may be chance."
         )
     parts = [_ranks(batch, ranked), _differences(batch, ranked), _every(batch, ranked)]
     return section("ranking", "Ranking", paragraph(*sentences), *parts)
@@ -154,3 +157,49 @@ def _every(batch: BatchData, ranked: Sequence[RankingEntry]) -> Html:
     headers = [head("Metric"), *(entry_head(s, "col") for s in ranked)]
     shown = table(headers, rows, caption="Every metric, means over all points")
     return folded("Every metric", shown)
+
+
+_MOST_POINTS = 60
+
+
+def best_section(batch: BatchData) -> Html:
+    """Return the section on the best policy at each point; empty for a single point."""
+    best = batch.best
+    if len(best) < 2:
+        return Html("")
+    sentences = [
+        "Of the policies that keep the SLA on every link, the one that costs least, or "
+        "over-provisions least where the point has no prices, and what it saves against the "
+        "scenario's first policy and the next best, run by run. best.csv has the same.",
+        f"{_CHANCE} marks a difference that may be chance: its 95 % interval over replications "
+        "includes 0. Without replications there is no interval.",
+    ]
+    if len(best) > _MOST_POINTS:
+        sentences.append(f"The first {_MOST_POINTS} of {len(best):,} points.")
+    headers = [
+        *(head(key) for key in batch.keys), head("Best"), head("Keeps the SLA", "runs"),
+        head("Value"), head("Saving to the first"), head("Next"), head("Saving to the next"),
+    ]  # fmt: skip
+    rows = [_best_row(batch, row) for row in best.head(_MOST_POINTS).to_dict("records")]
+    shown = table(headers, rows, caption="Best policy at each point", class_="sortable")
+    return section("best", "Best policy at each point", paragraph(*sentences), shown)
+
+
+_CHANCE = "\N{ALMOST EQUAL TO}"
+
+
+def _best_row(batch: BatchData, row: Mapping[Any, Any]) -> list[Html]:
+    shown = metric(str(row["by"]))
+    value = "\N{EN DASH}" if not row["policy"] else f"{shown.text(row['value'])} {shown.unit}"
+    texts = [
+        *(format_value(row[key]) for key in batch.keys), row["policy"] or "none keeps it",
+        f"{row['runs_kept']:,} of {row['runs']:,}", value, _saved(shown, row, "first"),
+        row["next"] or "\N{EN DASH}", _saved(shown, row, "next"),
+    ]  # fmt: skip
+    return [tag("td", text(each)) for each in texts]
+
+
+def _saved(shown: MetricColumn, row: Mapping[Any, Any], to: str) -> str:
+    mean, width = row[f"saving_to_{to}"], row[f"half_width_to_{to}"]
+    chance = f"{_CHANCE} " if row[f"sure_to_{to}"] is False else ""
+    return chance + interval(shown, mean, width)

@@ -23,37 +23,39 @@ class RankingEntry:
     rank: int | None
     """From 1; None for a bound."""
     points: int
-    """Points at which its mean over replications is within the SLA."""
+    """Points at which it keeps the SLA on every link, its worst link's mean over replications."""
     runs: int
-    """Runs that are within the SLA."""
+    """Runs in which it keeps the SLA on every link."""
     failed_runs: int
     """Runs that failed because of it."""
     burn: float
-    """Mean share of the SLA's error budget that it uses."""
+    """Mean share of its worst link's error budget that it uses."""
     over: float
     """Mean over-provisioning, % of demand."""
     tied: bool
-    """Whether neither over-provisioning nor violations differ surely from the policy before it."""
+    """Whether neither what decides nor violations differ surely from the policy before it."""
 
 
 def rank_policies(batch: BatchData) -> list[RankingEntry]:
     """Return all policies, best first, bounds last; none where every run failed.
 
-    They are in order of the number of points at which they keep the SLA, then of over-provisioning;
-    those that keep it nowhere are in order of how close they come. Policies that made runs fail
-    come after all others, since their numbers are missing where they failed.
+    They are in order of the number of points at which they keep the SLA on every link, then of
+    cost, or of over-provisioning without prices; those that keep it nowhere are in order of how
+    close they come. Policies that made runs fail come after all others, since their numbers are
+    missing where they failed.
     """
     if not len(batch.points):
         return []
     points = (batch.mean_burn <= 1 + _TOLERANCE).sum(axis=0)
     runs = (batch.values(BURN) <= 1 + _TOLERANCE).sum(axis=0)
     burn, over = batch.mean(BURN).mean, batch.mean(OVER).mean
+    value = batch.mean(batch.deciding).mean
     lost = np.where(points == 0, burn, 0.0)
 
     failed_runs = [_runs_failed_by(batch, name) for name in batch.policies]
 
     def place(i: int) -> tuple[float, ...]:
-        return (failed_runs[i] > 0, -points[i], _last(lost[i]), _last(over[i]), _last(burn[i]), i)
+        return (failed_runs[i] > 0, -points[i], _last(lost[i]), _last(value[i]), _last(burn[i]), i)
 
     order = sorted(batch.ranked, key=place)
     bounds = [i for i, name in enumerate(batch.policies) if name in batch.bounds]
@@ -102,7 +104,7 @@ def _runs_failed_by(batch: BatchData, policy: str) -> int:
 
 
 def _tied(batch: BatchData, one: int, other: int) -> bool:
-    return all(differ(batch, metric, one, other) is False for metric in (RATE, OVER))
+    return all(differ(batch, metric, one, other) is False for metric in (RATE, batch.deciding))
 
 
 def _last(value: float) -> float:

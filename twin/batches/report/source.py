@@ -13,6 +13,7 @@ import numpy as np
 
 from twin.account.catalogue import METRICS
 from twin.batches.execute.folder import MANIFEST, RUNS
+from twin.batches.statistics.best import best_frame
 from twin.batches.statistics.estimate import Estimate, estimate, point_means
 from twin.batches.statistics.ranking import point_numbers
 from twin.core.arrays import Floats, Ints
@@ -21,7 +22,8 @@ from twin.core.errors import InputError, Problem, one_line
 if TYPE_CHECKING:
     import pandas as pd
 
-RATE, OVER, BURN = "sla_violation_rate", "over_provisioning_pct", "burn_rate"
+RATE, OVER, COST = "sla_violation_rate", "over_provisioning_pct", "cost"
+BURN = "worst_burn_rate"
 _NEEDED = ("name", "status", "sweep", "keys", "policies", "bounds", "points", "versions", "sha256")
 
 
@@ -61,8 +63,8 @@ class BatchData:
 
     def check(self) -> None:
         """Raise ValueError where the table of runs does not belong to this batch."""
-        lacking = {"run_id", *self.keys, "replication", "seed", "policy", "status", "error",
-                   RATE, OVER, BURN} - {str(column) for column in self.runs.columns}  # fmt: skip
+        needed = {"run_id", *self.keys, "replication", "seed", "policy", "status", "error"}
+        lacking = (needed | {RATE, OVER, COST, BURN}) - {str(name) for name in self.runs.columns}
         if lacking:
             raise ValueError(f"has no column '{min(lacking)}'")
         rows = self.runs["policy"].to_numpy(dtype=object)
@@ -156,8 +158,19 @@ class BatchData:
 
     @cached_property
     def mean_burn(self) -> Floats:
-        """The mean share of the SLA's error budget that is used, [points, policies]."""
+        """The mean share of its worst link's error budget that is used, [points, policies]."""
         return self.at_points(BURN)
+
+    @cached_property
+    def deciding(self) -> str:
+        """The metric that decides among who keeps the SLA: cost, or over-provisioning."""
+        costs = self.values(COST)
+        return COST if costs.size and np.isfinite(costs).all() else OVER
+
+    @cached_property
+    def best(self) -> pd.DataFrame:
+        """The best policy at each point, as best.csv."""
+        return best_frame(self.runs, self.bounds)
 
     def _first_rows(self, status: str) -> pd.DataFrame:
         columns = ["run_id", *self.keys, "replication", "seed", "status", "error"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from twin.batches.report.formatting import count_of, interval
 from twin.batches.report.ranking_entries import RankingEntry, differ, surely_kept
-from twin.batches.report.source import BURN, OVER, RATE, BatchData
+from twin.batches.report.source import BURN, COST, OVER, RATE, BatchData
 from twin.report.html.markup import some
 from twin.report.metrics import metric
 
@@ -15,7 +15,7 @@ _FEW = 5
 
 
 def verdict(batch: BatchData, ranked: Sequence[RankingEntry]) -> list[str]:
-    """Return the verdict: who keeps the SLA with least over-provisioning, and how sure that is."""
+    """Return the verdict: who keeps the SLA at least cost or waste, and how sure that is."""
     if not len(batch.runs):
         return ["No run of this batch has ended yet: there is nothing to compare."]
     if not len(batch.points):
@@ -28,7 +28,7 @@ def verdict(batch: BatchData, ranked: Sequence[RankingEntry]) -> list[str]:
     others = [s for s in ranked if s.rank is not None and s.index != best.index]
     sentences = [
         _first(batch, best, others), _broken(best, others), _against(batch, best),
-        _second(batch, best, others), _sure(batch, best),
+        _second(batch, best, others), _sure(batch, best), _points(batch),
     ]  # fmt: skip
     return [sentence for sentence in sentences if sentence]
 
@@ -70,7 +70,8 @@ def contents(batch: BatchData) -> list[str]:
 def _first(batch: BatchData, best: RankingEntry, others: Sequence[RankingEntry]) -> str:
     points, sla = batch.finished_points, f"the SLA ({_sla(batch)})"
     alike = sum(s.points == best.points for s in others if s.failed_runs <= best.failed_runs)
-    least = "with the least over-provisioning" if alike else ""
+    by = "at the least cost" if batch.deciding == COST else "with the least over-provisioning"
+    least = by if alike else ""
     full = any(s.points > best.points for s in others)
     none = "No policy that made no run fail" if full else "No policy"
     ended = " with a finished run" if points < batch.facts["points"] else ""
@@ -78,6 +79,11 @@ def _first(batch: BatchData, best: RankingEntry, others: Sequence[RankingEntry])
         only = "Only " if others and all(s.points < points for s in others) else ""
         every = "both" if points == 2 else f"all {points:,}"
         where = "" if points == 1 else f"at {every} points"
+        tied = _tied(batch, best, others)
+        if tied:
+            sure = f"and cannot be told apart by {_basis(batch)}"
+            parts = [f"{best.name} and {tied} keep {sla}", f"{where}{ended}".strip(), sure]
+            return f"{' '.join(part for part in parts if part)}: {best.name} {_held(batch, best)}."
         parts = [f"{only}{best.name} keeps {sla}", f"{where}{ended}".strip(), least]
     elif best.points:
         parts = [
@@ -87,9 +93,35 @@ def _first(batch: BatchData, best: RankingEntry, others: Sequence[RankingEntry])
     else:
         parts = [
             f"{none} keeps {sla}{' at any point' * (points > 1)};",
-            f"{best.name} comes closest, violating {best.burn:.3g} times as much as that allows",
+            f"{best.name} comes closest, its worst link violating {best.burn:.3g} times as much as "
+            "that allows",
         ]
-    return f"{' '.join(part for part in parts if part)}: it holds {_held(batch, best)}."
+    return f"{' '.join(part for part in parts if part)}: it {_held(batch, best)}."
+
+
+def _tied(batch: BatchData, best: RankingEntry, others: Sequence[RankingEntry]) -> str:
+    """Return who is next, if it keeps the SLA as often and the difference may be chance."""
+    near = next(iter(others), None)
+    if near is None or near.points < best.points or near.failed_runs > best.failed_runs:
+        return ""
+    return near.name if differ(batch, batch.deciding, near.index, best.index) is False else ""
+
+
+def _basis(batch: BatchData) -> str:
+    return "cost" if batch.deciding == COST else "over-provisioning"
+
+
+def _points(batch: BatchData) -> str:
+    """Say at how many points each policy is the best."""
+    names = batch.best["policy"]
+    if len(names) < 2 or names.nunique() < 2:
+        return ""
+    counts = names.value_counts()
+    parts = [
+        f"{name or 'none that keeps the SLA'} at {counts[name]:,}"
+        for name in sorted(counts.index, key=lambda name: (-counts[name], name))
+    ]
+    return f"Point by point the best is {', '.join(parts)} (see the table of best policies)."
 
 
 def _broken(best: RankingEntry, others: Sequence[RankingEntry]) -> str:
@@ -107,14 +139,24 @@ def _held(batch: BatchData, best: RankingEntry) -> str:
         interval(metric(name), mean.mean[best.index], mean.half_width[best.index])
         for name, mean in ((OVER, over), (RATE, rate))
     ]
-    return f"{means[0]} % of demand too much and is short in {means[1]} % of intervals"
+    held = f"holds {means[0]} % of demand too much and is short in {means[1]} % of intervals"
+    if batch.deciding == COST:
+        cost = batch.mean(COST)
+        sums = interval(metric(COST), cost.mean[best.index], cost.half_width[best.index])
+        held = f"costs {sums}, {held}"
+    runs = len(batch.points)
+    return (
+        held
+        if best.runs == runs
+        else f"{held}, and keeps the SLA in {best.runs:,} of {runs:,} runs"
+    )
 
 
 def _sla(batch: BatchData) -> str:
     if any(key.split(".")[0] == "sla" for key in batch.keys):
-        return "its target differs between points; all links together"
+        return "its terms differ between points; on every link"
     target = 100 * float(batch.facts.get("sla_target", 0))
-    return f"unserved demand in at most {target:.3g} % of intervals, all links together"
+    return f"unserved demand in at most {target:.3g} % of the intervals of every link"
 
 
 def _against(batch: BatchData, best: RankingEntry) -> str:
@@ -141,12 +183,14 @@ def _second(batch: BatchData, best: RankingEntry, others: Sequence[RankingEntry]
     near = others[0]
     if near.failed_runs and not best.failed_runs:
         return ""
+    if best.points and _tied(batch, best, others):
+        return _chance(batch, near, best)
     if near.points < best.points:
         points = count_of(near.points, "point") if near.points else "none"
         over = metric(OVER).text(near.over)
         return f"{near.name}, which comes next, keeps it at {points} and holds {over} % too much."
     name, basis = (
-        (OVER, "over-provisioning") if best.points else (BURN, "how far they miss the SLA")
+        (batch.deciding, _basis(batch)) if best.points else (BURN, "how far they miss the SLA")
     )
     apart = differ(batch, name, near.index, best.index)
     by = f"That {near.name} comes only second rests on {basis}"
@@ -155,6 +199,18 @@ def _second(batch: BatchData, best: RankingEntry, others: Sequence[RankingEntry]
     if apart:
         return f"{by}; the difference is larger than chance explains."
     return f"{by}; the difference may be chance: its 95 % interval includes 0."
+
+
+def _chance(batch: BatchData, near: RankingEntry, best: RankingEntry) -> str:
+    apart = batch.difference(batch.deciding, best.index)
+    size = interval(
+        metric(batch.deciding), abs(apart.mean[near.index]), apart.half_width[near.index]
+    )
+    more = "more" if apart.mean[near.index] > 0 else "less"
+    return (
+        f"{near.name} has {size} {more} {_basis(batch)} than {best.name}: the difference may be "
+        "chance, its 95 % interval includes 0."
+    )
 
 
 def _sure(batch: BatchData, best: RankingEntry) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _ROWS_IN_GROUP: Final = 5_000
 _WHOLE: Final = (
     "intervals", "missing_intervals", "infinite_utilization_intervals", "violation_episodes",
-    "allocation_changes", "fallback_intervals",
+    "allocation_changes", "fallback_intervals", "sla_allowed_intervals", "sla_used_intervals",
 )  # fmt: skip
 """Metrics that are counts."""
 

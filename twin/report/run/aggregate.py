@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.account.budget import allowed, by_period
+from twin.account.uncertainty import StretchSums
 from twin.core.arrays import Floats
 from twin.report.run.event_spans import EventSpan
 from twin.report.run.source import LinkIntervals, RunData
@@ -34,8 +36,9 @@ class PolicyTotals:
 
     efficiencies: NDArray[np.int64]
     """Number of intervals by efficiency, in equal bins from 0 to 1."""
-    unservable: NDArray[np.int64]
-    """Violated intervals that no allocation could have served, [links]."""
+    sums: StretchSums
+    servable: NDArray[np.bool_]
+    """Whether the SLA is kept but for what no allocation could have served, [links]."""
     in_events: list[float]
     """Violated minutes in each event, on its links."""
     outside: float = 0.0
@@ -106,7 +109,7 @@ class _Aggregator:
 
     def __init__(self, run: RunData, spans: Sequence[EventSpan], shown: frozenset[str]) -> None:
         links, self._size, self._tick_s = len(run.links), run.intervals, run.tick_s
-        self._shown = shown
+        self._shown, self._settlement = shown, run.settlement
         self._during = [span.touches(self._size, self._tick_s) for span in spans]
         self._everywhere = [i for i, span in enumerate(spans) if len(span.links) == links]
         self._on: dict[str, list[int]] = {}
@@ -115,8 +118,9 @@ class _Aggregator:
                 self._on.setdefault(link, []).append(i)
         totals = {
             policy: PolicyTotals(
-                np.zeros(_BINS + 1, dtype=np.int64), np.zeros(links, dtype=np.int64),
-                [0.0] * len(spans),
+                np.zeros(_BINS + 1, dtype=np.int64),
+                StretchSums(priced=run.settlement.prices is not None),
+                np.zeros(links, dtype=np.bool_), [0.0] * len(spans),
             )
             for policy in run.policies
         }  # fmt: skip
@@ -137,7 +141,11 @@ class _Aggregator:
         near = short.copy()
         near[:, 1:] |= short[:, :-1]
         near[:, :-1] |= short[:, 1:]
-        totals.unservable[part] = (near & (block.violation_s > 0)).sum(axis=1)
+        totals.sums.add(block.rows)
+        avoidable = ~near & (block.violation_s > 0)
+        period, target = self._settlement.sla_period, self._settlement.sla_target
+        limit = allowed(target, by_period(known, period))
+        totals.servable[part] = (by_period(avoidable, period) <= limit).all(axis=1)
         self._events(block, totals, short)
         for i, link in enumerate(block.links):
             if link in self._shown:

@@ -15,9 +15,14 @@ from twin.report.run.failures import failures
 from twin.report.run.frontier import frontier_sections
 from twin.report.run.pictures import efficiency_section, hours_section, radar_section
 from twin.report.run.series import MOST_LINKS, series_section
-from twin.report.run.sla_scores import sla_scores, sla_terms
+from twin.report.run.sla_scores import ranking, sla_scores, sla_terms
 from twin.report.run.source import RunData
-from twin.report.run.tables import comparison_section, links_section, provenance_section
+from twin.report.run.tables import (
+    budget_section,
+    comparison_section,
+    links_section,
+    provenance_section,
+)
 from twin.report.run.verdict import recommended, verdict
 
 if TYPE_CHECKING:
@@ -41,17 +46,23 @@ def render(run: RunData) -> str:
         s.name for s in sorted(scores, key=lambda s: (s.name != first, not s.static, s.minutes))
     ]
     order += [name for name in run.policies if name in run.bounds]
-    sentences = [*verdict(scores, sla_terms(run, aggregates)), *_replaced(run), *_warnings(run)]
+    compare = ranking(run, aggregates).difference
+    sentences = [
+        *verdict(scores, sla_terms(run, aggregates), compare),
+        *_replaced(run),
+        *_warnings(run),
+    ]
     body = [
         _header(run),
         verdict_box(sentences),
-        comparison_section(run, scores),
+        comparison_section(run),
         series_section(run, aggregates, spans, first),
         radar_section(run, aggregates, [name for name in order if name in run.ranked]),
         *frontier_sections(run),
         efficiency_section(run, aggregates),
         hours_section(run, order),
         events_section(run, aggregates, spans, first),
+        budget_section(run, first),
         links_section(run, first),
         provenance_section(run),
     ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,10 +16,13 @@ import yaml
 
 from twin.account.block import blocks
 from twin.account.hours import COUNTED, HOURS
-from twin.account.summary import ALL
+from twin.account.prices import PricesSpec
+from twin.account.summary import ALL, Settlement
+from twin.account.uncertainty import Rows
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem, one_line
 from twin.core.units import duration
+from twin.engine.links import LinkSpec, link_specs
 from twin.engine.recording import Recording
 from twin.results.folder import MANIFEST, read_manifest
 from twin.results.manifest import bounds, manifest, replay_starts
@@ -30,7 +33,10 @@ if TYPE_CHECKING:
     from twin.results.result import Result
 
 
-_COLUMNS = ("demand_mbps", "allocated_mbps", "capacity_mbps", "efficiency", "unmet_mbps")
+_COLUMNS = (
+    "demand_mbps", "allocated_mbps", "capacity_mbps", "efficiency", "over_provisioning_mbps",
+    "unmet_mbps",
+)  # fmt: skip
 _ROWS_AT_ONCE = 200_000
 _FLAGS = ("bound", "dominated", "recommended")
 _WORDS = ("policy", "link", "kind", "name", "phase", "links", "detail", "knob", "part", *_FLAGS)
@@ -49,9 +55,18 @@ class LinkIntervals:
     capacity: Floats
     """Mbit/s; infinite where unlimited."""
     efficiency: Floats
+    over_provisioning: Floats
+    """Mbit/s"""
     unmet: Floats
     """Mbit/s"""
     violation_s: Floats
+
+    @property
+    def rows(self) -> Rows:
+        """What is added up over stretches of time."""
+        return Rows(
+            self.demand, self.allocated, self.over_provisioning, self.unmet, self.violation_s
+        )
 
 
 class IntervalReader(Protocol):
@@ -112,7 +127,7 @@ class RunData:
             if hashlib.sha256(text.encode()).hexdigest() != digest:
                 raise ValueError("its digest is not the one in the manifest")
             scenario = yaml.safe_load(text)
-        needed = ("sla_violation_rate", "unavoidable_violation_minutes")
+        needed = ("sla_violation_rate", "unavoidable_violation_minutes", "worst_burn_rate")
         summary = _table(folder / "summary.csv", ("policy", "link", *needed))
         events = _table(folder / "events.csv", ("time_s", "kind", "name", "phase", "links"))
         by_hour = _table(folder / "hours.csv", ("policy", "link", "hour", *COUNTED))
@@ -161,6 +176,20 @@ class RunData:
         """Largest share of violated intervals, per link."""
         return float(self.scenario["sla"]["target"])
 
+    @cached_property
+    def settlement(self) -> Settlement:
+        """What its summary is settled by, its power apart."""
+        links = {name: LinkSpec.model_validate(keys) for name, keys in self._blocks("links")}
+        change_cost = np.array([link.change_cost for link in link_specs(links, self.links)])
+        prices = dict(self._blocks("prices"))
+        stated = self.scenario["sla"].get("period")
+        period = 0 if stated is None else max(int(duration(stated) / self.tick_s), 1)
+        paid = PricesSpec.model_validate(prices) if "prices" in self.scenario else None
+        return Settlement(self.target, paid, change_cost, period)
+
+    def _blocks(self, key: str) -> list[tuple[str, Any]]:
+        return list(self.scenario.get(key, {}).items())
+
     @property
     def fallback(self) -> str:
         """The policy that decides where another fails; empty where none is stated."""
@@ -192,7 +221,7 @@ def _recorded(recording: Recording, link: str | None = None) -> Iterator[LinkInt
             allocated = np.broadcast_to(block.allocated, shape)
             yield LinkIntervals(
                 lane.name, block.links, block.demand, allocated, capacity,
-                metrics.efficiency, metrics.unmet, metrics.violation_s,
+                metrics.efficiency, metrics.over_provisioning, metrics.unmet, metrics.violation_s,
             )  # fmt: skip
 
 

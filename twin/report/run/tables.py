@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twin.account.dominance import dominated
+from twin.account.ranking import in_order, kept_by
+from twin.account.summary import ENDS
 from twin.core.units import counted
 from twin.report.html.markup import (
     Html,
@@ -31,7 +33,6 @@ from twin.report.html.parts import (
 )
 from twin.report.metrics import KEY, WITHIN, MetricColumn, metric, present
 from twin.report.run.source import RunData
-from twin.report.run.verdict import SlaScore
 from twin.results.manifest import forecasts_in_words
 
 if TYPE_CHECKING:
@@ -41,13 +42,13 @@ _MOST_LINKS = 25
 _MOST_TEXT = 100_000
 
 
-def comparison_section(run: RunData, scores: Sequence[SlaScore]) -> Html:
+def comparison_section(run: RunData) -> Html:
     """Return the section with the table of the main metrics, and the one of all."""
     lead = paragraph(
         "All links together. The best value of each column is marked \N{BLACK STAR}; bounds, which "
         "see the future, are shown and never ranked.",
     )
-    parts = [lead, _key(run, scores), _dominated(run), _all(run)]
+    parts = [lead, _key(run), _dominated(run), _all(run)]
     return section("comparison", "Policies compared", *parts)
 
 
@@ -65,17 +66,22 @@ def _dominated(run: RunData) -> Html:
 
 
 def _order(run: RunData) -> list[int]:
-    """Return the policies by position, bounds last."""
-    return sorted(range(len(run.policies)), key=lambda i: run.policies[i] in run.bounds)
+    """Return the policies by position, bounds last.
+
+    With prices those that keep the SLA on every link come first, by cost.
+    """
+    names = list(run.policies)
+    if run.settlement.prices is not None:
+        kept, cost = kept_by(run.by_link), run.pooled["cost"]
+        whole = {name: kept[name] == len(run.links) for name in names}
+        names = in_order(names, whole, {name: float(cost[name]) for name in names})
+    order = [run.policies.index(name) for name in names]
+    return sorted(order, key=lambda i: run.policies[i] in run.bounds)
 
 
-def _key(run: RunData, scores: Sequence[SlaScore]) -> Html:
+def _key(run: RunData) -> Html:
     pooled = run.pooled
-    within = {s.name: s.within for s in scores} | {
-        name: int((rates <= run.target).sum())
-        for name, rates in run.by_link.groupby("policy")["sla_violation_rate"]
-        if name in run.bounds
-    }
+    within = kept_by(run.by_link)
     pooled = pooled.assign(within_sla=[float(within[name]) for name in run.policies])
     by_column = {m.column: m for m in (WITHIN, *_valued(pooled))}
     metrics = [by_column[column] for column in KEY if column in by_column]
@@ -141,7 +147,7 @@ def links_section(run: RunData, recommended: str | None) -> Html:
     own = table_[table_["policy"] == first].set_index("link")["sla_violation_minutes"]
     order = sorted(run.links, key=lambda link: (-own[link], -minutes[link]))
     shown = order[:_MOST_LINKS]
-    columns = [first, *(name for name in ranked if name != first)][:6]
+    columns = _columns(run, first)
     cells = table_.set_index(["policy", "link"])
     rate, waste = metric("sla_violation_rate"), metric("over_provisioning_pct")
     headers = [head("Link"), *(head(name, "% violated / % over") for name in columns)]
@@ -150,7 +156,7 @@ def links_section(run: RunData, recommended: str | None) -> Html:
         row = [tag("th", text(link), scope="row")]
         for name in columns:
             at = cells.loc[(name, link)]
-            row.append(_link_cell(run, rate, waste, at))
+            row.append(_link_cell(rate, waste, at))
         rows.append(row)
     sentences = [
         f"Violated intervals and over-provisioning of each link; {_CROSS} marks a missed SLA."
@@ -168,12 +174,59 @@ def links_section(run: RunData, recommended: str | None) -> Html:
     return section("links", "Links", paragraph(*sentences), shown_table)
 
 
+def budget_section(run: RunData, recommended: str | None) -> Html:
+    """Return the section on what each policy used of the error budget of each link."""
+    table_: Any = run.by_link.set_index(["policy", "link"])
+    columns = _columns(run, recommended)
+    worst = run.by_link.groupby("link")["worst_burn_rate"].max().fillna(-1.0)
+    order = sorted(run.links, key=lambda link: -worst[link])
+    headers = [head("Link"), head("Allowed", "intervals")]
+    headers += [head(name, "used (95 % interval of the share)") for name in columns]
+    rows = []
+    for link in order[:_MOST_LINKS]:
+        cells = [table_.loc[(name, link)] for name in columns]
+        limits = sorted({int(row["sla_allowed_intervals"]) for row in cells})
+        allowed_text = " or ".join(f"{limit:,}" for limit in limits)
+        row = [tag("th", text(link), scope="row"), tag("td", text(allowed_text))]
+        rows.append(row + [_budget_cell(cell) for cell in cells])
+    period = run.settlement.sla_period
+    span = "each period of the SLA; shown is the one that used most" if period else "the replay"
+    sentences = [
+        f"A link may have floor(target \N{MULTIPLICATION SIGN} known intervals) violated "
+        f"intervals in {span}. {_CROSS} marks who used more: the SLA is then missed, whatever the "
+        "mean over links. The interval is of the violated share over the replay: what the same "
+        "policy would come to on other stretches of such traffic. Violations in clusters widen it."
+    ]
+    if len(order) > _MOST_LINKS:
+        sentences.append(f"The {_MOST_LINKS} links of {len(order):,} that used most.")
+    shown = table(headers, rows, caption="Error budget, links that used most first")
+    return section("budget", "Error budget", paragraph(*sentences), shown)
+
+
+def _budget_cell(row: Any) -> Html:
+    used = int(row["sla_used_intervals"])
+    low, high = (float(row[name]) for name in ENDS)
+    over = used > int(row["sla_allowed_intervals"])
+    face = f"{_CROSS} {used:,}" if over else f"{used:,}"
+    if not math.isnan(low):
+        face += f" ({100 * low:.2g}\N{EN DASH}{100 * high:.2g} %)"
+    return tag("td", text(face), class_="missed" if over else None)
+
+
+def _columns(run: RunData, first: str | None) -> list[str]:
+    """Return the policies that tables by link show, the recommended one first."""
+    ranked = list(run.ranked or run.policies)
+    first = first or ranked[0]
+    return [first, *(name for name in ranked if name != first)][:6]
+
+
 _CROSS = "\N{MULTIPLICATION X}"
 
 
-def _link_cell(run: RunData, rate: MetricColumn, waste: MetricColumn, row: Any) -> Html:
+def _link_cell(rate: MetricColumn, waste: MetricColumn, row: Any) -> Html:
     share = float(row["sla_violation_rate"])
-    missed = f"{_CROSS} " if share > run.target else ""
+    over = row["sla_used_intervals"] > row["sla_allowed_intervals"]
+    missed = f"{_CROSS} " if over else ""
     face = f"{missed}{rate.text(share)} / {waste.text(float(row['over_provisioning_pct']))}"
     return tag("td", text(face), class_="missed" if missed else None)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from twin.account.budget import allowed
+from twin.account.uncertainty import Difference
 from twin.core.units import counted, format_duration
 
 _NEAR = 3
@@ -23,7 +27,13 @@ class SlaScore:
     links: int
     worst_link: str
     worst_rate: float
-    """Share of violated intervals on the link that has most of them."""
+    """Share of violated intervals on the link that has most of them, in its worst period."""
+    allowed: int
+    """How many that may be."""
+    used: int
+    """How many they are."""
+    interval: tuple[float, float]
+    """Ends of the 95 % interval of that link's share, over the replay."""
     minutes: float
     """Violated minutes, over all links."""
     waste_pct: float
@@ -34,6 +44,8 @@ class SlaScore:
     """Violated minutes by cause: `unservable`, `onset`, `event` and `ordinary`."""
     static: bool = False
     """Whether it is one of the paper's static rules."""
+    cost: float = float("nan")
+    """At the scenario's prices; NaN without."""
 
     @property
     def keeps(self) -> bool:
@@ -53,35 +65,57 @@ class SlaTerms:
     target: float
     """Largest share of violated intervals, per link."""
     intervals: int
+    """Of a period, or of the replay where that is shorter."""
     tick_s: int
     hopeless: Mapping[str, float]
     """Links whose demand was above their capacity in a larger share of intervals than that."""
 
 
-def verdict(scores: Sequence[SlaScore], sla: SlaTerms) -> list[str]:
-    """Return the verdict: who keeps the SLA with least waste, or who comes closest and why."""
+Compare = Callable[[str, str], Difference]
+"""How much more of what decides, cost or over-provisioning, one policy has than another."""
+
+
+def verdict(scores: Sequence[SlaScore], sla: SlaTerms, compare: Compare | None = None) -> list[str]:
+    """Return the verdict: who keeps the SLA at least cost or waste, or who comes closest and why.
+
+    With `compare` it names no winner where the difference to the next may be chance.
+    """
     best = recommended(scores)
     if best is None:
         return ["Only bounds were run, which see the future: there is no policy to recommend."]
-    keepers = sum(score.keeps for score in scores)
-    if best.keeps:
-        sentences = [_kept(best, sla, alone=keepers == 1), *_cheaper(best, scores, sla)]
+    keepers = sorted((score for score in scores if score.keeps), key=_place)
+    if keepers:
+        alike = [] if compare is None else _alike(keepers, compare)
+        first = _tied(alike, sla, compare) if compare and alike else _kept(keepers, sla)
+        sentences = [first, _budget(best), *_next(keepers, alike, compare)]
+        sentences += _cheaper(best, scores, sla)
     else:
-        sentences = [*_missed(best, sla), _why(best)]
+        sentences = [*_missed(best, sla), _budget(best), _why(best)]
     return [*sentences, *_statics(best, scores), *_strict(sla)]
 
 
 def recommended(scores: Sequence[SlaScore]) -> SlaScore | None:
     """Return the policy that the verdict is about, None where there is none.
 
-    It keeps the SLA with least waste; else it keeps it wherever any allocation could have; else
-    it comes closest.
+    It keeps the SLA at least cost, or without prices with least waste; else it keeps it wherever
+    any allocation could have; else it comes closest.
     """
     keepers = [score for score in scores if score.keeps]
     nearly = [score for score in scores if score.nearly]
     if keepers or nearly:
-        return min(keepers or nearly, key=lambda s: (_low(s.waste_pct), s.minutes))
+        return min(keepers or nearly, key=_place)
     return min(scores, key=_distance, default=None)
+
+
+def _place(score: SlaScore) -> tuple[float, ...]:
+    return _low(score.cost), _low(score.waste_pct), score.minutes
+
+
+def _alike(keepers: Sequence[SlaScore], compare: Compare) -> list[SlaScore]:
+    """Return the first and those that cannot be told apart from it; none if all can."""
+    best, *others = keepers
+    alike = [other for other in others if not compare(other.name, best.name).sure]
+    return [best, *alike] if alike else []
 
 
 def percent(share: float) -> str:
@@ -105,23 +139,82 @@ def _low(value: float) -> float:
 def _sla(sla: SlaTerms) -> str:
     return (
         f"unserved demand in at most {percent(sla.target)} of the "
-        f"{format_duration(sla.tick_s)} intervals of every link"
+        f"{format_duration(sla.tick_s)} intervals of every link, "
+        f"{_allowed(sla):,} of {sla.intervals:,}"
     )
 
 
-def _kept(best: SlaScore, sla: SlaTerms, *, alone: bool) -> str:
-    links = "its only link" if best.links == 1 else f"all {best.links:,} links"
+def _allowed(sla: SlaTerms) -> int:
+    return int(allowed(sla.target, np.array([sla.intervals]))[0])
+
+
+def _kept(keepers: Sequence[SlaScore], sla: SlaTerms) -> str:
+    best = keepers[0]
+    alone = len(keepers) == 1
     only = f"Only {best.name} keeps" if alone else f"{best.name} keeps"
-    least = "" if alone else " with the least waste"
-    return (
-        f"{only} the SLA ({_sla(sla)}) on {links}{least}: it {_waste(best)}, "
-        f"and {best.worst_link}, its worst link, is short in {percent(best.worst_rate)} "
-        "of intervals."
+    least = "" if alone else f" {_least(best)}"
+    return f"{only} the SLA ({_sla(sla)}) on {_links(best)}{least}: it {_waste(best)}."
+
+
+def _least(best: SlaScore) -> str:
+    return "with the least waste" if np.isnan(best.cost) else "at the least cost"
+
+
+def _links(best: SlaScore) -> str:
+    return "its only link" if best.links == 1 else f"all {best.links:,} links"
+
+
+def _tied(alike: Sequence[SlaScore], sla: SlaTerms, compare: Compare) -> str:
+    """Say which policies keep the SLA and are as good as each other, as far as the run can tell."""
+    best, *others = alike
+    *names, last = (score.name for score in alike)
+    by = "over-provisioning" if np.isnan(best.cost) else "cost"
+    apart = "; ".join(
+        f"{other.name} has {_apart(best, compare(other.name, best.name))}" for other in others[:3]
     )
+    first = f"{', '.join(names)} and {last} keep the SLA ({_sla(sla)}) on {_links(best)}"
+    first += f" and cannot be told apart by {by}"
+    return f"{first}: against {best.name}, which {_waste(best)}, {apart}."
+
+
+def _apart(best: SlaScore, apart: Difference) -> str:
+    size = f"{abs(apart.mean):.3g}"
+    if not np.isnan(apart.half_width):
+        size += f" \N{PLUS-MINUS SIGN} {apart.half_width:.2g}"
+    unit = " points of % of demand" if np.isnan(best.cost) else ""
+    return f"{size}{unit} {'less' if apart.mean < 0 else 'more'}"
+
+
+def _budget(best: SlaScore) -> str:
+    """Say what the link that uses most of its error budget has used, and how sure its share is."""
+    low, high = best.interval
+    sure = (
+        ""
+        if np.isnan(low)
+        else (f" (95 % interval of its violated share: {percent(low)} to {percent(high)})")
+    )
+    return (
+        f"On {best.worst_link}, its worst link, {best.name} used {best.used:,} of the "
+        f"{counted(best.allowed, 'violated interval')} that the SLA allows{sure}."
+    )
+
+
+def _next(
+    keepers: Sequence[SlaScore], alike: Sequence[SlaScore], compare: Compare | None
+) -> list[str]:
+    """Say by how much the next policy that keeps the SLA is behind, if that is no chance."""
+    behind = keepers[max(len(alike), 1) :]
+    if compare is None or not behind:
+        return []
+    best, near = keepers[0], next(s for s in keepers[1:] if s not in alike)
+    what = "over-provisions" if np.isnan(best.cost) else "costs"
+    return [f"{near.name}, which comes next, {what} {_apart(best, compare(near.name, best.name))}."]
 
 
 def _waste(score: SlaScore) -> str:
     amount = f"reserves {score.allocated:,.0f} Mbit/s per link on average"
+    if score.cost == score.cost:
+        amount = f"costs {score.cost:,.4g}, {amount}"
     if score.waste_pct != score.waste_pct:
         return amount
     return f"{amount} and wastes {score.waste_pct:.3g} % of demand"
@@ -213,9 +306,16 @@ def _times(score: SlaScore, best: SlaScore) -> str:
 
 
 def _strict(sla: SlaTerms) -> list[str]:
-    if sla.target * sla.intervals >= 1:
+    """Say where the budget is so small that one interval decides."""
+    some_intervals = f"a link has {sla.intervals:,} intervals to be judged by"
+    if _allowed(sla) > 1:
         return []
+    if _allowed(sla) == 1:
+        return [
+            f"The SLA is strict: {some_intervals}, so {percent(sla.target)} is one violated "
+            "interval, and a second one breaks it."
+        ]
     return [
-        f"The SLA is strict: a link has {sla.intervals:,} intervals here, so a single violated "
-        f"one already breaks {percent(sla.target)}."
+        f"The SLA is strict: {some_intervals}, so one violated interval breaks "
+        f"{percent(sla.target)}."
     ]
