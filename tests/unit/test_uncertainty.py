@@ -13,7 +13,7 @@ from twin.account.budget import allowed, budget_use, by_period
 from twin.account.ranking import Ranking
 from twin.account.uncertainty import (
     STRETCHES,
-    Rows,
+    MeasuredRows,
     StretchSums,
     difference,
     share_interval,
@@ -201,10 +201,10 @@ def test_a_thousand_links_take_a_moment() -> None:
 
     rng = np.random.default_rng(1)
     demand = rng.random((1_000, 2_000))
-    rows = Rows(demand, demand, demand, demand, np.zeros_like(demand))
+    rows = MeasuredRows(demand, demand, demand, demand, np.zeros_like(demand))
     sums, begin = StretchSums(priced=False), perf_counter()
     for first in range(0, 1_000, 8):
-        sums.add(Rows(*(each[first : first + 8] for each in rows)))
+        sums.add(MeasuredRows(*(each[first : first + 8] for each in rows)))
     share_interval(*sums.by_link)
     assert perf_counter() - begin < 5
 

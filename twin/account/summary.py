@@ -22,7 +22,7 @@ from twin.account.budget import BudgetUse, budget_use, by_period
 from twin.account.energy import LinkPower
 from twin.account.onset import Onsets, onset_s, onsets
 from twin.account.prices import PricesSpec, priced
-from twin.account.uncertainty import Rows, StretchSums, share_interval
+from twin.account.uncertainty import MeasuredRows, StretchSums, share_interval
 from twin.core.arrays import Floats
 from twin.engine.recording import LaneRecord, Recording
 
@@ -204,9 +204,9 @@ def _lane_table(
     return table | _budget_columns(uses) | _interval_columns(sums)
 
 
-def _rows(block: AccountBlock) -> Rows:
+def _rows(block: AccountBlock) -> MeasuredRows:
     metrics = block.metrics
-    return Rows(
+    return MeasuredRows(
         block.demand, block.allocated, metrics.over_provisioning, metrics.unmet, metrics.violation_s
     )
 

@@ -45,7 +45,7 @@ def stretches(intervals: int) -> Ints:
     return np.arange(count) * intervals // count
 
 
-class Rows(NamedTuple):
+class MeasuredRows(NamedTuple):
     """All intervals of some links under one policy, [links, intervals]."""
 
     demand: Floats
@@ -69,7 +69,7 @@ class StretchSums:
         self._pooled: Floats = np.zeros((2, 1))
         self._paid: list[Floats] = []
 
-    def add(self, rows: Rows) -> None:
+    def add(self, rows: MeasuredRows) -> None:
         """Add some links."""
         known = ~np.isnan(rows.demand)
         starts = stretches(known.shape[1])

@@ -18,7 +18,7 @@ from twin.account.block import blocks
 from twin.account.hours import COUNTED, HOURS
 from twin.account.prices import PricesSpec
 from twin.account.summary import ALL, Settlement
-from twin.account.uncertainty import Rows
+from twin.account.uncertainty import MeasuredRows
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem, one_line
 from twin.core.units import duration
@@ -62,9 +62,9 @@ class LinkIntervals:
     violation_s: Floats
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> MeasuredRows:
         """What is added up over stretches of time."""
-        return Rows(
+        return MeasuredRows(
             self.demand, self.allocated, self.over_provisioning, self.unmet, self.violation_s
         )
 
