@@ -13,7 +13,6 @@ RAREST = 1e-4
 STEP, STEPS = 3.0, 5
 """Shares that are tried where a violated interval has a price of its own: each is a third of the
 one before."""
-SAMPLES = 4_032
 
 
 class CostAware(Policy):
@@ -97,7 +96,7 @@ class CostAware(Policy):
 
         Errors are those of the last interval that a decision covers, the largest of them.
         """
-        samples = min(SAMPLES, len(history.demand_mbps) // 2)
+        samples = AdaptiveMargin.of(history, history.sla_target).settled_on(history)
         ahead = int(history.commitment.last.max())
         forecasts = history.forecasts(self.model, samples, ahead)
         errors = history.demand_mbps[-samples:] - forecasts

@@ -10,12 +10,13 @@ from twin.core.arrays import Bools, Floats, Ints
 
 _RESERVE: Final = 1.0
 """Short intervals that are kept back."""
-_CLUSTER: Final = 1.0
+_CLUSTER: Final = 1.25
 """More of them for each doubling of the intervals that a decision is away from what is known when
 it is taken: their shortfalls come in clusters, before anybody can know of the first."""
 _MOST: Final = 3.0
 """The greatest share of short intervals that is aimed at, over the target: what is left at the end
-of a period is no reason to be careless."""
+of a period is no reason to be careless. Where outcomes are known late, no more than was planned at
+its start is aimed at: a quiet weekend leaves much, which a Monday spends before anybody knows."""
 
 
 class ErrorBudget:
@@ -23,7 +24,7 @@ class ErrorBudget:
 
     With B = floor(target x intervals of the period that are not missing) allowed to be short, V of
     them spent, and R intervals whose outcome is not known yet, it is (B - V - reserve) / R, between
-    0 and a few times the target. As the cost of a margin is convex in this share, an even one costs
+    0 and a few times the target, or what it was at first. As the cost of a margin is convex in this share, an even one costs
     least (Jensen).
     """
 
@@ -33,6 +34,7 @@ class ErrorBudget:
         `late` is how many intervals a decision's last one is after the coming one, [links].
         """
         links = len(late)
+        self._late = late > 0
         self._reserve = _RESERVE + _CLUSTER * np.log2(1.0 + late)
         self._target, self._period = target, period
         self._spent, self._missing = np.zeros((2, links))
@@ -54,4 +56,6 @@ class ErrorBudget:
         left = self._period - self._closed % self._period
         allowed = np.floor(self._target * (self._period - self._missing) * (1 + 1e-12))
         share = (allowed - self._spent - self._reserve) / left
-        return np.asarray(np.clip(share, 0.0, _MOST * self._target))
+        planned = np.maximum(allowed - self._reserve, 0.0) / self._period
+        most = np.where(self._late, planned, _MOST * self._target)
+        return np.asarray(np.clip(share, 0.0, most))

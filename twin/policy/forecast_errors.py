@@ -42,7 +42,8 @@ class HorizonSettings:
         steps = ahead + 1.0
         # Fewer scores say nothing about so rare a share.
         short = np.clip(1_000 * steps, 4 / max(target, 1e-6), WARM_UP)
-        windows = np.stack([np.where(near, short, 2_016), np.where(near, WARM_UP, 2_016)])
+        # Far ahead, errors come by the day: two weeks hold every day of the week, and little else.
+        windows = np.stack([np.where(near, short, WARM_UP), np.full(len(ahead), WARM_UP)])
         self.windows = windows.astype(np.int64)
         """Scores that count, [2, links]: a short memory and a long one."""
         self.losses = np.where(near, 150 * steps, 2_000)
