@@ -12,7 +12,7 @@ demo: $(VENV)/.run
 	@echo "Look at out/baseline/figures/allocation.png"
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto -m "not train"
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not train"
 
 # Training needs TensorFlow, which nothing else does.
 test-train: $(VENV)/.train

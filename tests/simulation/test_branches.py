@@ -23,6 +23,9 @@ SURGE = {
 }  # fmt: skip
 POLICIES = ("static_p95", "conformal", "bilstm")
 
+# What they share is made once.
+pytestmark = pytest.mark.xdist_group("branches")
+
 
 @pytest.fixture(scope="module")
 def trunk() -> twin.Scenario:

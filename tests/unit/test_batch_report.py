@@ -30,6 +30,9 @@ from twin.cli.main import call
 from twin.cli.report import report as report_folder
 from twin.core.errors import InputError
 
+# What they share is made once.
+pytestmark = pytest.mark.xdist_group("batch-report")
+
 
 def test_one_replication_gives_no_interval_and_the_page_says_so() -> None:
     batch = batch_data(replications=1)

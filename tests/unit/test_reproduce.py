@@ -30,6 +30,9 @@ FILES = sorted(
     + ["reproduction.html", "reproduction.md"]
 )
 
+# What they share is made once.
+pytestmark = pytest.mark.xdist_group("reproduction")
+
 
 @pytest.fixture(scope="module")
 def default(tmp_path_factory: pytest.TempPathFactory) -> Path:

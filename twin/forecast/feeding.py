@@ -69,15 +69,21 @@ class FedWindows:
 
     @property
     def windows(self) -> Windows:
-        """The windows, once something has been sought, with all before the stretch's end closed."""
-        if self._made is None:
-            past = [known(self._feed, name, self._fitted) for name in self._features]
-            # The same forecasts, whichever is the first that is asked for.
-            since = min(self._fitted, self._start)
-            self._made = Windows(past, self._window, self._how, since, self._anchors)
-            self._extend(past, min(self._fitted, self._start - 1))
-            self.first = self.last
+        """The windows, with all samples before the end of the stretch closed."""
+        self.fit()
+        assert self._made is not None
         return self._made
+
+    def fit(self) -> None:
+        """Go through the history, where that has not been done for what is required."""
+        if self._made is not None:
+            return
+        past = [known(self._feed, name, self._fitted) for name in self._features]
+        # The same forecasts, whichever is the first that is asked for.
+        since = min(self._fitted, self._start)
+        self._made = Windows(past, self._window, self._how, since, self._anchors)
+        self._extend(past, min(self._fitted, self._start - 1))
+        self.first = self.last
 
     def seek(self, sample: int) -> int:
         """Let the stretch hold `sample`; return its place in the stretch.

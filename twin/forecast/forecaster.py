@@ -183,6 +183,10 @@ class Forecasts:
         self.evaluated = 0
         """Windows that the graph has run, each counted once."""
 
+    def fit(self) -> None:
+        """Go through the history now, rather than when a forecast is first asked for."""
+        self._windows.fit()
+
     def run_on(self, links: Bools) -> None:
         """Run the graph on these links as well."""
         if (links & ~self._links).any():

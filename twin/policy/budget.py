@@ -24,8 +24,8 @@ class ErrorBudget:
 
     With B = floor(target x intervals of the period that are not missing) allowed to be short, V of
     them spent, and R intervals whose outcome is not known yet, it is (B - V - reserve) / R, between
-    0 and a few times the target, or what it was at first. As the cost of a margin is convex in this share, an even one costs
-    least (Jensen).
+    0 and a few times the target, or what it was at first. As the cost of a margin is convex in this
+    share, an even one costs least (Jensen).
     """
 
     def __init__(self, target: float, period: int, late: Ints) -> None:

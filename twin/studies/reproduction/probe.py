@@ -91,6 +91,7 @@ def _model(file: Path, links: int) -> Callable[[], Tick]:
     # Fitting happens once a run, so it is not timed. A tick makes the windows and runs the graph
     # for every link, which is the most that a tick can cost.
     bound = forecaster.bind(ArrayFeed(_kpis(links)), last, last, stop=last + 1)
+    bound.fit()
 
     def make() -> Tick:
         # A copy has no cached forecast, so that it does the work of a tick.
