@@ -11,6 +11,8 @@ demo: $(VENV)/.run
 	$(BIN)/twin run baseline --out out/baseline --force
 	@echo "Look at out/baseline/figures/allocation.png"
 
+# A worker on each core: more threads in each would wait for one another.
+test: export OPENBLAS_NUM_THREADS = 1
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not train"
 

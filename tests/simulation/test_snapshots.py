@@ -20,8 +20,8 @@ from twin import InputError
 from twin.core import content
 from twin.demand.write import write_csv
 
-TICKS = 20
-SHIPPED_TICKS = 4
+TICKS = 8
+SHIPPED_TICKS = 3
 """Whole shipped scenarios take longer to go on with."""
 FINISH = """
 import hashlib, io, sys
