@@ -16,8 +16,14 @@ from twin.core import content
 from twin.policy.commitment import Commitment
 from twin.policy.load import load
 
-RNG = np.random.default_rng(7)
+RNG = np.random.default_rng()
 SEASON = 96
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers_in_any_order() -> None:
+    global RNG
+    RNG = np.random.default_rng(7)
 
 
 def policy(name: str, **parameters: Any) -> Any:
