@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from twin import Scenario
 pytest_plugins = ["sweeps", "forecasters"]
 
 ROOT = Path(__file__).resolve().parents[1]
+FULL = os.environ.get("TESTS") == "full"
+"""Whether the long tests are to run whole, as they do before a change lands."""
 BACKBONE = ROOT.parent / "shared" / "data" / "uk_backbone_5min.csv.gz"
 
 

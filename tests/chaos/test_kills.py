@@ -12,14 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import FULL
 from sweeps import ROOT, Sweep, begun, tables, until
 
 import twin
 
-# All of them take a minute and a half.
-RUNS, WORKERS_KILLED, PARENTS_KILLED = (
-    (300, 20, 10) if os.environ.get("CHAOS") == "full" else (90, 6, 3)
-)
+RUNS, WORKERS_KILLED, PARENTS_KILLED = (300, 20, 10) if FULL else (90, 6, 3)
 RETRIES = ("--retries", "20")
 """More than a run can be hit: how often one is tried again is tested elsewhere."""
 NAP_S = 0.05

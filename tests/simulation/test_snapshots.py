@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, policy_file
+from conftest import FULL, ROOT, policy_file
 from worlds import EVENTS, HISTORY, INTERVALS, LINKS, simulation, table, trace
 
 import twin
@@ -20,9 +20,8 @@ from twin import InputError
 from twin.core import content
 from twin.demand.write import write_csv
 
-TICKS = 8
-SHIPPED_TICKS = 3
-"""Whole shipped scenarios take longer to go on with."""
+TICKS, SHIPPED_TICKS = (20, 20) if FULL else (8, 3)
+"""Ticks to go on from; whole shipped scenarios take longer."""
 FINISH = """
 import hashlib, io, sys
 from pathlib import Path

@@ -16,12 +16,13 @@ from twin.core import content
 from twin.policy.commitment import Commitment
 from twin.policy.load import load
 
-RNG = np.random.default_rng()
+RNG: np.random.Generator
+"""Begins anew in each test."""
 SEASON = 96
 
 
 @pytest.fixture(autouse=True)
-def _same_numbers_in_any_order() -> None:
+def _same_numbers_whatever_ran_before() -> None:
     global RNG
     RNG = np.random.default_rng(7)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.core.arrays import Floats, Ints
+from twin.core.rounding import allowed
 
 
 class BudgetUse(NamedTuple):
@@ -32,12 +33,6 @@ class BudgetUse(NamedTuple):
     def tightest(self) -> int:
         """The link whose worst period is the worst of all."""
         return int(np.argmax(np.nan_to_num(self.burn, nan=-1.0)))
-
-
-def allowed(target: float, known: Floats) -> Ints:
-    """Return how many of the `known` intervals may be violated: floor(target x known)."""
-    # A hair more, as a product such as 0.29 x 100 comes out below the whole number that it is.
-    return np.floor(target * known * (1 + 1e-12)).astype(np.int64)
 
 
 def by_period(counted: NDArray[np.bool_], period: int) -> Floats:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twin.core.arrays import Floats
+from twin.core.rounding import steps_for
 from twin.engine.links import LinkSpec
 
 
@@ -48,6 +49,6 @@ class LinkPower:
         step = self.step[links]
         ported = step > 0
         # An allocation of a whole number of ports stays that, whatever its last digit.
-        active = np.ceil(allocated / np.where(ported, step, 1.0) * (1 - 1e-12))
+        active = steps_for(allocated, np.where(ported, step, 1.0))
         ports = np.where(ported, active, 1.0)
         return np.asarray(ports * self.idle_w[links] + served / 1000 * self.w_per_gbps[links])

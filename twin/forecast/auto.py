@@ -68,7 +68,7 @@ class AutoForecasts:
             for trial, steps in groupby(range(first + 1, first + count + 1), key=_trial_of)
         ]
         self._windows.require(1, first + 1, first + count)
-        self._pick([trial for trial, _ in trials], first + count)
+        self._pick([trial for trial, _ in trials])
         return np.concatenate(
             [self._path(sample, self.picks[trial], steps) for trial, steps in trials]
         )
@@ -89,8 +89,8 @@ class AutoForecasts:
         last: Floats = windows.windows.values(sample - 1, sample)[0]
         return np.where(sample <= windows.windows.known_from, np.nan, last)
 
-    def _pick(self, trials: Sequence[int], steps: int) -> None:
-        """Pick for what has not been picked yet; forecasts of up to `steps` are wanted."""
+    def _pick(self, trials: Sequence[int]) -> None:
+        """Pick for those of the trials that nothing was picked for yet."""
         new = [trial for trial in trials if trial not in self.picks]
         if not new:
             return
@@ -101,7 +101,7 @@ class AutoForecasts:
                 if place in self._bound:
                     self._bound[place].run_on(links)
                 elif links.any():
-                    self._bound[place] = forecaster.join(self._feeding, links, steps)
+                    self._bound[place] = forecaster.join(self._feeding, links)
 
     def _tried(self, trials: Sequence[int]) -> list[Ints]:
         """Return the place of what forecast each link best, of each trial, [links].

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from twin.core.arrays import Bools, Floats, Ints
+from twin.core.rounding import allowed
 
 _RESERVE: Final = 1.0
 """Short intervals that are kept back."""
@@ -54,8 +55,8 @@ class ErrorBudget:
     def share(self) -> Floats:
         """Return the share of short intervals to aim at, [links]."""
         left = self._period - self._closed % self._period
-        allowed = np.floor(self._target * (self._period - self._missing) * (1 + 1e-12))
-        share = (allowed - self._spent - self._reserve) / left
-        planned = np.maximum(allowed - self._reserve, 0.0) / self._period
+        budget = allowed(self._target, self._period - self._missing)
+        share = (budget - self._spent - self._reserve) / left
+        planned = np.maximum(budget - self._reserve, 0.0) / self._period
         most = np.where(self._late, planned, _MOST * self._target)
         return np.asarray(np.clip(share, 0.0, most))

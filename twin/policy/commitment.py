@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from twin.core.arrays import Bools, Floats, Ints
+from twin.core.rounding import steps_for
 
 
 class OrderUnderWay(NamedTuple):
@@ -86,7 +87,6 @@ def within(requested: Floats, lowest: Floats, highest: Floats, step: Floats) -> 
     if not stepped.any():
         return target
     size = np.where(stepped, step, 1.0)
-    # A request for a whole number of steps stays that, whatever its last digit.
-    up = np.ceil(target / size * (1 - 1e-12)) * size
+    up = steps_for(target, size) * size
     fits = np.where(np.isinf(highest), np.inf, np.floor(highest / size) * size)
     return np.where(stepped, np.minimum(up, fits), target)

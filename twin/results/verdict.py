@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twin.account.budget import allowed
 from twin.account.ranking import COST, Ranking, in_order, kept_by
 from twin.account.summary import ALL
 from twin.account.uncertainty import Difference
+from twin.core.rounding import allowed
 from twin.core.units import counted, format_duration
 from twin.results.manifest import bounds
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.account.budget import allowed, by_period
+from twin.account.budget import by_period
 from twin.account.uncertainty import StretchSums
 from twin.core.arrays import Floats
+from twin.core.rounding import allowed
 from twin.report.run.event_spans import EventSpan
 from twin.report.run.source import LinkIntervals, RunData
 

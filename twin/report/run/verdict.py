@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twin.account.budget import allowed
 from twin.account.uncertainty import Difference
+from twin.core.rounding import allowed
 from twin.core.units import counted, format_duration
 
 _NEAR = 3
