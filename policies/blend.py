@@ -60,8 +60,7 @@ class Blend(Policy):
             self._waiting.append((start + i, rows[0]))
             return self._blended(rows), None
 
-        self._margin.settle(demand, path)
-        self._margin.begin(len(history.demand_mbps))
+        self._margin.settle(history.demand_mbps, samples, path)
         self._first = first
 
     def allocate(self, observation: Observation) -> np.ndarray:

@@ -42,8 +42,7 @@ class Quantile(Policy):
             covered = np.minimum(i + places, samples - 1)
             return middle[places, covered], spread[places, covered].max(axis=0)
 
-        self._margin.settle(history.demand_mbps[-samples:], path)
-        self._margin.begin(len(history.demand_mbps))
+        self._margin.settle(history.demand_mbps, samples, path)
 
     def allocate(self, observation: Observation) -> np.ndarray:
         def path(first: int, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -350,12 +350,41 @@ def bench_margin() -> Iterator[str]:
         )
 
 
+def bench_hold() -> Iterator[str]:
+    """Count the links that hold a target on 400 adversarial ones, and what that wastes."""
+    from adversarial import adversarial_links
+
+    demand = adversarial_links(202, 400, 10_500, calm=0.4)
+    columns = {f"link-{i + 1}": demand[:, i] for i in range(demand.shape[1])}
+    columns["time"] = np.arange(len(demand)) * 300
+    targets = {"1 %": 0.01, "0.1 %": 0.001}
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(pa.table(columns), Path(folder, "t.parquet"))
+        block = {"source": "parquet", "path": "t.parquet", "layout": "wide"}
+        policies = [
+            {"name": name, "use": "conformal", "target": target} for name, target in targets.items()
+        ]
+        path = Path(folder, "bench.yaml")
+        path.write_text(yaml.safe_dump({"demand": block, "policies": policies}))
+        table = twin.run(path).summary
+    table = table[table["link"] != "all"].set_index("policy")
+    for name, target in targets.items():
+        rates = table.loc[name, "sla_violation_rate"]
+        over = table.loc[name, "over_provisioning_pct"]
+        yield (
+            f"hold: {name} of 2,100 intervals: {(rates <= target + 1e-12).mean():.1%} of the links  "
+            f"target 97 %; {(rates > 1.2 * target).mean():.1%} above 1.2 x  target 0; "
+            f"over-provisioning {over.mean():.1f} %, median {over.median():.1f} %"
+        )
+
+
 BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "forecast": bench_forecast,
     "compact": bench_compact,
     "keras": bench_keras,
     "startup": bench_startup,
     "margin": bench_margin,
+    "hold": bench_hold,
 }
 
 

@@ -34,8 +34,7 @@ def _covered(
     terms = Commitment.at_once(links)._replace(first=first, last=first + held - 1, open=every)
     seasons = np.full(links, season)
     margin = AdaptiveMargin(target, seasons, period=len(demand) - warm, commitment=terms)
-    margin.settle(demand[:warm], lambda i: (_rows(forecast, i, held), None))
-    margin.begin(warm)
+    margin.settle(demand[:warm], warm, lambda i: (_rows(forecast, i, held), None))
     allocated = np.full(demand.shape, np.nan)
     for now in range(warm, len(demand)):
         margin.observe(demand[:now])

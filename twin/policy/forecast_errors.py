@@ -50,6 +50,9 @@ class HorizonSettings:
         """Half-life of the losses."""
         self.season_share = np.where(near, 0.6, 0.7)
         """Weight of the season's error in its geometric mean with the recent one."""
+        self.above_highest = np.where(near, 1.4, 1.1)
+        """The greatest margin, over the largest excess of late. Far ahead the errors of a day go
+        together, and so large a one is seldom."""
         self.recent = _RECENT_HALF_LIFE * np.sqrt(np.maximum(steps / 4, 1))
         """Half-life of the recent error."""
 

@@ -18,7 +18,9 @@ with a short and a long memory. The allocation of a link is
   Zaffran et al. 2022 for conformal margins), so that a link that sleeps, jumps or hums gets what
   suits it.
 - m is a little more than the largest d - f of late: where a scale that was tiny is normal again, no
-  margin exceeds what ever was needed.
+  margin exceeds by far what ever was needed.
+- Where a link has collapsed, f is at least what it carried before, while its return is likely
+  enough: see :mod:`twin.policy.collapse`.
 
 Work per interval is a few dozen operations on arrays of links, and one for each interval that a
 decision covers.
@@ -35,6 +37,7 @@ from twin.core.arrays import Bools, Floats, Ints
 from twin.core.weights import trust
 from twin.policy.base import History, Observation
 from twin.policy.budget import ErrorBudget
+from twin.policy.collapse import Collapses
 from twin.policy.commitment import Commitment
 from twin.policy.forecast_errors import SCALES, WARM_UP, ForecastErrors, HorizonSettings, follow
 from twin.policy.histogram import WindowedQuantiles
@@ -43,8 +46,8 @@ _COUNTED: Final = 16
 """Samples of the history between two quantiles of the scores."""
 _HIGHEST_HALF_LIFE: Final = 4_000
 """Samples after which the largest excess of demand over forecast has shrunk by half."""
-_ABOVE_HIGHEST: Final = 1.1
-"""The greatest margin, over that largest excess."""
+_SCARCEST: Final = 0.1
+"""A shortfall is worth no more than where this part of the target is aimed at."""
 
 
 class AdaptiveMargin:
@@ -71,6 +74,7 @@ class AdaptiveMargin:
         self._ahead = int(terms.first.min())
         self._horizon = HorizonSettings(terms.last, target)
         self._errors = ForecastErrors(season, self._horizon)
+        self._collapses = Collapses(links)
         self._scores = WindowedQuantiles(np.repeat(self._horizon.windows[:, None], SCALES, axis=1))
         self._losses = np.zeros((2, SCALES, links))
         self._judged = 0
@@ -93,17 +97,17 @@ class AdaptiveMargin:
         margin = cls.of(history, target)
         terms = history.commitment
         first, count = terms.span
-        samples = margin.settled_on(history)
+        demand, samples = history.demand_mbps, margin.settled_on(history)
         if count == 1:
             rows = history.forecasts(model, samples, first)
-            margin.settle(history.demand_mbps[-samples:], lambda i: (rows[i][None], None))
+            margin.settle(demand, samples, lambda i: (rows[i][None], None))
         else:
-            start = len(history.demand_mbps) - samples
+            start = len(demand) - samples - first
             margin.settle(
-                history.demand_mbps[start:],
-                lambda i: (history.forecast_path(model, start + i - first, count, first), None),
+                demand,
+                samples,
+                lambda i: (history.forecast_path(model, start + i, count, first), None),
             )
-        margin.begin(len(history.demand_mbps))
         return margin
 
     @classmethod
@@ -135,14 +139,20 @@ class AdaptiveMargin:
     def settle(
         self,
         demand: Floats,
+        samples: int,
         path: Callable[[int], tuple[Floats, Floats | None]],
     ) -> None:
-        """Settle on samples before the replay, each forecast from its own past alone.
+        """Settle on the last `samples` before the replay, each forecast from its own past alone.
 
-        `demand` [samples, links] is theirs, NaN where missing. `path(i)` returns the forecasts
-        [intervals, links] of sample i and those after it, as a decision that covers these would
-        know them, and what the forecaster says of their spread, [links], if anything.
+        `demand` [all samples, links] is all that is known, NaN where missing. `path(i)` returns the
+        forecasts [intervals, links] of the i-th of these samples and those after it, as a decision
+        that covers these would know them, and what the forecaster says of their spread, [links], if
+        anything.
         """
+        for row in demand[:-samples]:
+            self._collapses.learn(row)
+        self._sample = len(demand)
+        demand = demand[-samples:]
         links = demand.shape[1]
         held = self._terms.last - self._terms.first + 1
         # Per sample: the forecast, the highest one of its decision, and what that is measured in.
@@ -154,8 +164,10 @@ class AdaptiveMargin:
                 self._cover(*path(i), takes, i, forecasts, tops, scales)
             if (known := i - self._ahead) >= 0:
                 self._errors.learn(demand[known], forecasts[known], scales[known, 0])
+                self._collapses.learn(demand[known])
         for known in range(max(len(demand) - self._ahead, 0), len(demand)):
             self._errors.learn(demand[known], forecasts[known], scales[known, 0])
+            self._collapses.learn(demand[known])
         settled = len(demand) // 4  # before that the scales are not settled
         excess = (demand - tops)[settled:]
         usable = (scales[settled:] > 0) & ~np.isnan(excess)[:, None]
@@ -191,16 +203,13 @@ class AdaptiveMargin:
         top = np.where(covered, rows, -np.inf).max(axis=0)
         top = np.where(takes, top, 0.0)
         scale = self._errors.scales(top, *_middle(self._terms), spread)
+        top = self._raised(top, scale, np.full(len(top), self._target), self._terms)
         stop = min(start + len(rows), len(tops))
         for j in range(start, stop):
             some = covered[j - start]
             forecasts[j, some] = rows[j - start, some]
             tops[j, some] = top[some]
             scales[j][:, some] = scale[:, some]
-
-    def begin(self, sample: int) -> None:
-        """Note how many samples have closed when the first decision is taken."""
-        self._sample = sample
 
     def observe(self, demand: Floats) -> None:
         """Take all that is known at a tick, Mbit/s, [samples, links], before deciding at it.
@@ -243,8 +252,10 @@ class AdaptiveMargin:
             top = np.where(covered, rows, -np.inf).max(axis=0)
             top = np.where(terms.open, top, 0.0)
         scales = self._errors.scales(top, *_middle(terms), spread)
-        counts = self._scores.quantiles(self._budget.share())
-        margins = np.minimum(counts * scales, _ABOVE_HIGHEST * self._highest)
+        share = self._budget.share()
+        top = self._raised(top, scales, share, terms)
+        counts = self._scores.quantiles(share)
+        margins = np.minimum(counts * scales, self._horizon.above_highest * self._highest)
         margin = (trust(self._losses, axis=(0, 1)) * margins).sum(axis=(0, 1))
         allocation = _ordered(np.maximum(top + margin, 0.0), terms)
         granted = terms.granted(allocation)
@@ -282,6 +293,18 @@ class AdaptiveMargin:
         self._highest = np.where(known, np.maximum(shrunk, excess), self._highest)
         self._budget.learn(demand > self._allocations[place], known)
         self._errors.learn(demand, self._forecasts[place], scales[0])
+        self._collapses.learn(demand)
+
+    def _raised(self, top: Floats, scales: Floats, share: Floats, terms: Commitment) -> Floats:
+        """Return the forecasts, at least what links that have collapsed are likely to be back at.
+
+        Elsewhere, one shortfall less costs about a scale over the `share` aimed at: with errors
+        that have an exponential tail, a margin of -s ln p is short in a share p, and -dm/dp = s/p.
+        """
+        if not self._collapses.any:
+            return top
+        price = scales[1] / np.maximum(share, _SCARCEST * self._target)
+        return np.maximum(top, self._collapses.floor(top, price, terms.last))
 
     @property
     def _rings(self) -> tuple[Floats, ...]:
