@@ -29,6 +29,7 @@ types: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python tests/bench/bench.py
+	$(BIN)/python tests/bench/margin.py
 	$(BIN)/python tests/bench/batches.py
 	$(BIN)/python tests/bench/core.py
 

@@ -36,7 +36,7 @@ class Collapses:
         self._links = np.arange(links)
         self._latest = np.full((_USUAL, links), np.nan)
         self._count = np.zeros(links, dtype=np.int64)
-        self._usual = np.zeros(links)
+        self._usual = np.full(links, np.nan)
         self._age = np.zeros(links, dtype=np.int64)
         guess = np.broadcast_to(_GUESS / 2.0 ** np.arange(_AGES)[:, None], (_AGES, links))
         # By age: samples that followed one of a collapse, and how many of them were a return.
@@ -63,8 +63,8 @@ class Collapses:
         place = self._count % _USUAL, self._links
         self._latest[place] = np.where(usual, demand, self._latest[place])
         self._count += usual
-        # NaN, until there are enough, is last.
-        self._usual = np.nan_to_num(np.sort(self._latest, axis=0)[_USUAL // 2])
+        # NaN comes last: until there are enough, nothing is below what is usual.
+        self._usual = np.sort(self._latest, axis=0)[_USUAL // 2]
 
     @property
     def _place(self) -> tuple[Ints, Ints]:

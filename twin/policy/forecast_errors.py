@@ -50,9 +50,10 @@ class HorizonSettings:
         """Half-life of the losses."""
         self.season_share = np.where(near, 0.6, 0.7)
         """Weight of the season's error in its geometric mean with the recent one."""
-        self.above_highest = np.where(near, 1.4, 1.1)
-        """The greatest margin, over the largest excess of late. Far ahead the errors of a day go
-        together, and so large a one is seldom."""
+        self.most = np.stack([np.where(near, 1.6, 0.0), np.full(len(ahead), 1.1)])
+        """The greatest margin is the larger of these times the second largest excess of late and
+        times the largest one, [2, links]. One that stands alone is not outdone by much; far ahead
+        the errors of a day go together, and the second largest says nothing of its own."""
         self.recent = _RECENT_HALF_LIFE * np.sqrt(np.maximum(steps / 4, 1))
         """Half-life of the recent error."""
 

@@ -91,6 +91,6 @@ class WindowedQuantiles:
 
 
 def _bucket_of(values: Floats) -> Ints:
-    scaled = np.maximum(np.nan_to_num(values, nan=_LOWEST) / _LOWEST, 1.0)
+    scaled = np.fmax(values / _LOWEST, 1.0)  # NaN, which is not counted, as the lowest
     bucket = np.ceil(np.log(scaled) * (1 / np.log(_GROWTH)))
     return np.asarray(np.minimum(bucket, _BUCKETS).astype(np.int64))

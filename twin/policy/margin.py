@@ -17,8 +17,8 @@ with a short and a long memory. The allocation of a link is
 - w_i is the trust in a margin, the greater the less it lost lately (Freund and Schapire 1997;
   Zaffran et al. 2022 for conformal margins), so that a link that sleeps, jumps or hums gets what
   suits it.
-- m is a little more than the largest d - f of late: where a scale that was tiny is normal again, no
-  margin exceeds by far what ever was needed.
+- m is more than the largest d - f of late, by the more the less that stands out: where a scale that
+  was tiny is normal again, no margin exceeds by far what ever was needed.
 - Where a link has collapsed, f is at least what it carried before, while its return is likely
   enough: see :mod:`twin.policy.collapse`.
 
@@ -45,7 +45,7 @@ from twin.policy.histogram import WindowedQuantiles
 _COUNTED: Final = 16
 """Samples of the history between two quantiles of the scores."""
 _HIGHEST_HALF_LIFE: Final = 4_000
-"""Samples after which the largest excess of demand over forecast has shrunk by half."""
+"""Samples after which the largest excesses of demand over forecast have shrunk by half."""
 _SCARCEST: Final = 0.1
 """A shortfall is worth no more than where this part of the target is aimed at."""
 
@@ -78,7 +78,7 @@ class AdaptiveMargin:
         self._scores = WindowedQuantiles(np.repeat(self._horizon.windows[:, None], SCALES, axis=1))
         self._losses = np.zeros((2, SCALES, links))
         self._judged = 0
-        self._highest = np.zeros(links)
+        self._highest = np.zeros((2, links))
         # Of each interval to come: what was decided, in a ring.
         self._room = int(terms.last.max()) + 2
         self._forecasts = np.zeros((self._room, links))
@@ -174,7 +174,7 @@ class AdaptiveMargin:
         scores = np.divide(
             excess[:, None], scales[settled:], out=np.full(usable.shape, np.nan), where=usable
         )
-        self._highest = np.nan_to_num(np.nanmax(np.vstack([excess, np.zeros(links)]), axis=0))
+        self._highest = _two_highest(excess, self._highest)
         aimed = np.full(links, self._target)
         counts: list[Floats] = []
         for i in range(len(scores) + self._ahead):
@@ -255,7 +255,7 @@ class AdaptiveMargin:
         share = self._budget.share()
         top = self._raised(top, scales, share, terms)
         counts = self._scores.quantiles(share)
-        margins = np.minimum(counts * scales, self._horizon.above_highest * self._highest)
+        margins = np.minimum(counts * scales, self._most())
         margin = (trust(self._losses, axis=(0, 1)) * margins).sum(axis=(0, 1))
         allocation = _ordered(np.maximum(top + margin, 0.0), terms)
         granted = terms.granted(allocation)
@@ -290,7 +290,7 @@ class AdaptiveMargin:
         )
         self._lose(excess - self._margins[place], known)
         shrunk = 0.5 ** (1 / _HIGHEST_HALF_LIFE) * self._highest
-        self._highest = np.where(known, np.maximum(shrunk, excess), self._highest)
+        self._highest = np.where(known, _two_highest(excess[None], shrunk), self._highest)
         self._budget.learn(demand > self._allocations[place], known)
         self._errors.learn(demand, self._forecasts[place], scales[0])
         self._collapses.learn(demand)
@@ -305,6 +305,10 @@ class AdaptiveMargin:
             return top
         price = scales[1] / np.maximum(share, _SCARCEST * self._target)
         return np.maximum(top, self._collapses.floor(top, price, terms.last))
+
+    def _most(self) -> Floats:
+        """Return the greatest margin, Mbit/s, [links]."""
+        return np.asarray((self._horizon.most * self._highest).max(axis=0))
 
     @property
     def _rings(self) -> tuple[Floats, ...]:
@@ -335,6 +339,12 @@ class AdaptiveMargin:
         self._judged += 1
         half_life = np.minimum(self._horizon.losses, np.log(2) * self._judged)
         follow(self._losses, loss, half_life, known)
+
+
+def _two_highest(excess: Floats, before: Floats) -> Floats:
+    """Return the two highest of the excess [samples, links] and those `before`, [2, links]."""
+    excess = np.where(np.isnan(excess), 0.0, excess)
+    return np.sort(np.vstack([before, excess]), axis=0)[-2:]
 
 
 def _middle(terms: Commitment) -> tuple[Ints, Ints]:
