@@ -11,10 +11,13 @@ demo: $(VENV)/.run
 	$(BIN)/twin run baseline --out out/baseline --force
 	@echo "Look at out/baseline/figures/allocation.png"
 
+# Which tests: all but those of training.
+TESTED ?= not train
+
 # A worker on each core: more threads in each would wait for one another.
 test: export OPENBLAS_NUM_THREADS = 1
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not train"
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "$(TESTED)"
 
 # Training needs TensorFlow, which nothing else does.
 test-train: $(VENV)/.train

@@ -17,6 +17,8 @@ from sweeps import ROOT, Sweep, begun, tables, until
 
 import twin
 
+pytestmark = pytest.mark.long
+
 RUNS, WORKERS_KILLED, PARENTS_KILLED = (300, 20, 10) if FULL else (90, 6, 3)
 RETRIES = ("--retries", "20")
 """More than a run can be hit: how often one is tried again is tested elsewhere."""

@@ -24,7 +24,7 @@ SURGE = {
 POLICIES = ("static_p95", "conformal", "bilstm")
 
 # What they share is made once.
-pytestmark = pytest.mark.xdist_group("branches")
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("branches")]
 
 
 @pytest.fixture(scope="module")

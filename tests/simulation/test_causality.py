@@ -14,6 +14,8 @@ from worlds import EVENTS, policies
 import twin
 from twin.demand.synthetic import generate
 
+pytestmark = pytest.mark.long
+
 HISTORY, SAMPLES = 700, 760
 MARK = 987_654.0
 """A demand that only the future has."""

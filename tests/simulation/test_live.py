@@ -20,6 +20,7 @@ def fed(live: twin.Simulation, replay: ReplaySource, intervals: int) -> None:
         live.step()
 
 
+@pytest.mark.long
 def test_every_policy_and_model_decides_live_as_in_a_replay() -> None:
     replayed = simulation().run()
     live = simulation(twin.LiveSource(head(trace(), HISTORY)))

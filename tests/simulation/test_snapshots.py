@@ -26,6 +26,8 @@ FINISH = """
 import hashlib, io, sys
 from pathlib import Path
 import twin
+
+pytestmark = pytest.mark.long
 for file in sorted(Path(sys.argv[1]).glob("*.snapshot")):
     result = twin.Simulation.restore(file.read_bytes()).run()
     stream = io.BytesIO()

@@ -72,6 +72,8 @@ import signal
 import numpy as np
 from twin import Policy
 
+pytestmark = pytest.mark.long
+
 
 class Killer(Policy):
     level: float = 1.0

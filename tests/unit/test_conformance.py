@@ -14,6 +14,8 @@ from twin.core import content
 from twin.studies.conformance import ConformanceReport, check, checks
 from twin.studies.conformance.report import Status
 
+pytestmark = pytest.mark.long
+
 
 def outcome(report: ConformanceReport, name: str) -> tuple[Status, str]:
     (one,) = [each for each in report.checks if each.name == name]

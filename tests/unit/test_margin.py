@@ -12,6 +12,8 @@ import twin
 from twin import AdaptiveMargin
 from twin.policy.commitment import Commitment
 
+pytestmark = pytest.mark.long
+
 Floats = NDArray[np.float64]
 
 

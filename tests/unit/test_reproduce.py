@@ -32,7 +32,7 @@ FILES = sorted(
 )
 
 # What they share is made once.
-pytestmark = pytest.mark.xdist_group("reproduction")
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("reproduction")]
 
 
 @pytest.fixture(scope="module")
