@@ -20,7 +20,10 @@ _HOMES = {
     "LiveSource": "twin.telemetry.source",
     "RoutingTable": "twin.routing.table",
     "Surge": "twin.events.surge",
+    "LinkEvent": "twin.events.base",
     "LinkFailure": "twin.events.link_failure",
+    "NodeFailure": "twin.events.node_failure",
+    "SrlgFailure": "twin.events.srlg_failure",
     "CapacityChange": "twin.events.capacity_change",
     "Event": "twin.events.base",
     "Result": "twin.results.result",
@@ -54,9 +57,11 @@ if TYPE_CHECKING:
     from twin.core.units import Duration, Margin, Percentile, Share, Window, seconds
     from twin.demand.kpis import KPIS
     from twin.demand.trace import Trace
-    from twin.events.base import Event
+    from twin.events.base import Event, LinkEvent
     from twin.events.capacity_change import CapacityChange
     from twin.events.link_failure import LinkFailure
+    from twin.events.node_failure import NodeFailure
+    from twin.events.srlg_failure import SrlgFailure
     from twin.events.surge import Surge
     from twin.forecast.names import model_for_kpis
     from twin.policy.base import History, Observation, Policy
@@ -71,10 +76,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KPIS", "AdaptiveMargin", "Batch", "CapacityChange", "Commitment", "Duration", "Event",
-    "History", "InputError", "LinkFailure", "LiveSource", "Margin", "Observation", "Percentile",
-    "Policy", "Prices", "RelativeMargin", "Result", "RoutingTable", "RunError", "Scenario", "Share",
-    "Simulation", "Surge", "Trace", "TwinError", "Window", "batch", "load", "model_for_kpis", "run",
-    "seconds",
+    "History", "InputError", "LinkEvent", "LinkFailure", "LiveSource", "Margin", "NodeFailure",
+    "Observation", "Percentile", "Policy", "Prices", "RelativeMargin", "Result", "RoutingTable",
+    "RunError", "Scenario", "Share", "Simulation", "SrlgFailure", "Surge", "Trace", "TwinError",
+    "Window", "batch", "load", "model_for_kpis", "run", "seconds",
 ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from pydantic import Field
 import twin
 from twin.cli.main import call
 from twin.core.arrays import Bools
-from twin.events.base import Change, Event, LinkState, Phase, Scope
+from twin.events.base import Change, Event, LinkEvent, LinkState, Phase, Scope
 from twin.events.course import Course
 
 
@@ -32,7 +32,7 @@ class Dim:
         (state.fail if self.down else state.repair)(self.links)
 
 
-class Brownout(Event):
+class Brownout(LinkEvent):
     """Links flicker at random instants, and their users give up a part of their demand."""
 
     kind: Literal["brownout"] = "brownout"

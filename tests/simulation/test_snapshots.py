@@ -20,14 +20,14 @@ from twin import InputError
 from twin.core import content
 from twin.demand.write import write_csv
 
+pytestmark = pytest.mark.long
+
 TICKS, SHIPPED_TICKS = (20, 20) if FULL else (8, 3)
 """Ticks to go on from; whole shipped scenarios take longer."""
 FINISH = """
 import hashlib, io, sys
 from pathlib import Path
 import twin
-
-pytestmark = pytest.mark.long
 for file in sorted(Path(sys.argv[1]).glob("*.snapshot")):
     result = twin.Simulation.restore(file.read_bytes()).run()
     stream = io.BytesIO()

@@ -16,8 +16,8 @@ TWIN = ROOT / "twin"
 
 # In the order in which they may import: a package imports from those before it, never after.
 ORDER = [
-    "core", "demand", "routing", "events", "forecast", "policy", "telemetry", "engine", "account",
-    "scenario", "results", "report", "api", "studies", "batches", "cli", "__main__",
+    "core", "demand", "topology", "routing", "events", "forecast", "policy", "telemetry", "engine",
+    "account", "scenario", "results", "report", "api", "studies", "batches", "cli", "__main__",
 ]  # fmt: skip
 
 INSIDE = {

@@ -17,6 +17,8 @@ from sweeps import ROOT, Sweep, begun, tables, until
 import twin
 from twin.cli.main import call
 
+pytestmark = pytest.mark.long
+
 
 def test_any_number_of_workers_gives_the_same_bytes(sweep: Sweep, tmp_path: Path) -> None:
     path = sweep(replications=5, intervals=True)
@@ -71,8 +73,6 @@ import signal
 
 import numpy as np
 from twin import Policy
-
-pytestmark = pytest.mark.long
 
 
 class Killer(Policy):

@@ -102,7 +102,7 @@ def test_list_names_everything_that_is_shipped(capsys: Capture) -> None:
     assert call(["list", "events"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == sorted(
-        ["surge", "link_failure", "capacity_change"]
+        ["surge", "link_failure", "capacity_change", "node_failure", "srlg_failure"]
     )
 
 

@@ -10,7 +10,7 @@ import typer
 from twin.api.run import run
 from twin.cli.progress import progress
 from twin.results.folder import MANIFEST, added, check_free, files_of
-from twin.results.manifest import forecast_facts, forecasts_in_words
+from twin.results.manifest import forecast_facts, forecasts_in_words, unrouted_in_words
 from twin.results.table import print_table
 from twin.scenario.load import Overrides, Scenario
 
@@ -58,6 +58,8 @@ def run_scenario(
     if frontier:
         _add_frontier(checked, folder, report=report)
     print_table(result)
+    for sentence in unrouted_in_words(result.recording.unrouted):
+        typer.echo(f"Unrouted: {sentence}")
     for name, text in forecasts_in_words(forecast_facts(result.recording.forecasts)).items():
         typer.echo(f"Forecasts, {name}: {text}")
     typer.echo(f"\nWritten to {folder}/: {', '.join([*files_of(folder), MANIFEST])}")

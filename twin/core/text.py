@@ -7,6 +7,9 @@ from pathlib import Path
 
 from twin.core.errors import InputError, Problem
 
+ARROW = ">"
+"""Between the two ends in the name of a link or a flow; in no name of a site."""
+
 
 def line_at(data: bytes, offset: int) -> int:
     """Return the line, counted from 1, of the byte at `offset`."""

@@ -49,6 +49,10 @@ def _file(path: Path, demand: DemandSpec, tick_s: int) -> tuple[tuple[str, ...],
         from twin.demand import zenodo
 
         return zenodo.read(path, demand, tick_s)
+    if demand.source == "matrix":
+        from twin.demand import matrix
+
+        return matrix.read(path, demand, tick_s)
     if demand.source == "csv":
         data = path.read_bytes()
         samples = rows(CsvTable(path, data), demand)
@@ -91,7 +95,7 @@ def _existing(demand: DemandSpec, folder: Path) -> Path:
         what = f"no such {'folder' if demand.source == 'zenodo' else 'file'}: '{demand.path}'"
         siblings = path.parent.iterdir() if path.parent.is_dir() else ()
         remedy = did_you_mean(path.name, sorted(sibling.name for sibling in siblings))
-    elif path.is_dir() and demand.source != "zenodo":
+    elif path.is_dir() and demand.source not in ("zenodo", "matrix"):
         what = f"'{demand.path}' is a folder"
         remedy = "name a file in it, or use 'source: zenodo'"
     elif not path.is_dir() and demand.source == "zenodo":

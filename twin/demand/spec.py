@@ -15,6 +15,9 @@ from twin.core.units import Duration, Share, seconds
 SYNTHETIC_KEYS = ("facilities", "length")
 """Keys of the demand that only the synthetic source has."""
 
+MATRIX_COLUMNS = ("time", "src", "dst", "demand")
+"""Columns of a table of demands from site to site."""
+
 MOST_SAMPLES = 100_000_000
 """Most samples that the synthetic source generates, over all links."""
 
@@ -29,15 +32,18 @@ def _unit(value: Any) -> Any:
 class DemandSpec(Strict):
     """Where the demand comes from."""
 
-    source: Literal["synthetic", "csv", "parquet", "zenodo"] = "synthetic"
+    source: Literal["synthetic", "csv", "parquet", "zenodo", "matrix"] = "synthetic"
     path: str | None = Field(None, description="file or folder, relative to the scenario's folder")
     train: Annotated[Share, Field(gt=0, lt=1)] = 0.8
     unit: Annotated[
         Literal["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "byte/s"], BeforeValidator(_unit)
     ] = "Mbit/s"
-    columns: dict[Literal["time", "link", "internet", "downstream", "sessions", "vpn"], str] = (
-        Field(default={}, description="our column name: the file's")
-    )
+    columns: dict[
+        Literal[
+            "time", "link", "internet", "downstream", "sessions", "vpn", "src", "dst", "demand"
+        ],
+        str,
+    ] = Field(default={}, description="our column name: the file's")
     layout: Literal["long", "wide"] = "long"
     starts: Annotated[datetime | None, BeforeValidator(iso_time)] = Field(
         None, description="time of the first sample"
@@ -68,6 +74,11 @@ class DemandSpec(Strict):
         for key in SYNTHETIC_KEYS:
             if self.source != "synthetic" and key in self.model_fields_set:
                 raise ValueError(f"'{key}' belongs to 'source: synthetic'")
+        for column in self.columns:
+            if (column in MATRIX_COLUMNS) != (self.source == "matrix") and column != "time":
+                raise ValueError(f"'columns' has '{column}', which 'source: {self.source}' has not")
+        if self.source == "matrix" and self.layout == "wide":
+            raise ValueError("'layout: wide' has no meaning for 'source: matrix'")
         if self.source != "synthetic" and self.path is None:
             raise ValueError(f"source '{self.source}' needs a 'path'")
         return self

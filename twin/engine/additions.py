@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.core.units import format_duration
-from twin.events.base import Event
+from twin.events.base import Event, Scope, unknown
 
 
 def refuse_late(event: Event, now: float, horizon: float) -> None:
@@ -20,14 +20,13 @@ def refuse_late(event: Event, now: float, horizon: float) -> None:
         raise InputError(Problem(what, _name(event)))
 
 
-def refuse_unknown(event: Event, links: tuple[str, ...], flows: tuple[str, ...]) -> None:
-    """Raise InputError for an event on a link or a flow that there is not."""
-    known = links if event.acts_on == "links" else flows
-    for name in event.links if event.links != "all" else ():
-        if name not in known:
-            what = f"there is no {event.acts_on.removesuffix('s')} '{name}'"
-            hint = did_you_mean(name, known) or f"there are: {', '.join(known[:8])}"
-            raise InputError(Problem(what, _name(event), suggestion=hint))
+def refuse_unknown(event: Event, scope: Scope) -> None:
+    """Raise InputError for an event on a link, a flow, a site or a group that there is not."""
+    known = scope.known(event.acts_on)
+    for name in unknown(known, event.targets):
+        what = f"there is no {event.acts_on.removesuffix('s')} '{name}'"
+        hint = did_you_mean(name, known) or f"there are: {', '.join(known[:8])}"
+        raise InputError(Problem(what, _name(event), suggestion=hint))
 
 
 def refuse_clashing(event: Event, earlier: Iterable[Event], links: tuple[str, ...]) -> None:

@@ -45,6 +45,7 @@ from twin.policy.prices import Prices
 from twin.policy.services import serving
 from twin.routing.table import Routing
 from twin.telemetry.source import TelemetrySource
+from twin.topology.topology import Topology
 
 _CLOSE, _DECIDE = Close(), Decide()
 _PROGRESS_EVERY = 16
@@ -68,6 +69,7 @@ class Engine:
         *,
         events: Iterable[Event] = (),
         routing: Routing | None = None,
+        topology: Topology | None = None,
         sla_target: float = 0.01,
         sla_period_s: float | None = None,
         prices: Prices | None = None,
@@ -76,7 +78,7 @@ class Engine:
         """Take what is stated of each link in `settings`; nothing runs yet."""
         self.span, self.seed, self._sla = span, seed, Sla(sla_target, sla_period_s, prices)
         self._settings = LinkSettings.of(settings)
-        self._source = source
+        self._source, self._topology = source, topology
         self._load = OfferedLoad(source, span, routing)
         self.links = self._load.links
         self.tick_s = source.tick_s
@@ -86,8 +88,7 @@ class Engine:
         self._services = EngineServices(self._load, span, models)
         self._events: list[Event] = []
         self._courses: dict[int, tuple[Course, ...]] = {}
-        self._interval = 0
-        self._decided = 0
+        self._interval = self._decided = 0
         self._started = False
         self._failure: str | None = None
         self._watched = False
@@ -237,12 +238,11 @@ class Engine:
         if event.start is None:
             event = event.model_copy(update={"start": self.now})
         refuse_late(event, self.now, self.span.horizon(self.tick_s))
-        refuse_unknown(event, self.links, self._source.flows)
-        refuse_clashing(event, self._events, self.links)
         number = len(self._events)
+        scope = self._scope(number)
+        refuse_unknown(event, scope)
+        refuse_clashing(event, self._events, self.links)
         self._events.append(event)
-        horizon = self.span.horizon(self.tick_s)
-        scope = Scope(self.links, self._source.flows, horizon, self.seed, f"event {number}")
         for change in event.changes(scope):
             self._agenda.plan(change.time, change.phase, Happening(number, change))
         self._courses[number] = event.courses(scope)
@@ -261,9 +261,9 @@ class Engine:
             if isinstance(each.action, Happening)
         )
         if not any(to_come):
-            begins, now = format_duration(event.begins), format_duration(self.now)
+            what = f"has begun at {format_duration(event.begins)}, and it is "
             where = event.name or type(event).__name__
-            raise InputError(Problem(f"has begun at {begins}, and it is {now}", where))
+            raise InputError(Problem(what + format_duration(self.now), where))
         planned = [
             each
             for each in self._agenda.planned
@@ -279,12 +279,13 @@ class Engine:
 
     def _touched(self, event: Event) -> tuple[str, ...]:
         """Return the links that an event touches, those that carry its flows among them."""
-        scope = Scope(self.links, self._source.flows, 0.0, self.seed, "")
-        if event.acts_on == "links":
-            links = scope.mask(event.links)
-        else:
-            links = self._load.carriers(scope.flow_mask(event.links))
+        links = event.touched(self._scope())
+        links = self._load.carriers(links) if event.acts_on == "flows" else links
         return tuple(np.asarray(self.links)[links].tolist())
+
+    def _scope(self, number: int = 0) -> Scope:
+        flows, horizon = self._source.flows, self.span.horizon(self.tick_s)
+        return Scope(self.links, flows, horizon, self.seed, f"event {number}", self._topology)
 
     def change_links(self, settings: Sequence[LinkSpec]) -> None:
         """Replace the capacities and settings of the links from now on."""
@@ -395,6 +396,5 @@ class Engine:
 
     def recording(self) -> Recording:
         """Return what was recorded of the intervals that have closed."""
-        early = self._decided > self._interval
-        used = self._services.use()
+        early, used = self._decided > self._interval, self._services.use()
         return self._recorder.recording(self._interval, self._lanes, self._load, used, early=early)

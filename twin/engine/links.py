@@ -77,10 +77,21 @@ class LinkSpec(Strict):
         return defaults.model_copy(update=stated)
 
 
-def link_specs(stated: Mapping[str, LinkSpec], links: Sequence[str]) -> list[LinkSpec]:
-    """Return what is stated of each of `links`; what is not is that of the entry `defaults`."""
-    defaults = stated.get("defaults", LinkSpec())
-    return [stated.get(link, LinkSpec()).over(defaults) for link in links]
+def link_specs(
+    stated: Mapping[str, LinkSpec],
+    links: Sequence[str],
+    built: Mapping[str, float] | None = None,
+) -> list[LinkSpec]:
+    """Return what is stated of each of `links`; what is not is that of the entry `defaults`.
+
+    `built` is the capacity of links in the topology, Mbit/s: their own, unless they state another.
+    """
+    defaults, built = stated.get("defaults", LinkSpec()), built or {}
+    own = {name: LinkSpec(capacity_mbps=mbps) for name, mbps in built.items() if mbps < np.inf}
+    return [
+        stated.get(link, LinkSpec()).over(own.get(link, LinkSpec()).over(defaults))
+        for link in links
+    ]
 
 
 def capacities(settings: Sequence[LinkSpec]) -> Floats:

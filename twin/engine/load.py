@@ -209,6 +209,30 @@ class OfferedLoad:
             links |= np.asarray(changed.sum(axis=1)) > 0
         return links
 
+    def unrouted(self, closed: int) -> dict[str, float]:
+        """Return the demand of each flow that no path was left for, Mbit, where there was any.
+
+        In the first `closed` intervals.
+        """
+        if self._routing is None:
+            return {}
+        lost = np.zeros(len(self._source.flows))
+        tick_s, end = self._source.tick_s, float(closed * self._source.tick_s)
+        begins = [min(time, end) for time, _ in self._routes]
+        for (_, matrix), begin, stop in zip(self._routes, begins, [*begins[1:], end], strict=True):
+            pathless = np.asarray(matrix.sum(axis=0)) == 0
+            if stop <= begin or not pathless.any():
+                continue
+            for interval in range(int(begin // tick_s), int(np.ceil(stop / tick_s))):
+                a, b = max(begin, interval * tick_s), min(stop, (interval + 1) * tick_s)
+                sample = self._span.first + interval
+                base = self._source.values(DEMAND, sample, sample + 1)[0]
+                mean = np.nan_to_num(self._surged[DEMAND].over(base, a, b))
+                lost += np.where(pathless, mean * (b - a), 0.0)
+        return {
+            flow: float(mbit) for flow, mbit in zip(self._source.flows, lost, strict=True) if mbit
+        }
+
     # Interval by interval
 
     def reroute(self, time: float, down: Bools) -> None:

@@ -87,6 +87,7 @@ class Recorder:
             {k: self._division(k, each, lanes, load) for k, each in self._divided.items()},
             tuple(event for event in self.log if event.time_s < closed * self._tick_s),
             forecasts,
+            load.unrouted(closed),
         )
 
     def _record(self, lane: Lane, closed: int, early: bool) -> LaneRecord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -80,6 +80,8 @@ class Recording:
     divided: dict[int, DividedInterval]
     events: tuple[LoggedEvent, ...]
     forecasts: ForecastUse = ForecastUse({}, {})
+    unrouted: Mapping[str, float] = field(default_factory=dict)
+    """By flow: demand that no path was left for, Mbit; only of flows that had any."""
 
     @cached_property
     def demand_by_link(self) -> Floats:
@@ -118,6 +120,11 @@ class Recording:
                 if event.time_s >= offset
             ),
             self.forecasts,
+            {
+                flow: mbit - before.unrouted.get(flow, 0.0)
+                for flow, mbit in self.unrouted.items()
+                if mbit > before.unrouted.get(flow, 0.0)
+            },
         )
 
     @property

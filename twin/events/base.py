@@ -7,6 +7,7 @@ its base over time. Both are plain data, so that a simulation that holds them ca
 
 from __future__ import annotations
 
+import fnmatch
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,8 +34,10 @@ from twin.core.validation import problems_of
 
 if TYPE_CHECKING:
     from twin.events.course import Course
+    from twin.topology.topology import Topology
 
 Targets = Literal["all"] | tuple[str, ...]
+Acted = Literal["links", "flows", "sites", "groups"]
 
 
 class Phase(IntEnum):
@@ -97,6 +100,17 @@ class Scope:
     seed: int
     key: str
     """Unique among the events of a simulation."""
+    topology: Topology | None = None
+
+    def known(self, what: Acted) -> tuple[str, ...]:
+        """Return the names of all links, flows, sites or groups that there are."""
+        if what == "links":
+            return self.links
+        if what == "flows":
+            return self.flows
+        if self.topology is None:
+            return ()
+        return self.topology.site_names if what == "sites" else tuple(self.topology.risk_groups)
 
     def mask(self, names: Targets) -> Bools:
         """Return which links `names` stands for, [links]."""
@@ -106,21 +120,62 @@ class Scope:
         """Return which flows `names` stands for, [flows]."""
         return _mask(self.flows, names)
 
+    def at_sites(self, names: Targets) -> Bools:
+        """Return the links that end at any of the sites `names`, [links]."""
+        sites = set(_named(self.known("sites"), names))
+        links = self.topology.links if self.topology is not None else ()
+        touched = {link.name for link in links if {link.source, link.target} & sites}
+        return np.isin(self.links, list(touched))
+
+    def in_groups(self, names: Targets) -> Bools:
+        """Return the links of the risk groups `names`, [links]."""
+        groups = self.topology.risk_groups if self.topology is not None else {}
+        chosen = _named(self.known("groups"), names)
+        return np.isin(self.links, [link for name in chosen for link in groups[name]])
+
+
+def unknown(known: tuple[str, ...], names: Targets) -> list[str]:
+    """Return the names, or patterns such as ``core-*``, that stand for nothing known."""
+    return [] if names == "all" else [name for name in names if not _named(known, (name,))]
+
+
+def _named(known: tuple[str, ...], names: Targets) -> list[str]:
+    """Return the known names that `names` stand for; a name as it is comes before a pattern."""
+    if names == "all":
+        return list(known)
+    exact = set(known)
+    return [
+        each
+        for name in names
+        for each in ([name] if name in exact else fnmatch.filter(known, name))
+    ]
+
 
 def _mask(known: tuple[str, ...], names: Targets) -> Bools:
     if names == "all":
         return np.ones(len(known), dtype=np.bool_)
-    return np.isin(known, names)
+    return np.isin(known, _named(known, names))
 
 
-def _targets(value: Any) -> Any:
-    if isinstance(value, str):
-        return value if value == "all" else (value,)
-    if not isinstance(value, list | tuple) or any(isinstance(i, dict | list | None) for i in value):
-        raise ValueError("must be 'all' or a list of links")
-    if not value:
-        raise ValueError("names no link; write 'all' or a list of links")
-    return tuple(str(item) for item in value)
+def names_of(what: str) -> BeforeValidator:
+    """Return what reads the names of links, sites or groups, one or several.
+
+    `what` is the word for one of them. Of links there may be all.
+    """
+    several = f"'all' or a list of {what}s" if what == "link" else f"a list of {what}s"
+
+    def read(value: Any) -> Any:
+        if isinstance(value, str):
+            return value if what == "link" and value == "all" else (value,)
+        if not isinstance(value, list | tuple) or any(
+            isinstance(i, dict | list | None) for i in value
+        ):
+            raise ValueError(f"must be {several}")
+        if not value:
+            raise ValueError(f"names no {what}; write {several}")
+        return tuple(str(item) for item in value)
+
+    return BeforeValidator(read)
 
 
 def _start(value: Any) -> Any:
@@ -139,14 +194,13 @@ Start = Annotated[
 class Event(Strict):
     """Something that happens to the network. `start` counts from the start of the replay."""
 
-    acts_on: ClassVar[Literal["links", "flows"]] = "links"
-    """What `links` names: links, or the demand series that are routed over them."""
+    acts_on: ClassVar[Acted] = "links"
+    """What its targets name; `flows` are the demand series that are routed over links."""
     kinds: ClassVar[dict[str, type[Event]]] = {}
     """Every kind that has been defined, by its name in a scenario."""
 
     kind: str
     name: Name | None = None
-    links: Annotated[Targets, BeforeValidator(_targets)] = "all"
     start: Start
     duration: Duration | None = Field(None, description="absent: to the end of the replay")
 
@@ -173,6 +227,17 @@ class Event(Strict):
             Event.kinds[kind] = cls
 
     # What a kind says of itself
+
+    @property
+    def targets(self) -> Targets:
+        """Names of what it acts on."""
+        return "all"
+
+    def touched(self, scope: Scope) -> Bools:
+        """Return the links that it acts on, or the flows where it acts on these."""
+        return (
+            scope.flow_mask(self.targets) if self.acts_on == "flows" else scope.mask(self.targets)
+        )
 
     def begin(self, scope: Scope) -> Operation | None:  # noqa: ARG002
         """Return what happens when it starts."""
@@ -226,9 +291,20 @@ class Event(Strict):
         Keyed by its name, or by its kind and links, and never by its place among the events: what
         is added beside it moves nothing.
         """
-        links = "all" if self.links == "all" else "\0".join(self.links)
-        key = zlib.crc32((self.name or f"{self.kind}\0{links}").encode())
+        targets = "all" if self.targets == "all" else "\0".join(self.targets)
+        key = zlib.crc32((self.name or f"{self.kind}\0{targets}").encode())
         return np.random.default_rng(np.random.SeedSequence([scope.seed, EVENT_STREAM, key]))
+
+
+class LinkEvent(Event):
+    """Something that happens to links, or to the flows over them."""
+
+    links: Annotated[Targets, names_of("link")] = "all"
+
+    @property
+    def targets(self) -> Targets:
+        """Names of what it acts on."""
+        return self.links
 
 
 EVENT_STREAM = 0xE7E7

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from twin.core.arrays import Bools
 from twin.core.fields import Capacity, Number
-from twin.events.base import Event, LinkState, Scope
+from twin.events.base import Event, LinkEvent, LinkState, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Unlimit:
         state.unlimit(self.key)
 
 
-class CapacityChange(Event):
+class CapacityChange(LinkEvent):
     """Links have another nominal capacity: an upgrade, or the loss of a part."""
 
     kind: Literal["capacity_change"] = "capacity_change"

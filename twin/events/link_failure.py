@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from twin.core.arrays import Bools
-from twin.events.base import Event, LinkState, Scope
+from twin.events.base import LinkEvent, LinkState, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Repair:
         state.repair(self.links)
 
 
-class LinkFailure(Event):
+class LinkFailure(LinkEvent):
     """Links are down: their capacity is 0, their allocation stays."""
 
     kind: Literal["link_failure"] = "link_failure"

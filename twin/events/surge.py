@@ -8,14 +8,14 @@ from pydantic import Field, model_validator
 
 from twin.core.fields import Number
 from twin.core.units import Duration, seconds
-from twin.events.base import Event, Scope
+from twin.events.base import Acted, LinkEvent, Scope
 from twin.events.course import Course
 
 
-class Surge(Event):
+class Surge(LinkEvent):
     """Demand rises: base x factor + add_mbps, over `ramp` at both ends."""
 
-    acts_on: ClassVar[Literal["links", "flows"]] = "flows"
+    acts_on: ClassVar[Acted] = "flows"
 
     kind: Literal["surge"] = "surge"
     duration: Duration

@@ -26,6 +26,7 @@ def manifest(
     files: Sequence[str],
     wall_time_s: float,
     forecasts: ForecastUse,
+    unrouted: Mapping[str, float],
 ) -> dict[str, Any]:
     """Return the manifest of a finished run, ready for JSON; `files` are those beside it."""
     trace, demand, starts = scenario.trace, scenario.spec.demand, replay_starts(scenario)
@@ -59,13 +60,41 @@ def manifest(
             name: _source(model.path, model.card.sha256, "models")
             for name, model in scenario.models.items()
         },
-        "warnings": list(scenario.warnings),
+        "topology": _topology(scenario),
+        "unrouted_mbit": dict(unrouted),
+        "warnings": [*scenario.warnings, *unrouted_in_words(unrouted)],
         "forecasts": forecast_facts(forecasts),
         "versions": versions(),
         "machine": platform.machine(),
         "wall_time_s": round(wall_time_s, 3),
         "files": list(files),
     }
+
+
+def _topology(scenario: Scenario) -> dict[str, Any] | None:
+    topology, stated = scenario.topology, scenario.spec.topology
+    if topology is None or stated is None:
+        return None
+    return {
+        "origin": topology.origin,
+        "sha256": topology.digest,
+        "file": None if stated.path is None else _absolute(scenario.folder / stated.path),
+        "sites": len(topology.sites),
+        "links": len(topology.links),
+    }
+
+
+def unrouted_in_words(unrouted: Mapping[str, float]) -> list[str]:
+    """Return the sentence on demand that no path was left for, if there was any."""
+    if not unrouted:
+        return []
+    most = sorted(unrouted, key=lambda flow: -unrouted[flow])
+    named = ", ".join(f"'{flow}'" for flow in most[:3]) + (", ..." if len(most) > 3 else "")
+    amount = f"{sum(unrouted.values()) / 1_000:,.1f} Gbit"
+    return [
+        f"{amount} had no path left and count on no link: of {counted(len(most), 'flow')}, most of "
+        f"all {named}"
+    ]
 
 
 def forecast_facts(forecasts: ForecastUse) -> dict[str, Any]:

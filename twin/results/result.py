@@ -157,8 +157,8 @@ class Result:
                 self._drawing.write(self, stage)
             digest = hashlib.sha256(resolved.encode()).hexdigest()
             files = sorted(str(f.relative_to(stage)) for f in stage.rglob("*") if f.is_file())
-            used = self.recording.forecasts
-            facts = manifest(self.scenario, digest, files, self.wall_time_s, used)
+            used, unrouted = self.recording.forecasts, self.recording.unrouted
+            facts = manifest(self.scenario, digest, files, self.wall_time_s, used, unrouted)
             (stage / MANIFEST).write_text(json_text(facts), encoding="utf-8")
         return folder
 
@@ -171,6 +171,8 @@ class Result:
             data["demand"] = {k: v for k, v in data["demand"].items() if k not in SYNTHETIC_KEYS}
             path = self.scenario.folder / data["demand"]["path"]
             data["demand"]["path"] = str(path.resolve())
+        if (topology := data.get("topology")) and "path" in topology:
+            topology["path"] = str((self.scenario.folder / topology["path"]).resolve())
         # Keys that a link does not state are those of `defaults`, and stay unstated.
         data["links"] = {
             name: link.model_dump(mode="json", exclude_unset=True, exclude_none=True)

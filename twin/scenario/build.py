@@ -13,6 +13,7 @@ from twin.engine.recording import Recording
 from twin.scenario.choices import PolicyChoice
 from twin.scenario.load import Scenario
 from twin.telemetry.source import ReplaySource
+from twin.topology.topology import capacities_of
 
 
 def engine_of(scenario: Scenario) -> Engine:
@@ -30,7 +31,8 @@ def engine_arguments(scenario: Scenario) -> dict[str, Any]:
         "settings": settings_of(scenario),
         "models": scenario.library,
         "events": spec.events,
-        "routing": scenario.given.routing,
+        "routing": scenario.routing,
+        "topology": scenario.topology,
         "sla_target": spec.sla.target,
         "sla_period_s": spec.sla.period,
         "prices": None if spec.prices is None else spec.prices.of_interval(int(spec.tick)),
@@ -51,7 +53,7 @@ def simulate(scenario: Scenario, progress: Callable[[int, int], None] | None = N
 
 def settings_of(scenario: Scenario) -> list[LinkSpec]:
     """Return what the scenario states of each link."""
-    return link_specs(scenario.spec.links, scenario.links)
+    return link_specs(scenario.spec.links, scenario.links, capacities_of(scenario.topology))
 
 
 def lane_of(scenario: Scenario, choice: PolicyChoice) -> Lane:

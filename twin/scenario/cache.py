@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from twin.demand.read import read as read_trace
@@ -11,6 +12,9 @@ from twin.demand.trace import Trace
 from twin.forecast.forecaster import Forecaster
 from twin.policy.load import PolicySource
 from twin.policy.load import load as load_policy
+from twin.topology.read import read_topology
+from twin.topology.spec import TopologySpec
+from twin.topology.topology import Topology
 
 GENERATED = 4
 """Generated traces kept at a time: a batch with many seeds makes one for each."""
@@ -27,6 +31,7 @@ class Cache:
         self._threads = threads
         self._read: dict[tuple[str, Path, int], Trace] = {}
         self._generated: OrderedDict[tuple[str, int, int], Trace] = OrderedDict()
+        self._topologies: dict[tuple[str, Path], Topology] = {}
         self._models: dict[Path, Forecaster] = {}
         self._policies: dict[Path, PolicySource] = {}
 
@@ -45,6 +50,15 @@ class Cache:
                 self._generated.popitem(last=False)
         self._generated.move_to_end(seeded_key)
         return self._generated[seeded_key]
+
+    def topology(
+        self, spec: TopologySpec, folder: Path, groups: Mapping[str, Sequence[str]]
+    ) -> Topology:
+        """Return the topology of a scenario, as :func:`twin.topology.read.read_topology` does."""
+        key = (f"{spec.model_dump_json()} {dict(groups)}", folder)
+        if key not in self._topologies:
+            self._topologies[key] = read_topology(spec, folder, groups)
+        return self._topologies[key]
 
     def model(self, path: Path) -> Forecaster:
         """Return the model at `path`. Raises InputError where it cannot be used."""

@@ -12,7 +12,9 @@ from twin.demand.gaps import ArrayFeed, known
 from twin.demand.trace import Trace
 from twin.engine.links import link_specs
 from twin.engine.span import ReplaySpan
+from twin.events.base import Event, Scope, unknown
 from twin.scenario.spec import ScenarioSpec
+from twin.topology.topology import Topology
 
 
 def span_of(spec: ScenarioSpec, trace: Trace) -> ReplaySpan:
@@ -63,7 +65,10 @@ def whole_ticks(seconds: float, tick_s: float, where: Loc) -> int:
 
 
 def link_problems(
-    spec: ScenarioSpec, links: tuple[str, ...], flows: tuple[str, ...] = ()
+    spec: ScenarioSpec,
+    links: tuple[str, ...],
+    flows: tuple[str, ...] = (),
+    topology: Topology | None = None,
 ) -> Iterator[Problem]:
     """Yield what is wrong with the links that are named, and with the names of events.
 
@@ -78,17 +83,20 @@ def link_problems(
             yield _no_link(link, links, ("links", link))
     names: set[str] = set()
     for i, event in enumerate(spec.events):
-        for link in event.links if event.links != "all" else ():
-            known = flows if flows and event.acts_on == "flows" else links
-            if link not in known:
-                yield _no_link(link, known, ("events", i, "links"))
+        scope = Scope(links, flows or links, 0.0, 0, "", topology)
+        for name in unknown(scope.known(event.acts_on), event.targets):
+            yield _not_there(name, event, scope, ("events", i))
         if event.name is not None and event.name in names:
             yield Problem(f"a second event is called '{event.name}'", ("events", i, "name"))
         names |= {event.name} if event.name else set()
 
 
-def warnings(spec: ScenarioSpec, links: tuple[str, ...], span: ReplaySpan) -> Iterator[str]:
+def warnings(
+    spec: ScenarioSpec, links: tuple[str, ...], span: ReplaySpan, topology: Topology | None = None
+) -> Iterator[str]:
     """Yield what may be meant, but changes what a run says."""
+    if topology is not None:
+        yield from (f"{topology.origin}: {note}" for note in topology.notes)
     replayed = span.horizon(int(spec.tick))
     settings = link_specs(spec.links, links)
     leads = [link.lead_time.low for link in settings if link.lead_time.low >= replayed]
@@ -98,6 +106,19 @@ def warnings(spec: ScenarioSpec, links: tuple[str, ...], span: ReplaySpan) -> It
             f"a lead time of {times} on {counted(len(leads), 'link')} is as long as the replay "
             f"({format_duration(replayed)}) or longer: there, only the first decision takes effect"
         )
+
+
+def _not_there(name: str, event: Event, scope: Scope, where: Loc) -> Problem:
+    known = scope.known(event.acts_on)
+    if event.acts_on in ("links", "flows"):
+        return _no_link(name, known, (*where, "links"))
+    kind = {"sites": "site", "groups": "risk group"}[event.acts_on]
+    if scope.topology is None:
+        return Problem(f"needs a 'topology' to know the {kind} '{name}'", (*where, event.acts_on))
+    hint = did_you_mean(name, known)
+    if not hint:
+        hint = f"there are: {', '.join(known[:8])}" if known else "state 'risk_groups'"
+    return Problem(f"there is no {kind} '{name}'", (*where, event.acts_on), suggestion=hint)
 
 
 def _no_link(link: str, links: tuple[str, ...], where: Loc) -> Problem:

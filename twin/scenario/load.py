@@ -23,19 +23,15 @@ from twin.forecast.forecaster import Forecaster
 from twin.forecast.library import ModelLibrary
 from twin.forecast.names import files
 from twin.routing.table import Routing
+from twin.scenario.built import routing_of, topology_of
 from twin.scenario.cache import Cache
-from twin.scenario.checks import (
-    link_problems,
-    span_of,
-    span_problems,
-    warnings,
-    whole_ticks,
-)
+from twin.scenario.checks import link_problems, span_of, span_problems, warnings, whole_ticks
 from twin.scenario.choices import GivenPolicy, Member, PolicyChoice
 from twin.scenario.find import IN_PYTHON, read_mapping, read_source
 from twin.scenario.source import Source
 from twin.scenario.spec import PolicySpec, ScenarioSpec, blocks
 from twin.telemetry.source import TelemetrySource
+from twin.topology.topology import Topology
 
 T = TypeVar("T")
 
@@ -88,6 +84,10 @@ class Scenario:
     """What was handed over as an object."""
     written: Mapping[str, Any] | None = None
     """The mapping that it was made from, if it was no file."""
+    topology: Topology | None = None
+    """The network, where one is stated."""
+    routing: Routing | None = None
+    """How the series of the trace are carried by links, where they are not links themselves."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scenario:
         # Nothing here ever changes, except that models are kept once they are read.
@@ -96,12 +96,12 @@ class Scenario:
     @property
     def links(self) -> tuple[str, ...]:
         """Names of the links: those of the trace, or those that its flows are routed over."""
-        return self.trace.links if self.given.routing is None else self.given.routing.links
+        return self.trace.links if self.routing is None else self.routing.links
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What may be meant, but changes what a run says."""
-        return tuple(warnings(self.spec, self.links, self.span))
+        return tuple(warnings(self.spec, self.links, self.span, self.topology))
 
     def __repr__(self) -> str:
         names = ", ".join(choice.name for choice in self.policies)
@@ -249,14 +249,19 @@ class _Assembly:
         assert trace is not None
         policies = [choice for choice in choices if choice is not None]
         self._check_unique(policies, places)
+        topology = self._try(partial(topology_of, spec, self._folder, self._cache))
+        self._stop_on_problems()
         routing, live = self._given.routing, self._given.source
+        if routing is None:
+            routing = self._try(partial(routing_of, spec, trace, topology))
+        self._stop_on_problems()
         flows = () if routing is None else trace.links
         links = trace.links if routing is None else routing.links
         if routing is not None and routing.flows != trace.links:
             named = f"{', '.join(routing.flows[:8])}; the trace has {', '.join(trace.links[:8])}"
             remedy = "name the columns of the matrix in the order of the trace"
             self._take([Problem(f"is for the flows {named}", ("routing",), suggestion=remedy)])
-        self._take(link_problems(spec, links, flows))
+        self._take(link_problems(spec, links, flows, topology))
         samples = trace.samples
         span = (
             self._try(partial(span_of, spec, trace))
@@ -272,8 +277,9 @@ class _Assembly:
         models = self._models(every, [*places, ("fallback",)][: len(every)], trace, span)
         self._stop_on_problems()
         return Scenario(
-            spec, self._path, asked, trace, span, tuple(policies), models, fallback, self._given
-        )
+            spec, self._path, asked, trace, span, tuple(policies), models, fallback, self._given,
+            None, topology, routing,
+        )  # fmt: skip
 
     def _trace(self, spec: ScenarioSpec) -> Trace | None:
         if self._given.trace is not None:

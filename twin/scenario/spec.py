@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -13,6 +13,7 @@ from twin.core.units import DAY_S, Duration, Share, seconds
 from twin.demand.spec import DemandSpec
 from twin.engine.links import EnergySpec, LinkSpec
 from twin.events.base import AnyEvent, Event
+from twin.topology.spec import ConnectionSpec, SiteSpec, TopologySpec
 
 
 class ReplaySpec(Strict):
@@ -106,6 +107,15 @@ class ScenarioSpec(Strict):
     seed: Annotated[Integer, Field(ge=0, lt=2**63)] = 1
     tick: Duration = seconds("5min")
     demand: DemandSpec = DemandSpec()
+    topology: TopologySpec | None = None
+    routing: Literal["shortest_path", "ecmp"] | None = Field(
+        None,
+        description="of a matrix: over one shortest path by weight, or split equally over all; "
+        "absent: shortest_path",
+    )
+    risk_groups: dict[Name, tuple[str, ...]] = Field(
+        {}, description="links that fail together, by the name of the group"
+    )
     links: dict[str, LinkSpec] = Field(
         default={}, description="`defaults`, and an entry for each link that differs"
     )
@@ -123,6 +133,17 @@ class ScenarioSpec(Strict):
             raise ValueError("is empty")
         return value
 
+    @model_validator(mode="after")
+    def _a_matrix_is_routed(self) -> ScenarioSpec:
+        matrix = self.demand.source == "matrix"
+        if matrix and self.topology is None:
+            raise ValueError("'source: matrix' needs a 'topology' to route it over")
+        if self.routing is not None and not matrix:
+            raise ValueError("'routing' belongs to 'source: matrix'")
+        if self.risk_groups and self.topology is None:
+            raise ValueError("'risk_groups' need a 'topology'")
+        return self
+
     @field_validator("tick")
     @classmethod
     def _divides_a_day(cls, value: float) -> float:
@@ -139,6 +160,9 @@ def blocks() -> dict[tuple[int | str, ...], list[str]]:
     return {
         (): list(ScenarioSpec.model_fields),
         ("demand",): list(DemandSpec.model_fields),
+        ("topology",): list(TopologySpec.model_fields),
+        ("topology", "links", "*"): list(ConnectionSpec.model_fields),
+        ("topology", "sites", "*"): list(SiteSpec.model_fields),
         ("links", "*"): list(LinkSpec.model_fields),
         ("links", "*", "energy"): list(EnergySpec.model_fields),
         ("replay",): list(ReplaySpec.model_fields),

@@ -105,7 +105,12 @@ class RunData:
             events=result.events,
             hours=result.hours,
             manifest=manifest(
-                result.scenario, digest, (), result.wall_time_s, result.recording.forecasts
+                result.scenario,
+                digest,
+                (),
+                result.wall_time_s,
+                result.recording.forecasts,
+                result.recording.unrouted,
             ),
             scenario=yaml.safe_load(text),
             scenario_text=text,

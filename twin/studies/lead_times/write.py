@@ -32,7 +32,7 @@ def save(study: LeadTimes, folder: Path, *, force: bool = False, report: bool = 
         files = sorted(str(f.relative_to(stage)) for f in stage.rglob("*") if f.is_file())
         digest = hashlib.sha256(study.resolved.encode()).hexdigest()
         first = next(iter(study.forecasts.values()))
-        facts = manifest(scenario, digest, files, study.wall_time_s, first) | {
+        facts = manifest(scenario, digest, files, study.wall_time_s, first, {}) | {
             "lead_times_s": study.lead_times,
             "forecasts": {
                 f"{lead:g}": forecast_facts(used) for lead, used in study.forecasts.items()

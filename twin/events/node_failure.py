@@ -1,0 +1,35 @@
+"""A failure of sites."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from twin.core.arrays import Bools
+from twin.events.base import Acted, Event, Scope, Targets, names_of
+from twin.events.link_failure import Fail, Repair
+
+
+class NodeFailure(Event):
+    """Sites are down, and with them every link that ends there."""
+
+    acts_on: ClassVar[Acted] = "sites"
+
+    kind: Literal["node_failure"] = "node_failure"
+    sites: Annotated[tuple[str, ...], names_of("site")]
+
+    @property
+    def targets(self) -> Targets:
+        """Names of what it acts on."""
+        return self.sites
+
+    def touched(self, scope: Scope) -> Bools:
+        """Return the links that it acts on."""
+        return scope.at_sites(self.sites)
+
+    def begin(self, scope: Scope) -> Fail:
+        """Return what happens when it starts."""
+        return Fail(self.touched(scope))
+
+    def finish(self, scope: Scope) -> Repair:
+        """Return what happens when it ends."""
+        return Repair(self.touched(scope))

@@ -1,0 +1,35 @@
+"""A failure of what links share: a duct, a bridge, a power supply."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from twin.core.arrays import Bools
+from twin.events.base import Acted, Event, Scope, Targets, names_of
+from twin.events.link_failure import Fail, Repair
+
+
+class SrlgFailure(Event):
+    """All links of a shared risk link group are down."""
+
+    acts_on: ClassVar[Acted] = "groups"
+
+    kind: Literal["srlg_failure"] = "srlg_failure"
+    groups: Annotated[tuple[str, ...], names_of("group")]
+
+    @property
+    def targets(self) -> Targets:
+        """Names of what it acts on."""
+        return self.groups
+
+    def touched(self, scope: Scope) -> Bools:
+        """Return the links that it acts on."""
+        return scope.in_groups(self.groups)
+
+    def begin(self, scope: Scope) -> Fail:
+        """Return what happens when it starts."""
+        return Fail(self.touched(scope))
+
+    def finish(self, scope: Scope) -> Repair:
+        """Return what happens when it ends."""
+        return Repair(self.touched(scope))

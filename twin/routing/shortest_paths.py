@@ -1,0 +1,138 @@
+"""Routing by weight: the shortest path of every flow, or all of them with traffic split equally.
+
+Let D[u, t] be the least weight from site u to site t. A link from u to v of weight w lies on a
+shortest path to t exactly where D[u, t] = w + D[v, t]. These links make an acyclic graph for each
+t. What arrives at u for t leaves by its links out of u, in equal shares at every hop (ECMP, RFC
+2992 per hop), or all by the first of them. With p[(u, t), (v, t)] the share that goes from u to v,
+a flow from s to t visits the sites of its graph as often as (I + P + P^2 + ...) says in the row
+(s, t); and it loads a link out of u with what visits u times the link's share.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from twin.core.arrays import Bools, Floats, Ints
+from twin.core.text import ARROW
+from twin.topology.topology import Topology
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+_TIE: Final = 1e-9
+"""Two paths are as short as each other where their weights differ by no more than this part."""
+_KEPT: Final = 64
+"""Routings that are kept, of the states of the network that were asked for last."""
+
+
+class ShortestPaths:
+    """Routes each flow from one site to another by the weights of links."""
+
+    def __init__(self, topology: Topology, flows: Sequence[str], *, split: bool = False) -> None:
+        """Route `flows`, named ``A>B``, over all shortest paths if `split`, else over one.
+
+        Of several, the one is that which at every site takes the link that comes first in the
+        topology. Raises ValueError for a flow that does not go from one site to another.
+        """
+        self.topology = topology
+        self.links, self.flows = topology.link_names, tuple(flows)
+        self._split = split
+        self._ends = self._ends_of_flows()
+        self._matrices: OrderedDict[bytes, sparse.csr_array[Any]] = OrderedDict()
+
+    def _ends_of_flows(self) -> Ints:
+        """Return the places of both sites of each flow, [flows, 2]."""
+        place = {name: i for i, name in enumerate(self.topology.site_names)}
+        ends = []
+        for flow in self.flows:
+            source, _, target = flow.partition(ARROW)
+            if source not in place or target not in place or source == target:
+                raise ValueError(f"'{flow}' is no flow from a site to another")
+            ends.append((place[source], place[target]))
+        return np.array(ends, dtype=np.int64).reshape(-1, 2)
+
+    def matrix(self, down: Bools) -> sparse.csr_array[Any]:
+        """Return the share of each flow on each link, [links, flows], given what is down.
+
+        A flow that no path is left for has none.
+        """
+        key = np.packbits(down).tobytes()
+        if key not in self._matrices:
+            self._matrices[key] = self._routed(down)
+            if len(self._matrices) > _KEPT:
+                self._matrices.popitem(last=False)
+        self._matrices.move_to_end(key)
+        return self._matrices[key]
+
+    def distances(self, down: Bools) -> Floats:
+        """Return the least weight from each site to each other, infinite without a path.
+
+        [sites, sites].
+        """
+        from scipy import sparse
+        from scipy.sparse import csgraph
+
+        sites, up = len(self.topology.sites), np.flatnonzero(~down)
+        ends, weights = self.topology.ends[up], self.topology.weights[up]
+        # Of parallel links the lightest; a sparse array would add them up.
+        order = np.lexsort((weights, ends[:, 1], ends[:, 0]))
+        pairs = ends[order]
+        lightest = np.ones(len(order), dtype=np.bool_)
+        lightest[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+        kept = order[lightest]
+        graph = sparse.csr_array(
+            (weights[kept], (ends[kept, 0], ends[kept, 1])), shape=(sites, sites)
+        )
+        return np.asarray(csgraph.dijkstra(graph))
+
+    def unrouted(self, down: Bools) -> Bools:
+        """Return the flows that no path is left for, [flows]."""
+        return np.asarray(~np.isfinite(self.distances(down)[self._ends[:, 0], self._ends[:, 1]]))
+
+    def _routed(self, down: Bools) -> sparse.csr_array[Any]:
+        from scipy import sparse
+
+        distances = self.distances(down)
+        targets, target = np.unique(self._ends[:, 1], return_inverse=True)
+        link, goal = self._on_shortest_paths(distances, targets, down)
+        source, into = self.topology.ends[link].T
+        sites, states = len(self.topology.sites), len(self.topology.sites) * len(targets)
+        # A state is a site on the way to a target.
+        here, there = goal * sites + source, goal * sites + into
+        share = 1.0 / np.bincount(here, minlength=states)[here]
+        step = sparse.csr_array((share, (here, there)), shape=(states, states))
+        leave = sparse.csr_array((share, (here, link)), shape=(states, len(self.links)))
+        flows = np.arange(len(self.flows))
+        routable = np.isfinite(distances[self._ends[:, 0], self._ends[:, 1]])
+        start = target * sites + self._ends[:, 0]
+        visits = sparse.csr_array(
+            (np.ones(routable.sum()), (flows[routable], start[routable])),
+            shape=(len(self.flows), states),
+        )
+        loads = sparse.csr_array((len(self.flows), len(self.links)))
+        while visits.nnz:
+            loads = loads + visits @ leave
+            visits = visits @ step
+        return sparse.csr_array(loads.T)
+
+    def _on_shortest_paths(
+        self, distances: Floats, targets: Ints, down: Bools
+    ) -> tuple[Ints, Ints]:
+        """Return each link that is taken on the way to each target, and that target's number."""
+        source, into = self.topology.ends.T
+        before = distances[source][:, targets]
+        after = self.topology.weights[:, None] + distances[into][:, targets]
+        with np.errstate(invalid="ignore"):
+            taken = np.isfinite(before) & (np.abs(before - after) <= _TIE * before)
+        # At the target itself nothing goes on.
+        taken &= ~down[:, None] & (source[:, None] != targets)
+        goal, link = np.nonzero(taken.T)
+        if not self._split:
+            # The first link out of each site, for each target: they are in order.
+            _, first = np.unique(goal * len(self.topology.sites) + source[link], return_index=True)
+            goal, link = goal[first], link[first]
+        return link, goal

@@ -1,0 +1,117 @@
+"""Reads the topology of a scenario: the one door to every format."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+from twin.core.errors import InputError, Problem, did_you_mean
+from twin.topology.graphml import read_graphml
+from twin.topology.link_table import read_link_table
+from twin.topology.node_link import node_link_parts, read_node_link
+from twin.topology.parts import LinkPart, Place, SitePart, topology_of, with_groups
+from twin.topology.sndlib import read_sndlib_native, read_sndlib_xml
+from twin.topology.spec import TopologySpec
+from twin.topology.topology import Topology
+
+PATH = ("topology", "path")
+
+
+def read_topology(
+    spec: TopologySpec, folder: Path, groups: Mapping[str, Sequence[str]] | None = None
+) -> Topology:
+    """Return the topology that a scenario states; paths are relative to `folder`.
+
+    `groups` are its groups of links that fail together. Raises InputError, with no file where the
+    scenario itself is wrong.
+    """
+    if spec.path is not None:
+        topology = _of_file(folder / spec.path, spec)
+    elif spec.topohub is not None:
+        topology = _of_topohub(spec.topohub)
+    else:
+        topology = _of_scenario(spec)
+    return with_groups(topology, groups or {})
+
+
+def _of_file(path: Path, spec: TopologySpec) -> Topology:
+    try:
+        if not path.exists():
+            siblings = path.parent.iterdir() if path.parent.is_dir() else ()
+            hint = did_you_mean(path.name, sorted(sibling.name for sibling in siblings))
+            raise InputError(Problem(f"no such file: '{spec.path}'", PATH, suggestion=hint))
+        if not path.is_file():
+            raise InputError(Problem(f"'{spec.path}' is not a file", PATH))
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(Problem(f"cannot be read: {error.strerror}", PATH)) from None
+    sites: list[SitePart] | None = None
+    match _kind(path, data):
+        case "graphml":
+            sites, links = read_graphml(data, path)
+        case "json":
+            sites, links = read_node_link(data, path)
+        case "sndlib-xml":
+            sites, links = read_sndlib_xml(data, path)
+        case "sndlib-native":
+            sites, links = read_sndlib_native(data, path)
+        case _:
+            links = read_link_table(data, path, spec.directed)
+    digest = hashlib.sha256(data).hexdigest()
+    return topology_of(sites, links, origin=path.name, digest=digest, file=path)
+
+
+def _kind(path: Path, data: bytes) -> str:
+    """Return the format of a file, by its ending, or else by how it begins."""
+    start = data[:4_096].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if path.suffix == ".graphml" or (start.startswith(b"<") and b"<graphml" in start):
+        return "graphml"
+    if start.startswith(b"<"):
+        return "sndlib-xml"
+    if path.suffix == ".json" or start.startswith(b"{"):
+        return "json"
+    if start.startswith(b"?SNDlib") or b"NODES (" in start:
+        return "sndlib-native"
+    return "csv"
+
+
+def _of_topohub(name: str) -> Topology:
+    where = ("topology", "topohub")
+    try:
+        folder = resources.files("topohub") / "data"
+    except ModuleNotFoundError:
+        remedy = "pip install 'twin[topohub]', or name a file as 'path'"
+        raise InputError(Problem("topohub is not installed", where, suggestion=remedy)) from None
+    file = folder / f"{name}.json"
+    if not re.fullmatch(r"\w[\w-]*(/\w[\w-]*)+", name) or not file.is_file():
+        remedy = "see www.topohub.org for the names there, such as sndlib/germany50"
+        raise InputError(Problem(f"there is no '{name}'", where, suggestion=remedy))
+    data = file.read_bytes()
+    sites, links = node_link_parts(json.loads(data), None)
+    labels = {site.name: site.label for site in sites}
+    if len(set(labels.values()) - {""}) == len(sites):
+        # Its sites are numbered; their names say more, where they are unique.
+        sites = [site._replace(name=site.label, label="") for site in sites]
+        links = [link._replace(a=labels[link.a], b=labels[link.b]) for link in links]
+    digest = hashlib.sha256(data).hexdigest()
+    return topology_of(sites, links, origin=f"topohub, {name}", digest=digest)
+
+
+def _of_scenario(spec: TopologySpec) -> Topology:
+    sites = [
+        SitePart(name, Place(where=("topology", "sites", name)), site.label, site.x, site.y)
+        for name, site in spec.sites.items()
+    ]
+    links = [
+        LinkPart(
+            link.a, link.b, Place(where=("topology", "links", i)), bool(spec.directed),
+            link.capacity_mbps, link.weight, link.length_km, link.tags,
+        )
+        for i, link in enumerate(spec.links)
+    ]  # fmt: skip
+    digest = hashlib.sha256(spec.model_dump_json().encode()).hexdigest()
+    return topology_of(sites or None, links, origin="the scenario", digest=digest)
