@@ -102,6 +102,32 @@ def run(
 
 
 @app.command()
+def contingency(
+    scenario: ScenarioArgument,
+    order: Annotated[
+        int, typer.Option(min=1, max=2, help="2: every two connections at once as well.")
+    ] = 1,
+    sample: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="So many failures, drawn at random.")
+    ] = None,
+    policies: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="The scenario's own, shipped ones, or files by path."),
+    ] = None,
+    set_: SetOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; default out/NAME-contingency.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a run in that folder.")] = False,
+) -> None:
+    """Hold every failure at every tick against what each policy had allocated."""
+    from twin.cli.contingency import run_contingency
+
+    picks = None if policies is None else tuple(name.strip() for name in policies.split(","))
+    run_contingency(scenario, picks, set_ or [], out, order=order, sample=sample, force=force)
+
+
+@app.command()
 def batch(
     sweep: Annotated[str, typer.Argument(help="A path.")],
     workers: Annotated[

@@ -209,6 +209,16 @@ class OfferedLoad:
             links |= np.asarray(changed.sum(axis=1)) > 0
         return links
 
+    def flow_demand(self, closed: int) -> Floats | None:
+        """Return the mean demand of the flows in the first `closed` intervals, Mbit/s.
+
+        [intervals, flows]; None where flows are links.
+        """
+        if self._routing is None:
+            return None
+        first = self._span.first
+        return self._surged[DEMAND].means(self._source.values(DEMAND, first, first + closed))
+
     def unrouted(self, closed: int) -> dict[str, float]:
         """Return the demand of each flow that no path was left for, Mbit, where there was any.
 

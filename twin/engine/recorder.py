@@ -88,6 +88,7 @@ class Recorder:
             tuple(event for event in self.log if event.time_s < closed * self._tick_s),
             forecasts,
             load.unrouted(closed),
+            load.flow_demand(closed),
         )
 
     def _record(self, lane: Lane, closed: int, early: bool) -> LaneRecord:

@@ -82,6 +82,8 @@ class Recording:
     forecasts: ForecastUse = ForecastUse({}, {})
     unrouted: Mapping[str, float] = field(default_factory=dict)
     """By flow: demand that no path was left for, Mbit; only of flows that had any."""
+    flow_demand: Floats | None = None
+    """Mean offered demand of the flows, Mbit/s, [intervals, flows]; None where flows are links."""
 
     @cached_property
     def demand_by_link(self) -> Floats:
@@ -125,6 +127,7 @@ class Recording:
                 for flow, mbit in self.unrouted.items()
                 if mbit > before.unrouted.get(flow, 0.0)
             },
+            None if self.flow_demand is None else self.flow_demand[first:],
         )
 
     @property

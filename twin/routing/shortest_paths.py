@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,41 @@ _TIE: Final = 1e-9
 """Two paths are as short as each other where their weights differ by no more than this part."""
 _KEPT: Final = 64
 """Routings that are kept, of the states of the network that were asked for last."""
+
+
+class _Hops(NamedTuple):
+    """Links on shortest paths, from state to state; a state is a site on the way to a target."""
+
+    link: Ints
+    here: Ints
+    there: Ints
+    states: int
+    start: Ints
+    """State in which each flow begins, [flows]."""
+    routable: Bools
+    """Flows that have a path, [flows]."""
+
+
+class Paths(NamedTuple):
+    """Paths of flows."""
+
+    links: sparse.csr_array[Any]
+    """Whether a link is on a path, [links, paths]."""
+    flow: Ints
+    """The flow of each path."""
+    share: Floats
+    """The share of the flow that takes the path."""
+
+    @classmethod
+    def of(cls, flow: Ints, share: Floats, taken: list[tuple[Bools, Ints]], links: int) -> Paths:
+        """Return paths from the hops of each: whether there is one, and its link."""
+        from scipy import sparse
+
+        where = [(link[going], np.flatnonzero(going)) for going, link in taken]
+        link = np.concatenate([each for each, _ in where] or [np.zeros(0, dtype=np.int64)])
+        path = np.concatenate([each for _, each in where] or [np.zeros(0, dtype=np.int64)])
+        on = sparse.csr_array((np.ones(len(link)), (link, path)), shape=(links, len(flow)))
+        return cls(on, flow, share)
 
 
 class ShortestPaths:
@@ -93,24 +128,55 @@ class ShortestPaths:
         """Return the flows that no path is left for, [flows]."""
         return np.asarray(~np.isfinite(self.distances(down)[self._ends[:, 0], self._ends[:, 1]]))
 
-    def _routed(self, down: Bools) -> sparse.csr_array[Any]:
-        from scipy import sparse
+    def paths(self, down: Bools) -> Paths:
+        """Return the paths of all flows, given what is down: one of each, or all that share it."""
+        hops = self._hops(down)
+        flow, state = np.flatnonzero(hops.routable), hops.start[hops.routable]
+        order = np.argsort(hops.here, kind="stable")
+        first = np.searchsorted(hops.here[order], np.arange(hops.states + 1))
+        part, share = np.arange(len(flow)), np.ones(len(flow))
+        taken: list[tuple[Bools, Ints]] = []
+        while True:
+            # At its target a path has nowhere to go on to.
+            ways = first[state + 1] - first[state]
+            if not ways.any():
+                break
+            parent = np.repeat(np.arange(len(state)), np.maximum(ways, 1))
+            place = np.arange(len(parent)) - np.repeat(
+                np.cumsum(np.maximum(ways, 1)) - np.maximum(ways, 1), np.maximum(ways, 1)
+            )
+            going = ways[parent] > 0
+            hop = order[np.minimum(first[state[parent]] + place, len(order) - 1)]
+            taken = [(each[parent], links[parent]) for each, links in taken]
+            taken.append((going, np.where(going, hops.link[hop], -1)))
+            share = share[parent] / np.maximum(ways[parent], 1)
+            part, state = part[parent], np.where(going, hops.there[hop], state[parent])
+        return Paths.of(flow[part], share, taken, len(self.links))
 
+    def _hops(self, down: Bools) -> _Hops:
         distances = self.distances(down)
         targets, target = np.unique(self._ends[:, 1], return_inverse=True)
         link, goal = self._on_shortest_paths(distances, targets, down)
         source, into = self.topology.ends[link].T
-        sites, states = len(self.topology.sites), len(self.topology.sites) * len(targets)
-        # A state is a site on the way to a target.
-        here, there = goal * sites + source, goal * sites + into
+        sites = len(self.topology.sites)
+        return _Hops(
+            link,
+            goal * sites + source,
+            goal * sites + into,
+            sites * len(targets),
+            target * sites + self._ends[:, 0],
+            np.isfinite(distances[self._ends[:, 0], self._ends[:, 1]]),
+        )
+
+    def _routed(self, down: Bools) -> sparse.csr_array[Any]:
+        from scipy import sparse
+
+        link, here, there, states, start, routable = self._hops(down)
         share = 1.0 / np.bincount(here, minlength=states)[here]
         step = sparse.csr_array((share, (here, there)), shape=(states, states))
         leave = sparse.csr_array((share, (here, link)), shape=(states, len(self.links)))
-        flows = np.arange(len(self.flows))
-        routable = np.isfinite(distances[self._ends[:, 0], self._ends[:, 1]])
-        start = target * sites + self._ends[:, 0]
         visits = sparse.csr_array(
-            (np.ones(routable.sum()), (flows[routable], start[routable])),
+            (np.ones(routable.sum()), (np.flatnonzero(routable), start[routable])),
             shape=(len(self.flows), states),
         )
         loads = sparse.csr_array((len(self.flows), len(self.links)))
