@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -154,10 +155,10 @@ def _folder(path: Path, demand: DemandSpec) -> tuple[Rows, list[str], str]:
     for number, file in enumerate(files):
         data = file.read_bytes()
         hashed.update(file.name.encode() + b"\0" + data)
-        root = _root(data, file)
-        ticks.append(_time(root, file))
-        scale = _scale(root, file, demand.unit)
-        for source, target, value in _demands(root, file):
+        head, stated = _plain(data) or _parsed(data, file)
+        ticks.append(_time(head, file))
+        scale = _scale(head, file, demand.unit)
+        for source, target, value in _checked(stated, file):
             here.append(sites.setdefault(source, len(sites)))
             there.append(sites.setdefault(target, len(sites)))
             values.append(value * scale)
@@ -171,6 +172,50 @@ def _folder(path: Path, demand: DemandSpec) -> tuple[Rows, list[str], str]:
         lambda row: Location(files[of_file[row]], 1), named,
     )  # fmt: skip
     return rows, repairs, hashed.hexdigest()
+
+
+class _Head(NamedTuple):
+    """What a matrix says of itself; empty where it does not."""
+
+    time: str
+    unit: str
+
+
+_Stated = list[tuple[str, str, str]]
+"""Source, target and value of each demand, as text."""
+_DEMAND = re.compile(
+    r"<demand\b[^>]*>\s*<source>\s*([^<]*?)\s*</source>\s*<target>\s*([^<]*?)\s*</target>"
+    r"\s*<demandValue>\s*([^<]*?)\s*</demandValue>"
+)
+
+
+def _plain(data: bytes) -> tuple[_Head, _Stated] | None:
+    """Return what a matrix holds that is laid out as SNDlib's are; None for any other.
+
+    It is the same as parsing it, and ten times as fast: such folders hold tens of thousands.
+    """
+    try:
+        text = data.decode("ascii")
+    except UnicodeDecodeError:
+        return None
+    found = _DEMAND.findall(text)
+    plain = len(found) == text.count("<demand ") + text.count("<demand>") > 0
+    if not plain or "&" in text or "<!" in text or not text.rstrip().endswith("</network>"):
+        return None
+    tags = (re.search(rf"<{tag}>([^<]*)</{tag}>", text) for tag in ("time", "unit"))
+    return _Head(*("" if tag is None else tag[1].strip() for tag in tags)), found
+
+
+def _parsed(data: bytes, file: Path) -> tuple[_Head, _Stated]:
+    root = _root(data, file)
+    demands = root.find("demands")
+    assert demands is not None
+    head = _Head(*((root.findtext(f"meta/{tag}") or "").strip() for tag in ("time", "unit")))
+    parts = ("source", "target", "demandValue")
+    return head, [
+        tuple((demand.findtext(part) or "").strip() for part in parts)  # type: ignore[misc]
+        for demand in demands
+    ]
 
 
 def _root(data: bytes, file: Path) -> ElementTree.Element:
@@ -190,10 +235,9 @@ def _root(data: bytes, file: Path) -> ElementTree.Element:
     return root
 
 
-def _time(root: ElementTree.Element, file: Path) -> int:
+def _time(head: _Head, file: Path) -> int:
     """Return the time of a matrix, microseconds since 1970."""
-    stated = root.findtext("meta/time") or ""
-    found = _STAMP.search(stated) or _STAMP.search(file.name)
+    found = _STAMP.search(head.time) or _STAMP.search(file.name)
     try:
         if found is None:
             raise ValueError
@@ -205,9 +249,9 @@ def _time(root: ElementTree.Element, file: Path) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def _scale(root: ElementTree.Element, file: Path, unit: str) -> float:
+def _scale(head: _Head, file: Path, unit: str) -> float:
     """Return what turns a matrix into the unit of the scenario: it may state its own."""
-    stated = (root.findtext("meta/unit") or "").strip()
+    stated = head.unit
     if not stated:
         return 1.0
     own = _UNITS.get(stated.lower().replace("_", ""))
@@ -218,13 +262,9 @@ def _scale(root: ElementTree.Element, file: Path, unit: str) -> float:
     return 1.0 if own == unit else per_bit[own] / per_bit[unit]
 
 
-def _demands(root: ElementTree.Element, file: Path) -> Iterator[tuple[str, str, float]]:
-    demands = root.find("demands")
-    assert demands is not None
-    for demand in demands:
-        source, target = ((demand.findtext(end) or "").strip() for end in ("source", "target"))
-        text = (demand.findtext("demandValue") or "").strip()
-        name = demand.get("id", f"{source}{ARROW}{target}")
+def _checked(stated: _Stated, file: Path) -> Iterator[tuple[str, str, float]]:
+    for source, target, text in stated:
+        name = f"{source}{ARROW}{target}"
         try:
             value = float(text)
         except ValueError:
