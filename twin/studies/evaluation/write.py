@@ -101,7 +101,9 @@ def draw_horizons(evaluation: HorizonEvaluation, path: Path) -> None:
         for i, name in enumerate([*names, PERSISTENCE]):
             rows = pooled[pooled["model"] == name].sort_values("ahead")
             steps = rows["ahead"] + 1
-            look = _line(i) if name in names else _line(i) | {"color": style.INK}
+            # As in the legend: the last value is a plain line there.
+            last_value = {"color": style.INK, "linestyle": "-", "marker": ""}
+            look = _line(i) if name in names else _line(i) | last_value
             if name in names:
                 errors.plot(steps, rows["over_persistence"], label=name, **look)
             for panel, level in zip(misses, LEVELS, strict=True):
