@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +12,13 @@ from numpy.typing import NDArray
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, RunError
 from twin.core.units import format_duration
+from twin.engine.answers import as_array, numbers, wrong_allocation
+from twin.engine.deadline import Deadline, TimeIsUp
 from twin.engine.provisioning import Provisioning
-from twin.policy.base import History, Observation, Policy
-from twin.policy.load import describe, line_in
+from twin.engine.surroundings import restored, working_directory
+from twin.policy.base import History, Observation, Policy, ask
+from twin.policy.load import describe, is_interrupt, line_in, message_of
+from twin.policy.services import looking_ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +123,29 @@ class Lane:
         """
         spare = self._fallback
         if spare is not None:
-            try:
-                spare.policy.fit(history)
-            except (Exception, SystemExit) as error:
-                failure = f"fit(): {self._describe(error)}"
-                raise RunError(f"policy {self.name}: fallback {spare.name}: {failure}") from error
+            self._fit(spare.policy, history, f"fallback {spare.name}: ")
         try:
-            self.policy.fit(history)
-        except (Exception, SystemExit) as error:
-            failure = f"policy {self.name}: fit(): {self._describe(error)}"
+            self._fit(self.policy, history)
+        except RunError as error:
             if spare is None:
-                raise RunError(failure) from error
+                raise
             self._failures = spare.after
-            self._notices.append(FailureNotice("failure", failure))
+            self._notices.append(FailureNotice("failure", str(error)))
+
+    def _fit(self, policy: Policy, history: History, who: str = "") -> None:
+        directory = working_directory()
+        try:
+            with looking_ahead(False):
+                # A history of its own: what is done to it is seen by nobody else.
+                policy.fit(replace(history))
+            wrong, cause = restored(directory), None
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            restored(directory)
+            wrong, cause = self._describe(error), error
+        if wrong:
+            raise RunError(f"policy {self.name}: {who}fit(): {wrong}") from cause
 
     def notices(self) -> list[FailureNotice]:
         """Return the failures and stand-ins since the last call."""
@@ -196,17 +209,32 @@ class Lane:
         Raises RunError, which names `who` if it is not the policy itself, for an answer that is
         no allocation, and for one that took longer than `limit` seconds.
         """
-        begin = time.perf_counter()
+        cause: BaseException | None = None
+        directory = working_directory()
         try:
-            answer = np.asarray(policy.allocate(observation.seen_by(policy)))
-        except (Exception, SystemExit) as error:
-            raise RunError(f"{self._at(observation, who)}: {self._describe(error)}") from error
-        if limit is not None and time.perf_counter() - begin > limit:
-            late = f"took longer than {format_duration(limit)}"
-            raise RunError(f"{self._at(observation, who)}: {late}")
+            if limit is None:
+                given = as_array(ask(policy, observation))
+            else:
+                with Deadline(limit) as deadline:
+                    given = as_array(ask(policy, observation))
+                if deadline.missed:
+                    raise TimeIsUp
+            wrong = restored(directory)
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            restored(directory)
+            late = limit is not None and isinstance(error, TimeIsUp)
+            wrong = f"took longer than {format_duration(limit or 0)}" if late else ""
+            wrong, cause = wrong or self._describe(error), error
+        if wrong:
+            raise RunError(f"{self._at(observation, who)}: {wrong}") from cause
+        answer, wrong = numbers(given)
         # An answer equal to the one before has been checked and stored already.
-        new = self._is_new(answer)
-        wrong, where = _wrong(answer, observation.links) if new else ("", ())
+        new = not wrong and self._is_new(answer)
+        where: tuple[str, ...] = ()
+        if new:
+            wrong, where = wrong_allocation(answer, observation.links)
         if wrong:
             raise RunError(f"{self._at(observation, who)}: {wrong}", where)
         return answer, new
@@ -225,7 +253,7 @@ class Lane:
         return f"{place}: {who}" if who else place
 
     def _describe(self, error: BaseException) -> str:
-        message = str(error) if isinstance(error, InputError) else describe(error)
+        message = message_of(error) if isinstance(error, InputError) else describe(error)
         for file in self.files:
             line = line_in(error, file)
             if line is not None:
@@ -244,24 +272,3 @@ def _with_room(rows: Floats, interval: int) -> Floats:
     longer = np.empty((2 * len(rows), rows.shape[1]))
     longer[: len(rows)] = rows
     return longer
-
-
-def _wrong(answer: NDArray[Any], links: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """Return why an answer is no allocation, empty where it is one, and on which links."""
-    if answer.dtype.kind not in "fiub":
-        return f"answered {_kind(answer)}, not one number for each link", ()
-    if answer.shape != (len(links),):
-        expected = f"not ({len(links)},), one number for each link"
-        return f"answered an array of shape {answer.shape}, {expected}", ()
-    # One comparison each way also refuses NaN.
-    if answer.min() >= 0 and answer.max() < np.inf:
-        return "", ()
-    where = np.flatnonzero(~((answer >= 0) & (answer < np.inf)))
-    asked = f"asked for {answer[where[0]]} Mbit/s on link {links[where[0]]}"
-    return f"{asked}; an allocation is a finite number, 0 or more", tuple(links[i] for i in where)
-
-
-def _kind(answer: NDArray[Any]) -> str:
-    if answer.dtype.kind in "US":
-        return "texts"
-    return "nothing" if answer.shape == () and answer.item() is None else "no numbers"

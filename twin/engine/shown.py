@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from twin.core.sealed import sealed
 from twin.engine.network import Network
 from twin.engine.provisioning import LinkSettings
 from twin.engine.span import ReplaySpan
@@ -40,7 +41,7 @@ def history_of(
     tick_s = source.tick_s
     period_s = sla.period_s or (_PERIOD_S if span.endless else np.inf)
     intervals = int(min(period_s / tick_s, span.length or np.inf))
-    commitment = settings.commitment(tick_s)
+    commitment = settings.commitment(tick_s).sealed()
     return History(
         links,
         tick_s,
@@ -57,18 +58,20 @@ def observation_of(
     links: tuple[str, ...],
     source: TelemetrySource,
     network: Network,
-    commitment: Commitment,
     interval: int,
     sample: int,
 ) -> Observation:
-    """Return what is observed when `sample` samples have closed, before an interval."""
+    """Return what is observed when `sample` samples have closed, before an interval.
+
+    By policies whose decisions are in force at once.
+    """
     return Observation(
         interval,
-        network.down,
+        sealed(network.down),
         links,
         source.tick_s,
-        network.nominal,
-        commitment,
+        sealed(network.nominal),
+        Commitment.at_once(len(links)),
         source.kpis,
         sample,
         source.starts,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from twin.policy.base import History, Observation, Policy
+from twin.policy.base import History, Observation, Policy, ask, is_bound
 
 
 class Schedule(Policy):
@@ -24,9 +26,21 @@ class Schedule(Policy):
     def allocate(self, observation: Observation) -> ArrayLike:
         """Return the answer of the member whose turn it is."""
         turn = int(np.searchsorted(self._starts, observation.interval, side="right")) - 1
-        answers = [policy.allocate(observation.seen_by(policy)) for policy in self._policies]
+        answers = [ask(policy, observation) for policy in self._policies]
         return answers[turn]
 
     def models(self, kpis: tuple[str, ...]) -> tuple[str, ...]:
         """Return the models of all members."""
         return tuple(model for policy in self._policies for model in policy.models(kpis))
+
+
+class _BoundSchedule(Schedule):
+    """A schedule with a member that sees the future."""
+
+    bound: ClassVar[bool] = True
+
+
+def schedule_of(members: list[tuple[int, Policy]]) -> Schedule:
+    """Return the schedule of (first interval, policy) in order; the first begins at interval 0."""
+    sees_future = any(is_bound(type(policy)) for _, policy in members)
+    return _BoundSchedule(members) if sees_future else Schedule(members)

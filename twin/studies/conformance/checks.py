@@ -16,6 +16,7 @@ from twin.core.arrays import Floats
 from twin.core.errors import InputError, TwinError
 from twin.demand.kpis import KPIS
 from twin.forecast.names import files
+from twin.policy.base import is_bound
 from twin.policy.load import load
 from twin.studies.conformance.harness import ConformanceRun, Harness
 from twin.studies.conformance.report import Check, ConformanceReport, Status
@@ -141,7 +142,7 @@ def _input_unchanged(harness: Harness, case: ConformanceScenario) -> tuple[Statu
 
 def _no_look_ahead(harness: Harness, case: ConformanceScenario) -> tuple[Status, str]:
     """Change everything after some instants, and compare the decisions up to then."""
-    if harness.source.policy.bound:
+    if is_bound(harness.source.policy):
         return Status.OK, "it says that it sees the future: a bound, kept out of rankings"
     known = _replayed(harness, case).requested
     for seen in (0, 40, 77):

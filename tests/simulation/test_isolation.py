@@ -1,0 +1,394 @@
+"""What a policy cannot do to the future, to other policies and to the run."""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import twin
+from twin.core.sealed import sealed, two_views
+from twin.engine.lane import Lane
+from twin.policy.base import is_bound
+
+HISTORY, SAMPLES, HIDDEN = 20, 40, 30
+"""From sample HIDDEN on the demand is MARK, which nothing before shows."""
+MARK = 987_654.0
+HEADER = """
+import copy, ctypes, dataclasses, gc, numpy as np
+from typing import ClassVar
+from twin import Policy
+from twin.policy.services import services
+import twin.policy.base as base
+
+
+class Peeking(Policy):
+    {class_body}
+
+    def fit(self, history):
+        self.kept = history.demand_mbps
+        {fit}
+
+    def allocate(self, observation):
+        return np.full(len(observation.links), float(self.found(observation)))
+
+    def found(self, observation):
+        {found}
+"""
+LOOKS = {
+    "the base of an array": """
+        array = observation.demand_mbps
+        while getattr(array, "base", None) is not None:
+            array = array.base
+        return np.nanmax(np.frombuffer(array))""",
+    "the object behind the base": """
+        array = observation.demand_mbps
+        while isinstance(array, np.ndarray) and array.base is not None:
+            array = array.base
+        whole = getattr(array, "obj", array)
+        return np.nanmax(np.frombuffer(whole))""",
+    "the address of an array": """
+        array = observation.demand_mbps
+        start, rows = array.__array_interface__["data"][0], len(array) + 10
+        values = (ctypes.c_double * (rows * array.shape[1])).from_address(start)
+        return np.nanmax(np.array(values))""",
+    "the base of the history": """
+        array = self.kept
+        while getattr(array, "base", None) is not None:
+            array = array.base
+        return np.nanmax(np.frombuffer(array))""",
+    "the base of a forecast": """
+        array = observation.forecast("ridge")
+        while getattr(array, "base", None) is not None:
+            array = array.base
+        return np.nanmax(np.frombuffer(array))""",
+    "more samples than have closed": """
+        return services().observed("internet", observation.closed + 10).max()""",
+    "a longer observation": """
+        return observation._replace(closed=observation.closed + 10).demand_mbps.max()""",
+    "an observation that is changed": """
+        object.__setattr__(observation, "closed", observation.closed + 10)
+        return observation.demand_mbps.max()""",
+    "an observation of a bound": """
+        return dataclasses.replace(observation, _ahead=True).coming_mbps.max()""",
+    "the service behind the observation": """
+        return services().coming(observation.closed).max()""",
+    "calling its class a bound": """
+        type(self).bound = True
+        return observation.coming_mbps.max()""",
+    "calling itself a bound": """
+        self.bound = True
+        return observation.coming_mbps.max()""",
+    "asking a bound": """
+        class Peek(Policy):
+            bound: ClassVar[bool] = True
+            def allocate(self, observation):
+                return observation.coming_mbps
+        return base.ask(Peek(), observation).max()""",
+    "a forecast of a later sample": """
+        return services().forecast("persistence", observation.closed + 10, 0).max()""",
+}  # fmt: skip
+
+
+def _trace(links: int = 2) -> twin.Trace:
+    demand = np.tile(np.arange(1.0, SAMPLES + 1)[:, None], (1, links))
+    demand[HIDDEN:] = MARK
+    times = pd.Index(np.arange(SAMPLES) * 300, name="time")
+    columns = [f"link-{i + 1}" for i in range(links)]
+    return twin.Trace.from_frame(pd.DataFrame(demand, index=times, columns=columns))
+
+
+def _requested(policies: list[Any], links: int = 2, **options: Any) -> dict[str, np.ndarray]:
+    """What each policy asks for until the mark is observed, [intervals, links]."""
+    sim = twin.Simulation(
+        _trace(links), policies, train=HISTORY / SAMPLES + 1e-6,
+        replay={"duration": "50min"}, **options,
+    )  # fmt: skip
+    sim.run()
+    return {lane.name: lane.requested for lane in sim.recording().lanes}
+
+
+def _class(tmp_path: Path, text: str) -> type[twin.Policy]:
+    from twin.policy.load import load
+
+    path = tmp_path / "peeking.py"
+    path.write_text(text)
+    return load(path).policy
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_an_undeclared_look_ahead_shows_nothing(tmp_path: Path, look: str) -> None:
+    text = HEADER.format(class_body="pass", fit="pass", found=LOOKS[look].strip())
+    kind = _class(tmp_path, text)
+    requested, failure = np.zeros(1), "policy Peeking: tick 0 (0s)"
+    try:
+        (requested,) = _requested([kind]).values()
+    except twin.RunError as error:
+        failure = str(error)
+    assert failure.startswith("policy Peeking: tick 0 (0s)")
+    assert requested.max() < MARK
+    assert not is_bound(kind)
+
+
+def test_a_class_that_is_told_later_that_it_is_a_bound_is_none(tmp_path: Path) -> None:
+    text = HEADER.format(
+        class_body="pass",
+        fit="type(self).bound = self.bound = True",
+        found="return 1.0",
+    )
+    sim = twin.Simulation(_trace(), [_class(tmp_path, text), "oracle"], train=0.5)
+    result = sim.run()
+    folder = result.save(tmp_path / "out", figures=False)
+    assert twin.load(folder).manifest["bounds"] == ["oracle"]
+
+
+# What policies share
+
+
+class Honest(twin.Policy):
+    """Asks for the mean of what it observes, and for what is left of its commitment."""
+
+    def allocate(self, observation: twin.Observation) -> Any:
+        base = np.nanmean(observation.demand_mbps, axis=0) + observation.last_known_mbps
+        return base + observation.commitment.first + observation.forecast("persistence")
+
+
+def _vandal(what: str) -> type[twin.Policy]:
+    class Vandal(twin.Policy):
+        """Writes to all that it is shown."""
+
+        tried: ClassVar[int] = 0
+
+        def allocate(self, observation: twin.Observation) -> Any:
+            shown = {
+                "demand": observation.demand_mbps,
+                "last known": observation.last_known_mbps,
+                "down": observation.down,
+                "capacity": observation.capacity_mbps,
+                "forecast": observation.forecast("persistence"),
+                "commitment": observation.commitment.first,
+                "limit": observation.commitment.highest_mbps,
+                "ordered": observation.commitment.ordered_mbps,
+            }
+            array: Any = shown[what]
+            while isinstance(array, np.ndarray):
+                for how in (lambda a: a.setflags(write=True), lambda a: a.fill(7)):
+                    try:
+                        how(array)
+                    except (ValueError, RuntimeError):
+                        Vandal.tried += 1
+                array = array.base
+            return np.ones(len(observation.links))
+
+    return Vandal
+
+
+@pytest.mark.parametrize("links", [{}, {"defaults": {"lead_time": "5min", "max": 1e7}}])
+@pytest.mark.parametrize(
+    "what",
+    ["demand", "last known", "down", "capacity", "forecast", "commitment", "limit", "ordered"],
+)
+def test_no_policy_can_write_to_what_another_observes(what: str, links: Any) -> None:
+    vandal = _vandal(what)
+    sim = twin.Simulation(_trace(), [vandal, Honest], train=0.5 + 1e-6, links=links,
+                          replay={"duration": "50min"})  # fmt: skip
+    sim.fork().run()
+    sim.run()
+    assert vandal.tried
+    plain = twin.Simulation(_trace(), [Honest], train=0.5 + 1e-6, links=links,
+                            replay={"duration": "50min"})  # fmt: skip
+    plain.run()
+    for mine, other in zip(sim.recording().lanes[1:], plain.recording().lanes, strict=True):
+        np.testing.assert_array_equal(mine.requested, other.requested)
+        np.testing.assert_array_equal(mine.allocated, other.allocated)
+
+
+REWRITES = {
+    "another policy": (
+        lambda: setattr(Honest, "allocate", lambda self, seen: np.ones(2)), "Honest.allocate"
+    ),
+    "what all observe": (
+        lambda: setattr(twin.Observation, "time", property(lambda self: None)), "Observation.time"
+    ),
+    "what checks answers": (lambda: setattr(Lane, "decide", lambda *_: None), "Lane.decide"),
+    "NumPy": (lambda: setattr(np, "asarray", np.array), "numpy.asarray"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REWRITES)
+def test_a_policy_that_rewrites_code_of_others_stops_the_run(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for owner, what in ((Honest, "allocate"), (twin.Observation, "time"), (Lane, "decide"),
+                        (np, "asarray")):  # fmt: skip
+        monkeypatch.setattr(owner, what, vars(owner)[what])
+    rewrite, told = REWRITES[name]
+    with pytest.raises(twin.RunError, match=f"{told} was replaced while policies ran"):
+        _requested([_misbehaving(rewrite, at=9), Honest])
+
+
+def test_the_history_of_another_policy_stays_as_it_is() -> None:
+    seen = []
+
+    class Changing(twin.Policy):
+        """Changes the history that it is given."""
+
+        def fit(self, history: twin.History) -> None:
+            object.__setattr__(history, "samples", 3)
+            object.__setattr__(history, "sla_target", 0.9)
+
+        def allocate(self, observation: twin.Observation) -> Any:
+            return np.ones(len(observation.links))
+
+    class Fitting(Changing):
+        """Notes what it fits on."""
+
+        def fit(self, history: twin.History) -> None:
+            seen.append((history.samples, history.sla_target))
+
+    _requested([Changing, Fitting])
+    assert seen == [(HISTORY, 0.01)]
+
+
+def test_a_sealed_array_cannot_be_unlocked() -> None:
+    values = np.arange(6.0).reshape(2, 3)
+    kept = sealed(values)
+    values[:] = 7
+    np.testing.assert_array_equal(kept, np.arange(6.0).reshape(2, 3))
+    written, shown = two_views(2, 3)
+    written[:] = 5
+    assert (shown == 5).all()
+    with pytest.raises(BufferError):
+        shown.base.base.obj.close()  # type: ignore[union-attr]
+    for array in (kept, shown, kept[0], shown.T):
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            array.setflags(write=True)
+    assert copy.deepcopy(kept).tolist() == kept.tolist()
+
+
+def test_what_is_shown_cannot_be_written_to_where_memory_cannot_be_mapped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none(size: int) -> Any:
+        raise OSError("no more files")
+
+    monkeypatch.setattr("twin.core.sealed._mapped", none)
+    written, shown = two_views(2, 3)
+    written[:] = 5
+    assert (shown == 5).all()
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        shown.setflags(write=True)
+
+
+# What a policy does to the run
+
+
+class _Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("never")
+
+
+class _Escape(KeyboardInterrupt):
+    pass
+
+
+def _raises(error: BaseException) -> Any:
+    raise error
+
+
+MISDEEDS: dict[str, tuple[Any, str]] = {
+    "exit": (lambda: _raises(SystemExit(0)), "SystemExit: 0"),
+    "generator exit": (lambda: _raises(GeneratorExit()), "GeneratorExit"),
+    "interrupt": (lambda: _raises(_Escape()), "_Escape"),
+    "base exception": (lambda: _raises(BaseException("all")), "BaseException: all"),
+    "unspeakable": (lambda: _raises(_Unspeakable()), "_Unspeakable"),
+    "directory": (lambda: os.chdir("/"), "changed the working directory"),
+    "output": (lambda: sys.stdout.close(), "closed the standard output"),
+    "long double": (lambda: np.full(2, np.longdouble("1e4000")), "asked for inf Mbit/s on link"),
+    "objects": (lambda: np.array([1.0, None], dtype=object), "answered no numbers"),
+    "complex": (lambda: np.ones(2, dtype=complex), "answered complex numbers"),
+    "masked": (lambda: np.ma.array([1.0, 2.0], mask=[0, 1]), "answered a masked array"),
+    "negative": (lambda: [-1, 2], "asked for -1.0 Mbit/s on link"),
+}
+
+
+def _misbehaving(deed: Any, at: int = 3) -> type[twin.Policy]:
+    class Misbehaving(twin.Policy):
+        """Does something that it must not."""
+
+        def allocate(self, observation: twin.Observation) -> Any:
+            if observation.interval == at:
+                answer = deed()
+                return [5.0, 5.0] if answer is None else answer
+            return [5.0, 5.0]
+
+    return Misbehaving
+
+
+@pytest.mark.parametrize("name", MISDEEDS)
+def test_a_misdeed_ends_in_an_error_that_names_policy_and_interval(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    deed, reason = MISDEEDS[name]
+    monkeypatch.chdir(tmp_path)
+    with (tmp_path / "output").open("w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        with pytest.raises(twin.RunError) as caught:
+            _requested([_misbehaving(deed)])
+        print("still there")
+        sys.stdout.close()
+    assert str(caught.value).startswith("policy Misbehaving: tick 3 (15min): ")
+    assert reason in str(caught.value)
+    assert Path.cwd() == tmp_path
+
+
+@pytest.mark.parametrize("name", MISDEEDS)
+def test_the_fallback_decides_after_a_misdeed(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with (tmp_path / "output").open("w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        scenario = {"policies": [_misbehaving(MISDEEDS[name][0])],
+                    "fallback": {"use": "last_value", "after": 3},
+                    "demand": {"train": 0.5}, "replay": {"duration": "50min"}}  # fmt: skip
+        result = twin.run(scenario, overrides={"demand.facilities": 2, "demand.length": "2d"})
+        sys.stdout.close()
+    requested = result.recording.lanes[0].requested
+    assert (requested[[0, 1, 2, 4, 5]] == 5).all()
+    assert (requested[3] != 5).all()
+
+
+def test_a_real_interrupt_is_not_a_failure_of_the_policy() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _requested([_misbehaving(lambda: _raises(KeyboardInterrupt()))])
+
+
+@pytest.mark.parametrize("swallows", [False, True])
+def test_a_time_limit_interrupts_a_policy_that_never_ends(tmp_path: Path, swallows: bool) -> None:
+    def loop() -> None:
+        begin, tries = time.perf_counter(), 0
+        while time.perf_counter() < begin + 30 and tries < 3:
+            try:
+                while time.perf_counter() < begin + 30:
+                    pass
+            except BaseException:
+                tries += 1
+                if not swallows:
+                    raise
+
+    scenario = {"policies": [_misbehaving(loop)], "demand": {"train": 0.5},
+                "fallback": {"use": "last_value", "after": 3, "time_limit": "0.1s"},
+                "replay": {"duration": "50min"}}  # fmt: skip
+    begin = time.perf_counter()
+    result = twin.run(scenario, overrides={"demand.facilities": 2, "demand.length": "2d"})
+    assert time.perf_counter() - begin < 20
+    details = result.events["detail"].tolist()
+    assert any("took longer than 0.1s" in detail for detail in details)
