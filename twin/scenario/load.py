@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from twin.core import content
 from twin.core.errors import InputError, Loc, Problem
+from twin.core.printable import unfit
 from twin.core.units import format_duration
 from twin.core.validation import problems_of
 from twin.demand.read import read as read_trace
@@ -244,6 +245,9 @@ class _Assembly:
             member = self._try(spare)
             if member is not None:
                 fallback = PolicyChoice(member.source.name, (member,))
+                if why := unfit(fallback.name):
+                    what = f"the name of policy '{fallback.name}' {why}"
+                    self._say(("fallback", "use"), what, "rename its file")
         trace = self._trace(spec)
         self._stop_on_problems()
         assert trace is not None
@@ -368,6 +372,8 @@ class _Assembly:
     def _check_unique(self, choices: Sequence[PolicyChoice], places: Sequence[Loc]) -> None:
         seen: set[str] = set()
         for choice, place in zip(choices, places, strict=True):
+            if why := unfit(choice.name):
+                self._say(place, f"the name of policy '{choice.name}' {why}", "give it a 'name'")
             if choice.name in seen:
                 self._say(place, f"a second policy is called '{choice.name}'", "give it a 'name'")
             seen.add(choice.name)
