@@ -16,6 +16,7 @@ from twin.demand.synthetic import generate
 from twin.demand.trace import Trace
 from twin.demand.write import write_csv, write_parquet
 from twin.results.table import console, say, show_rows
+from twin.scenario.cache import Cache
 from twin.scenario.load import Overrides, Scenario, load_trace
 
 
@@ -61,7 +62,9 @@ def print_description(trace: str, overrides: Sequence[str]) -> None:
 def _trace(trace: str, overrides: Sequence[str]) -> Trace:
     path = Path(trace)
     if path.suffix in (".yaml", ".yml") or trace in content.shipped("scenarios"):
-        return Scenario.load(trace, Overrides(tuple(overrides))).trace
+        # Policies' code is not needed to describe a trace, and not run.
+        cache = Cache(run_policies=False)
+        return Scenario.load(trace, Overrides(tuple(overrides)), cache=cache).trace
     source = "zenodo" if path.is_dir() else "parquet" if path.suffix == ".parquet" else "csv"
     return load_trace({"source": source, "path": trace}, overrides)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.errors import PydanticUserError
 
 from twin.core.errors import InputError, Loc, Problem, show
@@ -102,6 +102,33 @@ def load(path: Path, code: bytes | None = None, name: str | None = None) -> Poli
         raise InputError(Problem(what, file=path))
     _check_parameters(policies[0], path)
     return PolicySource(path.stem, path, code, policies[0], loaded=True)
+
+
+class UnloadedPolicy(Policy):
+    """Stands for a policy whose code is not run: takes any parameter, and decides nothing."""
+
+    @classmethod
+    def parameters(cls) -> type[BaseModel]:
+        """Return a model that lets everything pass."""
+        return _Anything
+
+
+class _Anything(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+def unloaded(path: Path) -> PolicySource:
+    """Return the policy at `path` without running any of its code.
+
+    Raises InputError where the file cannot be read or is not Python.
+    """
+    code = _bytes(path)
+    try:
+        compile(code, str(path), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        what = f"cannot be loaded: {describe(error)}"
+        raise InputError(Problem(what, file=path, line=_line(error, path))) from None
+    return PolicySource(path.stem, path, code, UnloadedPolicy)
 
 
 def _bytes(path: Path) -> bytes:

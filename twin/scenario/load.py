@@ -124,11 +124,13 @@ class Scenario:
         scenario: str | Path | Mapping[str, Any],
         asked: Overrides | None = None,
         given: Given | None = None,
+        cache: Cache | None = None,
     ) -> Scenario:
         """Read and check a scenario, the trace, policies and models included.
 
         `scenario` is a path, the name of a shipped one, or a mapping of what a file would hold, in
-        which policies may be objects. Raises InputError with every problem found.
+        which policies may be objects. What it names is taken from `cache`, or read. Raises
+        InputError with every problem found.
         """
         asked, given = asked or Overrides(), given or Given()
         if isinstance(scenario, Mapping):
@@ -142,7 +144,7 @@ class Scenario:
             source.assign(key, value, f"overrides:{key}")
         if asked.seed is not None:
             source.set("seed", asked.seed, "--seed")
-        checked = cls.of(source, path, asked, given=given)
+        checked = cls.of(source, path, asked, cache, given)
         return replace(checked, written=scenario) if isinstance(scenario, Mapping) else checked
 
     def again(self, asked: Overrides, given: Given) -> Scenario:
