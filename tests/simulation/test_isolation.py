@@ -218,6 +218,9 @@ REWRITES = {
         lambda: setattr(twin.Observation, "time", property(lambda self: None)), "Observation.time"
     ),
     "what checks answers": (lambda: setattr(Lane, "decide", lambda *_: None), "Lane.decide"),
+    "a method that another inherits": (
+        lambda: setattr(Honest, "fit", lambda self, history: None), "Honest.fit"
+    ),
     "NumPy": (lambda: setattr(np, "asarray", np.array), "numpy.asarray"),
 }  # fmt: skip
 
@@ -229,6 +232,8 @@ def test_a_policy_that_rewrites_code_of_others_stops_the_run(
     for owner, what in ((Honest, "allocate"), (twin.Observation, "time"), (Lane, "decide"),
                         (np, "asarray")):  # fmt: skip
         monkeypatch.setattr(owner, what, vars(owner)[what])
+    monkeypatch.setattr(Honest, "fit", Honest.fit)
+    monkeypatch.delattr(Honest, "fit")
     rewrite, told = REWRITES[name]
     with pytest.raises(twin.RunError, match=f"{told} was replaced while policies ran"):
         _requested([_misbehaving(rewrite, at=9), Honest])

@@ -27,7 +27,10 @@ def unchanged_code(*others: Owner) -> Iterator[None]:
     yield
     for owner, code in before.items():
         after = _code(owner)
-        changed = [name for name in {**code, **after} if code.get(name) is not after.get(name)]
+        # A class may keep what it likes under names of its own, but hide nothing that it inherits.
+        inherited = {name for kind in getattr(owner, "__mro__", ())[1:] for name in vars(kind)}
+        names = {*code, *(inherited & after.keys())}
+        changed = sorted(name for name in names if code.get(name) is not after.get(name))
         if changed:
             where = f"{owner.__name__}.{changed[0]}"
             raise RunError(f"{where} was replaced while policies ran: no result can be trusted")
