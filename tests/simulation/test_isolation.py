@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -292,6 +293,15 @@ def test_what_is_shown_cannot_be_written_to_where_memory_cannot_be_mapped(
         shown.setflags(write=True)
 
 
+def test_many_simulations_leave_descriptors_to_the_rest_of_the_process(tmp_path: Path) -> None:
+    tables = [two_views(10, 2) for _ in range(700)]
+    for written, shown in tables:
+        written[:] = 3
+        assert (shown == 3).all()
+        assert not shown.flags.writeable
+    (tmp_path / "file").write_text("can be opened")
+
+
 # What a policy does to the run
 
 
@@ -315,7 +325,9 @@ MISDEEDS: dict[str, tuple[Any, str]] = {
     "base exception": (lambda: _raises(BaseException("all")), "BaseException: all"),
     "unspeakable": (lambda: _raises(_Unspeakable()), "_Unspeakable"),
     "directory": (lambda: os.chdir("/"), "changed the working directory"),
-    "output": (lambda: sys.stdout.close(), "closed the standard output"),
+    "output": (lambda: sys.stdout.close(), "closed or replaced the standard output"),
+    "no output": (lambda: setattr(sys, "stdout", None), "closed or replaced the standard output"),
+    "errors": (lambda: setattr(sys, "stderr", None), "replaced the standard error stream"),
     "long double": (lambda: np.full(2, np.longdouble("1e4000")), "asked for inf Mbit/s on link"),
     "objects": (lambda: np.array([1.0, None], dtype=object), "answered no numbers"),
     "complex": (lambda: np.ones(2, dtype=complex), "answered complex numbers"),
@@ -369,6 +381,24 @@ def test_the_fallback_decides_after_a_misdeed(
     requested = result.recording.lanes[0].requested
     assert (requested[[0, 1, 2, 4, 5]] == 5).all()
     assert (requested[3] != 5).all()
+
+
+def test_the_command_says_what_a_policy_did_to_its_output(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import sys\nfrom twin import Policy\n\nclass Mine(Policy):\n"
+        "    def allocate(self, observation):\n"
+        "        sys.stdout.close()\n        sys.stderr.close()\n"
+        "        return observation.last_known_mbps\n"
+    )
+    (tmp_path / "closing.yaml").write_text(
+        "demand: {facilities: 2, length: 2d}\nreplay: {duration: 1h}\npolicies: [./mine.py]\n"
+        "fallback: {use: last_value, after: 3}\n"
+    )
+    call = [sys.executable, "-m", "twin", "run", "closing.yaml", "--no-report"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Failed: policy mine: tick 0 (0s): closed or replaced the standard output" in done.stdout
+    assert "Written to out/closing/" in done.stdout
 
 
 def test_a_real_interrupt_is_not_a_failure_of_the_policy() -> None:

@@ -9,12 +9,16 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twin.core.arrays import Floats
+
+_LAST_DESCRIPTOR: Final = 256
+"""Each map holds a descriptor, and the rest of the process needs some: many copies of a simulation
+may be alive at once."""
 
 Array = TypeVar("Array", bound=NDArray[Any])
 
@@ -54,6 +58,8 @@ def _mapped(size: int) -> tuple[mmap.mmap, mmap.mmap]:
         descriptor, path = tempfile.mkstemp()
         os.unlink(path)  # noqa: PTH108
     try:
+        if descriptor > _LAST_DESCRIPTOR:
+            raise OSError("the process has many files open")
         os.truncate(descriptor, size)
         return mmap.mmap(descriptor, size), mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
     finally:

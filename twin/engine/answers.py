@@ -12,6 +12,8 @@ from twin.core.arrays import Floats
 
 def as_array(answer: Any) -> NDArray[Any]:
     """Return an answer as an array. Raises ValueError for one that hides some of its values."""
+    if type(answer) is np.ndarray:
+        return answer
     if isinstance(answer, np.ma.MaskedArray):
         raise ValueError("answered a masked array; an allocation has a number for every link")
     return np.asarray(answer)
@@ -22,8 +24,6 @@ def numbers(answer: NDArray[Any]) -> tuple[Floats, str]:
 
     What is too large for a float becomes infinite.
     """
-    if answer.dtype.char == "d":
-        return answer, ""
     if answer.dtype.kind not in "fiub":
         return answer, f"answered {_kind(answer)}, not one number for each link"
     with np.errstate(all="ignore"):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
-from typing import Final
+from typing import Any, Final, NoReturn, TypeVar
+
+T = TypeVar("T")
 
 _AGAIN_S: Final = 0.05
 """Seconds until a policy that caught the interruption is interrupted again."""
@@ -16,36 +19,40 @@ class TimeIsUp(BaseException):
     """Raised inside a policy that takes too long; no `except Exception` there catches it."""
 
 
-class Deadline:
-    """A block that is to be over within some seconds; `missed` tells afterwards whether it was.
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """Return what `call` returns. Raises TimeIsUp where that takes longer than `seconds`.
 
-    In the main thread of a system with interval timers, :class:`TimeIsUp` is raised inside the
-    block once they have passed; elsewhere, and where somebody else uses the timer, the block runs
-    to its end. Code that never returns to Python cannot be interrupted.
+    In the main thread of a system with interval timers it is raised inside of the call, once they
+    have passed; elsewhere, and where somebody else uses the timer, after it. Code that does not
+    return to Python cannot be interrupted.
     """
+    begin = time.perf_counter()
+    answer = _interrupted(seconds, call) if _can_interrupt() else call()
+    if time.perf_counter() - begin > seconds:
+        raise TimeIsUp
+    return answer
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._armed = False
 
-    def __enter__(self) -> Deadline:
-        self._begin = time.perf_counter()
-        if _can_interrupt():
-            self._before = signal.signal(signal.SIGALRM, self._ring)
-            self._armed = True
-            signal.setitimer(signal.ITIMER_REAL, max(self._seconds, 1e-6), _AGAIN_S)
-        return self
+def _interrupted(seconds: float, call: Callable[[], T]) -> T:
+    before = signal.getsignal(signal.SIGALRM)
+    try:
+        signal.signal(signal.SIGALRM, _ring)
+        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_S)
+        return call()
+    finally:
+        try:
+            _stop(before)
+        except TimeIsUp:  # it rang while it was being stopped
+            _stop(before)
 
-    def __exit__(self, *_: object) -> None:
-        if self._armed:
-            self._armed = False
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, self._before)
-        self.missed = time.perf_counter() - self._begin > self._seconds
 
-    def _ring(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        if self._armed:
-            raise TimeIsUp
+def _stop(before: Any) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def _ring(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    raise TimeIsUp
 
 
 def _can_interrupt() -> bool:

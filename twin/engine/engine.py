@@ -37,6 +37,7 @@ from twin.engine.recording import LoggedEvent, Recording
 from twin.engine.services import EngineServices, Models
 from twin.engine.shown import Sla, history_of, observation_of
 from twin.engine.span import ReplaySpan
+from twin.engine.surroundings import Surroundings
 from twin.events.base import Change, Event, Phase, Scope
 from twin.events.course import Course
 from twin.policy.base import History
@@ -334,13 +335,13 @@ class Engine:
         observation = observation_of(self.links, self._source, self._network, k, sample)
         self._recorder.begin(now)
         self._decided = k + 1
+        around = Surroundings()
         with serving(self._services):
             for lane in self._lanes:
                 self._services.asking = lane.name
                 terms = lane.provisioning and lane.provisioning.commitment(now, self.tick_s)
-                lane.decide(
-                    observation._replace(commitment=terms.sealed()) if terms else observation
-                )
+                seen = observation._replace(commitment=terms.sealed()) if terms else observation
+                lane.decide(seen, around)
         for number, lane in enumerate(self._lanes):
             for phase, detail, where in lane.notices():
                 notice = LoggedEvent(now, "fallback", lane.name, phase, where, detail)

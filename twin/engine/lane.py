@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, RunError
+from twin.core.printable import printable
 from twin.core.units import format_duration
 from twin.engine.answers import as_array, numbers, wrong_allocation
-from twin.engine.deadline import Deadline, TimeIsUp
+from twin.engine.deadline import TimeIsUp, within
 from twin.engine.provisioning import Provisioning
-from twin.engine.surroundings import restored, working_directory
-from twin.policy.base import History, Observation, Policy, ask
+from twin.engine.surroundings import Surroundings
+from twin.policy.base import History, Observation, Policy, is_bound
 from twin.policy.load import describe, is_interrupt, line_in, message_of
 from twin.policy.services import looking_ahead
 
@@ -133,16 +134,15 @@ class Lane:
             self._notices.append(FailureNotice("failure", str(error)))
 
     def _fit(self, policy: Policy, history: History, who: str = "") -> None:
-        directory = working_directory()
+        around, cause = Surroundings(), None
         try:
-            with looking_ahead(False):
-                # A history of its own: what is done to it is seen by nobody else.
-                policy.fit(replace(history))
-            wrong, cause = restored(directory), None
+            # A history of its own: what is done to it is seen by nobody else.
+            policy.fit(replace(history))
+            wrong = around.restored()
         except BaseException as error:
             if is_interrupt(error):
                 raise
-            restored(directory)
+            around.restored()
             wrong, cause = self._describe(error), error
         if wrong:
             raise RunError(f"policy {self.name}: {who}fit(): {wrong}") from cause
@@ -152,13 +152,15 @@ class Lane:
         notices, self._notices = self._notices, []
         return notices
 
-    def decide(self, observation: Observation) -> None:
+    def decide(self, observation: Observation, around: Surroundings) -> None:
         """Ask the policy for the coming interval and record its answer.
+
+        It is a failure of the policy to leave other surroundings than it found.
 
         Raises RunError, with policy, link and tick, for an answer that is not a finite allocation
         of at least 0 for each link, and where the policy raises, unless a fallback stands in.
         """
-        answer, new = self._answer(observation)
+        answer, new = self._answer(observation, around)
         if new:
             self._change(answer.astype(np.float64), observation.interval)
         if self._rows is not None:
@@ -167,23 +169,23 @@ class Lane:
         if self.provisioning is not None and self._granted is None:
             self._granted = np.empty((self._capacity, answer.size))
 
-    def _answer(self, observation: Observation) -> tuple[NDArray[Any], bool]:
+    def _answer(self, observation: Observation, around: Surroundings) -> tuple[NDArray[Any], bool]:
         """Return the allocation, and whether it differs from the one before."""
         spare = self._fallback
         self.fell_back = False
         if spare is None:
-            return self._asked(self.policy, observation)
+            return self._asked(self.policy, observation, around)
         try:
             # The fallback observes from the start, so that it is ready when it is needed.
             stand_in, broken = (
-                self._asked(spare.policy, observation, f"fallback {spare.name}"),
+                self._asked(spare.policy, observation, around, f"fallback {spare.name}"),
                 None,
             )
         except RunError as error:
             broken = error
         if self._failures < spare.after:
             try:
-                return self._asked(self.policy, observation, limit=spare.time_limit)
+                return self._asked(self.policy, observation, around, limit=spare.time_limit)
             except RunError as error:
                 self._failures += 1
                 self._notices.append(FailureNotice("failure", str(error), error.links))
@@ -202,7 +204,12 @@ class Lane:
         return not (same and bool((answer == self.latest).all()))
 
     def _asked(
-        self, policy: Policy, observation: Observation, who: str = "", limit: float | None = None
+        self,
+        policy: Policy,
+        observation: Observation,
+        around: Surroundings,
+        who: str = "",
+        limit: float | None = None,
     ) -> tuple[NDArray[Any], bool]:
         """Return the answer of a policy, and whether it differs from the allocation before.
 
@@ -210,26 +217,23 @@ class Lane:
         no allocation, and for one that took longer than `limit` seconds.
         """
         cause: BaseException | None = None
-        directory = working_directory()
         try:
-            if limit is None:
-                given = as_array(ask(policy, observation))
+            if limit is None and not is_bound(type(policy)):
+                answer = as_array(policy.allocate(observation))
             else:
-                with Deadline(limit) as deadline:
-                    given = as_array(ask(policy, observation))
-                if deadline.missed:
-                    raise TimeIsUp
-            wrong = restored(directory)
+                answer = self._limited(policy, observation, limit)
+            wrong = around.restored()
         except BaseException as error:
             if is_interrupt(error):
                 raise
-            restored(directory)
+            around.restored()
             late = limit is not None and isinstance(error, TimeIsUp)
             wrong = f"took longer than {format_duration(limit or 0)}" if late else ""
             wrong, cause = wrong or self._describe(error), error
         if wrong:
             raise RunError(f"{self._at(observation, who)}: {wrong}") from cause
-        answer, wrong = numbers(given)
+        if answer.dtype.char != "d":
+            answer, wrong = numbers(answer)
         # An answer equal to the one before has been checked and stored already.
         new = not wrong and self._is_new(answer)
         where: tuple[str, ...] = ()
@@ -238,6 +242,15 @@ class Lane:
         if wrong:
             raise RunError(f"{self._at(observation, who)}: {wrong}", where)
         return answer, new
+
+    def _limited(
+        self, policy: Policy, observation: Observation, limit: float | None
+    ) -> NDArray[Any]:
+        """Return the answer of a policy that may take so long, and see the future if a bound."""
+        with looking_ahead(is_bound(type(policy))):
+            if limit is None:
+                return as_array(policy.allocate(observation))
+            return within(limit, lambda: as_array(policy.allocate(observation)))
 
     def _change(self, answer: Floats, interval: int) -> None:
         """Keep an answer unlike the one before; a constant policy needs one row for all time."""
@@ -253,7 +266,7 @@ class Lane:
         return f"{place}: {who}" if who else place
 
     def _describe(self, error: BaseException) -> str:
-        message = message_of(error) if isinstance(error, InputError) else describe(error)
+        message = printable(message_of(error)) if isinstance(error, InputError) else describe(error)
         for file in self.files:
             line = line_in(error, file)
             if line is not None:

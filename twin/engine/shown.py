@@ -6,7 +6,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from twin.core.sealed import sealed
 from twin.engine.network import Network
 from twin.engine.provisioning import LinkSettings
 from twin.engine.span import ReplaySpan
@@ -65,12 +64,13 @@ def observation_of(
 
     By policies whose decisions are in force at once.
     """
+    down, nominal = network.shown
     return Observation(
         interval,
-        sealed(network.down),
+        down,
         links,
         source.tick_s,
-        sealed(network.nominal),
+        nominal,
         Commitment.at_once(len(links)),
         source.kpis,
         sample,

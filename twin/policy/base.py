@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, ClassVar, NamedTuple, get_origin, get_type_hints
-from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,7 +18,7 @@ from twin.core.validation import problems_of
 from twin.demand.kpis import KPIS
 from twin.policy.commitment import Commitment
 from twin.policy.prices import Prices
-from twin.policy.services import Quantiles, looking_ahead, services
+from twin.policy.services import Quantiles, looking_ahead, looks_ahead, services
 
 RESERVED = ("name", "use", "schedule", "from")
 """Keys of a policy's entry that no policy may have as a parameter."""
@@ -260,7 +259,7 @@ class Policy:
         return _parameters(cls)  # type: ignore[arg-type]
 
 
-_BOUNDS: WeakSet[type[Policy]] = WeakSet()
+_BOUNDS: set[type[Policy]] = set()
 """The classes that were defined as bounds."""
 
 
@@ -273,8 +272,8 @@ def is_bound(policy: type[Policy]) -> bool:
 
 
 def ask(policy: Policy, observation: Observation) -> ArrayLike:
-    """Let a policy decide; it sees the coming interval if it, and whoever asks it, are bounds."""
-    with looking_ahead(is_bound(type(policy))):
+    """Let one policy decide for another; it sees the coming interval if both are bounds."""
+    with looking_ahead(is_bound(type(policy)) and looks_ahead()):
         return policy.allocate(observation)
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.errors import PydanticUserError
 
 from twin.core.errors import InputError, Loc, Problem, show
+from twin.core.printable import printable
 from twin.core.validation import problems_of
 from twin.policy.base import RESERVED, Policy
 
@@ -183,7 +184,8 @@ def _check_parameters(policy: type[Policy], path: Path) -> None:
 def describe(error: BaseException) -> str:
     """Return ``Type: message`` on one line."""
     message = " ".join(message_of(error).split())
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    kind = type(error).__name__
+    return printable(f"{kind}: {message}" if message else kind)
 
 
 def message_of(error: BaseException) -> str:

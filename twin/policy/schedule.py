@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -19,9 +20,9 @@ class Schedule(Policy):
         self._policies = [policy for _, policy in members]
 
     def fit(self, history: History) -> None:
-        """Fit every member."""
+        """Fit every member, each on a history of its own."""
         for policy in self._policies:
-            policy.fit(history)
+            policy.fit(replace(history))
 
     def allocate(self, observation: Observation) -> ArrayLike:
         """Return the answer of the member whose turn it is."""

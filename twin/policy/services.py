@@ -59,8 +59,8 @@ class Services(Protocol):
 
 
 _SERVICES: ContextVar[Services | None] = ContextVar("services", default=None)
-_AHEAD: ContextVar[bool | None] = ContextVar("ahead", default=None)
-"""Whether who is asked now is a bound; None where nobody is."""
+_AHEAD: ContextVar[bool] = ContextVar("ahead", default=False)
+"""Whether who is asked now is a bound."""
 
 
 class serving:  # noqa: N801 - a context manager, used as a verb
@@ -77,21 +77,26 @@ class serving:  # noqa: N801 - a context manager, used as a verb
 
 
 class looking_ahead:  # noqa: N801 - a context manager, used as a verb
-    """Lets who is asked now see the coming interval, or not; nobody gives more than they have."""
+    """Lets who is asked now see the coming interval, or not."""
 
     def __init__(self, allowed: bool) -> None:
         self._allowed = allowed
 
     def __enter__(self) -> None:
-        self._token = _AHEAD.set(self._allowed and _AHEAD.get() is not False)
+        self._token = _AHEAD.set(self._allowed)
 
     def __exit__(self, *_: object) -> None:
         _AHEAD.reset(self._token)
 
 
+def looks_ahead() -> bool:
+    """Return whether who is asked now is a bound."""
+    return _AHEAD.get()
+
+
 def refuse_future() -> None:
     """Raise RuntimeError where no bound is being asked."""
-    if not _AHEAD.get():
+    if not looks_ahead():
         raise RuntimeError(
             "coming_mbps is the future, for a bound alone; say `bound: ClassVar[bool] = True`"
         )
