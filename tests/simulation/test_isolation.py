@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import copy
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 import pytest
+from small import HISTORY, MARK, misbehaving, requested, small_trace
 
 import twin
 from twin.core.sealed import sealed, two_views
 from twin.engine.lane import Lane
 from twin.policy.base import is_bound
 
-HISTORY, SAMPLES, HIDDEN = 20, 40, 30
-"""From sample HIDDEN on the demand is MARK, which nothing before shows."""
-MARK = 987_654.0
 HEADER = """
 import copy, ctypes, dataclasses, gc, numpy as np
 from typing import ClassVar
@@ -98,24 +91,6 @@ LOOKS = {
 }  # fmt: skip
 
 
-def _trace(links: int = 2) -> twin.Trace:
-    demand = np.tile(np.arange(1.0, SAMPLES + 1)[:, None], (1, links))
-    demand[HIDDEN:] = MARK
-    times = pd.Index(np.arange(SAMPLES) * 300, name="time")
-    columns = [f"link-{i + 1}" for i in range(links)]
-    return twin.Trace.from_frame(pd.DataFrame(demand, index=times, columns=columns))
-
-
-def _requested(policies: list[Any], links: int = 2, **options: Any) -> dict[str, np.ndarray]:
-    """What each policy asks for until the mark is observed, [intervals, links]."""
-    sim = twin.Simulation(
-        _trace(links), policies, train=HISTORY / SAMPLES + 1e-6,
-        replay={"duration": "50min"}, **options,
-    )  # fmt: skip
-    sim.run()
-    return {lane.name: lane.requested for lane in sim.recording().lanes}
-
-
 def _class(tmp_path: Path, text: str) -> type[twin.Policy]:
     from twin.policy.load import load
 
@@ -128,13 +103,13 @@ def _class(tmp_path: Path, text: str) -> type[twin.Policy]:
 def test_an_undeclared_look_ahead_shows_nothing(tmp_path: Path, look: str) -> None:
     text = HEADER.format(class_body="pass", fit="pass", found=LOOKS[look].strip())
     kind = _class(tmp_path, text)
-    requested, failure = np.zeros(1), "policy Peeking: tick 0 (0s)"
+    asked, failure = np.zeros(1), "policy Peeking: tick 0 (0s)"
     try:
-        (requested,) = _requested([kind]).values()
+        (asked,) = requested([kind]).values()
     except twin.RunError as error:
         failure = str(error)
     assert failure.startswith("policy Peeking: tick 0 (0s)")
-    assert requested.max() < MARK
+    assert asked.max() < MARK
     assert not is_bound(kind)
 
 
@@ -144,7 +119,7 @@ def test_a_class_that_is_told_later_that_it_is_a_bound_is_none(tmp_path: Path) -
         fit="type(self).bound = self.bound = True",
         found="return 1.0",
     )
-    sim = twin.Simulation(_trace(), [_class(tmp_path, text), "oracle"], train=0.5)
+    sim = twin.Simulation(small_trace(), [_class(tmp_path, text), "oracle"], train=0.5)
     result = sim.run()
     folder = result.save(tmp_path / "out", figures=False)
     assert twin.load(folder).manifest["bounds"] == ["oracle"]
@@ -198,12 +173,12 @@ def _vandal(what: str) -> type[twin.Policy]:
 )
 def test_no_policy_can_write_to_what_another_observes(what: str, links: Any) -> None:
     vandal = _vandal(what)
-    sim = twin.Simulation(_trace(), [vandal, Honest], train=0.5 + 1e-6, links=links,
+    sim = twin.Simulation(small_trace(), [vandal, Honest], train=0.5 + 1e-6, links=links,
                           replay={"duration": "50min"})  # fmt: skip
     sim.fork().run()
     sim.run()
     assert vandal.tried
-    plain = twin.Simulation(_trace(), [Honest], train=0.5 + 1e-6, links=links,
+    plain = twin.Simulation(small_trace(), [Honest], train=0.5 + 1e-6, links=links,
                             replay={"duration": "50min"})  # fmt: skip
     plain.run()
     for mine, other in zip(sim.recording().lanes[1:], plain.recording().lanes, strict=True):
@@ -237,7 +212,7 @@ def test_a_policy_that_rewrites_code_of_others_stops_the_run(
     monkeypatch.delattr(Honest, "fit")
     rewrite, told = REWRITES[name]
     with pytest.raises(twin.RunError, match=f"{told} was replaced while policies ran"):
-        _requested([_misbehaving(rewrite, at=9), Honest])
+        requested([misbehaving(rewrite, at=9), Honest])
 
 
 def test_the_history_of_another_policy_stays_as_it_is() -> None:
@@ -259,7 +234,7 @@ def test_the_history_of_another_policy_stays_as_it_is() -> None:
         def fit(self, history: twin.History) -> None:
             seen.append((history.samples, history.sla_target))
 
-    _requested([Changing, Fitting])
+    requested([Changing, Fitting])
     assert seen == [(HISTORY, 0.01)]
 
 
@@ -300,130 +275,3 @@ def test_many_simulations_leave_descriptors_to_the_rest_of_the_process(tmp_path:
         assert (shown == 3).all()
         assert not shown.flags.writeable
     (tmp_path / "file").write_text("can be opened")
-
-
-# What a policy does to the run
-
-
-class _Unspeakable(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError("never")
-
-
-class _Escape(KeyboardInterrupt):
-    pass
-
-
-def _raises(error: BaseException) -> Any:
-    raise error
-
-
-MISDEEDS: dict[str, tuple[Any, str]] = {
-    "exit": (lambda: _raises(SystemExit(0)), "SystemExit: 0"),
-    "generator exit": (lambda: _raises(GeneratorExit()), "GeneratorExit"),
-    "interrupt": (lambda: _raises(_Escape()), "_Escape"),
-    "base exception": (lambda: _raises(BaseException("all")), "BaseException: all"),
-    "unspeakable": (lambda: _raises(_Unspeakable()), "_Unspeakable"),
-    "directory": (lambda: os.chdir("/"), "changed the working directory"),
-    "output": (lambda: sys.stdout.close(), "closed or replaced the standard output"),
-    "no output": (lambda: setattr(sys, "stdout", None), "closed or replaced the standard output"),
-    "errors": (lambda: setattr(sys, "stderr", None), "replaced the standard error stream"),
-    "long double": (lambda: np.full(2, np.longdouble("1e4000")), "asked for inf Mbit/s on link"),
-    "objects": (lambda: np.array([1.0, None], dtype=object), "answered no numbers"),
-    "complex": (lambda: np.ones(2, dtype=complex), "answered complex numbers"),
-    "masked": (lambda: np.ma.array([1.0, 2.0], mask=[0, 1]), "answered a masked array"),
-    "negative": (lambda: [-1, 2], "asked for -1.0 Mbit/s on link"),
-}
-
-
-def _misbehaving(deed: Any, at: int = 3) -> type[twin.Policy]:
-    class Misbehaving(twin.Policy):
-        """Does something that it must not."""
-
-        def allocate(self, observation: twin.Observation) -> Any:
-            if observation.interval == at:
-                answer = deed()
-                return [5.0, 5.0] if answer is None else answer
-            return [5.0, 5.0]
-
-    return Misbehaving
-
-
-@pytest.mark.parametrize("name", MISDEEDS)
-def test_a_misdeed_ends_in_an_error_that_names_policy_and_interval(
-    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    deed, reason = MISDEEDS[name]
-    monkeypatch.chdir(tmp_path)
-    with (tmp_path / "output").open("w") as output:
-        monkeypatch.setattr(sys, "stdout", output)
-        with pytest.raises(twin.RunError) as caught:
-            _requested([_misbehaving(deed)])
-        print("still there")
-        sys.stdout.close()
-    assert str(caught.value).startswith("policy Misbehaving: tick 3 (15min): ")
-    assert reason in str(caught.value)
-    assert Path.cwd() == tmp_path
-
-
-@pytest.mark.parametrize("name", MISDEEDS)
-def test_the_fallback_decides_after_a_misdeed(
-    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with (tmp_path / "output").open("w") as output:
-        monkeypatch.setattr(sys, "stdout", output)
-        scenario = {"policies": [_misbehaving(MISDEEDS[name][0])],
-                    "fallback": {"use": "last_value", "after": 3},
-                    "demand": {"train": 0.5}, "replay": {"duration": "50min"}}  # fmt: skip
-        result = twin.run(scenario, overrides={"demand.facilities": 2, "demand.length": "2d"})
-        sys.stdout.close()
-    requested = result.recording.lanes[0].requested
-    assert (requested[[0, 1, 2, 4, 5]] == 5).all()
-    assert (requested[3] != 5).all()
-
-
-def test_the_command_says_what_a_policy_did_to_its_output(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(
-        "import sys\nfrom twin import Policy\n\nclass Mine(Policy):\n"
-        "    def allocate(self, observation):\n"
-        "        sys.stdout.close()\n        sys.stderr.close()\n"
-        "        return observation.last_known_mbps\n"
-    )
-    (tmp_path / "closing.yaml").write_text(
-        "demand: {facilities: 2, length: 2d}\nreplay: {duration: 1h}\npolicies: [./mine.py]\n"
-        "fallback: {use: last_value, after: 3}\n"
-    )
-    call = [sys.executable, "-m", "twin", "run", "closing.yaml", "--no-report"]
-    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Failed: policy mine: tick 0 (0s): closed or replaced the standard output" in done.stdout
-    assert "Written to out/closing/" in done.stdout
-
-
-def test_a_real_interrupt_is_not_a_failure_of_the_policy() -> None:
-    with pytest.raises(KeyboardInterrupt):
-        _requested([_misbehaving(lambda: _raises(KeyboardInterrupt()))])
-
-
-@pytest.mark.parametrize("swallows", [False, True])
-def test_a_time_limit_interrupts_a_policy_that_never_ends(tmp_path: Path, swallows: bool) -> None:
-    def loop() -> None:
-        begin, tries = time.perf_counter(), 0
-        while time.perf_counter() < begin + 30 and tries < 3:
-            try:
-                while time.perf_counter() < begin + 30:
-                    pass
-            except BaseException:
-                tries += 1
-                if not swallows:
-                    raise
-
-    scenario = {"policies": [_misbehaving(loop)], "demand": {"train": 0.5},
-                "fallback": {"use": "last_value", "after": 3, "time_limit": "0.1s"},
-                "replay": {"duration": "50min"}}  # fmt: skip
-    begin = time.perf_counter()
-    result = twin.run(scenario, overrides={"demand.facilities": 2, "demand.length": "2d"})
-    assert time.perf_counter() - begin < 20
-    details = result.events["detail"].tolist()
-    assert any("took longer than 0.1s" in detail for detail in details)
