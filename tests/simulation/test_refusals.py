@@ -92,7 +92,7 @@ def test_an_event_is_on_what_its_kind_acts_on() -> None:
             twin.Simulation(plain(links=2), ["static_p95"], routing=table, events=[event])
     surge = twin.Surge(links=["l1"], start="1h", duration="1h", factor=2)
     result = twin.Simulation(plain(links=2), ["static_p95"], routing=table, events=[surge]).run()
-    assert result.events["links"].tolist() == ["A>B;B>C"] * 2
+    assert result.events["links"].tolist() == ['["A>B", "B>C"]'] * 2
     assert result.summary["onset_violation_minutes"].notna().all()
 
 

@@ -122,6 +122,24 @@ def test_imports_beyond_numpy_and_the_standard_library_are_outcome(tmp_path: Pat
     assert "imports pandas" in what
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("import gc", "uses gc"),
+        ("import ctypes as c", "uses ctypes"),
+        ("from twin.policy.services import services", "uses twin.policy.services"),
+        ("import twin.engine.engine", "uses twin.engine.engine"),
+        ("import sys; frame = sys._getframe", "uses _getframe"),
+    ],
+)
+def test_reaching_for_what_is_not_shown_is_told(tmp_path: Path, line: str, told: str) -> None:
+    path = policy_file(tmp_path, "mine", "return observation.last_known_mbps")
+    path.write_text(f"{line}\n{path.read_text()}")
+    status, what = outcome(check(path), "docstring and imports")
+    assert status is Status.WARNING
+    assert told in what
+
+
 def test_a_file_that_cannot_be_loaded_is_bad_input(tmp_path: Path) -> None:
     path = tmp_path / "broken.py"
     path.write_text("from twin import Policy\n\nclass Mine(Policy):\n    margin: float\n")

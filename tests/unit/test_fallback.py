@@ -50,7 +50,7 @@ def test_the_fallback_decides_where_a_policy_fails(make, tmp_path, failure: str)
     assert told["time_s"].tolist() == [900, 900, 1500, 1500]
     assert told["phase"].tolist() == ["failure", "stand-in"] * 2
     assert told["detail"].iloc[0].startswith(f"policy weak: tick 3 (15min): {reason}")
-    assert told["links"].iloc[0] == ("link-1" if "on link" in reason else "")
+    assert told["links"].iloc[0] == ('["link-1"]' if "on link" in reason else "[]")
 
 
 @pytest.mark.parametrize("failure", FAILURES)

@@ -79,14 +79,21 @@ def resume_notes(plan: Plan, journal: Journal, folder: Path) -> list[str]:
     return notes
 
 
-def status(plan: Plan, folder: Path) -> list[str]:
-    """Return the state of a batch, line by line; nothing is changed."""
+def status(plan: Plan, folder: Path, *, whole: bool = True) -> list[str]:
+    """Return the state of a batch, line by line; nothing is changed.
+
+    Unless the plan is `whole`, its ids are not those of the runs, and all in the folder count.
+    """
     journal = FileJournal(folder / JOURNAL)
     ids = [
         plan.run_id(point, replication)
         for point in plan.points
         for replication in range(wanted_replications(plan, journal, point))
     ]
+    to_go = sum(journal.status(run_id) is None for run_id in ids)
+    if not whole:
+        there = list(journal.ids())
+        ids, to_go = there, max(len(ids) - len(there), 0)
     counts = Counter(journal.status(run_id) for run_id in ids)
     errors = Counter(
         journal.read(run_id)["error"] for run_id in ids if journal.status(run_id) == "failed"
@@ -95,7 +102,7 @@ def status(plan: Plan, folder: Path) -> list[str]:
     state = "at work" if at_work(folder) else "not at work"
     lines = [
         plan.summary(),
-        f"{folder}: {state}: {done} done, {failed} failed, {counts[None]} to go",
+        f"{folder}: {state}: {done} done, {failed} failed, {to_go} to go",
         *journal.damaged,
     ]
     lines += [f"{counted(count, 'run')}: {e}" for e, count in errors.most_common(_ERRORS_SHOWN)]

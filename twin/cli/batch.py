@@ -21,10 +21,13 @@ from twin.batches.plan.planner import plan
 from twin.batches.statistics.ranking import ranking
 from twin.batches.status import status
 from twin.cli.progress import progress
+from twin.cli.validate import not_checked
 from twin.core.errors import InputError, Problem, RunError
+from twin.core.printable import printable
 from twin.forecast.forecaster import usable_cores
 from twin.results.folder import MANIFEST, files_of
 from twin.results.table import print_table, show_rows
+from twin.scenario.cache import Cache
 
 _SHOWN = (
     ("violated\n% intervals", "sla_violation_rate", 100.0, "{:.3f}"),
@@ -96,13 +99,20 @@ def run_batch(
         raise typer.Exit(1)
 
 
-def show_status(sweep: str, out: Path | None) -> None:
-    """Print how a batch stands."""
-    planned = plan(sweep)
+def show_status(sweep: str, out: Path | None, *, run_policies: bool = True) -> None:
+    """Print how a batch stands.
+
+    Without `run_policies` no code of a user's policies is run. Which runs of the journal are those
+    of the sweep is unknown then, and all of them are counted.
+    """
+    cache = Cache(run_policies=run_policies)
+    planned = plan(sweep, cache)
     folder = _folder(planned, out)
     check_batch(folder)
-    for line in status(planned, folder):
-        typer.echo(line)
+    for line in status(planned, folder, whole=not cache.not_run):
+        typer.echo(printable(line))
+    for line in not_checked(cache):
+        typer.echo(printable(f"{line}, and which runs belong to the sweep"))
 
 
 def show_run(sweep: str, run_id: str, out: Path | None) -> None:

@@ -19,6 +19,7 @@ from twin.core.units import counted, format_duration
 from twin.forecast.names import AUTO, PERSISTENCE
 from twin.results.folder import check_free
 from twin.results.table import show_rows
+from twin.scenario.cache import Cache
 from twin.scenario.load import Overrides, Scenario
 from twin.studies.evaluation import unseen
 from twin.studies.evaluation.evaluate import Evaluation, evaluate
@@ -72,7 +73,8 @@ def evaluate_scenario(
     """
     picks = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
     horizons = None if ahead is None else intervals_ahead(ahead)
-    checked = Scenario.load(scenario, Overrides(tuple(overrides)))
+    cache = Cache(run_policies=False)
+    checked = Scenario.load(scenario, Overrides(tuple(overrides)), cache=cache)
     folder = out or Path("out") / f"evaluation-{checked.spec.name}"
     # Before the work rather than after it.
     check_free(folder, force=force)
@@ -110,7 +112,8 @@ def leave_one_link_out(
     if not names:
         raise InputError("--leave-one-link-out: names no recipe")
     files = {name: recipe_file(name, "--leave-one-link-out") for name in names}
-    checked = Scenario.load(scenario, Overrides(tuple(overrides)))
+    cache = Cache(run_policies=False)
+    checked = Scenario.load(scenario, Overrides(tuple(overrides)), cache=cache)
     folder = out or Path("out") / f"unseen-links-{checked.spec.name}"
     check_free(folder, force=force)
     table = unseen.leave_one_link_out(checked, files, report=typer.echo)

@@ -17,6 +17,7 @@ from twin import __version__
 from twin.cli import data, usage
 from twin.cli.usage import UsageError
 from twin.core.errors import InputError, Problem, RunError, one_line
+from twin.core.printable import printable
 
 app = typer.Typer(
     name="twin",
@@ -32,6 +33,9 @@ ScenarioArgument = Annotated[str, typer.Argument(help="A path, or the name of a 
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as events.0.factor=2."),
+]
+NoPoliciesOption = Annotated[
+    bool, typer.Option("--no-policies", help="Run no code of policies that are not shipped.")
 ]
 SeedOption = Annotated[int | None, typer.Option(help="Seed, instead of the scenario's.")]
 
@@ -151,12 +155,15 @@ def batch(
         str | None,
         typer.Option(metavar="RUN_ID", help="Make one run again, with all its records."),
     ] = None,
+    no_policies: NoPoliciesOption = False,
 ) -> None:
     """Run a sweep; the same command again resumes it."""
     from twin.cli.batch import run_batch, show_run, show_status
 
+    if no_policies and not status:
+        raise InputError(Problem("goes with --status alone", "--no-policies"))
     if status:
-        show_status(sweep, out)
+        show_status(sweep, out, run_policies=not no_policies)
     elif show is not None:
         show_run(sweep, show, out)
     else:
@@ -166,14 +173,19 @@ def batch(
 @app.command()
 def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Scenarios or sweeps.")],
+    no_policies: NoPoliciesOption = False,
 ) -> None:
-    """Check scenarios and sweeps, and all that they name, without running them."""
+    """Check scenarios and sweeps, and all that they name, without running them.
+
+    The code of policies is run, unless --no-policies says otherwise: only it knows its parameters.
+    """
     from twin.cli.validate import valid
 
     problems: list[Problem] = []
     for file in files:
         try:
-            typer.echo(f"{file}: valid: {valid(file)}")
+            words = valid(file, run_policies=not no_policies)
+            typer.echo(printable(f"{file}: valid: {words}"))
         except InputError as error:
             problems += error.problems
     if problems:

@@ -15,7 +15,8 @@ from twin.demand.read import SYNTHETIC_STEP_S
 from twin.demand.synthetic import generate
 from twin.demand.trace import Trace
 from twin.demand.write import write_csv, write_parquet
-from twin.results.table import console, show_rows
+from twin.results.table import console, say, show_rows
+from twin.scenario.cache import Cache
 from twin.scenario.load import Overrides, Scenario, load_trace
 
 
@@ -42,9 +43,9 @@ def print_description(trace: str, overrides: Sequence[str]) -> None:
     """Print what is in a trace file, a dataset's folder, or the trace of a scenario."""
     described = describe(_trace(trace, overrides))
     out = console()
-    out.print(_headline(described), soft_wrap=True, highlight=False, markup=False)
+    say(out, _headline(described))
     for repair in described.repairs:
-        out.print(f"Repaired: {repair}", soft_wrap=True, highlight=False, markup=False)
+        say(out, f"Repaired: {repair}")
     rows = [
         [
             ln.link,
@@ -61,7 +62,9 @@ def print_description(trace: str, overrides: Sequence[str]) -> None:
 def _trace(trace: str, overrides: Sequence[str]) -> Trace:
     path = Path(trace)
     if path.suffix in (".yaml", ".yml") or trace in content.shipped("scenarios"):
-        return Scenario.load(trace, Overrides(tuple(overrides))).trace
+        # Policies' code is not needed to describe a trace, and not run.
+        cache = Cache(run_policies=False)
+        return Scenario.load(trace, Overrides(tuple(overrides)), cache=cache).trace
     source = "zenodo" if path.is_dir() else "parquet" if path.suffix == ".parquet" else "csv"
     return load_trace({"source": source, "path": trace}, overrides)
 

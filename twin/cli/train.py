@@ -11,6 +11,7 @@ from twin.core import content
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.demand.kpis import KPIS
 from twin.forecast.training.train import train
+from twin.scenario.cache import Cache
 from twin.scenario.load import Overrides, Scenario
 
 
@@ -34,7 +35,8 @@ def train_model(
     features = None if kpis is None else _named_kpis(kpis)
     trace, share = None, 0.8
     if scenario is not None:
-        checked = Scenario.load(scenario, Overrides(tuple(overrides)))
+        cache = Cache(run_policies=False)
+        checked = Scenario.load(scenario, Overrides(tuple(overrides)), cache=cache)
         trace, share = checked.trace, checked.spec.demand.train
     card = train(
         file,

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from twin.core import content
 from twin.core.units import counted
 from twin.scenario import source
+from twin.scenario.cache import Cache
 from twin.scenario.load import Scenario
 
 
-def valid(file: str) -> str:
-    """Return what a valid file holds, in a few words. Raises InputError for any other."""
-    path = Path(file)
+def valid(file: str, *, run_policies: bool = True) -> str:
+    """Return what a valid file holds, in a few words. Raises InputError for any other.
+
+    Without `run_policies` no code of a user's policies is run, and the words say what that leaves
+    unchecked.
+    """
+    path, cache = Path(file), Cache(run_policies=run_policies)
     if content.is_file(path) and "scenario" in source.read(path).data:
         from twin.batches.plan.planner import plan
 
-        return plan(path).summary()
-    scenario = Scenario.load(file)
-    return ", ".join(
-        [
-            counted(len(scenario.trace.links), "link"),
-            f"{counted(scenario.span.history, 'sample')} of history",
-            f"{counted(scenario.span.intervals, 'interval')} to replay",
-            counted(len(scenario.policies), "policy"),
-            counted(len(scenario.spec.events), "event"),
-            *(f"warning: {warning}" for warning in scenario.warnings),
-        ]
-    )
+        words = [plan(path, cache).summary()]
+    else:
+        words = list(_of_scenario(Scenario.load(file, cache=cache)))
+    return ", ".join([*words, *not_checked(cache)])
+
+
+def not_checked(cache: Cache) -> Iterator[str]:
+    """Yield what was not checked since the code of policies was not run."""
+    if cache.not_run:
+        files = ", ".join(sorted({str(path) for path in cache.not_run}))
+        yield f"not checked: parameters and models of {files}"
+
+
+def _of_scenario(scenario: Scenario) -> Iterator[str]:
+    yield counted(len(scenario.trace.links), "link")
+    yield f"{counted(scenario.span.history, 'sample')} of history"
+    yield f"{counted(scenario.span.intervals, 'interval')} to replay"
+    yield counted(len(scenario.policies), "policy")
+    yield counted(len(scenario.spec.events), "event")
+    for warning in scenario.warnings:
+        yield f"warning: {warning}"

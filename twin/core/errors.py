@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from twin.core.printable import printable
+
 Loc = tuple[int | str, ...]
 """Where a value is: the keys and list positions that lead to it."""
 
@@ -66,8 +68,8 @@ def dotted(where: str | Loc) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return `text` without line breaks."""
-    return " ".join(text.splitlines())
+    """Return `text` without line breaks, and without what would control a terminal."""
+    return printable(" ".join(text.splitlines()))
 
 
 def show(value: object) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from twin.core.arrays import Floats
+from twin.core.sealed import two_views
 
 
 class Tail:
@@ -75,16 +76,20 @@ class Growing:
         self._allocate(np.zeros((0, columns)), capacity)
 
     def _allocate(self, rows: Floats, capacity: int) -> None:
-        # Zeros cost nothing before they are touched. Views of `owner` cannot be written to;
-        # `_writer`, made before it was locked, can.
-        owner = np.zeros((capacity, rows.shape[1]))
-        self._writer = owner[:]
+        # Zeros cost nothing before they are touched.
+        self._writer, self._shown = self._table(capacity, rows.shape[1])
         self._writer[: len(rows)] = rows
+
+    def _table(self, rows: int, columns: int) -> tuple[Floats, Floats]:
+        """Return a table of zeros twice: to write to, and to hand out."""
+        # Views of `owner` cannot be written to; the one that was made before it was locked can.
+        owner = np.zeros((rows, columns))
+        writer = owner[:]
         owner.setflags(write=False)
-        self._owner = owner
+        return writer, owner
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"rows": self.rows, "table": self.view().copy(), "capacity": len(self._owner)}
+        return {"rows": self.rows, "table": self.view().copy(), "capacity": len(self._shown)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.rows = state["rows"]
@@ -93,8 +98,8 @@ class Growing:
     def append(self, rows: Floats) -> None:
         """Add rows, [rows, columns]."""
         stop = self.rows + len(rows)
-        if stop > len(self._owner):
-            self._allocate(self._owner[: self.rows], 2 * stop)
+        if stop > len(self._shown):
+            self._allocate(self._shown[: self.rows], 2 * stop)
         self._writer[self.rows : stop] = rows
         self.rows = stop
 
@@ -104,4 +109,11 @@ class Growing:
 
     def view(self, start: int = 0, stop: int | None = None) -> Floats:
         """Return rows start <= i < stop, read-only."""
-        return self._owner[start : self.rows if stop is None else stop]
+        return self._shown[start : self.rows if stop is None else stop]
+
+
+class ShownTable(Growing):
+    """A table that only grows, whose views nobody can unlock: what policies observe."""
+
+    def _table(self, rows: int, columns: int) -> tuple[Floats, Floats]:
+        return two_views(rows, columns)

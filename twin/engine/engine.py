@@ -37,10 +37,11 @@ from twin.engine.recording import LoggedEvent, Recording
 from twin.engine.services import EngineServices, Models
 from twin.engine.shown import Sla, history_of, observation_of
 from twin.engine.span import ReplaySpan
+from twin.engine.surroundings import Surroundings
 from twin.events.base import Change, Event, Phase, Scope
 from twin.events.course import Course
 from twin.policy.base import History
-from twin.policy.commitment import Commitment
+from twin.policy.guard import unchanged_code
 from twin.policy.prices import Prices
 from twin.policy.services import serving
 from twin.routing.table import Routing
@@ -83,7 +84,6 @@ class Engine:
         self.links = self._load.links
         self.tick_s = source.tick_s
         self._network = Network(capacities(settings))
-        self._at_once = Commitment.at_once(len(self.links))
         self._lanes = list(lanes)
         self._services = EngineServices(self._load, span, models)
         self._events: list[Event] = []
@@ -186,7 +186,7 @@ class Engine:
         # Orders that would take effect after the end never do.
         horizon = self.span.horizon(self.tick_s)
         end = horizon if until is None else min(until, horizon)
-        with self._at_work():
+        with self._at_work(), unchanged_code(Lane, EngineServices, OfferedLoad):
             self._fit()
             self._work(end, progress)
 
@@ -333,16 +333,16 @@ class Engine:
     def _decide(self) -> None:
         k, now = self._interval, self.now
         sample = self._services.closed = self.span.first + k
-        observation = observation_of(
-            self.links, self._source, self._network, self._at_once, k, sample
-        )
+        observation = observation_of(self.links, self._source, self._network, k, sample)
         self._recorder.begin(now)
         self._decided = k + 1
+        around = Surroundings()
         with serving(self._services):
             for lane in self._lanes:
                 self._services.asking = lane.name
                 terms = lane.provisioning and lane.provisioning.commitment(now, self.tick_s)
-                lane.decide(observation.under(terms) if terms else observation)
+                seen = observation._replace(commitment=terms.sealed()) if terms else observation
+                lane.decide(seen, around)
         for number, lane in enumerate(self._lanes):
             for phase, detail, where in lane.notices():
                 notice = LoggedEvent(now, "fallback", lane.name, phase, where, detail)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,10 +11,15 @@ from numpy.typing import NDArray
 
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, RunError
+from twin.core.printable import printable
 from twin.core.units import format_duration
+from twin.engine.answers import as_array, numbers, wrong_allocation
+from twin.engine.deadline import TimeIsUp, within
 from twin.engine.provisioning import Provisioning
-from twin.policy.base import History, Observation, Policy
-from twin.policy.load import describe, line_in
+from twin.engine.surroundings import Surroundings
+from twin.policy.base import History, Observation, Policy, is_bound
+from twin.policy.load import describe, is_interrupt, line_in, message_of
+from twin.policy.services import looking_ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,32 +124,43 @@ class Lane:
         """
         spare = self._fallback
         if spare is not None:
-            try:
-                spare.policy.fit(history)
-            except (Exception, SystemExit) as error:
-                failure = f"fit(): {self._describe(error)}"
-                raise RunError(f"policy {self.name}: fallback {spare.name}: {failure}") from error
+            self._fit(spare.policy, history, f"fallback {spare.name}: ")
         try:
-            self.policy.fit(history)
-        except (Exception, SystemExit) as error:
-            failure = f"policy {self.name}: fit(): {self._describe(error)}"
+            self._fit(self.policy, history)
+        except RunError as error:
             if spare is None:
-                raise RunError(failure) from error
+                raise
             self._failures = spare.after
-            self._notices.append(FailureNotice("failure", failure))
+            self._notices.append(FailureNotice("failure", str(error)))
+
+    def _fit(self, policy: Policy, history: History, who: str = "") -> None:
+        around, cause = Surroundings(), None
+        try:
+            # A history of its own: what is done to it is seen by nobody else.
+            policy.fit(replace(history))
+            wrong = around.restored()
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            around.restored()
+            wrong, cause = self._describe(error), error
+        if wrong:
+            raise RunError(f"policy {self.name}: {who}fit(): {wrong}") from cause
 
     def notices(self) -> list[FailureNotice]:
         """Return the failures and stand-ins since the last call."""
         notices, self._notices = self._notices, []
         return notices
 
-    def decide(self, observation: Observation) -> None:
+    def decide(self, observation: Observation, around: Surroundings) -> None:
         """Ask the policy for the coming interval and record its answer.
+
+        It is a failure of the policy to leave other surroundings than it found.
 
         Raises RunError, with policy, link and tick, for an answer that is not a finite allocation
         of at least 0 for each link, and where the policy raises, unless a fallback stands in.
         """
-        answer, new = self._answer(observation)
+        answer, new = self._answer(observation, around)
         if new:
             self._change(answer.astype(np.float64), observation.interval)
         if self._rows is not None:
@@ -154,23 +169,23 @@ class Lane:
         if self.provisioning is not None and self._granted is None:
             self._granted = np.empty((self._capacity, answer.size))
 
-    def _answer(self, observation: Observation) -> tuple[NDArray[Any], bool]:
+    def _answer(self, observation: Observation, around: Surroundings) -> tuple[NDArray[Any], bool]:
         """Return the allocation, and whether it differs from the one before."""
         spare = self._fallback
         self.fell_back = False
         if spare is None:
-            return self._asked(self.policy, observation)
+            return self._asked(self.policy, observation, around)
         try:
             # The fallback observes from the start, so that it is ready when it is needed.
             stand_in, broken = (
-                self._asked(spare.policy, observation, f"fallback {spare.name}"),
+                self._asked(spare.policy, observation, around, f"fallback {spare.name}"),
                 None,
             )
         except RunError as error:
             broken = error
         if self._failures < spare.after:
             try:
-                return self._asked(self.policy, observation, limit=spare.time_limit)
+                return self._asked(self.policy, observation, around, limit=spare.time_limit)
             except RunError as error:
                 self._failures += 1
                 self._notices.append(FailureNotice("failure", str(error), error.links))
@@ -189,27 +204,53 @@ class Lane:
         return not (same and bool((answer == self.latest).all()))
 
     def _asked(
-        self, policy: Policy, observation: Observation, who: str = "", limit: float | None = None
+        self,
+        policy: Policy,
+        observation: Observation,
+        around: Surroundings,
+        who: str = "",
+        limit: float | None = None,
     ) -> tuple[NDArray[Any], bool]:
         """Return the answer of a policy, and whether it differs from the allocation before.
 
         Raises RunError, which names `who` if it is not the policy itself, for an answer that is
         no allocation, and for one that took longer than `limit` seconds.
         """
-        begin = time.perf_counter()
+        cause: BaseException | None = None
         try:
-            answer = np.asarray(policy.allocate(observation.seen_by(policy)))
-        except (Exception, SystemExit) as error:
-            raise RunError(f"{self._at(observation, who)}: {self._describe(error)}") from error
-        if limit is not None and time.perf_counter() - begin > limit:
-            late = f"took longer than {format_duration(limit)}"
-            raise RunError(f"{self._at(observation, who)}: {late}")
+            if limit is None and not is_bound(type(policy)):
+                answer = as_array(policy.allocate(observation))
+            else:
+                answer = self._limited(policy, observation, limit)
+            wrong = around.restored()
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            around.restored()
+            late = limit is not None and isinstance(error, TimeIsUp)
+            wrong = f"took longer than {format_duration(limit or 0)}" if late else ""
+            wrong, cause = wrong or self._describe(error), error
+        if wrong:
+            raise RunError(f"{self._at(observation, who)}: {wrong}") from cause
+        if answer.dtype.char != "d":
+            answer, wrong = numbers(answer)
         # An answer equal to the one before has been checked and stored already.
-        new = self._is_new(answer)
-        wrong, where = _wrong(answer, observation.links) if new else ("", ())
+        new = not wrong and self._is_new(answer)
+        where: tuple[str, ...] = ()
+        if new:
+            wrong, where = wrong_allocation(answer, observation.links)
         if wrong:
             raise RunError(f"{self._at(observation, who)}: {wrong}", where)
         return answer, new
+
+    def _limited(
+        self, policy: Policy, observation: Observation, limit: float | None
+    ) -> NDArray[Any]:
+        """Return the answer of a policy that may take so long, and see the future if a bound."""
+        with looking_ahead(is_bound(type(policy))):
+            if limit is None:
+                return as_array(policy.allocate(observation))
+            return within(limit, lambda: as_array(policy.allocate(observation)))
 
     def _change(self, answer: Floats, interval: int) -> None:
         """Keep an answer unlike the one before; a constant policy needs one row for all time."""
@@ -225,7 +266,7 @@ class Lane:
         return f"{place}: {who}" if who else place
 
     def _describe(self, error: BaseException) -> str:
-        message = str(error) if isinstance(error, InputError) else describe(error)
+        message = printable(message_of(error)) if isinstance(error, InputError) else describe(error)
         for file in self.files:
             line = line_in(error, file)
             if line is not None:
@@ -244,24 +285,3 @@ def _with_room(rows: Floats, interval: int) -> Floats:
     longer = np.empty((2 * len(rows), rows.shape[1]))
     longer[: len(rows)] = rows
     return longer
-
-
-def _wrong(answer: NDArray[Any], links: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """Return why an answer is no allocation, empty where it is one, and on which links."""
-    if answer.dtype.kind not in "fiub":
-        return f"answered {_kind(answer)}, not one number for each link", ()
-    if answer.shape != (len(links),):
-        expected = f"not ({len(links)},), one number for each link"
-        return f"answered an array of shape {answer.shape}, {expected}", ()
-    # One comparison each way also refuses NaN.
-    if answer.min() >= 0 and answer.max() < np.inf:
-        return "", ()
-    where = np.flatnonzero(~((answer >= 0) & (answer < np.inf)))
-    asked = f"asked for {answer[where[0]]} Mbit/s on link {links[where[0]]}"
-    return f"{asked}; an allocation is a finite number, 0 or more", tuple(links[i] for i in where)
-
-
-def _kind(answer: NDArray[Any]) -> str:
-    if answer.dtype.kind in "US":
-        return "texts"
-    return "nothing" if answer.shape == () and answer.item() is None else "no numbers"

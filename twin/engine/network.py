@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from twin.core.arrays import Bools, Floats, Ints
+from twin.core.sealed import sealed
 
 
 class _Limit(NamedTuple):
@@ -27,6 +28,18 @@ class Network:
         self._limits: dict[str, _Limit] = {}
         self.nominal = base_capacity
         """Capacity without failures; what limits an allocation."""
+        self._shown: tuple[Bools, Floats] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy of what cannot be written to could be.
+        return self.__dict__ | {"_shown": None}
+
+    @property
+    def shown(self) -> tuple[Bools, Floats]:
+        """Which links are down and the nominal capacity, in arrays that nobody can write to."""
+        if self._shown is None:
+            self._shown = sealed(self.down), sealed(self.nominal)
+        return self._shown
 
     @property
     def down(self) -> Bools:
@@ -43,27 +56,29 @@ class Network:
     def fail(self, links: Bools) -> None:
         """Begin one failure of each of `links`."""
         self._failures = self._failures + links
+        self._shown = None
 
     def repair(self, links: Bools) -> None:
         """End one failure of each of `links`; overlapping ones keep a link down."""
         self._failures = self._failures - links
+        self._shown = None
 
     def limit(
         self, key: str, start: float, links: Bools, mbps: float | None, factor: float
     ) -> None:
         """Begin a change of nominal capacity, to `mbps` or by `factor`."""
         self._limits[key] = _Limit(start, links, mbps, factor)
-        self.nominal = self._combined()
+        self.nominal, self._shown = self._combined(), None
 
     def unlimit(self, key: str) -> None:
         """End the change of nominal capacity that began under `key`."""
         del self._limits[key]
-        self.nominal = self._combined()
+        self.nominal, self._shown = self._combined(), None
 
     def rebase(self, base_capacity: Floats) -> None:
         """Replace the capacity that changes start from."""
         self._base = base_capacity
-        self.nominal = self._combined()
+        self.nominal, self._shown = self._combined(), None
 
     def _combined(self) -> Floats:
         # Of several stated capacities the latest to begin holds; factors multiply.

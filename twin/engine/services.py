@@ -9,6 +9,7 @@ import numpy as np
 
 from twin.core.arrays import Floats, Ints
 from twin.core.errors import InputError, Problem
+from twin.core.sealed import sealed
 from twin.demand.gaps import known
 from twin.engine.calibrated import CalibratedQuantiles
 from twin.engine.load import DEMAND, OfferedLoad
@@ -20,7 +21,7 @@ from twin.forecast.forecaster import Forecaster, Forecasts
 from twin.forecast.horizon import within_reach
 from twin.forecast.names import AUTO, PERSISTENCE, auto_members
 from twin.forecast.windows import forward_filled, season_of
-from twin.policy.services import Quantiles
+from twin.policy.services import Quantiles, refuse_future
 from twin.telemetry.observed import Observed
 
 
@@ -84,22 +85,23 @@ class EngineServices:
         return closed
 
     def coming(self, closed: int) -> Floats:
-        """Return the demand of sample `closed` itself, [links]."""
-        return self._load.coming(self._past_only(closed) - self._span.first)
+        """Return the demand of sample `closed` itself, [links], to a bound alone."""
+        refuse_future()
+        return sealed(self._load.coming(self._past_only(closed) - self._span.first))
 
     def forecast(self, model: str, sample: int, ahead: int) -> Floats:
         """Return a model's forecast of the demand in sample + ahead, from before it, [links]."""
         if model == PERSISTENCE:
             return self.last_known(sample)
         self._askers.setdefault(self.asking, set()).add(model)
-        return self._forecasts(model).at(self._past_only(sample), _within(ahead))
+        return sealed(self._forecasts(model).at(self._past_only(sample), _within(ahead)))
 
     def forecast_path(self, model: str, sample: int, first: int, count: int) -> Floats:
         """Return a model's forecasts of sample + first and those after it, [count, links]."""
         if model == PERSISTENCE:
-            return np.tile(self.last_known(sample), (count, 1))
+            return sealed(np.tile(self.last_known(sample), (count, 1)))
         self._askers.setdefault(self.asking, set()).add(model)
-        return _path(self._forecasts(model), self._past_only(sample), first, count)
+        return sealed(_path(self._forecasts(model), self._past_only(sample), first, count))
 
     def quantiles(self, model: str, sample: int, ahead: int) -> Quantiles:
         """Return the same for its quantiles, [links, quantiles], and their levels."""
@@ -107,7 +109,7 @@ class EngineServices:
         self._askers.setdefault(self.asking, set()).add(model)
         forecasts = self._forecasts(model)
         assert isinstance(forecasts, Forecasts)
-        return forecasts.quantiles_at(self._past_only(sample), _within(ahead)), levels
+        return sealed(forecasts.quantiles_at(self._past_only(sample), _within(ahead))), levels
 
     def calibrated(
         self, model: str, sample: int, ahead: int, levels: tuple[float, ...]
@@ -116,7 +118,7 @@ class EngineServices:
         if model != PERSISTENCE:
             self._askers.setdefault(self.asking, set()).add(model)
         values = self._calibrated.at(self, model, self._past_only(sample), ahead, levels)
-        return values, levels
+        return sealed(values), levels
 
     # What quantiles are calibrated from
 
@@ -201,24 +203,25 @@ class EngineServices:
             if model == PERSISTENCE:
                 # Once the far end of a gap is seen, that is the last known value.
                 rows = forward_filled(self._load.rows(DEMAND, 0, end))
-                self._past[key] = rows[end - samples - 1 : end - 1]
+                self._past[key] = sealed(rows[end - samples - 1 : end - 1])
             else:
                 past = self._until_history(model, samples + ahead)
                 origins = range(end - samples, end)
-                self._past[key] = np.stack([past.at(i, _within(ahead)) for i in origins])
+                rows = np.stack([past.at(i, _within(ahead)) for i in origins])
+                self._past[key] = sealed(rows)
         return self._past[key]
 
     def past_path(self, model: str, sample: int, first: int, count: int) -> Floats:
         """Return the same as forecast_path() in the history, for rising samples."""
         if model == PERSISTENCE:
             rows = forward_filled(self._load.rows(DEMAND, 0, sample))
-            return np.tile(rows[-1], (count, 1))
+            return sealed(np.tile(rows[-1], (count, 1)))
         forecasts, reached = self._past_paths.get(model, (None, 0))
         # Another policy begins again.
         if forecasts is None or sample < reached:
             forecasts = self._until_history(model, self._span.history - sample)
         self._past_paths[model] = forecasts, sample
-        return _path(forecasts, sample, first, count)
+        return sealed(_path(forecasts, sample, first, count))
 
     def past_quantiles(self, model: str, samples: int, ahead: int) -> Quantiles:
         """Return the same for its quantiles, [samples, links, quantiles], and their levels."""
@@ -229,7 +232,7 @@ class EngineServices:
             assert isinstance(past, Forecasts)
             origins = range(end - samples, end)
             values = np.stack([past.quantiles_at(i, _within(ahead)) for i in origins])
-            self._past_levels[key] = values, levels
+            self._past_levels[key] = sealed(values), levels
         return self._past_levels[key]
 
     def _until_history(self, model: str, samples: int) -> Forecasts | AutoForecasts:
@@ -241,8 +244,8 @@ class EngineServices:
     def season(self) -> Ints:
         """Return the samples after which each link's demand repeats, 0 for none, [links]."""
         if self._season is None:
-            self._season = season_of(known(self._load, DEMAND, self._span.history))
-        return self._season
+            self._season = sealed(season_of(known(self._load, DEMAND, self._span.history)))
+        return sealed(self._season)
 
 
 def _within(ahead: int) -> int:

@@ -40,7 +40,7 @@ def history_of(
     tick_s = source.tick_s
     period_s = sla.period_s or (_PERIOD_S if span.endless else np.inf)
     intervals = int(min(period_s / tick_s, span.length or np.inf))
-    commitment = settings.commitment(tick_s)
+    commitment = settings.commitment(tick_s).sealed()
     return History(
         links,
         tick_s,
@@ -57,18 +57,21 @@ def observation_of(
     links: tuple[str, ...],
     source: TelemetrySource,
     network: Network,
-    commitment: Commitment,
     interval: int,
     sample: int,
 ) -> Observation:
-    """Return what is observed when `sample` samples have closed, before an interval."""
+    """Return what is observed when `sample` samples have closed, before an interval.
+
+    By policies whose decisions are in force at once.
+    """
+    down, nominal = network.shown
     return Observation(
         interval,
-        network.down,
+        down,
         links,
         source.tick_s,
-        network.nominal,
-        commitment,
+        nominal,
+        Commitment.at_once(len(links)),
         source.kpis,
         sample,
         source.starts,

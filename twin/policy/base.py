@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Annotated, Any, ClassVar, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, NamedTuple, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +18,7 @@ from twin.core.validation import problems_of
 from twin.demand.kpis import KPIS
 from twin.policy.commitment import Commitment
 from twin.policy.prices import Prices
-from twin.policy.services import Quantiles, services
+from twin.policy.services import Quantiles, looking_ahead, looks_ahead, services
 
 RESERVED = ("name", "use", "schedule", "from")
 """Keys of a policy's entry that no policy may have as a parameter."""
@@ -103,12 +103,12 @@ class KpiView(Mapping[str, Floats]):
         return len(self._names)
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """What is known at a tick: all closed intervals, up to the one that has just ended.
 
     All arrays are read-only; they can be read while the policy decides. A gap is NaN until its far
-    end has been seen; from then on it is interpolated where it is no longer than an hour.
+    end has been seen; from then on it is interpolated where it is no longer than an hour. All
+    policies are shown the same one, so that nothing in it can be replaced.
     """
 
     interval: int
@@ -123,41 +123,34 @@ class Observation:
     """Physical ceiling of each link now, whether it is down or not, Mbit/s, [links]."""
     commitment: Commitment
     """Which intervals a decision taken now covers, per link."""
-    _kpis: tuple[str, ...]
-    _closed: int
-    _starts: datetime | None = None
-    _ahead: bool = False
-
-    def seen_by(self, policy: Policy) -> Observation:
-        """Return what `policy` may see: this, and the coming interval if it is a bound."""
-        # The class decides: what an instance says of itself later does not count.
-        return replace(self, _ahead=True) if type(policy).bound else self
-
-    def under(self, commitment: Commitment) -> Observation:
-        """Return this for a policy whose decisions cover other intervals."""
-        return replace(self, commitment=commitment)
+    kpi_names: tuple[str, ...]
+    """Names of the trace's KPIs."""
+    closed: int
+    """Number of samples that have closed, from the first of the trace."""
+    starts: datetime | None = None
+    """Time of the first sample, where the trace has dates."""
 
     @property
     def time(self) -> datetime | None:
         """When the coming interval begins, where the trace has dates."""
-        if self._starts is None:
+        if self.starts is None:
             return None
-        return self._starts + timedelta(seconds=self._closed * self.tick_s)
+        return self.starts + timedelta(seconds=self.closed * self.tick_s)
 
     @property
     def demand_mbps(self) -> Floats:
         """Offered demand of all closed intervals, Mbit/s, [samples, links]; NaN where missing."""
-        return services().observed(KPIS[0], self._closed)
+        return services().observed(KPIS[0], self.closed)
 
     @property
     def kpis(self) -> Mapping[str, Floats]:
         """Every KPI of the trace over all closed intervals, [samples, links]."""
-        return KpiView(self._kpis, self._closed)
+        return KpiView(self.kpi_names, self.closed)
 
     @property
     def last_known_mbps(self) -> Floats:
         """The latest demand that was not missing, Mbit/s, [links]."""
-        return services().last_known(self._closed)
+        return services().last_known(self.closed)
 
     @property
     def coming_mbps(self) -> Floats:
@@ -166,11 +159,7 @@ class Observation:
         A policy that looks at it says so with `bound = True`, and is kept out of rankings.
         Raises RuntimeError for any other, and where nobody knows it yet.
         """
-        if not self._ahead:
-            raise RuntimeError(
-                "coming_mbps is the future, for a bound alone; say `bound: ClassVar[bool] = True`"
-            )
-        return services().coming(self._closed)
+        return services().coming(self.closed)
 
     def forecast(self, model: str, ahead: int = 0) -> Floats:
         """Return the forecast of a model, by name or file, Mbit/s, [links].
@@ -180,7 +169,7 @@ class Observation:
         ``persistence`` is the last known demand; ``auto`` is what did best on the history of each
         link. Raises InputError where there is no such model or the trace lacks a KPI that it needs.
         """
-        return services().forecast(model, self._closed, ahead)
+        return services().forecast(model, self.closed, ahead)
 
     def forecast_path(self, model: str, n: int, first: int = 0) -> Floats:
         """Return the forecasts for `n` intervals on end, Mbit/s, [n, links].
@@ -188,7 +177,7 @@ class Observation:
         The first is the coming one, or one that is `first` intervals after it. Raises as
         :meth:`forecast` does.
         """
-        return services().forecast_path(model, self._closed, first, n)
+        return services().forecast_path(model, self.closed, first, n)
 
     def highest_forecast(self, model: str) -> Floats:
         """Return the highest forecast of the intervals that a decision covers, Mbit/s, [links].
@@ -211,11 +200,11 @@ class Observation:
         not between 0 and 1, or a model without quantiles of its own where no level is asked for.
         """
         if isinstance(levels, int):  # quantiles(model, ahead)
-            return services().quantiles(model, self._closed, levels)
+            return services().quantiles(model, self.closed, levels)
         if len(levels) == 0:
-            return services().quantiles(model, self._closed, ahead)
+            return services().quantiles(model, self.closed, ahead)
         wanted = tuple(float(level) for level in levels)
-        return services().calibrated(model, self._closed, ahead, wanted)
+        return services().calibrated(model, self.closed, ahead, wanted)
 
 
 class Policy:
@@ -226,7 +215,15 @@ class Policy:
     """
 
     bound: ClassVar[bool] = False
-    """Whether it sees the future: a bound to measure policies by, not one of them."""
+    """Whether it sees the future: a bound to measure policies by, not one of them.
+
+    The body of the class says it (:func:`is_bound`); later it is too late.
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.bound:
+            _BOUNDS.add(cls)
 
     def __init__(self, **parameters: Any) -> None:
         try:
@@ -260,6 +257,24 @@ class Policy:
         """
         # mypy takes the class for one of its instances, which need not be hashable.
         return _parameters(cls)  # type: ignore[arg-type]
+
+
+_BOUNDS: set[type[Policy]] = set()
+"""The classes that were defined as bounds."""
+
+
+def is_bound(policy: type[Policy]) -> bool:
+    """Return whether a class was defined as one that sees the future.
+
+    What it, or an instance, says of itself while it runs does not count.
+    """
+    return policy in _BOUNDS
+
+
+def ask(policy: Policy, observation: Observation) -> ArrayLike:
+    """Let one policy decide for another; it sees the coming interval if both are bounds."""
+    with looking_ahead(is_bound(type(policy)) and looks_ahead()):
+        return policy.allocate(observation)
 
 
 @cache

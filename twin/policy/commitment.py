@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from twin.core.arrays import Bools, Floats, Ints
 from twin.core.rounding import steps_for
+from twin.core.sealed import sealed
 
 
 class OrderUnderWay(NamedTuple):
@@ -63,12 +65,21 @@ class Commitment(NamedTuple):
         return covered
 
     @classmethod
+    @lru_cache(maxsize=16)
     def at_once(cls, links: int) -> Commitment:
         """Return that of links whose capacity changes at once: a decision covers one interval."""
         nothing = np.zeros(links, dtype=np.int64)
         zero, always = np.zeros(links), np.ones(links, dtype=np.bool_)
         unlimited = np.full(links, np.inf)
-        return cls(nothing, nothing, always, zero, zero, zero, zero, unlimited, zero)
+        return cls(nothing, nothing, always, zero, zero, zero, zero, unlimited, zero).sealed()
+
+    def sealed(self) -> Commitment:
+        """Return the same in arrays that nobody can write to, as policies are shown it."""
+        arrays = {name: sealed(getattr(self, name)) for name in self._fields[:-1]}
+        kept = tuple(
+            OrderUnderWay(at_s, sealed(links), sealed(mbps)) for at_s, links, mbps in self.under_way
+        )
+        return self._replace(**arrays, under_way=kept)
 
     def granted(self, requested: Floats) -> Floats:
         """Return what a request leads to: a new order, or the one before, Mbit/s, [links]."""

@@ -11,10 +11,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.errors import PydanticUserError
 
 from twin.core.errors import InputError, Loc, Problem, show
+from twin.core.printable import printable
 from twin.core.validation import problems_of
 from twin.policy.base import RESERVED, Policy
 
@@ -52,14 +53,14 @@ class PolicySource:
             raise InputError(problems_of(error, prefix=where, known={(): known})) from None
         try:
             return self.policy(**parameters)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise self.error(error, "cannot be made") from None
 
     def models(self, policy: Policy, kpis: tuple[str, ...]) -> tuple[str, ...]:
         """Return the models that `policy` announces. Raises InputError where it cannot say."""
         try:
             models = policy.models(kpis)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise self.error(error, "models()") from None
         if not isinstance(models, tuple | list) or not all(isinstance(m, str) for m in models):
             what = f"models() must return a tuple of names, not {show(models)}"
@@ -67,7 +68,12 @@ class PolicySource:
         return tuple(models)
 
     def error(self, error: BaseException, what: str) -> InputError:
-        """Return what a user reads when the policy's own code raises before the run."""
+        """Return what a user reads when the policy's own code raises before the run.
+
+        Raises Ctrl-C again, which is none of it.
+        """
+        if is_interrupt(error):
+            raise error
         line = line_in(error, self.path)
         return InputError(Problem(f"{what}: {describe(error)}", file=self.path, line=line))
 
@@ -99,6 +105,33 @@ def load(path: Path, code: bytes | None = None, name: str | None = None) -> Poli
     return PolicySource(path.stem, path, code, policies[0], loaded=True)
 
 
+class UnloadedPolicy(Policy):
+    """Stands for a policy whose code is not run: takes any parameter, and decides nothing."""
+
+    @classmethod
+    def parameters(cls) -> type[BaseModel]:
+        """Return a model that lets everything pass."""
+        return _Anything
+
+
+class _Anything(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+def unloaded(path: Path) -> PolicySource:
+    """Return the policy at `path` without running any of its code.
+
+    Raises InputError where the file cannot be read or is not Python.
+    """
+    code = _bytes(path)
+    try:
+        compile(code, str(path), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        what = f"cannot be loaded: {describe(error)}"
+        raise InputError(Problem(what, file=path, line=_line(error, path))) from None
+    return PolicySource(path.stem, path, code, UnloadedPolicy)
+
+
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -117,8 +150,8 @@ def _module(path: Path, code: bytes, name: str) -> ModuleType:
         # The bytes that were digested are those that run, whatever a bytecode cache holds.
         exec(compile(code, str(path), "exec", dont_inherit=True), module.__dict__)
     except BaseException as error:
-        del sys.modules[name]
-        if isinstance(error, KeyboardInterrupt):
+        sys.modules.pop(name, None)
+        if is_interrupt(error):
             raise
         what = f"cannot be loaded: {describe(error)}"
         raise InputError(Problem(what, file=path, line=_line(error, path))) from None
@@ -136,8 +169,10 @@ def _check_parameters(policy: type[Policy], path: Path) -> None:
         what = "a parameter has a type that cannot be checked"
     except SyntaxError as error:
         what = describe(error)
-    except Exception as error:
-        what = str(error)
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        what = message_of(error) or describe(error)
     else:
         reserved = sorted(set(model.model_fields) & set(RESERVED))
         if not reserved:
@@ -148,10 +183,24 @@ def _check_parameters(policy: type[Policy], path: Path) -> None:
 
 def describe(error: BaseException) -> str:
     """Return ``Type: message`` on one line."""
-    if isinstance(error, SyntaxError):
-        return f"{type(error).__name__}: {error.msg}"
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    message = " ".join(message_of(error).split())
+    kind = type(error).__name__
+    return printable(f"{kind}: {message}" if message else kind)
+
+
+def message_of(error: BaseException) -> str:
+    """Return what an error says; nothing where it fails to say it."""
+    try:
+        return str(error.msg if isinstance(error, SyntaxError) else error)
+    except BaseException as worse:
+        if is_interrupt(worse):
+            raise
+        return ""
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Return whether `error` is Ctrl-C, and not the failure of whatever code was running."""
+    return type(error) is KeyboardInterrupt
 
 
 def _line(error: BaseException, path: Path) -> int | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from twin.policy.base import History, Observation, Policy
+from twin.policy.base import History, Observation, Policy, ask, is_bound
 
 
 class Schedule(Policy):
@@ -17,16 +20,28 @@ class Schedule(Policy):
         self._policies = [policy for _, policy in members]
 
     def fit(self, history: History) -> None:
-        """Fit every member."""
+        """Fit every member, each on a history of its own."""
         for policy in self._policies:
-            policy.fit(history)
+            policy.fit(replace(history))
 
     def allocate(self, observation: Observation) -> ArrayLike:
         """Return the answer of the member whose turn it is."""
         turn = int(np.searchsorted(self._starts, observation.interval, side="right")) - 1
-        answers = [policy.allocate(observation.seen_by(policy)) for policy in self._policies]
+        answers = [ask(policy, observation) for policy in self._policies]
         return answers[turn]
 
     def models(self, kpis: tuple[str, ...]) -> tuple[str, ...]:
         """Return the models of all members."""
         return tuple(model for policy in self._policies for model in policy.models(kpis))
+
+
+class _BoundSchedule(Schedule):
+    """A schedule with a member that sees the future."""
+
+    bound: ClassVar[bool] = True
+
+
+def schedule_of(members: list[tuple[int, Policy]]) -> Schedule:
+    """Return the schedule of (first interval, policy) in order; the first begins at interval 0."""
+    sees_future = any(is_bound(type(policy)) for _, policy in members)
+    return _BoundSchedule(members) if sees_future else Schedule(members)

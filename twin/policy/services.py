@@ -1,7 +1,8 @@
 """What a policy may ask for while it fits or decides, and who answers.
 
 History and observation hold no data of their own: they ask whoever runs the policy, for as long as
-it runs. So nothing that a policy can reach from them holds what is still to come.
+it runs. So nothing that a policy can reach from them holds what is still to come. Whoever answers
+hands out arrays that cannot be written to, since other policies are shown them too.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Services(Protocol):
         """Return the latest demand before sample `closed` that was not missing, [links]."""
 
     def coming(self, closed: int) -> Floats:
-        """Return the demand of sample `closed` itself, [links]."""
+        """Return the demand of sample `closed` itself, [links], to a bound alone."""
 
     def forecast(self, model: str, sample: int, ahead: int) -> Floats:
         """Return a model's forecast of the demand in sample + ahead, from before it, [links]."""
@@ -58,6 +59,8 @@ class Services(Protocol):
 
 
 _SERVICES: ContextVar[Services | None] = ContextVar("services", default=None)
+_AHEAD: ContextVar[bool] = ContextVar("ahead", default=False)
+"""Whether who is asked now is a bound."""
 
 
 class serving:  # noqa: N801 - a context manager, used as a verb
@@ -71,6 +74,32 @@ class serving:  # noqa: N801 - a context manager, used as a verb
 
     def __exit__(self, *_: object) -> None:
         _SERVICES.reset(self._token)
+
+
+class looking_ahead:  # noqa: N801 - a context manager, used as a verb
+    """Lets who is asked now see the coming interval, or not."""
+
+    def __init__(self, allowed: bool) -> None:
+        self._allowed = allowed
+
+    def __enter__(self) -> None:
+        self._token = _AHEAD.set(self._allowed)
+
+    def __exit__(self, *_: object) -> None:
+        _AHEAD.reset(self._token)
+
+
+def looks_ahead() -> bool:
+    """Return whether who is asked now is a bound."""
+    return _AHEAD.get()
+
+
+def refuse_future() -> None:
+    """Raise RuntimeError where no bound is being asked."""
+    if not looks_ahead():
+        raise RuntimeError(
+            "coming_mbps is the future, for a bound alone; say `bound: ClassVar[bool] = True`"
+        )
 
 
 def services() -> Services:

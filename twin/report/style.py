@@ -42,6 +42,8 @@ def plot_style(*, grid: bool = False) -> Iterator[None]:
         "axes.axisbelow": True,
         "axes.grid": grid,
         "grid.alpha": 0.25,
+        # A dollar sign in a name begins no formula.
+        "text.parse_math": False,
     }
     with rc_context(style):
         yield

@@ -128,7 +128,7 @@ def versions() -> dict[str, str | None]:
 
 def bounds(scenario: Scenario) -> list[str]:
     """Return the policies of which a member sees the future."""
-    return [c.name for c in scenario.policies if any(m.source.policy.bound for m in c.members)]
+    return [choice.name for choice in scenario.policies if choice.bound]
 
 
 def replay_starts(scenario: Scenario) -> datetime | None:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 import numpy as np
-import yaml
 
 from twin.account.catalogue import METRICS
 from twin.account.energy import LinkPower
 from twin.account.hours import by_hour
 from twin.account.summary import ALL, Account, Settlement, settle
 from twin.core.files import json_text
+from twin.core.printable import list_text
 from twin.core.units import format_duration
 from twin.demand.spec import SYNTHETIC_KEYS
 from twin.engine.links import link_specs
@@ -23,6 +23,7 @@ from twin.results.folder import MANIFEST, check_free, staged
 from twin.results.intervals import interval_table, write_intervals
 from twin.results.manifest import manifest, replay_starts
 from twin.scenario.load import Scenario
+from twin.scenario.source import write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,11 +120,11 @@ class Result:
 
     @cached_property
     def events(self) -> pd.DataFrame:
-        """A row for each event that started or ended, in order of time."""
+        """A row for each event that started or ended, in order of time; `links` is a JSON list."""
         import pandas as pd
 
         rows = [
-            (e.time_s, e.kind, e.name, e.phase, ";".join(e.links), e.detail)
+            (e.time_s, e.kind, e.name, e.phase, list_text(e.links), e.detail)
             for e in self.recording.events
         ]
         columns = ["time_s", "kind", "name", "phase", "links", "detail"]
@@ -181,7 +182,7 @@ class Result:
         data["policies"] = [self._resolved_policy(i) for i in range(len(self.scenario.policies))]
         if self.scenario.fallback is not None:
             data["fallback"]["use"] = self.scenario.fallback.members[0].use
-        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+        return write(data)
 
     def _resolved_policy(self, index: int) -> dict[str, Any]:
         choice, kpis = self.scenario.policies[index], tuple(self.scenario.trace.kpis)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from twin.core.errors import InputError, Problem
 from twin.results.folder import MANIFEST, read_manifest
@@ -12,6 +12,10 @@ from twin.results.result import Drawing, Result
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_TEXTS: Final = ("policy", "link", "kind", "name", "phase", "links", "detail")
+"""Columns of names and words."""
 
 
 class SavedResult(Result):
@@ -44,7 +48,14 @@ class SavedResult(Result):
 
         file = self.folder / name
         try:
-            return pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
+            if file.suffix == ".parquet":
+                return pd.read_parquet(file)
+            # Names are texts, also where they look like numbers or like nothing.
+            empty = {
+                name: [""] for name in pd.read_csv(file, nrows=0).columns if name not in _TEXTS
+            }
+            texts = dict.fromkeys(_TEXTS, str)
+            return pd.read_csv(file, dtype=texts, keep_default_na=False, na_values=empty)
         except (OSError, ValueError) as error:
             what = f"cannot be read: {' '.join(str(error).split())}"
             raise InputError(Problem(what, file=file)) from None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from twin.account.ranking import kept_by
 from twin.account.summary import ALL
+from twin.core.printable import printable
 from twin.core.units import format_duration
 from twin.results.verdict import ordered, verdict_lines
 
@@ -65,7 +66,7 @@ def print_table(result: Result) -> None:
         *(f"Warning: {warning}" for warning in scenario.warnings),
     ]
     for line in lines:
-        out.print(line, soft_wrap=True, highlight=False, markup=False)
+        say(out, line)
     pooled = _pooled(result)
     # What no policy has, such as a cost without prices, is no column.
     shown = [each for each in _SHOWN if each[1] == "policy" or pooled[each[1]].notna().any()]
@@ -76,7 +77,7 @@ def print_table(result: Result) -> None:
     headers = [header for header, _, _ in shown]
     show_rows(headers, rows, [header for header in _DROPPED_FIRST if header in headers])
     for line in [*verdict_lines(result), *_failed(result)]:
-        out.print(line, soft_wrap=True, highlight=False, markup=False)
+        say(out, line)
 
 
 def _failed(result: Result) -> list[str]:
@@ -118,6 +119,7 @@ def show_rows(
     from rich.text import Text
 
     out = console()
+    rows = [[printable(cell) for cell in row] for row in rows]
     shown = _that_fit(headers, rows, dropped_first, out.width)
     table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for i in shown:
@@ -145,6 +147,11 @@ def _that_fit(
             break
         shown.remove(list(headers).index(header))
     return shown
+
+
+def say(out: Console, line: str) -> None:
+    """Print a line as it is, but for what would control the terminal."""
+    out.print(printable(line), soft_wrap=True, highlight=False, markup=False)
 
 
 def console() -> Console:

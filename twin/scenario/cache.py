@@ -6,11 +6,12 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from twin.core import content
 from twin.demand.read import read as read_trace
 from twin.demand.spec import DemandSpec
 from twin.demand.trace import Trace
 from twin.forecast.forecaster import Forecaster
-from twin.policy.load import PolicySource
+from twin.policy.load import PolicySource, unloaded
 from twin.policy.load import load as load_policy
 from twin.topology.read import read_topology
 from twin.topology.spec import TopologySpec
@@ -26,9 +27,14 @@ class Cache:
     Files are taken to stay as they are, so a cache serves one call and not a whole session.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
-        """Keep models on `threads` cores each (default: all usable ones)."""
-        self._threads = threads
+    def __init__(self, threads: int | None = None, *, run_policies: bool = True) -> None:
+        """Keep models on `threads` cores each (default: all usable ones).
+
+        Without `run_policies` no code of a policy is run that is not shipped.
+        """
+        self._threads, self._run_policies = threads, run_policies
+        self.not_run: list[Path] = []
+        """Files of policies whose code was not run."""
         self._read: dict[tuple[str, Path, int], Trace] = {}
         self._generated: OrderedDict[tuple[str, int, int], Trace] = OrderedDict()
         self._topologies: dict[tuple[str, Path], Topology] = {}
@@ -69,5 +75,13 @@ class Cache:
     def policy(self, path: Path) -> PolicySource:
         """Return the policy at `path`. Raises InputError where it cannot be used."""
         if path not in self._policies:
-            self._policies[path] = load_policy(path)
+            if self._run_policies or _is_shipped(path):
+                self._policies[path] = load_policy(path)
+            else:
+                self._policies[path] = unloaded(path)
+                self.not_run.append(path)
         return self._policies[path]
+
+
+def _is_shipped(path: Path) -> bool:
+    return path.resolve().parent == content.shipped_folder("policies").resolve()

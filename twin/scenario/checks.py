@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from twin.core.errors import InputError, Loc, Problem, did_you_mean
+from twin.core.printable import unfit
 from twin.core.units import counted, format_duration
 from twin.demand.gaps import ArrayFeed, known
 from twin.demand.trace import Trace
@@ -77,6 +78,10 @@ def link_problems(
     for link in ("all", "defaults"):
         if link in links:
             what = f"a link cannot be called '{link}'"
+            yield Problem(what, ("demand",), suggestion="rename it in the trace")
+    for link in dict.fromkeys([*links, *flows]):
+        if why := unfit(link):
+            what = f"the name of link '{link}' {why}"
             yield Problem(what, ("demand",), suggestion="rename it in the trace")
     for link in spec.links:
         if link != "defaults" and link not in links:

@@ -13,9 +13,9 @@ from pydantic.errors import PydanticUserError
 
 from twin.core import content
 from twin.core.errors import InputError, Loc, Problem, one_line, show
-from twin.policy.base import RESERVED, Policy
+from twin.policy.base import RESERVED, Policy, is_bound
 from twin.policy.load import PolicySource
-from twin.policy.schedule import Schedule
+from twin.policy.schedule import schedule_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,16 @@ class PolicyChoice:
     members: tuple[Member, ...]
     scheduled: bool = False
 
+    @property
+    def bound(self) -> bool:
+        """Whether a member sees the future."""
+        return any(is_bound(member.source.policy) for member in self.members)
+
     def make(self) -> Policy:
         """Return a fresh policy, without anything learnt."""
         if not self.scheduled:
             return self.members[0].make()
-        return Schedule([(member.first, member.make()) for member in self.members])
+        return schedule_of([(member.first, member.make()) for member in self.members])
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from twin.core import content
 from twin.core.errors import InputError, Loc, Problem
+from twin.core.printable import unfit
 from twin.core.units import format_duration
 from twin.core.validation import problems_of
 from twin.demand.read import read as read_trace
@@ -123,11 +124,13 @@ class Scenario:
         scenario: str | Path | Mapping[str, Any],
         asked: Overrides | None = None,
         given: Given | None = None,
+        cache: Cache | None = None,
     ) -> Scenario:
         """Read and check a scenario, the trace, policies and models included.
 
         `scenario` is a path, the name of a shipped one, or a mapping of what a file would hold, in
-        which policies may be objects. Raises InputError with every problem found.
+        which policies may be objects. What it names is taken from `cache`, or read. Raises
+        InputError with every problem found.
         """
         asked, given = asked or Overrides(), given or Given()
         if isinstance(scenario, Mapping):
@@ -141,7 +144,7 @@ class Scenario:
             source.assign(key, value, f"overrides:{key}")
         if asked.seed is not None:
             source.set("seed", asked.seed, "--seed")
-        checked = cls.of(source, path, asked, given=given)
+        checked = cls.of(source, path, asked, cache, given)
         return replace(checked, written=scenario) if isinstance(scenario, Mapping) else checked
 
     def again(self, asked: Overrides, given: Given) -> Scenario:
@@ -244,6 +247,9 @@ class _Assembly:
             member = self._try(spare)
             if member is not None:
                 fallback = PolicyChoice(member.source.name, (member,))
+                if why := unfit(fallback.name):
+                    what = f"the name of policy '{fallback.name}' {why}"
+                    self._say(("fallback", "use"), what, "rename its file")
         trace = self._trace(spec)
         self._stop_on_problems()
         assert trace is not None
@@ -374,6 +380,8 @@ class _Assembly:
     def _check_unique(self, choices: Sequence[PolicyChoice], places: Sequence[Loc]) -> None:
         seen: set[str] = set()
         for choice, place in zip(choices, places, strict=True):
+            if why := unfit(choice.name):
+                self._say(place, f"the name of policy '{choice.name}' {why}", "give it a 'name'")
             if choice.name in seen:
                 self._say(place, f"a second policy is called '{choice.name}'", "give it a 'name'")
             seen.add(choice.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import re
 from pathlib import Path
@@ -18,12 +19,23 @@ MAX_VALUES = 100_000
 
 _CORE = "tag:yaml.org,2002:"
 _WHOLE = r"(?:0|[1-9][0-9]*)"
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_PART = re.compile(rf'\.(?:({_QUOTED})(?=\.|$)|(?!")([^.]*))', re.DOTALL)
+"""A part of a dotted key, with the dot before it."""
+_OVERRIDE = re.compile(
+    rf'((?:(?:{_QUOTED}|(?!")[^.=]*)\.)*(?:{_QUOTED}|(?!")[^.=]*))=(.*)$', re.DOTALL
+)
+"""``KEY=VALUE``: the first ``=`` that is not in quotes."""
 
 
 class _Loader(yaml.SafeLoader):
     """YAML 1.2 scalars: `no`, `12:30` and `010` are text, `1e3` is a number, times stay text."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that some YAML, 1.1 or 1.2, takes for something else: a link called 1e5."""
 
 
 for _tag, _pattern, _first in (
@@ -37,11 +49,12 @@ for _tag, _pattern, _first in (
     ),
     ("null", r"~|null|Null|NULL|", "~nN\0"),
 ):
-    _Loader.add_implicit_resolver(
-        _CORE + _tag,
-        re.compile(rf"^(?:{_pattern})$"),
-        ["" if char == "\0" else char for char in _first],
-    )
+    for _kind in (_Loader, _Dumper):
+        _kind.add_implicit_resolver(
+            _CORE + _tag,
+            re.compile(rf"^(?:{_pattern})$"),
+            ["" if char == "\0" else char for char in _first],
+        )
 
 
 class Source:
@@ -93,19 +106,21 @@ class Source:
 
     def override(self, text: str) -> None:
         """Apply one ``KEY=VALUE``, as after ``--set``; the value is read as YAML."""
-        key, equals, value_text = text.partition("=")
+        match = _OVERRIDE.match(text)
+        key, value_text = match.groups() if match is not None else ("", "")
         label = f"--set:{key or text}"
-        if not equals or not key:
+        if not key:
             raise InputError(Problem(f"{label}: must be KEY=VALUE"))
         self.assign(key, _value(value_text, label), label)
 
     def assign(self, key: str, value: Any, label: str) -> None:
-        """Set the value at a dotted key; problems with it name `label` instead of a line."""
+        """Set the value at a dotted key; problems with it name `label` instead of a line.
+
+        A part that holds a dot stands in double quotes: ``links."a.b".capacity_mbps``.
+        """
         loc: list[int | str] = []
         parent: Any = self.data
-        *parents, last = key.split(".")
-        if "" in (*parents, last):
-            raise InputError(Problem(f"{label}: a key is empty"))
+        *parents, last = _parts(key, label)
         for part in parents:
             parent = _step(parent, part, label, loc)
         _assign(parent, last, copy.deepcopy(value), label, loc)
@@ -125,6 +140,26 @@ class Source:
         """Replace a top-level key; problems with it name `label` instead of a line."""
         self.data[key] = value
         self._labels[(key,)] = label
+
+
+def _parts(key: str, label: str) -> list[str]:
+    """Return the parts of a dotted key; one in double quotes is read as JSON."""
+    parts: list[str] = []
+    rest = f".{key}"
+    while rest:
+        match = _PART.match(rest)
+        try:
+            part = json.loads(match[1]) if match is not None and match[1] else match and match[2]
+        except ValueError:
+            part = None
+        if match is None or part is None:
+            remedy = 'write it as in links."a.b".capacity_mbps'
+            raise InputError(Problem(f"{label}: a quote in it has no end", suggestion=remedy))
+        if not part:
+            raise InputError(Problem(f"{label}: a key is empty"))
+        parts.append(part)
+        rest = rest[match.end() :]
+    return parts
 
 
 def _loc(where: str) -> Loc:
@@ -185,6 +220,11 @@ def _index(items: list[Any], part: str, label: str) -> int:
         what = f"'{part}' is not one of the {len(items)} entries, counted from 0"
         raise InputError(Problem(f"{label}: {what}"))
     return int(part)
+
+
+def write(data: dict[str, Any]) -> str:
+    """Return plain values as YAML from which :func:`read` gets the same."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def read(path: Path) -> Source:

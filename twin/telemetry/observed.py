@@ -5,20 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from twin.core.arrays import Floats
-from twin.core.tail import Growing
+from twin.core.sealed import sealed
+from twin.core.tail import ShownTable
 from twin.demand.gaps import Feed, Revision, known
 
 
 class Observed:
     """The KPIs of a feed as they are known now, copied as they are asked for.
 
-    It hands out views of arrays that hold the past alone, whatever the feed holds.
+    It hands out views of arrays that hold the past alone, whatever the feed holds, and that nobody
+    can write to.
     """
 
     def __init__(self, feed: Feed, series: int, capacity: int) -> None:
         """Take a feed of `series` series, and room for `capacity` samples."""
         self._feed, self._series, self._capacity = feed, series, capacity
-        self._tables: dict[str, Growing] = {}
+        self._tables: dict[str, ShownTable] = {}
         self._latest: Floats = np.zeros(series)
         self._latest_at = np.full(series, -1, dtype=np.int64)
         self._latest_upto = 0
@@ -27,7 +29,7 @@ class Observed:
         """Return a KPI as it is known once `closed` samples are seen, [samples, series]."""
         table = self._tables.get(kpi)
         if table is None:
-            table = self._tables[kpi] = Growing(self._series, self._capacity)
+            table = self._tables[kpi] = ShownTable(self._series, self._capacity)
         if table.rows < closed:
             first = table.rows
             table.append(self._feed.rows(kpi, first, closed))
@@ -65,9 +67,8 @@ class Observed:
                 self._latest_at[newer] = first + place[newer]
             for revision in self._feed.revisions(first, closed):
                 self._take_later(revision, kpi, latest)
-            latest.setflags(write=False)
-            self._latest, self._latest_upto = latest, closed
-        return self._latest
+            self._latest, self._latest_upto = sealed(latest), closed
+        return sealed(self._latest)
 
     def _take_later(self, revision: Revision, kpi: str, latest: Floats) -> None:
         """Let a sample that became known later count where it is the newest of its series."""

@@ -25,15 +25,15 @@ from twin.scenario.load import MOST_PROBLEMS, PICKED, Overrides, Scenario
 from twin.scenario.source import Source
 
 
-def plan(sweep: str | Path | dict[str, Any]) -> Plan:
+def plan(sweep: str | Path | dict[str, Any], cache: Cache | None = None) -> Plan:
     """Return the plan of a sweep, a file or what such a file would hold.
 
-    Everything is checked: every point's scenario, its trace, policies and models. Raises
-    InputError with every problem found.
+    Everything is checked: every point's scenario, its trace, policies and models, which are taken
+    from `cache`, or read. Raises InputError with every problem found.
     """
     source = _source(sweep)
     spec = _parse(source)
-    return _Planner(source, spec).plan()
+    return _Planner(source, spec, cache or Cache()).plan()
 
 
 def _source(sweep: str | Path | dict[str, Any]) -> Source:
@@ -89,10 +89,10 @@ def _crossed(spec: SweepSpec) -> Iterator[Problem]:
 class _Planner:
     """Makes the scenario of each point, and collects what is wrong with any of them."""
 
-    def __init__(self, source: Source, spec: SweepSpec) -> None:
+    def __init__(self, source: Source, spec: SweepSpec, cache: Cache) -> None:
         self._source = source
         self._spec = spec
-        self._cache = Cache()
+        self._cache = cache
         self._payload = Payload()
         self._problems: dict[str, Problem] = {}
 

@@ -55,13 +55,13 @@ def _policies(batch: BatchData, ranked: list[RankingEntry]) -> Figure:
         panel.errorbar([x], [y], high, wide, fmt=marker, color=colour, capsize=3, markersize=6)
         if at < _MOST_NAMED:
             name = f"{s.name} (bound)" if s.bound else s.name
-            panel.annotate(_plain(name), (x, y), xytext=(7, 5), textcoords="offset points")
+            panel.annotate(name, (x, y), xytext=(7, 5), textcoords="offset points")
     panel.set_xlabel("over-provisioning, % of demand")
     panel.set_ylabel("violated intervals, %")
     panel.set_xlim(left=min(0, panel.get_xlim()[0]))
     panel.set_ylim(bottom=min(0, panel.get_ylim()[0]))
     panel.margins(x=0.15)
-    title = f"{_plain(batch.name)}: means over {batch.finished_points:,} points"
+    title = f"{batch.name}: means over {batch.finished_points:,} points"
     if batch.most_replications > 1:
         title += ", bars are 95 % intervals"
     if len(ranked) > _MOST_NAMED:
@@ -80,7 +80,7 @@ def _factors(batch: BatchData, measured: list[Factor], ranked: list[RankingEntry
             _levels(panel, batch, factor, name, ranked[:_MOST_LINES])
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
-    add_title(figure, f"{_plain(batch.name)}: what each factor changes")
+    add_title(figure, f"{batch.name}: what each factor changes")
     return figure
 
 
@@ -89,21 +89,16 @@ def _levels(
 ) -> None:
     shown = metric(name)
     means = at_levels(batch, factor, name)[:MOST_VALUES]
-    labels = [_plain(label) for label in factor.labels[: len(means)]]
+    labels = list(factor.labels[: len(means)])
     for s in ranked:
         mean = np.array([at.mean[s.index] for at in means]) * shown.display.scale
         width = np.array([at.half_width[s.index] for at in means]) * shown.display.scale
         colour = POLICY_COLOURS[s.index % len(POLICY_COLOURS)]
         panel.errorbar(
             range(len(means)), mean, np.nan_to_num(width), color=colour, marker="o", markersize=4,
-            capsize=2, label=_plain(s.name),
+            capsize=2, label=s.name,
         )  # fmt: skip
     small = 7 if sum(len(label) for label in labels) > 60 else 9
     panel.set_xticks(range(len(labels)), labels, fontsize=small)
-    panel.set_title(f"{shown.name}, {shown.unit}, by {_plain(factor.key)}", loc="left")
+    panel.set_title(f"{shown.name}, {shown.unit}, by {factor.key}", loc="left")
     panel.set_ylim(bottom=min(0, panel.get_ylim()[0]))
-
-
-def _plain(name: str) -> str:
-    """Return a name in which a dollar sign does not begin a formula."""
-    return name.replace("$", r"\$")

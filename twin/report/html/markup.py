@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final, NewType
 
+from twin.core.printable import printable
 from twin.report.style import POLICY_COLOURS
 
 Html = NewType("Html", str)
@@ -17,8 +18,8 @@ _VOID: Final = frozenset({"img", "input"})
 
 
 def text(value: object) -> Html:
-    """Return a value as text that contains no markup."""
-    return Html(escape(str(value), quote=True))
+    """Return a value as text that contains no markup, and nothing that controls how it is shown."""
+    return Html(escape(printable(str(value), keep="\n\t"), quote=True))
 
 
 def breakable(name: str) -> Html:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from twin.core.printable import listed
 from twin.core.units import duration
 from twin.report.run.source import RunData
 
@@ -70,4 +71,4 @@ def _span(written: WrittenEvents, key: tuple[str, str, str], start: float, end: 
     kind, name, links = key
     events = sorted(written.get((kind, start), ()), key=lambda event: event.get("name") != name)
     details = {k: v for event in events[:1] for k, v in event.items() if k not in _OWN}
-    return EventSpan(kind, name, tuple(links.split(";")) if links else (), start, end, details)
+    return EventSpan(kind, name, listed(links), start, end, details)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from twin.core.printable import listed
 from twin.report.run.source import RunData
 
 
@@ -34,7 +35,7 @@ def failures(run: RunData) -> list[FailedPolicy]:
     failed = []
     for name, rows in log.groupby("name", sort=False):
         entries = rows.to_dict("records")
-        links = tuple(filter(None, str(entries[0]["links"]).split(";")))
+        links = listed(str(entries[0]["links"]))
         reasons = tuple((float(row["time_s"]), _reason(str(row["detail"]))) for row in entries)
         failed.append(
             FailedPolicy(

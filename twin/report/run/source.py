@@ -21,6 +21,7 @@ from twin.account.summary import ALL, Settlement
 from twin.account.uncertainty import MeasuredRows
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem, one_line
+from twin.core.printable import listed
 from twin.core.units import duration
 from twin.engine.links import LinkSpec, link_specs
 from twin.engine.recording import Recording
@@ -135,6 +136,10 @@ class RunData:
         needed = ("sla_violation_rate", "unavoidable_violation_minutes", "worst_burn_rate")
         summary = _table(folder / "summary.csv", ("policy", "link", *needed))
         events = _table(folder / "events.csv", ("time_s", "kind", "name", "phase", "links"))
+        with _readable(folder / "events.csv"):
+            known = set(summary["link"])
+            for link in {link for text in set(events["links"]) for link in listed(text)} - known:
+                raise ValueError(f"names a link that the summary has not: {link!r}")
         by_hour = _table(folder / "hours.csv", ("policy", "link", "hour", *COUNTED))
         with _readable(folder / "hours.csv"):
             if len(by_hour) != HOURS * len(summary):

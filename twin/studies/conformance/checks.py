@@ -16,6 +16,7 @@ from twin.core.arrays import Floats
 from twin.core.errors import InputError, TwinError
 from twin.demand.kpis import KPIS
 from twin.forecast.names import files
+from twin.policy.base import is_bound
 from twin.policy.load import load
 from twin.studies.conformance.harness import ConformanceRun, Harness
 from twin.studies.conformance.report import Check, ConformanceReport, Status
@@ -59,12 +60,15 @@ def _check_source(harness: Harness) -> Check:
     name = "docstring and imports"
     if not harness.source.summary:
         return Check(name, Status.WARNING, "no docstring; its first line is shown by 'twin list'")
-    outside = sorted(
-        set(_imports(harness.source.path)) - {"twin", "numpy", *sys.stdlib_module_names}
-    )
+    imported = set(_imports(harness.source.path))
+    outside = sorted(imported - {"twin", "numpy", *sys.stdlib_module_names})
     if outside:
         message = f"imports {', '.join(outside)}; keep to twin, NumPy and the standard library"
         return Check(name, Status.WARNING, message)
+    inside = sorted(set(_reaching_in(harness.source.path)))
+    if inside:
+        message = f"uses {', '.join(inside)}, which reach what a policy is not shown"
+        return Check(name, Status.WARNING, f"{message}; keep to 'import twin' and 'from twin'")
     return Check(name, Status.OK)
 
 
@@ -74,6 +78,23 @@ def _imports(path: Path) -> Iterator[str]:
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield "." if node.level else (node.module or "").split(".")[0]
+
+
+_REACHING: Final = frozenset({"ctypes", "gc", "inspect", "_getframe", "__subclasses__"})
+"""Modules and names with which code finds objects that it was not given."""
+
+
+def _reaching_in(path: Path) -> Iterator[str]:
+    """Yield what a file uses to get at the insides of the twin, or of other objects."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        elif isinstance(node, ast.Attribute):
+            names = [node.attr]
+        yield from (name for name in names if name in _REACHING or name.startswith("twin."))
 
 
 def _check_parameters(harness: Harness) -> Check:
@@ -141,7 +162,7 @@ def _input_unchanged(harness: Harness, case: ConformanceScenario) -> tuple[Statu
 
 def _no_look_ahead(harness: Harness, case: ConformanceScenario) -> tuple[Status, str]:
     """Change everything after some instants, and compare the decisions up to then."""
-    if harness.source.policy.bound:
+    if is_bound(harness.source.policy):
         return Status.OK, "it says that it sees the future: a bound, kept out of rankings"
     known = _replayed(harness, case).requested
     for seen in (0, 40, 77):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +15,7 @@ from twin.demand.kpis import KPIS
 from twin.demand.trace import Trace
 from twin.engine.span import ReplaySpan
 from twin.forecast.forecaster import Forecaster
-from twin.policy.base import History, Observation, Policy
+from twin.policy.base import History, Observation, Policy, ask
 from twin.policy.load import PolicySource
 from twin.scenario.build import engine_of
 from twin.scenario.choices import Member, PolicyChoice
@@ -107,7 +108,8 @@ class _Timed(PolicyChoice):
     """Seconds of each decision."""
 
     def make(self) -> Policy:
-        return _Stopwatch(PolicyChoice.make(self), self.clock)
+        watch = _BoundStopwatch if self.bound else _Stopwatch
+        return watch(PolicyChoice.make(self), self.clock)
 
 
 class _Stopwatch(Policy):
@@ -120,6 +122,12 @@ class _Stopwatch(Policy):
     def allocate(self, observation: Observation) -> ArrayLike:
         begin = time.perf_counter()
         try:
-            return self._policy.allocate(observation.seen_by(self._policy))
+            return ask(self._policy, observation)
         finally:
             self._clock.append(time.perf_counter() - begin)
+
+
+class _BoundStopwatch(_Stopwatch):
+    """Of a policy that sees the future."""
+
+    bound: ClassVar[bool] = True

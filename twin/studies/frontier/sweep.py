@@ -124,19 +124,15 @@ def _recommended(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_bound(scenario: Scenario) -> tuple[PolicyChoice, ...]:
-    if any(_bound(choice) for choice in scenario.policies):
+    if any(choice.bound for choice in scenario.policies):
         return scenario.policies
     oracle = Member(load(content.shipped("policies")["oracle"]), {})
     return (*scenario.policies, PolicyChoice("oracle", (oracle,)))
 
 
-def _bound(choice: PolicyChoice) -> bool:
-    return any(member.source.policy.bound for member in choice.members)
-
-
 def _settings(choice: PolicyChoice, points: int) -> list[tuple[PolicyChoice, dict[str, Any]]]:
     """Return a policy at each value of its knob, with its first columns of the table."""
-    label = {"policy": choice.name, "knob": "", "value": np.nan, "bound": _bound(choice)}
+    label = {"policy": choice.name, "knob": "", "value": np.nan, "bound": choice.bound}
     knob, values = ("", []) if choice.scheduled else turned(choice.members[0], points)
     if not values:
         return [(choice, label)]
