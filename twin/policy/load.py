@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pydantic.errors import PydanticUserError
 
 from twin.core.errors import InputError, Loc, Problem, show
+from twin.core.files import same_directory
 from twin.core.validation import problems_of
 from twin.policy.base import RESERVED, Policy
 
@@ -106,6 +107,7 @@ def _bytes(path: Path) -> bytes:
         raise InputError(Problem(f"cannot be read: {error.strerror}", file=path)) from None
 
 
+@same_directory()
 def _module(path: Path, code: bytes, name: str) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
