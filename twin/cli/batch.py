@@ -23,7 +23,8 @@ from twin.batches.status import status
 from twin.cli.progress import progress
 from twin.core.errors import InputError, Problem, RunError
 from twin.forecast.forecaster import usable_cores
-from twin.results.folder import MANIFEST, files_of
+from twin.results.folder import files_of
+from twin.results.manifest_file import MANIFEST
 from twin.results.table import print_table, show_rows
 
 _SHOWN = (

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from twin.core.errors import InputError, Problem
-from twin.results.folder import MANIFEST, read_manifest
+from twin.results.folder import read_manifest
+from twin.results.manifest_file import check_file
 from twin.results.result import Drawing, Result
 
 if TYPE_CHECKING:
@@ -23,12 +24,8 @@ class SavedResult(Result):
         self._drawing = drawing
         self.manifest = read_manifest(self.folder)
         """What decided its numbers, as manifest.json."""
-        try:
-            self.wall_time_s = float(self.manifest["wall_time_s"])
-            self._name = str(self.manifest["name"])
-        except (ValueError, LookupError, TypeError):
-            what = "does not say the run's name and time"
-            raise InputError(Problem(what, file=self.folder / MANIFEST)) from None
+        self.wall_time_s: float = self.manifest["wall_time_s"]
+        self._name: str = self.manifest["name"]
 
     def __getattr__(self, name: str) -> NoReturn:
         # What a run has in memory alone.
@@ -42,10 +39,10 @@ class SavedResult(Result):
     def _table(self, name: str) -> pd.DataFrame:
         import pandas as pd
 
-        file = self.folder / name
+        file = check_file(self.folder, self.manifest, name)
         try:
             return pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:
             what = f"cannot be read: {' '.join(str(error).split())}"
             raise InputError(Problem(what, file=file)) from None
 

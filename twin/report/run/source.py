@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -24,14 +23,17 @@ from twin.core.errors import InputError, Problem, one_line
 from twin.core.units import duration
 from twin.engine.links import LinkSpec, link_specs
 from twin.engine.recording import Recording
-from twin.results.folder import MANIFEST, read_manifest
-from twin.results.manifest import bounds, manifest, replay_starts
+from twin.results.folder import read_manifest
+from twin.results.manifest import bounds, replay_starts
+from twin.results.manifest_file import check_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from twin.results.result import Result
 
+
+FRONTIER = "frontier.csv"
 
 _COLUMNS = (
     "demand_mbps", "allocated_mbps", "capacity_mbps", "efficiency", "over_provisioning_mbps",
@@ -99,14 +101,11 @@ class RunData:
     def of(cls, result: Result) -> RunData:
         """Return the data of a run in memory."""
         text = result.resolved_scenario()
-        digest = hashlib.sha256(text.encode()).hexdigest()
         return cls(
             summary=result.summary,
             events=result.events,
             hours=result.hours,
-            manifest=manifest(
-                result.scenario, digest, (), result.wall_time_s, result.recording.forecasts
-            ),
+            manifest=result.manifest,
             scenario=yaml.safe_load(text),
             scenario_text=text,
             bounds=frozenset(bounds(result.scenario)),
@@ -118,28 +117,45 @@ class RunData:
     def read(cls, folder: Path) -> RunData:
         """Return the data of the run in `folder`. Raises InputError."""
         facts = read_manifest(folder)
-        with _readable(folder / MANIFEST):
-            digest, starts = facts["scenario"]["sha256"], facts.get("replay_starts")
-            sees = frozenset(facts.get("bounds", ()))
-            begins = None if starts is None else datetime.fromisoformat(starts)
-        with _readable(folder / "scenario.yaml"):
-            text = (folder / "scenario.yaml").read_text(encoding="utf-8")
-            if hashlib.sha256(text.encode()).hexdigest() != digest:
-                raise ValueError("its digest is not the one in the manifest")
-            scenario = yaml.safe_load(text)
+        file, hours, intervals = (
+            check_file(folder, facts, name)
+            for name in ("scenario.yaml", "hours.csv", "intervals.parquet")
+        )
         needed = ("sla_violation_rate", "unavoidable_violation_minutes", "worst_burn_rate")
-        summary = _table(folder / "summary.csv", ("policy", "link", *needed))
-        events = _table(folder / "events.csv", ("time_s", "kind", "name", "phase", "links"))
-        by_hour = _table(folder / "hours.csv", ("policy", "link", "hour", *COUNTED))
-        with _readable(folder / "hours.csv"):
+        summary = _table(check_file(folder, facts, "summary.csv"), ("policy", "link", *needed))
+        columns = ("time_s", "kind", "name", "phase", "links")
+        events = _table(check_file(folder, facts, "events.csv"), columns)
+        by_hour = _table(hours, ("policy", "link", "hour", *COUNTED))
+        with _readable(hours):
             if len(by_hour) != HOURS * len(summary):
                 raise ValueError("has other rows than the summary")
-        file = folder / "intervals.parquet"
-        read_intervals = partial(_stored, file, *_shape(summary))
-        turned = _frontier(folder / "frontier.csv")
-        return cls(
-            summary, events, by_hour, facts, scenario, text, sees, begins, read_intervals, turned
-        )
+        starts, text = facts["replay_starts"], ""
+        with _readable(file):
+            text = file.read_text(encoding="utf-8")
+            data = cls(
+                summary, events, by_hour, facts, yaml.safe_load(text), text,
+                frozenset(facts["bounds"]),
+                None if starts is None else datetime.fromisoformat(starts),
+                partial(_stored, intervals, *_shape(summary)),
+            )  # fmt: skip
+            data._check_scenario()
+        if FRONTIER in facts["files"]:
+            data = data.with_frontier(check_file(folder, facts, FRONTIER))
+        return data
+
+    def with_frontier(self, file: Path) -> RunData:
+        """Return the data with what is in the file of a frontier. Raises InputError."""
+        needed = (
+            "knob", "value", "sla_violation_rate", "over_provisioning_pct", "part", "intervals",
+            "links_within_sla", "links_missing_sla", "cost", *_FLAGS,
+        )  # fmt: skip
+        table = _table(file, needed)
+        return replace(self, frontier=table.assign(**{n: table[n] == "True" for n in _FLAGS}))
+
+    def _check_scenario(self) -> None:
+        """Read what the report takes from the scenario. Raises what a damaged one causes."""
+        _ = self.name, self.tick_s, self.target, self.settlement, self.fallback
+        _ = self.scenario["seed"], [entry["name"] for entry in self.scenario["policies"]]
 
     @property
     def name(self) -> str:
@@ -265,17 +281,6 @@ def _sound(block: LinkIntervals) -> LinkIntervals:
     if not (possible[known].all() and (block.violation_s >= 0).all()):
         raise ValueError(f"holds values of {block.policy} that no run has")
     return block
-
-
-def _frontier(file: Path) -> pd.DataFrame | None:
-    if not file.is_file():
-        return None
-    needed = (
-        "knob", "value", "sla_violation_rate", "over_provisioning_pct", "part", "intervals",
-        "links_within_sla", "links_missing_sla", "cost", *_FLAGS,
-    )  # fmt: skip
-    table = _table(file, needed)
-    return table.assign(**{name: table[name] == "True" for name in _FLAGS})
 
 
 def _table(file: Path, needed: tuple[str, ...]) -> pd.DataFrame:
