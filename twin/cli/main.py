@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -363,6 +364,8 @@ def _say_no_more() -> None:
 
 
 def _fail(code: int, *lines: str) -> int:
-    for line in lines:
-        typer.echo(line, err=True)
+    # Where nobody reads them, the exit code is left.
+    with suppress(BrokenPipeError):
+        for line in lines:
+            typer.echo(line, err=True)
     return code

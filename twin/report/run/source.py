@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +16,7 @@ import yaml
 from twin.account.block import blocks
 from twin.account.hours import COUNTED, HOURS
 from twin.account.prices import PricesSpec
-from twin.account.summary import ALL, Settlement
+from twin.account.summary import ALL, COLUMNS, Settlement
 from twin.account.uncertainty import MeasuredRows
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem, one_line
@@ -38,6 +38,9 @@ FRONTIER = "frontier.csv"
 _COLUMNS = (
     "demand_mbps", "allocated_mbps", "capacity_mbps", "efficiency", "over_provisioning_mbps",
     "unmet_mbps",
+)  # fmt: skip
+_COUNTS = (
+    "intervals", "missing_intervals", "sla_used_intervals", "sla_allowed_intervals",
 )  # fmt: skip
 _ROWS_AT_ONCE = 200_000
 _FLAGS = ("bound", "dominated", "recommended")
@@ -121,14 +124,20 @@ class RunData:
             check_file(folder, facts, name)
             for name in ("scenario.yaml", "hours.csv", "intervals.parquet")
         )
-        needed = ("sla_violation_rate", "unavoidable_violation_minutes", "worst_burn_rate")
-        summary = _table(check_file(folder, facts, "summary.csv"), ("policy", "link", *needed))
+        kept = check_file(folder, facts, "summary.csv")
+        summary = _table(kept, COLUMNS)
+        with _readable(kept):
+            _check_summary(summary)
         columns = ("time_s", "kind", "name", "phase", "links")
         events = _table(check_file(folder, facts, "events.csv"), columns)
         by_hour = _table(hours, ("policy", "link", "hour", *COUNTED))
         with _readable(hours):
-            if len(by_hour) != HOURS * len(summary):
+            keys = [
+                (policy, link, hour) for policy, link in _rows(summary) for hour in range(HOURS)
+            ]
+            if list(zip(*(by_hour[k] for k in ("policy", "link", "hour")), strict=True)) != keys:
                 raise ValueError("has other rows than the summary")
+            _check_numbers(by_hour, COUNTED)
         starts, text = facts["replay_starts"], ""
         with _readable(file):
             text = file.read_text(encoding="utf-8")
@@ -229,6 +238,26 @@ def _shape(summary: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...], int
     return policies, tuple(map(str, first["link"])), int(first["intervals"].iloc[0])
 
 
+def _check_summary(summary: pd.DataFrame) -> None:
+    """Raise ValueError for a summary that no run has."""
+    policies, links, _ = _shape(summary)
+    rows = [(policy, link) for policy in policies for link in (*links, ALL)]
+    if _rows(summary) != rows:
+        raise ValueError("has no row for each policy and link, and one for all links")
+    _check_numbers(summary, (*_COUNTS, "sla_violation_rate"))
+
+
+def _rows(table: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(zip(table["policy"], table["link"], strict=True))
+
+
+def _check_numbers(table: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Raise ValueError where a column holds anything but finite numbers."""
+    for name in columns:
+        if not np.isfinite(table[name]).all():
+            raise ValueError(f"column '{name}' holds what is no number")
+
+
 def _recorded(recording: Recording, link: str | None = None) -> Iterator[LinkIntervals]:
     for lane in recording.lanes:
         for block in blocks(recording, lane, link):
@@ -306,6 +335,7 @@ def _readable(file: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise InputError(Problem("is missing from the run's folder", file=file)) from None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
+            yaml.YAMLError) as error:  # fmt: skip
         what = one_line(str(error)) or type(error).__name__
         raise InputError(Problem(f"cannot be read: {what}", file=file)) from None
