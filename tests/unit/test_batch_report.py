@@ -282,7 +282,7 @@ def test_a_damaged_folder_is_told_in_one_line(
     ("key", "value", "says"),
     [
         ("sweep", None, "sweep: must be a block of keys, not nothing"),
-        ("sweep", {"scenario": "x", "points": "x"}, "sweep.points: unknown key"),
+        ("sweep", {"scenario": "x"}, "sweep.name: is missing"),
         ("points", "x", "points: must be a whole number, not 'x'"),
         ("policies", [], "policies: is empty"),
         ("bounds", 3, "bounds: must be a list, not 3"),

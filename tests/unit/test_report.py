@@ -173,6 +173,35 @@ def test_a_manifest_that_says_what_no_run_says_is_refused(
         assert str(error.value.problems[0]).startswith(f"{folder / 'manifest.json'}: {says}")
 
 
+@pytest.mark.parametrize(
+    ("file", "column", "value", "says"),
+    [
+        ("summary.csv", "sla_used_intervals", "", "'sla_used_intervals' holds what is no number"),
+        ("summary.csv", "missing_intervals", "x", "could not convert"),
+        ("summary.csv", "intervals", "1e400", "infinity"),
+        ("summary.csv", "link", "x", "no row for each policy and link"),
+        ("summary.csv", "mae", None, "has no column 'mae'"),
+        ("hours.csv", "link", "x", "has other rows than the summary"),
+        ("hours.csv", "intervals", "nan", "'intervals' holds what is no number"),
+        ("events.csv", "time_s", "", "'time_s' holds what is no number"),
+    ],
+)
+def test_values_that_no_run_has_are_refused_whatever_their_digest(
+    result: twin.Result, tmp_path: Path, file: str, column: str, value: str | None, says: str
+) -> None:
+    folder = result.save(tmp_path / "out", figures=False)
+    table = pd.read_csv(folder / file, dtype=str, keep_default_na=False)
+    if value is None:
+        del table[column]
+    else:
+        table.loc[0, column] = value
+    table.to_csv(folder / file, index=False)
+    sealed(folder)
+    with pytest.raises(InputError, match=says) as error:
+        report_folder(folder)
+    assert str(error.value).startswith(f"{folder / file}: cannot be read: ")
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "summary.csv", "intervals.parquet"])
 @pytest.mark.parametrize("instead", ["folder", "pipe", "link to nothing"])
 def test_what_is_no_file_is_told(

@@ -42,6 +42,7 @@ _COLUMNS = (
 _COUNTS = (
     "intervals", "missing_intervals", "sla_used_intervals", "sla_allowed_intervals",
 )  # fmt: skip
+_PARTS = ("history", "replay")
 _ROWS_AT_ONCE = 200_000
 _FLAGS = ("bound", "dominated", "recommended")
 _WORDS = ("policy", "link", "kind", "name", "phase", "links", "detail", "knob", "part", *_FLAGS)
@@ -130,6 +131,8 @@ class RunData:
             _check_summary(summary)
         columns = ("time_s", "kind", "name", "phase", "links")
         events = _table(check_file(folder, facts, "events.csv"), columns)
+        with _readable(folder / "events.csv"):
+            _check_numbers(events, ("time_s",))
         by_hour = _table(hours, ("policy", "link", "hour", *COUNTED))
         with _readable(hours):
             keys = [
@@ -155,10 +158,17 @@ class RunData:
     def with_frontier(self, file: Path) -> RunData:
         """Return the data with what is in the file of a frontier. Raises InputError."""
         needed = (
-            "knob", "value", "sla_violation_rate", "over_provisioning_pct", "part", "intervals",
+            "policy", "knob", "value", "sla_violation_rate", "over_provisioning_pct", "part",
+            "intervals",
             "links_within_sla", "links_missing_sla", "cost", *_FLAGS,
         )  # fmt: skip
         table = _table(file, needed)
+        with _readable(file):
+            past, replayed = (
+                table[table["part"] == part].groupby("policy").size() for part in _PARTS
+            )
+            if len(past) == 0 or not past.equals(replayed):
+                raise ValueError("has other settings in the history than in the replay")
         return replace(self, frontier=table.assign(**{n: table[n] == "True" for n in _FLAGS}))
 
     def _check_scenario(self) -> None:
@@ -323,8 +333,6 @@ def _table(file: Path, needed: tuple[str, ...]) -> pd.DataFrame:
         lacking = [name for name in needed if name not in table.columns]
         if lacking:
             raise ValueError(f"has no column '{lacking[0]}'")
-        if "policy" in needed:
-            _shape(table)
     return table
 
 
