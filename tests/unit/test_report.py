@@ -251,6 +251,7 @@ def test_a_folder_that_may_not_be_read_is_told(
         (lambda table: table[:-1], "has other rows than the summary"),
         (lambda table: table.assign(efficiency=7.0), "holds values of static_mean2sigma that"),
         (lambda table: table.drop(columns="unmet_mbps"), "cannot be read"),
+        (lambda table: table.assign(capacity_mbps="x"), "'capacity_mbps' holds what is no number"),
     ],
 )
 def test_other_intervals_are_refused(

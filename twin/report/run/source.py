@@ -169,6 +169,7 @@ class RunData:
             )
             if len(past) == 0 or not past.equals(replayed):
                 raise ValueError("has other settings in the history than in the replay")
+            _check_numbers(table, ("intervals", "links_within_sla", "links_missing_sla"))
         return replace(self, frontier=table.assign(**{n: table[n] == "True" for n in _FLAGS}))
 
     def _check_scenario(self) -> None:
@@ -296,6 +297,10 @@ def _stored(
         if table.metadata.num_rows != len(policies) * len(links) * intervals:
             raise ValueError("has other rows than the summary")
         columns = [*_COLUMNS, "violation_s"]
+        for name in columns:
+            kind = table.schema_arrow.field(name).type
+            if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+                raise ValueError(f"column '{name}' holds what is no number")
         waiting = pa.Table.from_batches([], table.schema_arrow).select(columns)
         lanes = iter([(policy, name) for policy in policies for name in links])
         for batch in table.iter_batches(_ROWS_AT_ONCE, columns=columns):
