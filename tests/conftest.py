@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -90,9 +92,18 @@ def policy_file(folder: Path, name: str, body: str) -> Path:
     return path
 
 
+def sealed(folder: Path, **facts: Any) -> None:
+    """Let the manifest of a run say other facts, and list its files as they are now."""
+    file = folder / "manifest.json"
+    known = json.loads(file.read_text()) | facts
+    listed = sorted({*known.pop("files"), *(path.name for path in folder.glob("frontier.csv"))})
+    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in listed}
+    file.write_text(json.dumps(known | {"files": files}))
+
+
 def row(summary: pd.DataFrame, policy: str, link: str = "all") -> pd.Series:
     """Return one row of a summary."""
     return summary.set_index(["policy", "link"]).loc[(policy, link)]
 
 
-__all__ = ["BACKBONE", "ROOT", "Scenario", "policy_file", "row"]
+__all__ = ["BACKBONE", "ROOT", "Scenario", "policy_file", "row", "sealed"]

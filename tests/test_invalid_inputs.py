@@ -67,7 +67,15 @@ def _of_another_file() -> None:
 
 def _a_run_there() -> None:
     Path("there").mkdir()
-    Path("there/manifest.json").write_text("{}")
+    facts = {"status": "complete", "versions": {"twin": "1"}, "files": {}}
+    Path("there/manifest.json").write_text(json.dumps(facts))
+
+
+def _a_manifest_of_something_else_there() -> None:
+    Path("there").mkdir()
+    facts = {"manifest_version": 3, "name": "An extension", "files": ["trace.csv"]}
+    Path("there/manifest.json").write_text(json.dumps(facts))
+    Path("there/trace.csv").write_text("mine")
 
 
 PREPARE: dict[str, Callable[[], Any]] = {
@@ -96,6 +104,7 @@ PREPARE: dict[str, Callable[[], Any]] = {
     "a_trace_there": lambda: shutil.copy("traces/good.csv", "trace.csv"),
     "a_folder_there": lambda: Path("folder.yaml").mkdir(),
     "a_run_there": _a_run_there,
+    "a_manifest_of_something_else_there": _a_manifest_of_something_else_there,
 }
 
 

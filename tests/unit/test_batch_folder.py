@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -157,6 +160,53 @@ def test_a_damaged_table_is_told_and_made_again(name: str, sweep: Sweep, log, tm
     assert said[1] == f"{out / name}: was changed or damaged: made again from the journal"
     assert tables(out) == before
     assert begun(log) == 2
+
+
+def _line(facts: Any) -> bytes:
+    """Return a line of a journal with the right digest of whatever it says."""
+    text = json.dumps(facts).encode()
+    digest = hashlib.sha256(text).hexdigest()[:16]
+    return b'{"digest": "%s", "run": %s}\n' % (digest.encode(), text)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda run: 3, "must be a block of keys, not 3"),
+        (lambda run: {**run, "run_id": []}, "run_id: must be text, not a list"),
+        (lambda run: {k: v for k, v in run.items() if k != "rows"}, "rows: is missing"),
+        (lambda run: {**run, "rows": [["x"]]}, "rows.0.0.float: must be a number, not 'x'"),
+        (lambda run: {**run, "rows": run["rows"][:1]}, "rows: must be "),
+        (lambda run: {**run, "rows": [row[1:] for row in run["rows"]]}, "rows: must be "),
+        (lambda run: {**run, "rows": [[2**70, *row[1:]] for row in run["rows"]]}, "rows: must be "),
+        (lambda run: {**run, "rows": [[0.5, *row[1:]] for row in run["rows"]]}, "rows: must be "),
+    ],
+)
+def test_a_whole_line_that_no_batch_writes_is_refused(
+    change: Callable[[Any], Any], says: str, sweep: Sweep, tmp_path: Path, capsys
+) -> None:
+    path, out = sweep(), tmp_path / "out"
+    twin.batch(path, out=out)
+    journal = out / "journal.jsonl"
+    first, second = journal.read_bytes().splitlines(keepends=True)
+    damaged = first + _line(change(json.loads(second)["run"]))
+    journal.write_bytes(damaged)
+    assert call(["batch", str(path), "--out", str(out), "--workers", "0"]) == 2
+    assert f"{journal}:2: {says}" in capsys.readouterr().err
+    assert journal.read_bytes() == damaged
+
+
+def test_a_manifest_that_says_what_no_batch_says_is_told_and_made_again(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    path, out = sweep(), tmp_path / "out"
+    twin.batch(path, out=out)
+    before = (out / "batch.json").read_text()
+    (out / "batch.json").write_text(json.dumps(json.loads(before) | {"sha256": 3}))
+    said: list[str] = []
+    twin.batch(path, out=out, say=said.append)
+    assert f"{out / 'batch.json'}: was changed or damaged: made again" in said
+    assert (out / "batch.json").read_text() == before
 
 
 def test_a_half_written_table_is_told_and_removed(sweep: Sweep, tmp_path: Path) -> None:

@@ -257,7 +257,9 @@ def test_two_calls_give_the_same_bytes_wherever_the_folder_lies(
         ("runs.parquet", None, "is missing; 'twin batch' with the batch's sweep makes it"),
         ("runs.parquet", "no table", "cannot be read: it is not the one that batch.json is of; "
          "'twin batch' with the batch's sweep makes it again"),
-        ("batch.json", "{}", "cannot be read: says nothing of 'name'; "
+        ("batch.json", "{}",
+         "name: is missing; 'twin batch' with the batch's sweep makes it again"),
+        ("batch.json", "[" * 100_000, "cannot be read: is not a block of keys in JSON; "
          "'twin batch' with the batch's sweep makes it again"),
     ],
 )  # fmt: skip
@@ -274,6 +276,43 @@ def test_a_damaged_folder_is_told_in_one_line(
         report_folder(tmp_path)
     assert str(raised.value) == f"{tmp_path / name}: {message}"
     assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("sweep", None, "sweep: must be a block of keys, not nothing"),
+        ("sweep", {"scenario": "x"}, "sweep.name: is missing"),
+        ("points", "x", "points: must be a whole number, not 'x'"),
+        ("policies", [], "policies: is empty"),
+        ("bounds", 3, "bounds: must be a list, not 3"),
+        ("versions", ["a"], "versions: must be a block of keys, not a list"),
+        ("sla_target", [], "sla_target: must be a number, not a list"),
+        ("sha256", None, "sha256: must be a block of keys, not nothing"),
+    ],
+)
+def test_facts_that_no_batch_has_are_told(
+    folder: Path, tmp_path: Path, key: str, value: object, says: str
+) -> None:
+    (tmp_path / "runs.parquet").write_bytes((folder / "runs.parquet").read_bytes())
+    facts = json.loads((folder / "batch.json").read_text()) | {key: value}
+    (tmp_path / "batch.json").write_text(json.dumps(facts))
+    with pytest.raises(InputError) as raised:
+        report_folder(tmp_path)
+    (problem,) = raised.value.problems
+    assert str(problem).startswith(f"{tmp_path / 'batch.json'}: {says}")
+
+
+@pytest.mark.parametrize(("column", "value"), [("replication", None), ("seed", "x"), ("mae", "x")])
+def test_a_column_that_holds_no_numbers_is_told(
+    folder: Path, tmp_path: Path, column: str, value: object
+) -> None:
+    known = json.loads((folder / "batch.json").read_text()) | {"sha256": {}}
+    (tmp_path / "batch.json").write_text(json.dumps(known))
+    table = pd.read_parquet(folder / "runs.parquet").assign(**{column: value})
+    table.to_parquet(tmp_path / "runs.parquet", index=False)
+    with pytest.raises(InputError, match=f"column '{column}' holds what is no number"):
+        report_folder(tmp_path)
 
 
 def test_a_table_that_is_no_table_is_told(folder: Path, tmp_path: Path) -> None:

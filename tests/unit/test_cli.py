@@ -184,3 +184,34 @@ def test_a_link_called_all_is_refused(make: Maker, capsys: Capture) -> None:
     assert (
         "demand: a link cannot be called 'all'; rename it in the trace" in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "list",
+        "list policies",
+        "schema",
+        "--help",
+        "run --help",
+        "data info baseline",
+        "check-policy x",
+    ],
+)
+@pytest.mark.parametrize("streams", ["|", "2>&1 |"])
+def test_a_closed_pipe_ends_a_command_quietly(words: str, streams: str) -> None:
+    # The reader is gone before anything is written.
+    command = f"{{ sleep 0.1; {sys.executable} -m twin {words}; echo $? >&3; }} 3>&1 {streams} true"
+    shell = f"exec 4>&1; {{ {command.replace('3>&1', '3>&4')}; }}"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert done.stdout == ("2\n" if words.endswith("x") else "0\n")
+    assert "Traceback" not in done.stderr
+    assert "Broken" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+def test_a_full_disk_behind_the_output_is_told() -> None:
+    command = f"{sys.executable} -m twin list > /dev/full"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "twin: [Errno 28] No space left on device\n"

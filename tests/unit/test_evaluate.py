@@ -216,14 +216,15 @@ def test_everything_is_written_and_the_table_printed(
     out = tmp_path / "out"
     evaluate_scenario(str(make(noisy(2 * DAY))), "bilstm_traffic", [], out, force=False)
     files = sorted(str(f.relative_to(out)) for f in out.rglob("*") if f.is_file())
-    assert files == ["errors_by_hour.csv", "evaluation.csv", "figures/error_by_hour.png"]
+    tables = ["errors_by_hour.csv", "evaluation.csv"]
+    assert files == [*tables, "figures/error_by_hour.png", "manifest.json"]
     printed = capsys.readouterr().out
     assert "2 links, 288 samples of 5min forecast one step ahead after 1d of history" in printed
     assert "bilstm_traffic" in printed
     table = pd.read_csv(out / "evaluation.csv")
     columns = "model link mae rmse mase mase_low mase_high bias n"
     assert list(table.columns) == columns.split()
-    with pytest.raises(InputError, match="is not empty"):
+    with pytest.raises(InputError, match="holds another run"):
         evaluate_scenario(str(make(noisy(2 * DAY))), "bilstm_traffic", [], out, force=False)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Maker, policy_file
+from conftest import Maker, policy_file, sealed
 
 import twin
 from twin import InputError, Scenario
@@ -251,7 +251,7 @@ def test_the_command_prints_a_table_and_writes_a_folder(
         "links_missing_sla", "cost", "part", "intervals", "recommended",
     ]  # fmt: skip
     assert (out / "figures" / "frontier.png").read_bytes()[:4] == b"\x89PNG"
-    with pytest.raises(InputError, match="is not empty"):
+    with pytest.raises(InputError, match="holds another run"):
         frontier_scenario(path, None, 4, "25%", [], out, force=False)
 
 
@@ -308,6 +308,7 @@ def test_a_damaged_frontier_is_told_in_one_line(
     out = tmp_path / "out"
     assert call(["run", str(make(DEMAND, ["static_p95"])), "--out", str(out), "--no-report"]) == 0
     (out / "frontier.csv").write_text("policy,knob\n")
+    sealed(out)
     capsys.readouterr()
     assert call(["report", str(out)]) == 2
     assert capsys.readouterr().err == (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from collections.abc import Callable
 from itertools import pairwise
@@ -13,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import policy_file
+from conftest import policy_file, sealed
 from pages import read
 
 import twin
@@ -96,13 +97,16 @@ def test_report_writes_the_page_and_lists_it(result: twin.Result, tmp_path: Path
         ("manifest.json", None, "is not the folder of a run"),
         ("manifest.json", b"[]", "manifest.json: cannot be read"),
         ("manifest.json", b"{", "manifest.json: cannot be read"),
-        ("scenario.yaml", b"name: other\n", "scenario.yaml: cannot be read: its digest"),
+        ("manifest.json", b"\xff\xfe", "manifest.json: cannot be read: is not text in UTF-8"),
+        ("manifest.json", b"", "manifest.json: cannot be read"),
+        ("manifest.json", b"[" * 100_000, "manifest.json: cannot be read: is nested too deeply"),
+        ("manifest.json", b'{"name": "x"}', "cannot be read: is not the manifest of a run"),
+        ("scenario.yaml", b"name: other\n", "scenario.yaml: cannot be read: it is not the one"),
         ("summary.csv", None, "summary.csv: is missing"),
-        ("summary.csv", b"", "summary.csv: cannot be read"),
-        ("summary.csv", b"policy,link\n", "summary.csv: cannot be read: has no column"),
-        ("summary.csv", b"policy,link,sla_violation_rate\n", "summary.csv: cannot be read"),
-        ("events.csv", b"\xff\xfe", "events.csv: cannot be read"),
-        ("intervals.parquet", b"PAR1", "intervals.parquet: cannot be read"),
+        ("summary.csv", b"", "summary.csv: cannot be read: it is not the one that manifest.json"),
+        ("hours.csv", b"policy\n", "hours.csv: cannot be read: it is not the one"),
+        ("events.csv", b"\xff\xfe", "events.csv: cannot be read: it is not the one"),
+        ("intervals.parquet", b"PAR1", "intervals.parquet: cannot be read: it is not the one"),
     ],
 )
 def test_damaged_folders_are_refused_in_one_line(
@@ -119,11 +123,135 @@ def test_damaged_folders_are_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
+    ("file", "damage", "says"),
+    [
+        ("scenario.yaml", b"name: other\n", "scenario.yaml: cannot be read: "),
+        ("scenario.yaml", b"{", "scenario.yaml: cannot be read: "),
+        ("summary.csv", b"", "summary.csv: cannot be read: "),
+        ("summary.csv", b"policy,link\n", "summary.csv: cannot be read: has no column"),
+        ("summary.csv", b"policy,link,sla_violation_rate\n", "summary.csv: cannot be read"),
+        ("events.csv", b"\xff\xfe", "events.csv: cannot be read"),
+        ("hours.csv", b"policy,link,hour\n", "hours.csv: cannot be read: has no column"),
+        ("intervals.parquet", b"PAR1", "intervals.parquet: cannot be read"),
+    ],
+)
+def test_files_that_no_run_writes_are_refused_whatever_their_digest(
+    result: twin.Result, tmp_path: Path, file: str, damage: bytes, says: str
+) -> None:
+    folder = result.save(tmp_path / "out", figures=False)
+    (folder / file).write_bytes(damage)
+    sealed(folder)
+    with pytest.raises(InputError, match=re.escape(says)):
+        report_folder(folder)
+    assert not (folder / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({"status": "running"}, "cannot be read: does not say that its run is complete"),
+        ({"trace": {}}, "trace.sha256: is missing"),
+        ({"trace": "x"}, "trace: must be a block of keys, not 'x'"),
+        ({"warnings": [""]}, "warnings.0: "),
+        ({"warnings": [{}]}, "warnings.0: must be text, not a block of keys"),
+        ({"forecasts": None}, "forecasts: must be a block of keys, not nothing"),
+        ({"policies": {"x": [{}]}}, "policies.x.0.sha256: is missing"),
+        ({"replay_starts": "noon"}, "replay_starts: "),
+        ({"bounds": 3}, "bounds: must be a list, not 3"),
+        ({"wall_time_s": "long"}, "wall_time_s: must be a number, not 'long'"),
+        ({"versions": {"twin": 1}}, "versions.twin: must be text, not 1"),
+    ],
+)
+def test_a_manifest_that_says_what_no_run_says_is_refused(
+    result: twin.Result, tmp_path: Path, facts: dict[str, object], says: str
+) -> None:
+    folder = result.save(tmp_path / "out", figures=False)
+    sealed(folder, **facts)
+    for read_back in (report_folder, twin.load):
+        with pytest.raises(InputError) as error:
+            read_back(folder)
+        assert str(error.value.problems[0]).startswith(f"{folder / 'manifest.json'}: {says}")
+
+
+@pytest.mark.parametrize(
+    ("file", "column", "value", "says"),
+    [
+        ("summary.csv", "sla_used_intervals", "", "'sla_used_intervals' holds what is no number"),
+        ("summary.csv", "missing_intervals", "x", "could not convert"),
+        ("summary.csv", "intervals", "1e400", "infinity"),
+        ("summary.csv", "link", "x", "no row for each policy and link"),
+        ("summary.csv", "mae", None, "has no column 'mae'"),
+        ("hours.csv", "link", "x", "has other rows than the summary"),
+        ("hours.csv", "intervals", "nan", "'intervals' holds what is no number"),
+        ("events.csv", "time_s", "", "'time_s' holds what is no number"),
+    ],
+)
+def test_values_that_no_run_has_are_refused_whatever_their_digest(
+    result: twin.Result, tmp_path: Path, file: str, column: str, value: str | None, says: str
+) -> None:
+    folder = result.save(tmp_path / "out", figures=False)
+    table = pd.read_csv(folder / file, dtype=str, keep_default_na=False)
+    if value is None:
+        del table[column]
+    else:
+        table.loc[0, column] = value
+    table.to_csv(folder / file, index=False)
+    sealed(folder)
+    with pytest.raises(InputError, match=says) as error:
+        report_folder(folder)
+    assert str(error.value).startswith(f"{folder / file}: cannot be read: ")
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "summary.csv", "intervals.parquet"])
+@pytest.mark.parametrize("instead", ["folder", "pipe", "link to nothing"])
+def test_what_is_no_file_is_told(
+    result: twin.Result, tmp_path: Path, name: str, instead: str
+) -> None:
+    file = result.save(tmp_path / "out", figures=False) / name
+    file.unlink()
+    if instead == "folder":
+        file.mkdir()
+    elif instead == "pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to("nowhere")
+    with pytest.raises(InputError) as error:
+        report_folder(file.parent)
+    assert name in str(error.value)
+
+
+def test_numbers_that_were_changed_are_noticed(result: twin.Result, tmp_path: Path) -> None:
+    folder = result.save(tmp_path / "out", figures=False)
+    table = result.summary.assign(unmet_mbit=0)
+    table.to_csv(folder / "summary.csv", index=False, lineterminator="\n")
+    for read_back in (report_folder, lambda f: twin.load(f).summary):
+        with pytest.raises(
+            InputError, match=r"summary\.csv: .* not the one that manifest\.json is"
+        ):
+            read_back(folder)
+    assert len(twin.load(folder).intervals) == len(result.intervals)
+
+
+def test_a_folder_that_may_not_be_read_is_told(
+    result: twin.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = result.save(tmp_path / "out", figures=False)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(InputError, match="Permission denied"):
+        report_folder(folder)
+
+
+@pytest.mark.parametrize(
     ("spoil", "says"),
     [
         (lambda table: table[:-1], "has other rows than the summary"),
         (lambda table: table.assign(efficiency=7.0), "holds values of static_mean2sigma that"),
         (lambda table: table.drop(columns="unmet_mbps"), "cannot be read"),
+        (lambda table: table.assign(capacity_mbps="x"), "'capacity_mbps' holds what is no number"),
     ],
 )
 def test_other_intervals_are_refused(
@@ -134,6 +262,7 @@ def test_other_intervals_are_refused(
 ) -> None:
     folder = result.save(tmp_path / "out", figures=False)
     spoil(result.intervals).to_parquet(folder / "intervals.parquet", index=False)
+    sealed(folder)
     with pytest.raises(InputError, match=says):
         report_folder(folder)
     assert not (folder / "report.html").exists()

@@ -28,7 +28,7 @@ KINDS = {"internet": 1, "sessions": 11, "vpn": 31, "downstream": 41}
 FILES = sorted(
     [f"figure-{n}.{kind}" for n in range(1, 7) for kind in ("csv", "png")]
     + ["comparison.csv", "methods.csv", "table-1.csv", "table-2.csv"]
-    + ["reproduction.html", "reproduction.md"]
+    + ["manifest.json", "reproduction.html", "reproduction.md"]
 )
 
 # What they share is made once.
@@ -262,7 +262,7 @@ def test_nothing_is_written_after_an_error(
 def test_a_folder_that_holds_something_is_refused_without_force(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").touch()
-    with pytest.raises(InputError, match="is not empty; choose another folder, or add --force"):
+    with pytest.raises(InputError, match="is not empty, and holds no run; choose another"):
         reproduce_paper(None, tmp_path / "out", force=False)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from twin.account.summary import summarise
 from twin.api.simulation import Simulation
 from twin.core.errors import InputError, Problem
+from twin.core.files import same_directory
 from twin.core.units import format_duration
 from twin.engine.recording import Recording
 from twin.results.result import Result
@@ -53,6 +54,7 @@ class BranchedRun:
         return pd.concat(tables, ignore_index=True)
 
 
+@same_directory()
 def run_branches(
     scenario: Scenario,
     at: float,

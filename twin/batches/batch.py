@@ -145,7 +145,7 @@ class _Work:
         if not plan.random and plan.spec.replications > 1:
             say("nothing in the scenario is random: every replication gives the same numbers")
         if folder is not None:
-            self._journal = journal = FileJournal(folder / JOURNAL)
+            self._journal = journal = FileJournal(folder / JOURNAL, len(plan.policies))
             removed = remove_unfinished(folder)
             for sentence in [*removed, *journal.damaged, *resume_notes(plan, journal, folder)]:
                 say(sentence)

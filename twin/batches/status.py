@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from twin.batches.execute.folder import BEST, COMPARISONS, MANIFEST, RUNS, at_work
+from twin.batches.execute.folder import BEST, COMPARISONS, MANIFEST, RUNS, at_work, read_batch
 from twin.batches.execute.journal import FILE as JOURNAL
 from twin.batches.execute.journal import FileJournal, Journal
 from twin.batches.plan.plan import Plan
@@ -50,7 +49,10 @@ def resume_notes(plan: Plan, journal: Journal, folder: Path) -> list[str]:
 
     Raises InputError where it holds the batch of another sweep and no run of this one.
     """
-    earlier = _read(folder / MANIFEST)
+    try:
+        earlier = read_batch(folder)
+    except InputError:
+        return [f"{folder / MANIFEST}: was changed or damaged: made again"]
     if earlier is None:
         return []
     wanted_ids = set(plan.ids())
@@ -84,7 +86,7 @@ def status(plan: Plan, folder: Path, *, whole: bool = True) -> list[str]:
 
     Unless the plan is `whole`, its ids are not those of the runs, and all in the folder count.
     """
-    journal = FileJournal(folder / JOURNAL)
+    journal = FileJournal(folder / JOURNAL, len(plan.policies))
     ids = [
         plan.run_id(point, replication)
         for point in plan.points
@@ -121,11 +123,3 @@ def _digest(file: Path) -> str | None:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
         return None
-
-
-def _read(file: Path) -> dict[str, Any] | None:
-    try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return facts if isinstance(facts, dict) else None

@@ -25,7 +25,8 @@ from twin.cli.validate import not_checked
 from twin.core.errors import InputError, Problem, RunError
 from twin.core.printable import printable
 from twin.forecast.forecaster import usable_cores
-from twin.results.folder import MANIFEST, files_of
+from twin.results.folder import files_of
+from twin.results.manifest_file import MANIFEST
 from twin.results.table import print_table, show_rows
 from twin.scenario.cache import Cache
 

@@ -11,11 +11,11 @@ from twin.account.summary import ALL
 from twin.api.branches import TRUNK, BranchedRun, run_branches
 from twin.cli.progress import progress
 from twin.core.errors import InputError, Problem
-from twin.core.files import json_text
 from twin.core.units import duration, format_duration
 from twin.report.branches import FutureData, render
-from twin.results.folder import MANIFEST, check_free, staged
+from twin.results.folder import check_free, staged
 from twin.results.manifest import versions
+from twin.results.manifest_file import write_manifest
 from twin.results.table import show_rows
 from twin.scenario.load import Scenario
 
@@ -44,22 +44,27 @@ def run_forked(
     except ValueError as error:
         raise InputError(Problem(str(error), "--fork")) from None
     folder = out or Path("out") / f"{scenario.spec.name}-forked"
-    check_free(folder, force=force)
+    place = check_free(folder, force=force)
+    branches = [file.absolute() for file in branches]
     with progress(scenario.spec.name) as show:
         branched = run_branches(scenario, at, branches, show)
-    _save(branched, folder, branches, report=report)
+    _save(branched, place, branches, force=force, report=report)
     _print(branched)
     typer.echo(f"\nWritten to {folder}/: branches.csv, and a folder for each future")
 
 
-def _save(branched: BranchedRun, folder: Path, files: list[Path], *, report: bool) -> None:
+def _save(
+    branched: BranchedRun, folder: Path, files: list[Path], *, force: bool, report: bool
+) -> None:
     texts = {TRUNK: ""} | {
         name: file.read_text(encoding="utf-8")
         for name, file in zip([n for n in branched.results if n != TRUNK], files, strict=True)
     }
-    with staged(folder) as stage:
+    with staged(folder, force=force) as stage:
         for name, result in branched.results.items():
-            result.save(stage / name, figures=report)
+            (stage / name).mkdir()
+            result.write(stage / name, figures=report)
+            write_manifest(stage / name, result.manifest)
         branched.summary.to_csv(stage / "branches.csv", index=False, lineterminator="\n")
         futures = [FutureData(name, text, name) for name, text in texts.items()]
         scenario = branched.results[TRUNK].scenario
@@ -67,7 +72,6 @@ def _save(branched: BranchedRun, folder: Path, files: list[Path], *, report: boo
             title = f"{scenario.spec.name}: futures"
             page = render(title, format_duration(branched.at), branched.summary, futures)
             (stage / "report.html").write_text(page, encoding="utf-8", newline="\n")
-        written = sorted(str(f.relative_to(stage)) for f in stage.rglob("*") if f.is_file())
         facts = {
             "status": "complete",
             "name": scenario.spec.name,
@@ -76,9 +80,8 @@ def _save(branched: BranchedRun, folder: Path, files: list[Path], *, report: boo
                 name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()
             },
             "versions": versions(),
-            "files": written,
         }
-        (stage / MANIFEST).write_text(json_text(facts), encoding="utf-8")
+        write_manifest(stage, facts)
 
 
 def _print(branched: BranchedRun) -> None:

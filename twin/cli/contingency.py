@@ -10,7 +10,8 @@ import typer
 
 from twin.cli.progress import progress
 from twin.core.units import counted, format_duration
-from twin.results.folder import MANIFEST, check_free, files_of
+from twin.results.folder import check_free, files_of
+from twin.results.manifest_file import MANIFEST
 from twin.results.table import show_rows
 from twin.scenario.load import Overrides, Scenario
 from twin.studies.contingency.failures import NONE

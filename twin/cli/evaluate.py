@@ -17,7 +17,8 @@ from twin.cli.train import recipe_file
 from twin.core.errors import InputError, Problem
 from twin.core.units import counted, format_duration
 from twin.forecast.names import AUTO, PERSISTENCE
-from twin.results.folder import check_free
+from twin.results.folder import check_free, files_of
+from twin.results.manifest_file import MANIFEST
 from twin.results.table import show_rows
 from twin.scenario.cache import Cache
 from twin.scenario.load import Overrides, Scenario
@@ -77,7 +78,7 @@ def evaluate_scenario(
     checked = Scenario.load(scenario, Overrides(tuple(overrides)), cache=cache)
     folder = out or Path("out") / f"evaluation-{checked.spec.name}"
     # Before the work rather than after it.
-    check_free(folder, force=force)
+    place = check_free(folder, force=force)
     further = None
     if horizons is not None:
         with progress("samples") as show:
@@ -86,12 +87,11 @@ def evaluate_scenario(
             picks = [name for name in picks if name != AUTO] or [PERSISTENCE]
     evaluation = evaluate(checked, picks)
     # Before anything is printed: whoever closes the pipe keeps the tables.
-    save(evaluation, folder, further, force=force)
+    save(evaluation, place, further, force=force)
     print_scores(evaluation)
     if further is not None:
         print_horizons(further)
-    files = sorted(str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file())
-    typer.echo(f"\nWritten to {folder}/: {', '.join(files)}")
+    typer.echo(f"\nWritten to {folder}/: {', '.join([*files_of(place), MANIFEST])}")
 
 
 def intervals_ahead(text: str) -> list[int]:
@@ -115,9 +115,9 @@ def leave_one_link_out(
     cache = Cache(run_policies=False)
     checked = Scenario.load(scenario, Overrides(tuple(overrides)), cache=cache)
     folder = out or Path("out") / f"unseen-links-{checked.spec.name}"
-    check_free(folder, force=force)
+    place = check_free(folder, force=force)
     table = unseen.leave_one_link_out(checked, files, report=typer.echo)
-    unseen.save(table, folder, force=force)
+    unseen.save(table, checked.spec.name, place, force=force)
     typer.echo("\nMAE one step ahead, over that of persistence (the last value):")
     rows = [
         [text.format(row[column]).replace("nan", "-") for _, column, text in _UNSEEN]

@@ -45,11 +45,11 @@ def frontier_scenario(
     checked = Scenario.load(scenario, Overrides(tuple(overrides), picks))
     folder = out or Path("out") / f"frontier-{checked.spec.name}"
     # Before the work rather than after it.
-    check_free(folder, force=force)
+    place = check_free(folder, force=force)
     with progress(f"frontier of {checked.spec.name}") as show:
         frontier = sweep(checked, points, show, part)
     # Before anything is printed: whoever closes the pipe keeps the table.
-    save(frontier, folder, force=force)
+    save(frontier, place, force=force)
     print_frontier(frontier)
     typer.echo(f"\nWritten to {folder}/: frontier.csv, figures/frontier.png")
 

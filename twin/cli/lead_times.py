@@ -9,7 +9,8 @@ import typer
 from twin.cli.progress import progress
 from twin.core.errors import InputError, Problem
 from twin.core.units import counted, duration, format_duration
-from twin.results.folder import MANIFEST, check_free, files_of
+from twin.results.folder import check_free, files_of
+from twin.results.manifest_file import MANIFEST
 from twin.results.table import show_rows
 from twin.scenario.load import Scenario
 from twin.studies.lead_times.compare import LeadTimes, compare
@@ -35,13 +36,13 @@ def run_lead_times(
     leads = _parsed(listed)
     folder = out or Path("out") / f"{scenario.spec.name}-lead-times"
     # Before the runs rather than after them.
-    check_free(folder, force=force)
+    place = check_free(folder, force=force)
     with progress(scenario.spec.name) as show:
         study = compare(scenario, leads, show)
     # Before anything is printed: whoever closes the pipe keeps the table.
-    save(study, folder, force=force, report=report)
+    save(study, place, force=force, report=report)
     _print(study)
-    typer.echo(f"\nWritten to {folder}/: {', '.join([*files_of(folder), MANIFEST])}")
+    typer.echo(f"\nWritten to {folder}/: {', '.join([*files_of(place), MANIFEST])}")
 
 
 def _parsed(listed: str) -> list[float]:

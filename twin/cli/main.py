@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -17,6 +18,7 @@ from twin import __version__
 from twin.cli import data, usage
 from twin.cli.usage import UsageError
 from twin.core.errors import InputError, Problem, RunError, one_line
+from twin.core.files import is_text
 from twin.core.printable import printable
 
 app = typer.Typer(
@@ -352,8 +354,29 @@ def main() -> NoReturn:
 
 def call(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
+    code = 0
+    try:
+        code = _call(arguments)
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except BrokenPipeError:
+        _say_no_more()
+    except SystemExit as stop:
+        # Typer and Rich turn a broken pipe into an exit.
+        if not isinstance(stop.__context__, BrokenPipeError):
+            raise
+        _say_no_more()
+    except OSError as error:
+        _say_no_more()
+        return _fail(1, f"twin: {error}")
+    return code
+
+
+def _call(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
+        _check_texts(arguments)
         code = command.main(arguments, prog_name="twin", standalone_mode=False)
     except InputError as error:
         return _fail(2, *map(str, error.problems))
@@ -362,17 +385,25 @@ def call(arguments: list[str]) -> int:
     except UsageError as error:
         return _fail(2, usage.describe(error))
     except (KeyboardInterrupt, typer.Abort):
-        return _fail(130, "twin: interrupted; nothing was written")
-    except BrokenPipeError:
-        # Whoever read our output has read enough; nothing more can be said there.
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
-        return 0
-    except OSError as error:
-        return _fail(1, f"twin: {error}")
+        return _fail(130, "twin: interrupted; every file is as it was, or written whole")
     return code if isinstance(code, int) else 0
 
 
+def _check_texts(arguments: list[str]) -> None:
+    """Raise InputError for bytes that are no text, which can be neither shown nor noted down."""
+    for argument in arguments:
+        if not is_text(argument):
+            raise InputError(Problem(f"twin: {argument!a} is not text in UTF-8"))
+
+
+def _say_no_more() -> None:
+    """Drop what is still to be printed: whoever reads it has read enough."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+
+
 def _fail(code: int, *lines: str) -> int:
-    for line in lines:
-        typer.echo(line, err=True)
+    # Where nobody reads them, the exit code is left.
+    with suppress(BrokenPipeError):
+        for line in lines:
+            typer.echo(line, err=True)
     return code

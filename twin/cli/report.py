@@ -7,11 +7,12 @@ from pathlib import Path
 import typer
 
 from twin.batches.execute.folder import MANIFEST as BATCH
+from twin.core import content
 
 
 def report(folder: Path) -> None:
     """Write the report of the run or batch in `folder`; on an error nothing there changes."""
-    written = _of_batch(folder) if (folder / BATCH).is_file() else _of_run(folder)
+    written = _of_batch(folder) if content.is_file(folder / BATCH) else _of_run(folder)
     typer.echo(f"Written to {folder}/: {', '.join(written)}")
 
 

@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 import typer
 
 from twin.cli.progress import progress
-from twin.results.folder import check_free
+from twin.results.folder import check_free, files_of
+from twin.results.manifest_file import MANIFEST
 from twin.results.table import show_rows
 from twin.studies.reproduction.findings import findings
 from twin.studies.reproduction.formatting import own, percent
@@ -23,19 +24,18 @@ def reproduce_paper(
     """Measure on the public dataset's folder `data`, else on the default trace; print and write."""
     folder = out or Path("out") / "reproduction"
     # Before the work rather than after it.
-    check_free(folder, force=force)
+    place = check_free(folder, force=force)
     with TemporaryDirectory() as scratch, progress("reproduction") as show:
         measured = measure(data, show, Path(scratch) if retrain else None)
         tables = tabulate(measured)
         # Before anything is printed: whoever closes the pipe keeps the report.
-        save(measured, tables, folder, force=force)
+        save(measured, tables, place, force=force)
     typer.echo(f"Data: {measured.data}")
     print_comparison(tables)
     missing = [str(measured.left_out), ""] if measured.left_out else []
     for paragraph in [*missing, *findings(measured, tables.methods)]:
         typer.echo(paragraph.replace("**", "").replace("`", ""))
-    files = sorted(file.name for file in folder.iterdir() if file.is_file())
-    typer.echo(f"\nWritten to {folder}/: {', '.join(files)}")
+    typer.echo(f"\nWritten to {folder}/: {', '.join([*files_of(place), MANIFEST])}")
 
 
 def print_comparison(tables: Tables) -> None:

@@ -9,8 +9,10 @@ import typer
 
 from twin.api.run import run
 from twin.cli.progress import progress
-from twin.results.folder import MANIFEST, added, check_free, files_of
+from twin.results.folder import check_free, files_of, staged
 from twin.results.manifest import forecast_facts, forecasts_in_words, unrouted_in_words
+from twin.results.manifest_file import MANIFEST, write_manifest
+from twin.results.result import Result
 from twin.results.table import print_table
 from twin.scenario.load import Overrides, Scenario
 
@@ -48,21 +50,22 @@ def run_scenario(
         return
     folder = out or Path("out") / checked.spec.name
     # Before the run rather than after it.
-    check_free(folder, force=force)
+    place = check_free(folder, force=force)
     if frontier:
         _check_frontier(checked)
     with progress(checked.spec.name) as show:
         result = run(checked, progress=show)
     # Before anything is printed: whoever closes the pipe keeps the run.
-    result.save(folder, force=force, figures=report)
     if frontier:
-        _add_frontier(checked, folder, report=report)
+        _save_with_frontier(result, place, force=force, report=report)
+    else:
+        result.save(place, force=force, figures=report)
     print_table(result)
     for sentence in unrouted_in_words(result.recording.unrouted):
         typer.echo(f"Unrouted: {sentence}")
     for name, text in forecasts_in_words(forecast_facts(result.recording.forecasts)).items():
         typer.echo(f"Forecasts, {name}: {text}")
-    typer.echo(f"\nWritten to {folder}/: {', '.join([*files_of(folder), MANIFEST])}")
+    typer.echo(f"\nWritten to {folder}/: {', '.join([*files_of(place), MANIFEST])}")
 
 
 def _check_frontier(scenario: Scenario) -> None:
@@ -72,19 +75,20 @@ def _check_frontier(scenario: Scenario) -> None:
     validation_of(scenario)
 
 
-def _add_frontier(scenario: Scenario, folder: Path, *, report: bool) -> None:
-    """Add what each policy's knob buys to the folder of a run, and to its report."""
+def _save_with_frontier(result: Result, folder: Path, *, force: bool, report: bool) -> None:
+    """Write a run with what each policy's knob buys, which its report then shows."""
     # Most runs ask for no frontier, and start faster without.
-    from twin.report.run.source import RunData
+    from twin.report.run.source import FRONTIER, RunData
     from twin.report.run.write import write as write_report
     from twin.studies.frontier.sweep import sweep
     from twin.studies.frontier.write import write as write_frontier
 
+    scenario = result.scenario
     with progress(f"frontier of {scenario.spec.name}") as show:
         frontier = sweep(scenario, progress=show)
-    with added(folder) as stage:
+    with staged(folder, force=force) as stage:
+        result.write(stage, figures=False)
         write_frontier(frontier, stage)
-    if report:
-        read = RunData.read(folder)
-        with added(folder) as stage:
-            write_report(read, stage)
+        if report:
+            write_report(RunData.of(result).with_frontier(stage / FRONTIER), stage)
+        write_manifest(stage, result.manifest)

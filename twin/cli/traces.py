@@ -35,7 +35,11 @@ def write_synthetic(out: Path, seed: int, facilities: int, length: str, *, force
     kpis = generate(seed, facilities, samples)
     links = [f"link-{i + 1}" for i in range(facilities)]
     write = write_parquet if out.suffix == ".parquet" else write_csv
-    write(out, links, kpis, SYNTHETIC_STEP_S)
+    try:
+        write(out, links, kpis, SYNTHETIC_STEP_S)
+    except OSError as error:
+        what = f"FILE: cannot be written: {error.strerror or error}"
+        raise InputError(Problem(what, file=out)) from None
     typer.echo(f"Written: {out} ({facilities} links, {samples} samples of 5 minutes, seed {seed})")
 
 

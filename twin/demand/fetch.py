@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import zipfile
 from pathlib import Path
 
 from twin.core.errors import RunError
+from twin.core.files import UNFINISHED, scratch
 
 NAME = "network_operator_KPIs_time_series_dataset"
 URL = f"https://zenodo.org/records/8147768/files/{NAME}.zip"
@@ -26,9 +26,11 @@ def fetch(folder: Path, url: str = URL, digest: str = DIGEST) -> Path:
         return target
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
-            archive = _download(url, digest, Path(scratch))
-            unpacked = Path(scratch) / "unpacked"
+        with scratch(folder / f".fetch{UNFINISHED}") as unfinished:
+            if target.is_dir():
+                return target
+            archive = _download(url, digest, unfinished)
+            unpacked = unfinished / "unpacked"
             with zipfile.ZipFile(archive) as opened:
                 opened.extractall(unpacked)
             unpacked.replace(target)

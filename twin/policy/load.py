@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.errors import PydanticUserError
 
 from twin.core.errors import InputError, Loc, Problem, show
+from twin.core.files import same_directory
 from twin.core.printable import printable
 from twin.core.validation import problems_of
 from twin.policy.base import RESERVED, Policy
@@ -139,6 +140,7 @@ def _bytes(path: Path) -> bytes:
         raise InputError(Problem(f"cannot be read: {error.strerror}", file=path)) from None
 
 
+@same_directory()
 def _module(path: Path, code: bytes, name: str) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]

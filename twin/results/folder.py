@@ -1,57 +1,63 @@
-"""A run's folder: every file whole or not there, the manifest last."""
+"""The folder of a run: who may write to it, and what its manifest says."""
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from twin.core.errors import InputError, Problem, one_line
-from twin.core.files import json_text
+from twin.core.files import is_text
+from twin.results.exchange import alone, finish_decided, others, replace, unfinished, writable
+from twin.results.manifest import check_manifest
+from twin.results.manifest_file import MANIFEST, Facts, is_run, parsed, write_manifest
 
-MANIFEST = "manifest.json"
 
+def check_free(folder: Path, *, force: bool) -> Path:
+    """Return where `folder` is, whatever the working directory becomes, if it may be written to.
 
-def check_free(folder: Path, *, force: bool) -> None:
-    """Raise InputError where a run cannot be written to `folder`."""
+    With `force` a run that is there gives way. Raises InputError where it may not.
+    """
     try:
+        place = folder.absolute()
+        if not is_text(str(place)):
+            raise InputError(Problem(f"--out: {str(place)!a} is not text in UTF-8"))
         if folder.is_symlink() and not folder.exists():
             raise InputError(Problem("--out: is a link to a place that is not there", file=folder))
         if folder.exists() and not folder.is_dir():
             raise InputError(Problem("--out: is a file, not a folder", file=folder))
-        if force or not folder.is_dir() or not any(folder.iterdir()):
-            return
-    except OSError as error:
-        raise InputError(Problem(f"--out: cannot be used: {error.strerror}", file=folder)) from None
-    holds = "holds another run" if (folder / MANIFEST).exists() else "is not empty"
-    raise InputError(
-        Problem(f"--out: {holds}", file=folder, suggestion="choose another folder, or add --force")
-    )
+        if not folder.is_dir():
+            _check_parent(place, folder)
+            return place
+        names, run = _held(place)
+        if names and not run:
+            # Perhaps those of a run that was being moved there just now.
+            names, run = _held(place)
+    except (OSError, ValueError) as error:
+        what = getattr(error, "strerror", None) or str(error)
+        raise InputError(Problem(f"--out: cannot be used: {what}", file=folder)) from None
+    if not names or (run and force):
+        return place
+    what = "--out: holds another run" if run else "--out: is not empty, and holds no run"
+    remedy = "choose another folder" + ", or add --force" * run
+    raise InputError(Problem(what, file=folder, suggestion=remedy))
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[Path]:
+def staged(folder: Path, *, force: bool = False) -> Iterator[Path]:
     """Give a folder to write to, whose files move to `folder` once all are written.
 
-    The files of a run that was there go, all others stay. After an error while writing `folder`
-    is as before. Raises InputError where the folder cannot be written to.
+    The last of them is the manifest, by :func:`write_manifest`. With `force` the files of a run
+    that was there go, all others stay. After an error while writing `folder` is as before. Raises
+    InputError where the folder cannot be written to.
     """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise InputError(
-            Problem(f"--out: cannot be written: {error.strerror}", file=folder)
-        ) from None
-    try:
+    place = check_free(folder, force=force)
+    with alone(place) as stage:
+        # Another process may have been at work there until now.
+        check_free(place, force=force)
         yield stage
-        _move(stage, folder)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        replace(place, stage)
 
 
 @contextmanager
@@ -61,64 +67,64 @@ def added(folder: Path) -> Iterator[Path]:
     The manifest lists them, so that a run that replaces this one takes them away. After an error
     while writing `folder` is as before. Raises InputError where it cannot be written to.
     """
-    try:
-        with tempfile.TemporaryDirectory(prefix=".added-", dir=folder) as scratch:
-            stage = Path(scratch)
-            yield stage
-            files = sorted(str(f.relative_to(stage)) for f in stage.rglob("*") if f.is_file())
-            facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            listed = sorted({*facts.get("files", ()), *files})
-            if listed != facts.get("files"):
-                text = json_text(facts | {"files": listed})
-                (stage / MANIFEST).write_text(text, encoding="utf-8")
-                files.append(MANIFEST)
-            for name in files:
-                (folder / name).parent.mkdir(exist_ok=True)
-                (stage / name).replace(folder / name)
-    except OSError as error:
-        raise InputError(Problem(f"cannot be written: {error.strerror}", file=folder)) from None
+    place = folder.absolute()
+    with alone(place) as stage:
+        yield stage
+        facts = _read(place)
+        with writable(place):
+            write_manifest(stage, facts, facts["files"])
+        replace(place, stage)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> Facts:
     """Return the manifest of the run in `folder`. Raises InputError where it is no run's folder."""
-    file = folder / MANIFEST
-    if not file.is_file():
-        raise InputError(Problem(f"is not the folder of a run: no {MANIFEST}", file=folder))
-    try:
-        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        futures = ", ".join(map(str, facts.get("branches", ())))
-        compared = "lead_times_s" in facts
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise InputError(Problem(f"cannot be read: {one_line(str(error))}", file=file)) from None
-    if futures:
+    facts = _read(folder)
+    if "branches" in facts:
+        futures = ", ".join(map(str, facts["branches"]))
         what = f"holds the futures of a fork, a folder for each: {futures}"
         raise InputError(Problem(what, file=folder, suggestion="name one of these"))
-    if compared:
+    if "lead_times_s" in facts:
         what = "holds a comparison of lead times, not one run"
         remedy = "its report.html is written by 'twin run --lead-times'"
         raise InputError(Problem(what, file=folder, suggestion=remedy))
+    if "study" in facts:
+        raise InputError(Problem(f"holds {facts['study']}, not a run", file=folder))
+    check_manifest(facts, folder / MANIFEST)
     return facts
 
 
 def files_of(folder: Path) -> list[str]:
     """Return the files of the run in `folder`, as its manifest lists them."""
+    return list(parsed(folder / MANIFEST)["files"]) if is_run(folder) else []
+
+
+def _read(folder: Path) -> Facts:
+    file = folder / MANIFEST
     try:
-        names = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-        paths = [Path(name) for name in names]
-    except (OSError, ValueError, LookupError, TypeError):
-        return []
-    return [str(p) for p in paths if not p.is_absolute() and ".." not in p.parts]
+        finish_decided(folder.absolute())
+        # A future's folder is replaced with that of the whole fork.
+        finish_decided(folder.absolute().parent)
+        return parsed(file)
+    except (FileNotFoundError, NotADirectoryError):
+        what, remedy = f"is not the folder of a run: no {MANIFEST}", ""
+        if unfinished(folder):
+            what, remedy = "holds a run that was not finished", "run it again"
+        raise InputError(Problem(what, file=folder, suggestion=remedy)) from None
+    except (OSError, ValueError, TypeError) as error:
+        what = getattr(error, "strerror", None) or one_line(str(error))
+        raise InputError(Problem(f"cannot be read: {what}", file=file)) from None
 
 
-def _move(stage: Path, folder: Path) -> None:
-    # The umask decides who may read a folder, as with any other; mkdtemp makes it private.
-    folder.mkdir(exist_ok=True)
-    # A manifest says that the folder's files belong together: it goes first and comes last.
-    for old in files_of(folder):
-        (folder / old).unlink(missing_ok=True)
-    (folder / MANIFEST).unlink(missing_ok=True)
-    files = sorted((f for f in stage.rglob("*") if f.is_file()), key=lambda f: f.name == MANIFEST)
-    for file in files:
-        target = folder / file.relative_to(stage)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        file.replace(target)
+def _held(folder: Path) -> tuple[set[str], bool]:
+    """Return the names in a folder, and whether it holds a run."""
+    finish_decided(folder)
+    return others(folder), is_run(folder)
+
+
+def _check_parent(place: Path, shown: Path) -> None:
+    """Raise InputError where a folder cannot be made."""
+    parent = next(path for path in place.parents if path.exists())
+    if not parent.is_dir():
+        raise InputError(Problem(f"--out: {parent.name} is a file, not a folder", file=shown))
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(Problem("--out: cannot be written: Permission denied", file=shown))

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import twin
 from twin.core import content
+from twin.core.errors import InputError, Problem
 from twin.core.units import counted
+from twin.core.validation import problems_of
 from twin.engine.recording import ForecastUse
 from twin.scenario.load import Scenario
 
@@ -23,12 +28,11 @@ _PACKAGES = ("numpy", "pandas", "pyarrow", "pydantic", "simpy", "onnxruntime")
 def manifest(
     scenario: Scenario,
     scenario_digest: str,
-    files: Sequence[str],
     wall_time_s: float,
     forecasts: ForecastUse,
     unrouted: Mapping[str, float],
 ) -> dict[str, Any]:
-    """Return the manifest of a finished run, ready for JSON; `files` are those beside it."""
+    """Return the manifest of a finished run, ready for JSON, without the files beside it."""
     trace, demand, starts = scenario.trace, scenario.spec.demand, replay_starts(scenario)
     return {
         "status": "complete",
@@ -67,7 +71,6 @@ def manifest(
         "versions": versions(),
         "machine": platform.machine(),
         "wall_time_s": round(wall_time_s, 3),
-        "files": list(files),
     }
 
 
@@ -95,6 +98,62 @@ def unrouted_in_words(unrouted: Mapping[str, float]) -> list[str]:
         f"{amount} had no path left and count on no link: of {counted(len(most), 'flow')}, most of "
         f"all {named}"
     ]
+
+
+class _Model(BaseModel):
+    sha256: str
+    file: str
+    shipped: bool
+
+
+class _Origin(BaseModel):
+    sha256: str
+
+
+class _Trace(_Origin):
+    origin: str
+    repairs: list[str]
+
+
+class _Forecasts(BaseModel):
+    windows: dict[str, dict[str, int]]
+    auto: dict[str, dict[str, str]]
+
+
+class _RunManifest(BaseModel):
+    """What readers of a manifest take from it."""
+
+    model_config = ConfigDict(strict=True)
+
+    name: str
+    scenario: _Origin
+    trace: _Trace
+    policies: dict[str, list[_Model]]
+    models: dict[str, _Model]
+    bounds: list[str]
+    replay_starts: str | None
+    warnings: list[Annotated[str, Field(min_length=1)]]
+    forecasts: _Forecasts
+    versions: dict[str, str | None]
+    machine: str
+    wall_time_s: float
+
+
+def check_manifest(facts: Mapping[str, Any], file: Path) -> None:
+    """Raise InputError where the manifest of a run in a file does not say what it should."""
+    try:
+        starts = _RunManifest.model_validate(facts).replay_starts
+        if starts is not None:
+            datetime.fromisoformat(starts)
+    except ValidationError as error:
+        raise InputError(replace(p, file=file) for p in problems_of(error)) from None
+    except ValueError as error:
+        raise InputError(Problem(str(error), "replay_starts", file)) from None
+
+
+def study_manifest(study: str, name: str) -> dict[str, Any]:
+    """Return the manifest of a study of a scenario called `name`; `study` says what it holds."""
+    return {"status": "complete", "name": name, "study": study, "versions": versions()}
 
 
 def forecast_facts(forecasts: ForecastUse) -> dict[str, Any]:

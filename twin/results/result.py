@@ -13,15 +13,15 @@ from twin.account.catalogue import METRICS
 from twin.account.energy import LinkPower
 from twin.account.hours import by_hour
 from twin.account.summary import ALL, Account, Settlement, settle
-from twin.core.files import json_text
 from twin.core.printable import list_text
 from twin.core.units import format_duration
 from twin.demand.spec import SYNTHETIC_KEYS
 from twin.engine.links import link_specs
 from twin.engine.recording import Recording
-from twin.results.folder import MANIFEST, check_free, staged
+from twin.results.folder import staged
 from twin.results.intervals import interval_table, write_intervals
 from twin.results.manifest import manifest, replay_starts
+from twin.results.manifest_file import write_manifest
 from twin.scenario.load import Scenario
 from twin.scenario.source import write
 
@@ -113,6 +113,13 @@ class Result:
         """
         return interval_table(self.recording, replay_starts(self.scenario), self.settlement.power)
 
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What decided its numbers, as manifest.json, which also lists the files beside it."""
+        digest = hashlib.sha256(self.resolved_scenario().encode()).hexdigest()
+        used, unrouted = self.recording.forecasts, self.recording.unrouted
+        return manifest(self.scenario, digest, self.wall_time_s, used, unrouted)
+
     def write_intervals(self, file: Path | BinaryIO) -> None:
         """Write the interval table as Parquet, in memory that does not grow with it."""
         power = self.settlement.power
@@ -146,22 +153,21 @@ class Result:
         Raises InputError where the folder holds anything and `force` is false.
         """
         folder = Path(folder)
-        check_free(folder, force=force)
-        with staged(folder) as stage:
-            resolved = self.resolved_scenario()
-            (stage / "scenario.yaml").write_text(resolved, encoding="utf-8")
-            self.summary.to_csv(stage / "summary.csv", index=False, lineterminator="\n")
-            self.events.to_csv(stage / "events.csv", index=False, lineterminator="\n")
-            self.hours.to_csv(stage / "hours.csv", index=False, lineterminator="\n")
-            self.write_intervals(stage / "intervals.parquet")
-            if figures and self._drawing is not None:
-                self._drawing.write(self, stage)
-            digest = hashlib.sha256(resolved.encode()).hexdigest()
-            files = sorted(str(f.relative_to(stage)) for f in stage.rglob("*") if f.is_file())
-            used, unrouted = self.recording.forecasts, self.recording.unrouted
-            facts = manifest(self.scenario, digest, files, self.wall_time_s, used, unrouted)
-            (stage / MANIFEST).write_text(json_text(facts), encoding="utf-8")
+        with staged(folder, force=force) as stage:
+            self.write(stage, figures=figures)
+            write_manifest(stage, self.manifest)
         return folder
+
+    def write(self, folder: Path, *, figures: bool = True) -> None:
+        """Write the files of a run to `folder`, apart from its manifest."""
+        text = self.resolved_scenario()
+        (folder / "scenario.yaml").write_text(text, encoding="utf-8", newline="\n")
+        self.summary.to_csv(folder / "summary.csv", index=False, lineterminator="\n")
+        self.events.to_csv(folder / "events.csv", index=False, lineterminator="\n")
+        self.hours.to_csv(folder / "hours.csv", index=False, lineterminator="\n")
+        self.write_intervals(folder / "intervals.parquet")
+        if figures and self._drawing is not None:
+            self._drawing.write(self, folder)
 
     def resolved_scenario(self) -> str:
         """Return the scenario as YAML with every default written out and paths made absolute."""

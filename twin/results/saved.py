@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from twin.core.errors import InputError, Problem
-from twin.results.folder import MANIFEST, read_manifest
+from twin.results.folder import read_manifest
+from twin.results.manifest_file import check_file
 from twin.results.result import Drawing, Result
 
 if TYPE_CHECKING:
@@ -27,12 +28,8 @@ class SavedResult(Result):
         self._drawing = drawing
         self.manifest = read_manifest(self.folder)
         """What decided its numbers, as manifest.json."""
-        try:
-            self.wall_time_s = float(self.manifest["wall_time_s"])
-            self._name = str(self.manifest["name"])
-        except (ValueError, LookupError, TypeError):
-            what = "does not say the run's name and time"
-            raise InputError(Problem(what, file=self.folder / MANIFEST)) from None
+        self.wall_time_s: float = self.manifest["wall_time_s"]
+        self._name: str = self.manifest["name"]
 
     def __getattr__(self, name: str) -> NoReturn:
         # What a run has in memory alone.
@@ -46,7 +43,7 @@ class SavedResult(Result):
     def _table(self, name: str) -> pd.DataFrame:
         import pandas as pd
 
-        file = self.folder / name
+        file = check_file(self.folder, self.manifest, name)
         try:
             if file.suffix == ".parquet":
                 return pd.read_parquet(file)
@@ -56,7 +53,7 @@ class SavedResult(Result):
             }
             texts = dict.fromkeys(_TEXTS, str)
             return pd.read_csv(file, dtype=texts, keep_default_na=False, na_values=empty)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:
             what = f"cannot be read: {' '.join(str(error).split())}"
             raise InputError(Problem(what, file=file)) from None
 

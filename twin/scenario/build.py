@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twin.core.files import same_directory
 from twin.engine.engine import Engine
 from twin.engine.lane import Fallback, Lane
 from twin.engine.links import LinkSpec, link_specs
@@ -40,6 +41,7 @@ def engine_arguments(scenario: Scenario) -> dict[str, Any]:
     }
 
 
+@same_directory()
 def simulate(scenario: Scenario, progress: Callable[[int, int], None] | None = None) -> Recording:
     """Replay the scenario under all its policies, on one demand.
 

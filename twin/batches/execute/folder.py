@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Annotated, Any, BinaryIO, Final
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from twin.batches.plan.spec import SweepSpec
 from twin.core.errors import InputError, Problem, RunError
 from twin.core.files import is_locked, json_text, locked, write_whole
+from twin.core.validation import problems_of
 
 MANIFEST: Final = "batch.json"
 """The manifest. It is written first: a folder with this file belongs to a batch."""
@@ -25,6 +31,44 @@ def check_batch(folder: Path) -> None:
     if not (folder / MANIFEST).is_file():
         what = "holds no batch" if folder.is_dir() else "no such folder"
         raise InputError(Problem(what, file=folder, suggestion="'twin batch SWEEP' makes one"))
+
+
+class _BatchManifest(BaseModel):
+    """What readers of `batch.json` take from it."""
+
+    model_config = ConfigDict(strict=True)
+
+    name: str
+    status: str
+    file: str | None = None
+    sweep: SweepSpec
+    sweep_sha256: str | None = None
+    sla_target: float = 0.0
+    random: bool = True
+    keys: list[str]
+    policies: Annotated[list[str], Field(min_length=1)]
+    bounds: list[str]
+    points: int
+    versions: dict[str, str | None]
+    sha256: dict[str, str | None]
+
+
+def read_batch(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of a batch, None where it cannot be read.
+
+    Raises InputError where it says what no batch says.
+    """
+    file = folder / MANIFEST
+    try:
+        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    try:
+        _BatchManifest.model_validate_json(json.dumps(facts))
+    except ValidationError as error:
+        first, remedy = problems_of(error)[0], "'twin batch' with the batch's sweep makes it again"
+        raise InputError(replace(first, file=file, suggestion=remedy)) from None
+    return facts
 
 
 @contextmanager
@@ -71,7 +115,9 @@ def remove_unfinished(folder: Path) -> list[str]:
     ):
         for file in sorted(folder.glob(pattern)):
             file.unlink(missing_ok=True)
-            sentences.append(f"{file}: was half written: removed")
+            # A lock that nobody holds is no loss.
+            if not file.name.endswith("-lock"):
+                sentences.append(f"{file}: was half written: removed")
     return sentences
 
 

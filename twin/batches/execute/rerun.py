@@ -28,7 +28,7 @@ def rerun(plan: Plan, run_id: str) -> Result:
 
 def agrees(result: Result, run_id: str, folder: Path) -> bool:
     """Return whether a result has the same numbers as the batch in `folder`, if it has the run."""
-    journal = FileJournal(folder / FILE)
+    journal = FileJournal(folder / FILE, len(result.recording.lanes))
     if journal.status(run_id) is None:
         return True
     rows: list[list[float | int | None]] | None = journal.read(run_id)["rows"]

@@ -17,6 +17,11 @@ MOST_RUNS = 1_000_000
 
 METRICS = COLUMNS[2:]
 """The columns of the summary that are metrics, without policy and link."""
+COUNTS = (
+    "intervals", "missing_intervals", "infinite_utilization_intervals", "violation_episodes",
+    "allocation_changes", "fallback_intervals", "sla_allowed_intervals", "sla_used_intervals",
+)  # fmt: skip
+"""Metrics that are counts."""
 
 Truth = Annotated[bool, Field(strict=True)]
 Key = Annotated[str, Field(min_length=1)]

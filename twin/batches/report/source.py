@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twin.account.catalogue import METRICS
-from twin.batches.execute.folder import MANIFEST, RUNS
+from twin.batches.execute.folder import MANIFEST, RUNS, read_batch
 from twin.batches.statistics.best import best_frame
 from twin.batches.statistics.estimate import Estimate, estimate, point_means
 from twin.batches.statistics.ranking import point_numbers
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 RATE, OVER, COST = "sla_violation_rate", "over_provisioning_pct", "cost"
 BURN = "worst_burn_rate"
-_NEEDED = ("name", "status", "sweep", "keys", "policies", "bounds", "points", "versions", "sha256")
 
 
 @dataclass(frozen=True)
@@ -44,10 +42,10 @@ class BatchData:
 
         file = folder / MANIFEST
         try:
-            facts = json.loads(file.read_text(encoding="utf-8"))
-            lacking = [key for key in _NEEDED if key not in facts]
-            if lacking:
-                raise ValueError(f"says nothing of '{lacking[0]}'")
+            file.stat()
+            facts = read_batch(folder)
+            if facts is None:
+                raise ValueError("is not a block of keys in JSON")
             file = folder / RUNS
             batch = cls(facts, _table(file, facts["sha256"].get(RUNS)))
             batch.check()
@@ -67,6 +65,10 @@ class BatchData:
         lacking = (needed | {RATE, OVER, COST, BURN}) - {str(name) for name in self.runs.columns}
         if lacking:
             raise ValueError(f"has no column '{min(lacking)}'")
+        for name in ("replication", "seed", *METRICS):
+            wrong = name in self.runs.columns and not _are_numbers(self.runs[name])
+            if wrong or (name not in METRICS and self.runs[name].isna().any()):
+                raise ValueError(f"column '{name}' holds what is no number")
         rows = self.runs["policy"].to_numpy(dtype=object)
         if len(rows) % len(self.policies) or (
             (rows.reshape(-1, len(self.policies)) != np.array(self.policies, dtype=object)).any()
@@ -176,6 +178,10 @@ class BatchData:
         columns = ["run_id", *self.keys, "replication", "seed", "status", "error"]
         heads = self.runs.iloc[:: len(self.policies)][columns]
         return heads[(heads["status"] == status).to_numpy()].reset_index(drop=True)
+
+
+def _are_numbers(column: pd.Series[Any]) -> bool:
+    return all(isinstance(v, int | float | np.number) or v is None for v in column.unique())
 
 
 def _table(file: Path, digest: str | None) -> pd.DataFrame:

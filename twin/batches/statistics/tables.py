@@ -14,7 +14,7 @@ import yaml
 from twin.batches.execute.journal import Journal
 from twin.batches.plan.identity import seed_of
 from twin.batches.plan.plan import Plan, PlannedPoint
-from twin.batches.plan.spec import METRICS
+from twin.batches.plan.spec import COUNTS, METRICS
 from twin.batches.statistics.stopping import wanted_replications
 
 if TYPE_CHECKING:
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ROWS_IN_GROUP: Final = 5_000
-_WHOLE: Final = (
-    "intervals", "missing_intervals", "infinite_utilization_intervals", "violation_episodes",
-    "allocation_changes", "fallback_intervals", "sla_allowed_intervals", "sla_used_intervals",
-)  # fmt: skip
-"""Metrics that are counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +76,7 @@ def run_schema(plan: Plan) -> pa.Schema:
             ("policy", pa.string()),
             ("status", pa.string()),
             ("error", pa.string()),
-            *((name, pa.int64() if name in _WHOLE else pa.float64()) for name in METRICS),
+            *((name, pa.int64() if name in COUNTS else pa.float64()) for name in METRICS),
         ]
     )
 

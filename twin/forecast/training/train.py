@@ -17,6 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from twin.core.errors import InputError, Problem, RunError
+from twin.core.files import UNFINISHED, scratch
 from twin.demand.kpis import KPIS
 from twin.demand.trace import Trace
 from twin.forecast.card import MEDIAN, Card, Scores, card_path
@@ -272,8 +273,8 @@ def _write(
 
     `scores` are those of a model that did not know the validation windows, where this one does.
     """
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
-        new = Path(folder) / out.name
+    with scratch(out.with_name(f".{out.stem}{UNFINISHED}")) as folder:
+        new = folder / out.name
         graph = module.export(model, new)
         own = _checked(module, model, new, validation)
         data = new.read_bytes()

@@ -181,8 +181,9 @@ def _mark_events(panels: Any, spans: Sequence[EventSpan]) -> None:
 def _link_to_show(run: RunData, spans: Sequence[EventSpan]) -> str:
     """Return the first link that is hit by an event that does not hit all, else the first."""
     for span in spans:
-        if len(span.links) < len(run.links):
-            return span.links[0]
+        hit = [link for link in span.links if link in run.links]
+        if 0 < len(hit) < len(run.links):
+            return hit[0]
     return run.links[0]
 
 

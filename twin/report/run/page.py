@@ -70,8 +70,7 @@ def render(run: RunData) -> str:
 
 
 def _warnings(run: RunData) -> list[str]:
-    # Runs of earlier versions have none.
-    return [f"{text[0].upper()}{text[1:]}." for text in run.manifest.get("warnings", ())]
+    return [f"{text[0].upper()}{text[1:]}." for text in run.manifest["warnings"]]
 
 
 def _replaced(run: RunData) -> list[str]:

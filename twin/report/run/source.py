@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,7 +16,7 @@ import yaml
 from twin.account.block import blocks
 from twin.account.hours import COUNTED, HOURS
 from twin.account.prices import PricesSpec
-from twin.account.summary import ALL, Settlement
+from twin.account.summary import ALL, COLUMNS, Settlement
 from twin.account.uncertainty import MeasuredRows
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem, one_line
@@ -25,8 +24,9 @@ from twin.core.printable import listed
 from twin.core.units import duration
 from twin.engine.links import LinkSpec, link_specs
 from twin.engine.recording import Recording
-from twin.results.folder import MANIFEST, read_manifest
-from twin.results.manifest import bounds, manifest, replay_starts
+from twin.results.folder import read_manifest
+from twin.results.manifest import bounds, replay_starts
+from twin.results.manifest_file import check_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,10 +34,16 @@ if TYPE_CHECKING:
     from twin.results.result import Result
 
 
+FRONTIER = "frontier.csv"
+
 _COLUMNS = (
     "demand_mbps", "allocated_mbps", "capacity_mbps", "efficiency", "over_provisioning_mbps",
     "unmet_mbps",
 )  # fmt: skip
+_COUNTS = (
+    "intervals", "missing_intervals", "sla_used_intervals", "sla_allowed_intervals",
+)  # fmt: skip
+_PARTS = ("history", "replay")
 _ROWS_AT_ONCE = 200_000
 _FLAGS = ("bound", "dominated", "recommended")
 _WORDS = ("policy", "link", "kind", "name", "phase", "links", "detail", "knob", "part", *_FLAGS)
@@ -100,19 +106,11 @@ class RunData:
     def of(cls, result: Result) -> RunData:
         """Return the data of a run in memory."""
         text = result.resolved_scenario()
-        digest = hashlib.sha256(text.encode()).hexdigest()
         return cls(
             summary=result.summary,
             events=result.events,
             hours=result.hours,
-            manifest=manifest(
-                result.scenario,
-                digest,
-                (),
-                result.wall_time_s,
-                result.recording.forecasts,
-                result.recording.unrouted,
-            ),
+            manifest=result.manifest,
             scenario=yaml.safe_load(text),
             scenario_text=text,
             bounds=frozenset(bounds(result.scenario)),
@@ -124,32 +122,64 @@ class RunData:
     def read(cls, folder: Path) -> RunData:
         """Return the data of the run in `folder`. Raises InputError."""
         facts = read_manifest(folder)
-        with _readable(folder / MANIFEST):
-            digest, starts = facts["scenario"]["sha256"], facts.get("replay_starts")
-            sees = frozenset(facts.get("bounds", ()))
-            begins = None if starts is None else datetime.fromisoformat(starts)
-        with _readable(folder / "scenario.yaml"):
-            text = (folder / "scenario.yaml").read_text(encoding="utf-8")
-            if hashlib.sha256(text.encode()).hexdigest() != digest:
-                raise ValueError("its digest is not the one in the manifest")
-            scenario = yaml.safe_load(text)
-        needed = ("sla_violation_rate", "unavoidable_violation_minutes", "worst_burn_rate")
-        summary = _table(folder / "summary.csv", ("policy", "link", *needed))
-        events = _table(folder / "events.csv", ("time_s", "kind", "name", "phase", "links"))
+        file, hours, intervals = (
+            check_file(folder, facts, name)
+            for name in ("scenario.yaml", "hours.csv", "intervals.parquet")
+        )
+        kept = check_file(folder, facts, "summary.csv")
+        summary = _table(kept, COLUMNS)
+        with _readable(kept):
+            _check_summary(summary)
+        columns = ("time_s", "kind", "name", "phase", "links")
+        events = _table(check_file(folder, facts, "events.csv"), columns)
         with _readable(folder / "events.csv"):
+            _check_numbers(events, ("time_s",))
             known = set(summary["link"])
             for link in {link for text in set(events["links"]) for link in listed(text)} - known:
                 raise ValueError(f"names a link that the summary has not: {link!r}")
-        by_hour = _table(folder / "hours.csv", ("policy", "link", "hour", *COUNTED))
-        with _readable(folder / "hours.csv"):
-            if len(by_hour) != HOURS * len(summary):
+        by_hour = _table(hours, ("policy", "link", "hour", *COUNTED))
+        with _readable(hours):
+            keys = [
+                (policy, link, hour) for policy, link in _rows(summary) for hour in range(HOURS)
+            ]
+            if list(zip(*(by_hour[k] for k in ("policy", "link", "hour")), strict=True)) != keys:
                 raise ValueError("has other rows than the summary")
-        file = folder / "intervals.parquet"
-        read_intervals = partial(_stored, file, *_shape(summary))
-        turned = _frontier(folder / "frontier.csv")
-        return cls(
-            summary, events, by_hour, facts, scenario, text, sees, begins, read_intervals, turned
-        )
+            _check_numbers(by_hour, COUNTED)
+        starts, text = facts["replay_starts"], ""
+        with _readable(file):
+            text = file.read_text(encoding="utf-8")
+            data = cls(
+                summary, events, by_hour, facts, yaml.safe_load(text), text,
+                frozenset(facts["bounds"]),
+                None if starts is None else datetime.fromisoformat(starts),
+                partial(_stored, intervals, *_shape(summary)),
+            )  # fmt: skip
+            data._check_scenario()
+        if FRONTIER in facts["files"]:
+            data = data.with_frontier(check_file(folder, facts, FRONTIER))
+        return data
+
+    def with_frontier(self, file: Path) -> RunData:
+        """Return the data with what is in the file of a frontier. Raises InputError."""
+        needed = (
+            "policy", "knob", "value", "sla_violation_rate", "over_provisioning_pct", "part",
+            "intervals",
+            "links_within_sla", "links_missing_sla", "cost", *_FLAGS,
+        )  # fmt: skip
+        table = _table(file, needed)
+        with _readable(file):
+            past, replayed = (
+                table[table["part"] == part].groupby("policy").size() for part in _PARTS
+            )
+            if len(past) == 0 or not past.equals(replayed):
+                raise ValueError("has other settings in the history than in the replay")
+            _check_numbers(table, ("intervals", "links_within_sla", "links_missing_sla"))
+        return replace(self, frontier=table.assign(**{n: table[n] == "True" for n in _FLAGS}))
+
+    def _check_scenario(self) -> None:
+        """Read what the report takes from the scenario. Raises what a damaged one causes."""
+        _ = self.name, self.tick_s, self.target, self.settlement, self.fallback
+        _ = self.scenario["seed"], [entry["name"] for entry in self.scenario["policies"]]
 
     @property
     def name(self) -> str:
@@ -223,6 +253,26 @@ def _shape(summary: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...], int
     return policies, tuple(map(str, first["link"])), int(first["intervals"].iloc[0])
 
 
+def _check_summary(summary: pd.DataFrame) -> None:
+    """Raise ValueError for a summary that no run has."""
+    policies, links, _ = _shape(summary)
+    rows = [(policy, link) for policy in policies for link in (*links, ALL)]
+    if _rows(summary) != rows:
+        raise ValueError("has no row for each policy and link, and one for all links")
+    _check_numbers(summary, (*_COUNTS, "sla_violation_rate"))
+
+
+def _rows(table: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(zip(table["policy"], table["link"], strict=True))
+
+
+def _check_numbers(table: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Raise ValueError where a column holds anything but finite numbers."""
+    for name in columns:
+        if not np.isfinite(table[name]).all():
+            raise ValueError(f"column '{name}' holds what is no number")
+
+
 def _recorded(recording: Recording, link: str | None = None) -> Iterator[LinkIntervals]:
     for lane in recording.lanes:
         for block in blocks(recording, lane, link):
@@ -251,6 +301,10 @@ def _stored(
         if table.metadata.num_rows != len(policies) * len(links) * intervals:
             raise ValueError("has other rows than the summary")
         columns = [*_COLUMNS, "violation_s"]
+        for name in columns:
+            kind = table.schema_arrow.field(name).type
+            if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+                raise ValueError(f"column '{name}' holds what is no number")
         waiting = pa.Table.from_batches([], table.schema_arrow).select(columns)
         lanes = iter([(policy, name) for policy in policies for name in links])
         for batch in table.iter_batches(_ROWS_AT_ONCE, columns=columns):
@@ -277,17 +331,6 @@ def _sound(block: LinkIntervals) -> LinkIntervals:
     return block
 
 
-def _frontier(file: Path) -> pd.DataFrame | None:
-    if not file.is_file():
-        return None
-    needed = (
-        "knob", "value", "sla_violation_rate", "over_provisioning_pct", "part", "intervals",
-        "links_within_sla", "links_missing_sla", "cost", *_FLAGS,
-    )  # fmt: skip
-    table = _table(file, needed)
-    return table.assign(**{name: table[name] == "True" for name in _FLAGS})
-
-
 def _table(file: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     import pandas as pd
 
@@ -299,8 +342,6 @@ def _table(file: Path, needed: tuple[str, ...]) -> pd.DataFrame:
         lacking = [name for name in needed if name not in table.columns]
         if lacking:
             raise ValueError(f"has no column '{lacking[0]}'")
-        if "policy" in needed:
-            _shape(table)
     return table
 
 
@@ -311,6 +352,7 @@ def _readable(file: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise InputError(Problem("is missing from the run's folder", file=file)) from None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
+            yaml.YAMLError) as error:  # fmt: skip
         what = one_line(str(error)) or type(error).__name__
         raise InputError(Problem(f"cannot be read: {what}", file=file)) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from twin.account.dominance import dominated
@@ -242,11 +242,14 @@ def provenance_section(run: RunData) -> Html:
         ("Trace's digest", short_digest(facts["trace"]["sha256"])),
         ("Replay starts", "time not known" if run.starts is None else str(run.starts)),
         ("Repairs", "; ".join(facts["trace"]["repairs"]) or "none"),
-        *(("Warning", warning) for warning in facts.get("warnings", ())),
+        *(("Warning", warning) for warning in facts["warnings"]),
         ("Missing intervals", f"{missing:,} of {len(run.links) * run.intervals:,}, left out"),
         *((f"Policy {name}", _sources(sources)) for name, sources in facts["policies"].items()),
         *((f"Model {name}", _sources([source])) for name, source in facts["models"].items()),
-        *((f"Forecasts, {name}", text) for name, text in _forecasts(facts).items()),
+        *(
+            (f"Forecasts, {name}", text)
+            for name, text in forecasts_in_words(facts["forecasts"]).items()
+        ),
         ("Versions", ", ".join(f"{k} {v}" for k, v in facts["versions"].items() if v)),
         ("Machine", str(facts["machine"])),
     ]
@@ -254,11 +257,6 @@ def provenance_section(run: RunData) -> Html:
     resolved = folded("The scenario, with every default", scenario)
     legend = legend_of_metrics([WITHIN, *_valued(run.summary)])
     return section("run", "What was run", facts_table(rows), resolved, legend)
-
-
-def _forecasts(facts: Mapping[str, Any]) -> dict[str, str]:
-    # Runs of earlier versions do not say.
-    return forecasts_in_words(facts["forecasts"]) if "forecasts" in facts else {}
 
 
 def _sources(sources: Sequence[dict[str, Any]]) -> str:

@@ -18,7 +18,9 @@ from twin.core.units import counted
 from twin.demand.kpis import KPIS
 from twin.forecast.forecaster import Forecaster
 from twin.forecast.training.train import train
-from twin.results.folder import check_free, staged
+from twin.results.folder import staged
+from twin.results.manifest import study_manifest
+from twin.results.manifest_file import write_manifest
 from twin.scenario.load import Scenario
 from twin.studies.evaluation.forecasts import first_seen, forecasts, persistence
 from twin.studies.evaluation.scores import Errors
@@ -109,11 +111,11 @@ def _scored(
     return pd.DataFrame(table | {"n": last["n"].astype(np.int64)})
 
 
-def save(table: pd.DataFrame, folder: Path, *, force: bool = False) -> None:
-    """Write the table to `folder`, whole or not at all.
+def save(table: pd.DataFrame, name: str, folder: Path, *, force: bool = False) -> None:
+    """Write the table of a scenario called `name` to `folder`, whole or not at all.
 
     Raises InputError where the folder holds anything and `force` is false.
     """
-    check_free(folder, force=force)
-    with staged(folder) as stage:
+    with staged(folder, force=force) as stage:
         table.to_csv(stage / FILE, index=False, lineterminator="\n")
+        write_manifest(stage, study_manifest("scores of unseen links", name))

@@ -8,7 +8,9 @@ from typing import Any
 from twin.account.summary import ALL
 from twin.forecast.names import PERSISTENCE
 from twin.report import style
-from twin.results.folder import check_free, staged
+from twin.results.folder import staged
+from twin.results.manifest import study_manifest
+from twin.results.manifest_file import write_manifest
 from twin.studies.evaluation.evaluate import Evaluation
 from twin.studies.evaluation.horizons import LEVELS, HorizonEvaluation
 
@@ -38,25 +40,20 @@ def save(
 
     Raises InputError where the folder holds anything and `force` is false.
     """
-    check_free(folder, force=force)
     tables = {"evaluation": evaluation.scores, "errors_by_hour": evaluation.by_hour}
     if len(evaluation.quantiles):
         tables["quantiles"] = evaluation.quantiles
     if horizons is not None:
         tables["horizons"] = horizons.scores
-    with staged(folder) as stage:
+    with staged(folder, force=force) as stage:
         for name, table in tables.items():
             table.to_csv(stage / f"{name}.csv", index=False, lineterminator="\n")
         (stage / "figures").mkdir()
         draw(evaluation, stage / "figures" / "error_by_hour.png")
         if horizons is not None:
             draw_horizons(horizons, stage / "figures" / "error_by_horizon.png")
-    # Those from before would not belong to these scores.
-    if "quantiles" not in tables:
-        (folder / "quantiles.csv").unlink(missing_ok=True)
-    if horizons is None:
-        (folder / "horizons.csv").unlink(missing_ok=True)
-        (folder / "figures" / "error_by_horizon.png").unlink(missing_ok=True)
+        name = evaluation.scenario.spec.name
+        write_manifest(stage, study_manifest("an evaluation of forecasters", name))
     return folder
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twin.results.folder import check_free, staged
+from twin.results.folder import staged
+from twin.results.manifest import study_manifest
+from twin.results.manifest_file import write_manifest
 from twin.studies.frontier.figure import draw
 from twin.studies.frontier.sweep import Frontier
 
@@ -14,14 +16,14 @@ def save(frontier: Frontier, folder: Path, *, force: bool = False) -> Path:
 
     Raises InputError where the folder holds anything and `force` is false.
     """
-    check_free(folder, force=force)
-    with staged(folder) as stage:
+    with staged(folder, force=force) as stage:
         write(frontier, stage)
+        write_manifest(stage, study_manifest("a frontier", frontier.scenario.spec.name))
     return folder
 
 
 def write(frontier: Frontier, folder: Path) -> None:
     """Write `frontier.csv` and `figures/frontier.png` to a folder."""
     frontier.points.to_csv(folder / "frontier.csv", index=False, lineterminator="\n")
-    (folder / "figures").mkdir()
+    (folder / "figures").mkdir(exist_ok=True)
     draw(frontier, folder / "figures" / "frontier.png")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from twin.core.files import json_text
-from twin.results.folder import MANIFEST, check_free, staged
+from twin.results.folder import staged
 from twin.results.manifest import forecast_facts, manifest
+from twin.results.manifest_file import write_manifest
 from twin.studies.lead_times.compare import LeadTimes
 from twin.studies.lead_times.figure import draw
 from twin.studies.lead_times.page import render
@@ -18,9 +18,8 @@ def save(study: LeadTimes, folder: Path, *, force: bool = False, report: bool = 
 
     Raises InputError where the folder holds anything and `force` is false.
     """
-    check_free(folder, force=force)
     scenario = study.scenario
-    with staged(folder) as stage:
+    with staged(folder, force=force) as stage:
         (stage / "scenario.yaml").write_text(study.resolved, encoding="utf-8")
         study.table.to_csv(stage / "lead_times.csv", index=False, lineterminator="\n")
         if report:
@@ -29,14 +28,13 @@ def save(study: LeadTimes, folder: Path, *, force: bool = False, report: bool = 
             draw(study, picture)
             page = render(study, picture.read_bytes())
             (stage / "report.html").write_text(page, encoding="utf-8", newline="\n")
-        files = sorted(str(f.relative_to(stage)) for f in stage.rglob("*") if f.is_file())
         digest = hashlib.sha256(study.resolved.encode()).hexdigest()
         first = next(iter(study.forecasts.values()))
-        facts = manifest(scenario, digest, files, study.wall_time_s, first, {}) | {
+        facts = manifest(scenario, digest, study.wall_time_s, first, {}) | {
             "lead_times_s": study.lead_times,
             "forecasts": {
                 f"{lead:g}": forecast_facts(used) for lead, used in study.forecasts.items()
             },
         }
-        (stage / MANIFEST).write_text(json_text(facts), encoding="utf-8")
+        write_manifest(stage, facts)
     return folder

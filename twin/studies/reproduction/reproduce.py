@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twin.results.folder import check_free, staged
+from twin.results.folder import staged
+from twin.results.manifest import study_manifest
+from twin.results.manifest_file import write_manifest
 from twin.studies.reproduction import tables as numbers
 from twin.studies.reproduction.document import html, markdown
 from twin.studies.reproduction.figures import draw
@@ -35,8 +37,7 @@ def save(measured: Measured, tables: Tables, folder: Path, *, force: bool = Fals
 
     Raises InputError where the folder holds anything and `force` is false.
     """
-    check_free(folder, force=force)
-    with staged(folder) as stage:
+    with staged(folder, force=force) as stage:
         named = {
             "methods": tables.methods,
             "comparison": tables.comparison,
@@ -53,4 +54,5 @@ def save(measured: Measured, tables: Tables, folder: Path, *, force: bool = Fals
         elements = sections(measured, tables)
         (stage / "reproduction.md").write_text(markdown(elements), encoding="utf-8")
         (stage / "reproduction.html").write_text(html(elements, stage), encoding="utf-8")
+        write_manifest(stage, study_manifest("a reproduction of the paper", "reproduction"))
     return folder
