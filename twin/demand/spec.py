@@ -15,6 +15,11 @@ from twin.core.units import Duration, Share, seconds
 SYNTHETIC_KEYS = ("facilities", "length")
 """Keys of the demand that only the synthetic source has."""
 
+LIMITS = ("max_bytes", "max_values")
+"""Keys of the demand that say what is read at all, and decide no result."""
+
+Bound = Annotated[Integer, Field(ge=1, lt=2**63)]
+
 MOST_SAMPLES = 100_000_000
 """Most samples that the synthetic source generates, over all links."""
 
@@ -41,6 +46,10 @@ class DemandSpec(Strict):
     layout: Literal["long", "wide"] = "long"
     starts: Annotated[datetime | None, BeforeValidator(iso_time)] = Field(
         None, description="time of the first sample"
+    )
+    max_bytes: Bound = Field(2 * 2**30, description="most bytes of a file once it is unpacked")
+    max_values: Bound = Field(
+        200_000_000, description="most values of a file, rows times the columns that are read"
     )
     facilities: Annotated[Integer, Field(ge=1, le=100_000)] = Field(
         4, description="number of links of the synthetic source"

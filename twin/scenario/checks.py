@@ -12,6 +12,7 @@ from twin.demand.gaps import ArrayFeed, known
 from twin.demand.trace import Trace
 from twin.engine.links import link_specs
 from twin.engine.span import ReplaySpan
+from twin.events.base import clashes
 from twin.scenario.spec import ScenarioSpec
 
 
@@ -121,9 +122,9 @@ def span_problems(spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> Iterato
         elif event.start >= end:
             what = f"is after the end of the replay, {format_duration(end)}"
             yield Problem(what, ("events", i, "start"))
-        reported: set[str] = set()
-        for j, earlier in enumerate(spec.events[:i]):
-            for what in event.clashes(earlier, trace.links):
-                if what not in reported:
-                    yield Problem(f"{what} events.{j}", ("events", i))
-                reported.add(what)
+    places = {id(event): i for i, event in enumerate(spec.events)}
+    reported: set[tuple[int, str]] = set()
+    for i, _, earlier, what in clashes(spec.events, trace.links):
+        if (i, what) not in reported:
+            yield Problem(f"{what} events.{places[id(earlier)]}", ("events", i))
+        reported.add((i, what))

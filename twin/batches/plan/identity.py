@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from twin.core import content
+from twin.demand.spec import LIMITS
 from twin.results.manifest import versions
 from twin.scenario.choices import Member, PolicyChoice
 from twin.scenario.load import Scenario
@@ -29,7 +30,8 @@ def point_digest(scenario: Scenario) -> str:
     spec = scenario.spec.model_dump(mode="json", by_alias=True)
     for key in ("name", "seed", "policies", "fallback"):
         spec.pop(key)
-    spec["demand"].pop("path")
+    for key in ("path", *LIMITS):
+        spec["demand"].pop(key)
     generated = scenario.spec.demand.source == "synthetic"
     facts = {
         "scenario": spec,
