@@ -249,6 +249,15 @@ def test_a_wide_file_takes_time_in_proportion_to_its_columns(folder):
     assert time.perf_counter() - since < 8
 
 
+def test_an_hour_that_a_clock_showed_twice_needs_an_offset_from_utc(folder):
+    hours = [(hour, minute) for hour in ("02", "02", "03") for minute in ("00", "30")]
+    rows = [f"2025-10-26T{hour}:{minute},{k}\n" for k, (hour, minute) in enumerate(hours)]
+    assert folder.refused("time,internet\n" + "".join(rows))[0] == (
+        "a.csv:4: internet: 2, but 0 in line 2 for the same time and link; if the clock was set "
+        "back here, write times with their offset from UTC; if not, keep one of the two rows"
+    )
+
+
 def test_a_pipe_is_no_trace(folder, tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(InputError) as caught:

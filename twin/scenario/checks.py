@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from twin.core.errors import InputError, Loc, Problem, did_you_mean
 from twin.core.units import counted, format_duration
 from twin.demand.gaps import ArrayFeed, known
 from twin.demand.trace import Trace
-from twin.engine.links import link_specs
+from twin.engine.links import LinkSpec, link_specs
 from twin.engine.span import ReplaySpan
 from twin.events.base import clashes
 from twin.scenario.spec import ScenarioSpec
@@ -64,11 +64,15 @@ def whole_ticks(seconds: float, tick_s: float, where: Loc) -> int:
 
 
 def link_problems(
-    spec: ScenarioSpec, links: tuple[str, ...], flows: tuple[str, ...] = ()
+    spec: ScenarioSpec,
+    links: tuple[str, ...],
+    flows: tuple[str, ...],
+    blamed: Callable[[Loc, Loc, str], Loc],
 ) -> Iterator[Problem]:
     """Yield what is wrong with the links that are named, and with the names of events.
 
     `flows` are the demand series that are routed over them, where they are not links themselves.
+    `blamed` says which of two places that contradict each other is wrong.
     """
     for link in ("all", "defaults"):
         if link in links:
@@ -77,15 +81,25 @@ def link_problems(
     for link in spec.links:
         if link != "defaults" and link not in links:
             yield _no_link(link, links, ("links", link))
-    names: set[str] = set()
+    defaults = spec.links.get("defaults", LinkSpec())
+    for link, stated in spec.links.items():
+        if link != "defaults" and (contradiction := stated.over(defaults).contradiction()):
+            what, remedy = contradiction
+            keys = [key for key in ("max", "step", "min") if key in stated.model_fields_set]
+            place: Loc = ("links", link, *keys[:1])
+            yield Problem(f"beside 'defaults', {what}", place, suggestion=remedy)
+    names: dict[str, int] = {}
     for i, event in enumerate(spec.events):
         for link in event.links if event.links != "all" else ():
             known = flows if flows and event.acts_on == "flows" else links
             if link not in known:
                 yield _no_link(link, known, ("events", i, "links"))
         if event.name is not None and event.name in names:
-            yield Problem(f"a second event is called '{event.name}'", ("events", i, "name"))
-        names |= {event.name} if event.name else set()
+            where = blamed(("events", names[event.name]), ("events", i), "name")
+            where = where if where[-1] == "name" else (*where, "name")
+            yield Problem(f"a second event is called '{event.name}'", where)
+        elif event.name is not None:
+            names[event.name] = i
 
 
 def warnings(spec: ScenarioSpec, links: tuple[str, ...], span: ReplaySpan) -> Iterator[str]:

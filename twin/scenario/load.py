@@ -256,7 +256,7 @@ class _Assembly:
             named = f"{', '.join(routing.flows[:8])}; the trace has {', '.join(trace.links[:8])}"
             remedy = "name the columns of the matrix in the order of the trace"
             self._take([Problem(f"is for the flows {named}", ("routing",), suggestion=remedy)])
-        self._take(link_problems(spec, links, flows))
+        self._take(link_problems(spec, links, flows, self._source.blamed))
         samples = trace.samples
         span = (
             self._try(partial(span_of, spec, trace))
@@ -366,11 +366,12 @@ class _Assembly:
     # What depends on the trace
 
     def _check_unique(self, choices: Sequence[PolicyChoice], places: Sequence[Loc]) -> None:
-        seen: set[str] = set()
+        seen: dict[str, Loc] = {}
         for choice, place in zip(choices, places, strict=True):
             if choice.name in seen:
-                self._say(place, f"a second policy is called '{choice.name}'", "give it a 'name'")
-            seen.add(choice.name)
+                where = self._source.blamed(seen[choice.name], place, "name", "use")
+                self._say(where, f"a second policy is called '{choice.name}'", "give it a 'name'")
+            seen.setdefault(choice.name, place)
 
     def _check_schedules(
         self,

@@ -81,6 +81,17 @@ class Source:
                     return label, loc
         return "", ()
 
+    def blamed(self, earlier: Loc, later: Loc, *keys: str) -> Loc:
+        """Return which of two blocks that contradict each other is wrong, by any of `keys`.
+
+        The one in which such a key was overridden, else the later one.
+        """
+        for key in keys:
+            for place in (later, earlier):
+                if (*place, key) in self._labels:
+                    return (*place, key)
+        return later
+
     def is_text(self, loc: Loc) -> bool:
         """Return whether the value at `loc` was written as a bare text."""
         value: Any = self.data
