@@ -6,6 +6,7 @@ that needs it, so that help and errors come at once.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -34,6 +35,11 @@ SetOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as events.0.factor=2."),
 ]
 SeedOption = Annotated[int | None, typer.Option(help="Seed, instead of the scenario's.")]
+
+
+_WRONG_NAMES = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
+"""Errors of the system that are the fault of who named the file."""
+_NAME_SHOWN = 80
 
 
 def _version(show: bool) -> None:
@@ -316,6 +322,7 @@ def call(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     command = typer.main.get_command(app)
     try:
+        _refuse_unwritable(arguments)
         code = command.main(arguments, prog_name="twin", standalone_mode=False)
     except InputError as error:
         return _fail(2, *map(str, error.problems))
@@ -330,8 +337,20 @@ def call(arguments: list[str]) -> int:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
         return 0
     except OSError as error:
-        return _fail(1, f"twin: {error}")
+        wrong = error.errno in _WRONG_NAMES and error.filename is not None
+        name, reason = str(error.filename)[:_NAME_SHOWN], str(error.strerror).lower()
+        return _fail(2, f"{name}: {reason}") if wrong else _fail(1, f"twin: {error}")
     return code if isinstance(code, int) else 0
+
+
+def _refuse_unwritable(arguments: list[str]) -> None:
+    """Raise InputError for an argument that is no Unicode, as a damaged name of a file may be."""
+    for number, argument in enumerate(arguments, 1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            what = f"argument {number}, {argument[:_NAME_SHOWN]!r}, is not text in UTF-8"
+            raise InputError(Problem(what, suggestion="rename the file")) from None
 
 
 def _fail(code: int, *lines: str) -> int:

@@ -12,6 +12,7 @@ from twin.core.errors import InputError, Problem
 from twin.core.units import counted, duration, format_duration
 from twin.demand.describe import Description, describe
 from twin.demand.read import SYNTHETIC_STEP_S
+from twin.demand.spec import MOST_SAMPLES
 from twin.demand.synthetic import generate
 from twin.demand.trace import Trace
 from twin.demand.write import write_csv, write_parquet
@@ -31,6 +32,9 @@ def write_synthetic(out: Path, seed: int, facilities: int, length: str, *, force
         raise InputError(Problem(f"--length: {error}")) from None
     if samples < 1:
         raise InputError(Problem("--length: must be at least 5min"))
+    if samples * facilities > MOST_SAMPLES:
+        what = f"--facilities: {samples} samples of each make more than {MOST_SAMPLES}"
+        raise InputError(Problem(what, suggestion="write fewer, or a shorter --length"))
     kpis = generate(seed, facilities, samples)
     links = [f"link-{i + 1}" for i in range(facilities)]
     write = write_parquet if out.suffix == ".parquet" else write_csv

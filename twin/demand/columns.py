@@ -324,7 +324,12 @@ def _coded(column: Any) -> Any:
     return column.unify_dictionaries().combine_chunks()
 
 
-def natural(text: str) -> list[tuple[int, int, str]]:
+def natural(text: str) -> list[tuple[int, int, str, str]]:
     """Return a key that sorts link-2 before link-10."""
-    parts = re.split(r"(\d+)", text)
-    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
+    parts = re.split(r"([0-9]+)", text)
+    # A longer number is a larger one; int() refuses thousands of digits.
+    digits = [part.lstrip("0") if part.isdecimal() else None for part in parts]
+    return [
+        (1, 0, part, "") if own is None else (0, len(own), own, part)
+        for part, own in zip(parts, digits, strict=True)
+    ]

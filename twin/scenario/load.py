@@ -171,7 +171,7 @@ class Scenario:
         What it names is taken from `cache`, or read. Raises InputError with every problem found.
         """
         assembly = _Assembly(source, path, cache or Cache(), given or Given())
-        return assembly.scenario(_parse(source), asked)
+        return assembly.scenario(parse(source), asked)
 
     def forecaster(self, model: str) -> Forecaster:
         """Return a model by name or path. Raises InputError where it cannot be used."""
@@ -195,14 +195,15 @@ def load_trace(demand: dict[str, Any], overrides: Sequence[str]) -> Trace:
     for override in overrides:
         known = override.split("=")[0].split(".")[0] in ScenarioSpec.model_fields
         source.override(override if known else f"demand.{override}")
-    spec = _parse(source)
+    spec = parse(source)
     try:
         return read_trace(spec.demand, Path(), int(spec.tick), spec.seed)
     except InputError as error:
         raise InputError(source.place(problem) for problem in error.problems) from None
 
 
-def _parse(source: Source) -> ScenarioSpec:
+def parse(source: Source) -> ScenarioSpec:
+    """Return what a scenario says, without what it names. Raises InputError."""
     try:
         return ScenarioSpec.model_validate(source.data)
     except ValidationError as error:
@@ -342,7 +343,7 @@ class _Assembly:
         picked = where == PICKED
         folder = Path() if picked and content.is_path("policies", use) else self._content
         place = where if picked or self._source.is_text(where) else (*where, "use")
-        source = self._cache.policy(content.find("policies", use, folder, place))
+        source = self._cache.policy(self._cache.find("policies", use, folder, place))
         member = Member(source, parameters, first)
         member.make(where)
         return member

@@ -16,6 +16,8 @@ MAX_BYTES = 1_000_000
 MAX_VALUES = 100_000
 """Values that a file may hold once its aliases are spelled out."""
 
+_INDEX_DIGITS = 9
+
 _CORE = "tag:yaml.org,2002:"
 _WHOLE = r"(?:0|[1-9][0-9]*)"
 
@@ -143,7 +145,7 @@ def _loc(where: str) -> Loc:
 
 
 def _is_index(part: str) -> bool:
-    return part.isascii() and part.isdecimal()
+    return part.isascii() and part.isdecimal() and len(part) <= _INDEX_DIGITS
 
 
 def _value(text: str, label: str) -> Any:
@@ -192,7 +194,7 @@ def _assign(parent: Any, part: str, value: Any, label: str, loc: list[int | str]
 
 
 def _index(items: list[Any], part: str, label: str) -> int:
-    if not _is_index(part) or len(part) > 9 or int(part) >= len(items):
+    if not _is_index(part) or int(part) >= len(items):
         what = f"'{part}' is not one of the {len(items)} entries, counted from 0"
         raise InputError(Problem(f"{label}: {what}"))
     return int(part)
