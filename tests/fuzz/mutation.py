@@ -14,7 +14,8 @@ ODD = (
     "-1%", "1e9%", "0001-01-01T00:00", "9999-12-31T23:59", "9999-12-31T23:59-12:00",
     "0001-01-01T00:00+12:00", "2026-10-25T02:30", "2026-02-30", "all", "link-1", "defaults",
     "..", "/", "/dev/null", "/dev/zero", "a\\b", "a/b", "C:\\x", "con", "~root", "x" * 300,
-    "\u202e", "\ud800", "\x00", "\x1b[31m", "é", "\U0001d7d9", " ", "\t", "%s", "{}{0}", "static_p95", "conformal",
+    "\u202e", "\ud800", "\x00", "\x1b[31m", "é", "\U0001d7d9", " ", "\t", "%s",
+    "{}{0}", "static_p95", "conformal",
 )  # fmt: skip
 """What stands where something else was; nothing that is valid and large."""
 

@@ -66,7 +66,9 @@ def _trace(trace: str, overrides: Sequence[str]) -> Trace:
     path = Path(trace)
     if path.suffix in (".yaml", ".yml") or trace in content.shipped("scenarios"):
         return Scenario.load(trace, Overrides(tuple(overrides))).trace
-    source = "zenodo" if path.is_dir() else "parquet" if path.suffix == ".parquet" else "csv"
+    source = (
+        "zenodo" if content.is_folder(path) else "parquet" if path.suffix == ".parquet" else "csv"
+    )
     return load_trace({"source": source, "path": trace}, overrides)
 
 

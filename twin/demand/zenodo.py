@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from twin.core import content
 from twin.core.errors import InputError, Problem
 from twin.core.files import read_regular
 from twin.core.text import decode
@@ -96,7 +97,7 @@ def _chosen(info: Path, text: str) -> dict[str, list[Path]]:
 
 def _file(folder: Path, name: str) -> Path | None:
     for ending in ENDINGS:
-        if (file := folder / SERIES / f"{name}{ending}").is_file():
+        if content.is_file(file := folder / SERIES / f"{name}{ending}"):
             return file
     return None
 
