@@ -86,7 +86,7 @@ def batches() -> list[State]:
             states.append(State.now())
             print(f"batch {done:5}: {states[-1]}", flush=True)
 
-    small = SCENARIO | {"policies": ["static_p95", "rolling_max"], "replay": {"duration": "2h"}}
+    small = SCENARIO | {"policies": ["static_p95", "rolling_max"], "replay": {"duration": "3h"}}
     with tempfile.TemporaryDirectory() as folder:
         import yaml
 

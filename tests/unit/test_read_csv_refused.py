@@ -250,7 +250,7 @@ def test_a_wide_file_takes_time_in_proportion_to_its_columns(folder):
 
 
 def test_an_hour_that_a_clock_showed_twice_needs_an_offset_from_utc(folder):
-    hours = [(hour, minute) for hour in ("02", "02", "03") for minute in ("00", "30")]
+    hours = [(hour, minute) for hour in ("02", "02", "03") for minute in ("00", "05")]
     rows = [f"2025-10-26T{hour}:{minute},{k}\n" for k, (hour, minute) in enumerate(hours)]
     assert folder.refused("time,internet\n" + "".join(rows))[0] == (
         "a.csv:4: internet: 2, but 0 in line 2 for the same time and link; if the clock was set "
