@@ -102,7 +102,8 @@ def test_a_nearly_right_folder_is_reported_or_refused(
     made = tmp_path / "made"
     assert call(["run", str(tmp_path / "s.yaml"), "--no-report", "--out", str(made)]) == 0
 
-    @fuzzed
+    # A page and its figures take a second.
+    @settings(fuzzed, max_examples=max(fuzzed.max_examples // 6, 1))
     @given(seed=seeds)
     def tried(seed: int) -> None:
         _try(lambda random, folder: report(random, folder, made), seed, capsys)
