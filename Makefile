@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-train lint types bench wheel report-in-browser lock clean
+.PHONY: demo test test-train fuzz soak lint types bench wheel report-in-browser lock clean
 
 # The main job: replay the embedded default under five policies.
 demo: $(VENV)/.run
@@ -22,6 +22,15 @@ test: $(VENV)/.dev
 # Training needs TensorFlow, which nothing else does.
 test-train: $(VENV)/.train
 	$(BIN)/python -m pytest -m train
+
+# Nearly right inputs, so many of each kind: a few are part of the tests.
+FUZZ ?= 2000
+fuzz: $(VENV)/.dev
+	FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz -n auto -q
+
+# Hundreds of runs in one process: memory, descriptors and threads stay as they are.
+soak: $(VENV)/.dev
+	$(BIN)/python tests/bench/soak.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

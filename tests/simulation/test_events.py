@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,3 +129,19 @@ def test_its_keys_are_checked_listed_and_in_the_schema(
     assert {"$ref": "#/$defs/Brownout"} in schema["properties"]["events"]["items"]["oneOf"]
     with pytest.raises(twin.InputError, match=r"Brownout\.given_up: must be at most 1, not 3"):
         Brownout(start="1h", given_up=3)
+
+
+def test_thousands_of_surges_take_time_in_proportion_to_their_number() -> None:
+    surges = [
+        {"kind": "surge", "start": f"{40 * k}s", "duration": "30s", "factor": 1.1, "ramp": "10s"}
+        for k in range(2_000)
+    ]
+    day = {"demand": {"facilities": 1, "length": "5d"}, "policies": ["static_p95"]}
+    since = time.perf_counter()
+    result = twin.run(day | {"name": "day", "events": surges})
+    assert time.perf_counter() - since < 10
+    # Half of each surge is at its height, and the rest at half of it: a mean factor of 1.05.
+    plain = twin.run(day | {"name": "day"})
+    covered = slice(0, 2_000 * 40 // 300)
+    ratio = (result.intervals["demand_mbps"] / plain.intervals["demand_mbps"])[covered]
+    assert ratio.mean() == pytest.approx(1.05, abs=1e-3)

@@ -9,6 +9,7 @@ import pytest
 from conftest import Maker, policy_file, row
 
 import twin
+from twin.policy.commitment import within
 
 STEPS = [100, 100, 130, 130, 90, 90, 90, 200, 200, 50]
 
@@ -129,3 +130,8 @@ def test_sums_over_links_are_those_of_the_fleet(make: Maker) -> None:
             assert pooled[column] == pytest.approx(links[column].sum(), rel=1e-9), column
         assert pooled["violation_longest_minutes"] == links["violation_longest_minutes"].max()
         assert pooled["allocated_mean_mbps"] == pytest.approx(links["allocated_mean_mbps"].mean())
+
+
+def test_a_limit_of_whole_steps_is_reached_whatever_its_last_binary_digit() -> None:
+    asked, limit, step = np.array([1.0]), np.array([0.3]), np.array([0.1])
+    assert within(asked, np.zeros(1), limit, step) == pytest.approx(0.3)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,9 @@ import yaml
 from sweeps import POLICY, Sweep
 
 import twin
+from twin.batches.plan.planner import plan
 from twin.cli.main import call
+from twin.core.errors import InputError
 
 
 def test_a_row_for_each_point_replication_and_policy_in_this_order(sweep: Sweep) -> None:
@@ -174,3 +178,50 @@ def test_the_schema_of_sweeps_takes_a_sweep_and_refuses_a_scenario(capsys) -> No
     jsonschema.validate({"scenario": "surge", "random": drawn, "until": until}, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"policies": ["static_p95"]}, schema)
+
+
+def test_a_grid_that_is_too_large_is_refused_before_it_is_made(sweep: Sweep) -> None:
+    values = [k / 4000 for k in range(1, 4000)]
+    path = sweep(grid={"sla.target": values, "events.0.factor": values})
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="15992001 runs are more than the 1000000"):
+            plan(path)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_large_grid_is_planned_in_seconds_and_small_memory(sweep: Sweep) -> None:
+    shares = [k / 1000 for k in range(1, 501)]
+    path = sweep(grid={"events.0.factor": list(range(1, 41)), "sla.target": shares})
+    since = time.perf_counter()
+    planned = plan(path)
+    assert time.perf_counter() - since < 10
+    assert planned.size == 20_000
+    assert len(set(planned.ids())) == 20_000
+    last = planned.at(planned.points[-1]).spec
+    assert (last.events[0].factor, last.sla.target) == (40, 0.5)
+
+
+def test_what_stands_apart_is_checked_at_every_point(sweep: Sweep) -> None:
+    path = sweep(
+        grid={"events.0.factor": [1, 2], "sla.target": [0.1, 2, "a"], "sla.period": ["0s"]}
+    )
+    with pytest.raises(InputError) as caught:
+        plan(path)
+    said = [str(problem).partition(": ")[2] for problem in caught.value.problems]
+    assert said == [
+        "grid.sla.period.0: must be longer than 0s",
+        "grid.sla.target.1: must be at most 1, not 2",
+        "grid.sla.target.2: 'a' is not a share; write it like '1%' or 0.01",
+    ]
+
+
+def test_a_log_scale_may_span_all_numbers(sweep: Sweep) -> None:
+    keys = {"sla.target": {"low": 1e-300, "high": 1, "scale": "log"}}
+    keys |= {"prices.capacity": {"low": 1e-300, "high": 1e300, "scale": "log"}}
+    planned = plan(sweep(grid={}, random={"samples": 50, "keys": keys}))
+    capacity = np.log10([point.keys["prices.capacity"] for point in planned.points])
+    assert -300 <= capacity.min() < -150
+    assert 150 < capacity.max() <= 300

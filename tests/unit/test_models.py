@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx_files
 import pytest
 from conftest import BACKBONE
 from forecasters import HISTORY, MODELS, PAPERS, SHIPPED, Kpis
 from made_traces import made, mase
+from onnxruntime import InferenceSession
 
 from twin.core.errors import InputError
 from twin.demand.gaps import ArrayFeed
@@ -193,9 +196,54 @@ def name_no_kpi(model: Path) -> None:
     edit(model, features=["internet", "vnp"])
 
 
+WINDOWS = ("N", 10, 4)
+
+
+def replace_model(data: bytes) -> Callable[[Path], None]:
+    def damage(model: Path) -> None:
+        model.write_bytes(data)
+        reseal(model)
+
+    return damage
+
+
+def leave_weights_outside(model: Path) -> None:
+    """Write a model that ONNX Runtime runs, and whose weights are in a second file."""
+    nodes = [onnx_files.node("Flatten", ["x"], "f"), onnx_files.node("MatMul", ["f", "w"], "y")]
+    weights = onnx_files.external("w", (40, 6), "weights.bin")
+    (model.parent / "weights.bin").write_bytes(bytes(4 * 40 * 6))
+    answers = onnx_files.tensor_type(("N", 6))
+    replace_model(onnx_files.model(WINDOWS, nodes, answers, weights))(model)
+    InferenceSession(str(model), providers=["CPUExecutionProvider"])
+
+
+def answer_with(operator: str, answers: bytes, **attributes: int) -> Callable[[Path], None]:
+    node = onnx_files.node(operator, ["x"], "y", **attributes)
+    return replace_model(onnx_files.model(WINDOWS, [node], answers))
+
+
+def card_line(key: str, text: str) -> Callable[[Path], None]:
+    def damage(model: Path) -> None:
+        path = model.with_suffix(".json")
+        path.write_text(re.sub(rf'("{key}": )[^,\n]+', rf"\g<1>{text}", path.read_text()))
+
+    return damage
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
+        (leave_weights_outside, r"mine\.onnx: keeps weights in another file, which its card does"),
+        (
+            answer_with("ReduceMean", onnx_files.tensor_type(()), keepdims=0),
+            r"mine\.onnx: answers with a tensor of shape \[\], its card says 6; train it again",
+        ),
+        (
+            answer_with("SequenceConstruct", onnx_files.sequence_type(WINDOWS)),
+            r"mine\.onnx: answers with no tensor, its card says 6; train it again",
+        ),
+        (card_line("local", "1" * 400), r"mine\.json: normalisation\.local: "),
+        (card_line("seed", "1" * 5000), r"mine\.json:\d+: holds a number of too many digits; res"),
         (remove_model, r"mine\.onnx: the model is missing; "),
         (remove_card, r"mine\.json: the card of mine\.onnx is missing; a model needs its card"),
         (truncate_card, r"mine\.json:\d+: is not JSON"),

@@ -101,6 +101,12 @@ def test_quotes_blanks_and_float_times_are_read(folder):
     assert trace.demand_mbps.tolist() == [[1], [2]]
 
 
+def test_numbers_that_arrow_does_not_read_are_read(folder):
+    trace = folder.read("time,internet\n0,+1\n300,2.\n600,.5\n900,\n1200,4e0\n")
+    assert trace.demand_mbps[:3].tolist() == [[1], [2], [0.5]]
+    assert trace.demand_mbps[4] == 4
+
+
 def test_columns_can_be_renamed_and_then_lose_their_own_meaning(folder):
     text = "stamp,sessions,internet\n0,1,9\n300,2,9\n"
     trace = folder.read(text, columns={"time": "stamp", "internet": "sessions"})

@@ -1,6 +1,11 @@
 """Reading CSV: the exact message of what is refused."""
 
+import bz2
 import gzip
+import lzma
+import os
+import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -33,6 +38,15 @@ REFUSED = {
     "a decimal comma": (
         "time;internet\n0;1\n300;1,5\n600;2\n",
         "a.csv:3: internet: '1,5' is not a number; write the decimal point as '.': 1.5",
+    ),
+    "one digit of another script": (
+        "time,internet\n0,1\n300,1\u0662.5\n600,2\n",
+        "a.csv:3: internet: '1\u0662.5' is not a number; write it in the digits 0 to 9: 12.5",
+    ),
+    "digits of another script in a time": (
+        "time,internet\n0,1\n\u0663\u0660\u0660,1\n600,2\n",
+        "a.csv:3: time: '\u0663\u0660\u0660' is not a number; "
+        "write all times as seconds, or all as ISO-8601",
     ),
     "a number without end": (
         "time,internet\n0,1\n300,1e999\n600,2\n",
@@ -185,6 +199,72 @@ def test_lines_are_right_in_a_compressed_file_with_blank_lines(folder):
     assert folder.refused(gzip.compress(text.encode()), "a.csv.gz") == [
         f"a.csv.gz:8: internet: 'x' is not a number; write a number, or {EMPTY}"
     ]
+
+
+PACKED = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+
+
+@pytest.mark.parametrize("pack", PACKED.values(), ids=PACKED)
+def test_a_file_is_unpacked_no_further_than_stated(folder, pack):
+    text = GOOD.encode() + b"\n" * 1_000
+    assert folder.read(pack(text), max_bytes=len(text)).samples == 3
+    assert folder.refused(pack(text), max_bytes=len(text) - 1) == [
+        f"a.csv: holds more than {len(text) - 1} bytes once unpacked; "
+        "raise 'demand.max_bytes' if it may"
+    ]
+
+
+@pytest.mark.parametrize("pack", PACKED.values(), ids=PACKED)
+def test_what_is_packed_too_tightly_takes_no_memory_to_refuse(folder, pack):
+    bomb = pack(GOOD.encode() + b"\n" * 100_000_000)
+    tracemalloc.start()
+    try:
+        assert "bytes once unpacked" in folder.refused(bomb, max_bytes=1_000_000)[0]
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_gzip_file_may_have_many_members_with_zeros_between(folder):
+    rows = GOOD.encode().splitlines(keepends=True)
+    assert folder.read(b"\0\0".join(map(gzip.compress, rows)) + b"\0" * 600).samples == 3
+    assert "damaged or cut short" in folder.refused(gzip.compress(GOOD.encode()) + b"x")[0]
+
+
+def test_a_large_file_and_many_values_are_refused_before_they_are_read(folder):
+    assert folder.refused(GOOD, max_bytes=20) == [
+        "a.csv: holds 63 bytes, more than 20; raise 'demand.max_bytes' if it may"
+    ]
+    assert folder.read(GOOD, max_values=18).samples == 3
+    assert folder.refused(GOOD, max_values=17) == [
+        "a.csv: holds 6 rows of 3 columns, more than 17 values; raise 'demand.max_values' if it may"
+    ]
+
+
+def test_a_wide_file_takes_time_in_proportion_to_its_columns(folder):
+    links = [f"l{k}" for k in range(40_000)]
+    rows = [",".join(["time", *links]), *(f"{300 * k}{',1' * len(links)}" for k in range(2))]
+    since = time.perf_counter()
+    assert folder.read("\n".join(rows), layout="wide").links == tuple(links)
+    assert time.perf_counter() - since < 8
+
+
+def test_an_hour_that_a_clock_showed_twice_needs_an_offset_from_utc(folder):
+    hours = [(hour, minute) for hour in ("02", "02", "03") for minute in ("00", "05")]
+    rows = [f"2025-10-26T{hour}:{minute},{k}\n" for k, (hour, minute) in enumerate(hours)]
+    assert folder.refused("time,internet\n" + "".join(rows))[0] == (
+        "a.csv:4: internet: 2, but 0 in line 2 for the same time and link; if the clock was set "
+        "back here, write times with their offset from UTC; if not, keep one of the two rows"
+    )
+
+
+def test_a_pipe_is_no_trace(folder, tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(InputError) as caught:
+        read(DemandSpec(source="csv", path="pipe.csv"), tmp_path, 300, 1)
+    assert str(caught.value) == (
+        "demand.path: 'pipe.csv' is a pipe or a device; write it to a file first"
+    )
 
 
 def test_a_quote_that_never_closes_is_refused(folder):

@@ -224,3 +224,26 @@ def test_a_file_cut_short_says_so(folder):
     for content in (whole[:-20], whole[: len(whole) // 2], whole[:4] + b"\xff" * 60 + whole[64:]):
         folder.file.write_bytes(content)
         assert folder.refused() == [damaged]
+
+
+def test_more_rows_than_may_be_read_are_refused_by_the_metadata(folder):
+    rows = 1_000_000
+    same = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([1.0]))
+    table = pa.table({"time": np.zeros(rows, np.int64), "internet": same.cast(pa.float64())})
+    before = pa.total_allocated_bytes()
+    assert folder.refused(table, max_values=1_999_999) == [
+        "a.parquet: holds 1000000 rows of 2 columns, more than 1999999 values; "
+        "raise 'demand.max_values' if it may"
+    ]
+    assert folder.refused(max_bytes=3)[0].endswith("raise 'demand.max_bytes' if it may")
+    assert pa.total_allocated_bytes() - before < rows
+
+
+@pytest.mark.parametrize("name", ["link", "time", "internet"])
+def test_text_that_is_not_utf_8_is_told_with_its_row(folder, name):
+    column = pa.array([b"a", b"a\xff", b"a"]).cast(pa.binary())
+    text = pa.Array.from_buffers(pa.string(), 3, column.buffers())
+    columns = {"time": TIME, "link": ["a"] * 3, "internet": VALUES} | {name: text}
+    assert folder.refused(columns) == [
+        f"a.parquet: row 2, {name}: is not text in UTF-8; write the file again in UTF-8"
+    ]

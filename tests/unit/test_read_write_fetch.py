@@ -154,6 +154,54 @@ def test_a_download_that_fails_says_what_to_do_and_leaves_nothing(
     assert list((tmp_path / "into").iterdir()) == []
 
 
+def damaged(data: bytes, flag: int = 0, method: int | None = None, tear: bool = False) -> bytes:
+    """Return an archive with the fields of its entries, local and central, changed."""
+    out = bytearray(data)
+    for magic, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        place = out.find(magic)
+        while place >= 0:
+            out[place + at] |= flag
+            if method is not None:
+                out[place + at + 2] = method
+            place = out.find(magic, place + 1)
+    if tear:
+        place = out.index(b"s1 internet")
+        out[place : place + 2] = b"xx"
+    return bytes(out)
+
+
+def packed_tightly() -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as out:
+        out.writestr("a", b"")
+    data = bytearray(packed.getvalue())
+    central = data.index(b"PK\1\2")
+    data[central + 24 : central + 28] = (3 * 2**30).to_bytes(4, "little")
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("served", "reason"),
+    [
+        (damaged(archive(), flag=1), "it is encrypted"),
+        (damaged(archive(), method=99), "it is packed by a method that is not known here"),
+        (damaged(archive(), tear=True), "it is damaged or cut short"),
+        (damaged(archive(), method=8), "it is damaged or cut short"),
+        (packed_tightly(), f"it would unpack to {3 * 2**30} bytes in 1 files"),
+    ],
+    ids=["encrypted", "unknown method", "torn", "another method", "too large"],
+)
+def test_an_archive_that_cannot_be_unpacked_says_why_and_leaves_nothing(
+    server, tmp_path, served, reason
+):
+    site, address = server
+    (site / "data.zip").write_bytes(served)
+    with pytest.raises(RunError) as caught:
+        fetch(tmp_path / "into", f"{address}/data.zip", md5(served))
+    assert f"data.zip: {reason}; download it by hand" in str(caught.value)
+    assert list((tmp_path / "into").iterdir()) == []
+
+
 def test_without_a_network_the_same_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with pytest.raises(RunError, match=r"data\.zip: the server cannot be reached; download it by"):

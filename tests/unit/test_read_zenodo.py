@@ -1,6 +1,7 @@
 """Reading the public dataset's folder, and the synthetic source beside it."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -208,3 +209,10 @@ def test_the_synthetic_source_refuses_a_finer_tick_and_too_short_a_length(tmp_pa
         with pytest.raises(InputError) as caught:
             read(DemandSpec.model_validate({"length": length}), tmp_path, tick, 1)
         assert str(caught.value) == message
+
+
+def test_a_dataset_larger_than_stated_is_refused(folder):
+    folder.make()
+    assert re.fullmatch(
+        r"d: holds \d+ bytes, more than 40; raise .*", folder.refused(max_bytes=40)[0]
+    )

@@ -139,13 +139,14 @@ class Simulation(Engine):
     def _result(self) -> Result:
         return Result(self.scenario, self.recording(), self._seconds, ReportDrawing())
 
-    def add(self, event: Event) -> None:
-        """Let an event happen; ``start="now"`` is this instant. Raises InputError."""
-        given: Any = event
-        if not isinstance(given, Event):
-            what = f"must be an event, such as twin.Surge(...), not {show(event)}"
-            raise InputError(Problem(what, "event"))
-        super().add(event)
+    def add(self, *events: Event) -> None:
+        """Let events happen; ``start="now"`` is this instant. Raises InputError."""
+        given: tuple[Any, ...] = events
+        for event in given:
+            if not isinstance(event, Event):
+                what = f"must be an event, such as twin.Surge(...), not {show(event)}"
+                raise InputError(Problem(what, "event"))
+        super().add(*events)
 
     def snapshot(self) -> bytes:
         """Return the whole state, to be kept; :meth:`restore` goes on with it in any process.

@@ -57,5 +57,9 @@ def fetch(
     """Download the public dataset of network operator KPIs."""
     from twin.demand import fetch as fetching
 
-    where = fetching.fetch(folder, url or fetching.URL, digest or fetching.DIGEST)
+    where = fetching.fetch(
+        folder,
+        fetching.URL if url is None else url,
+        fetching.DIGEST if digest is None else digest,
+    )
     typer.echo(f"Unpacked to {where}")

@@ -6,6 +6,7 @@ that needs it, so that help and errors come at once.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -40,6 +41,11 @@ NoPoliciesOption = Annotated[
     bool, typer.Option("--no-policies", help="Run no code of policies that are not shipped.")
 ]
 SeedOption = Annotated[int | None, typer.Option(help="Seed, instead of the scenario's.")]
+
+
+_WRONG_NAMES = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
+"""Errors of the system that are the fault of who named the file."""
+_NAME_SHOWN = 80
 
 
 def _version(show: bool) -> None:
@@ -386,6 +392,12 @@ def _call(arguments: list[str]) -> int:
         return _fail(2, usage.describe(error))
     except (KeyboardInterrupt, typer.Abort):
         return _fail(130, "twin: interrupted; every file is as it was, or written whole")
+    except OSError as error:
+        # A pipe that is closed is no error, and whoever called us knows it.
+        if error.errno not in _WRONG_NAMES or error.filename is None:
+            raise
+        name, reason = str(error.filename)[:_NAME_SHOWN], str(error.strerror).lower()
+        return _fail(2, f"{printable(name)}: {reason}")
     return code if isinstance(code, int) else 0
 
 

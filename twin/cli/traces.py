@@ -12,12 +12,14 @@ from twin.core.errors import InputError, Problem
 from twin.core.units import counted, duration, format_duration
 from twin.demand.describe import Description, describe
 from twin.demand.read import SYNTHETIC_STEP_S
+from twin.demand.spec import MOST_SAMPLES
 from twin.demand.synthetic import generate
 from twin.demand.trace import Trace
 from twin.demand.write import write_csv, write_parquet
 from twin.results.table import console, say, show_rows
 from twin.scenario.cache import Cache
-from twin.scenario.load import Overrides, Scenario, load_trace
+from twin.scenario.load import Overrides, Scenario
+from twin.scenario.trace import load_trace
 
 
 def write_synthetic(out: Path, seed: int, facilities: int, length: str, *, force: bool) -> None:
@@ -32,6 +34,9 @@ def write_synthetic(out: Path, seed: int, facilities: int, length: str, *, force
         raise InputError(Problem(f"--length: {error}")) from None
     if samples < 1:
         raise InputError(Problem("--length: must be at least 5min"))
+    if samples * facilities > MOST_SAMPLES:
+        what = f"--facilities: {samples} samples of each make more than {MOST_SAMPLES}"
+        raise InputError(Problem(what, suggestion="write fewer, or a shorter --length"))
     kpis = generate(seed, facilities, samples)
     links = [f"link-{i + 1}" for i in range(facilities)]
     write = write_parquet if out.suffix == ".parquet" else write_csv
@@ -69,7 +74,9 @@ def _trace(trace: str, overrides: Sequence[str]) -> Trace:
         # Policies' code is not needed to describe a trace, and not run.
         cache = Cache(run_policies=False)
         return Scenario.load(trace, Overrides(tuple(overrides)), cache=cache).trace
-    source = "zenodo" if path.is_dir() else "parquet" if path.suffix == ".parquet" else "csv"
+    source = (
+        "zenodo" if content.is_folder(path) else "parquet" if path.suffix == ".parquet" else "csv"
+    )
     return load_trace({"source": source, "path": trace}, overrides)
 
 

@@ -33,6 +33,8 @@ def longer_than_nothing(value: float | None) -> float | None:
 def _is_number(value: Any) -> bool:
     try:
         float(value)
+    except OverflowError:
+        return True
     except (TypeError, ValueError):
         return False
     return True

@@ -20,3 +20,8 @@ def allowed(target: float, known: Floats) -> Ints:
 def steps_for(amount: Floats, step: Floats) -> Floats:
     """Return how many whole steps hold an amount, in the same unit: ceil(amount / step)."""
     return np.asarray(np.ceil(amount / step * (1 - _HAIR)))
+
+
+def steps_within(amount: Floats, step: Floats) -> Floats:
+    """Return how many whole steps fit into an amount, in the same unit: floor(amount / step)."""
+    return np.asarray(np.floor(amount / step * (1 + _HAIR)))

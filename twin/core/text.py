@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from twin.core.errors import InputError, Problem
@@ -43,4 +44,8 @@ def parse_json(data: bytes, file: Path, suggestion: str = "") -> object:
         line, what = error.lineno, f"is not JSON: {error.msg[:1].lower() + error.msg[1:]}"
     except RecursionError:
         line, what = 1, "is nested too deeply"
+    except ValueError:  # more digits than Python turns into a number
+        long = re.search(r"[0-9]{4000}", text)
+        line = text.count("\n", 0, long.start() if long else 0) + 1
+        what = "holds a number of too many digits"
     raise InputError(Problem(what, "", file, line, suggestion))

@@ -93,10 +93,18 @@ def share(value: object) -> float:
         if not (plain := _PLAIN.fullmatch(value)):
             raise ValueError(f"{show(value)} is not a share; write it like '1%' or 0.01")
         value = plain.group(1)
-    number = float(value)
+    number = as_float(value)
     if not math.isfinite(number):
         raise ValueError(f"a share must be finite, not {show(value)}")
     return number
+
+
+def as_float(value: str | float) -> float:
+    """Return a number, infinite where a whole number is too large for one with a point."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def duration_field(value: Any) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +20,7 @@ MICROSECONDS = 10**6
 LARGEST_S = 4e12
 """Largest time in seconds: its microseconds, and any difference, fit 64 signed bits."""
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _EPOCH = datetime(1970, 1, 1)
 
 
@@ -53,6 +54,13 @@ def plain(column: Any) -> Any:
     if not pa.types.is_dictionary(column.type):
         return column
     return pc.cast(column, column.type.value_type)
+
+
+def plain_type(column: Any) -> Any:
+    """Return the type of an Arrow column, or of what its dictionary codes stand for."""
+    import pyarrow as pa
+
+    return column.type.value_type if pa.types.is_dictionary(column.type) else column.type
 
 
 def is_text(column: Any) -> bool:
@@ -129,7 +137,10 @@ def _from_text(
     cells = _trimmed(column).to_pylist()
     bad = [row for row, cell in enumerate(cells) if cell is not None and not _is_number(cell)]
     problems += problems_at(bad, locate, name, lambda row: _explain(cells[row], instead))
-    return np.full(len(column), np.nan)
+    if bad:
+        return np.full(len(column), np.nan)
+    # Numbers that Arrow does not read, such as +5.
+    return np.array([np.nan if cell is None else float(cell) for cell in cells])
 
 
 def _is_number(cell: str) -> bool:
@@ -140,13 +151,20 @@ def _explain(cell: str, instead: str) -> tuple[str, str]:
     what = f"{shown(cell)} is not a number"
     if instead:
         return what, instead
-    if re.fullmatch(r"[+-]?\d+,\d+", cell):
+    if not cell.isascii() and _NUMBER.fullmatch(_in_ascii(cell)):
+        return what, f"write it in the digits 0 to 9: {_in_ascii(cell)}"
+    if re.fullmatch(r"[+-]?[0-9]+,[0-9]+", cell):
         return what, f"write the decimal point as '.': {cell.replace(',', '.')}"
     if _NUMBER.fullmatch(cell):
         return f"{shown(cell)} is too large", _EMPTY
     if cell.strip("+-").lower() in {"nan", "inf", "infinity", "null", "none", "na", "n/a", ""}:
         return what, _EMPTY
     return what, "write a number, or " + _EMPTY
+
+
+def _in_ascii(cell: str) -> str:
+    """Return a cell with the digits of other scripts as 0 to 9."""
+    return "".join(str(unicodedata.decimal(char, char)) for char in cell)
 
 
 def shown(cell: str) -> str:
@@ -306,7 +324,12 @@ def _coded(column: Any) -> Any:
     return column.unify_dictionaries().combine_chunks()
 
 
-def natural(text: str) -> list[tuple[int, int, str]]:
+def natural(text: str) -> list[tuple[int, int, str, str]]:
     """Return a key that sorts link-2 before link-10."""
-    parts = re.split(r"(\d+)", text)
-    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
+    parts = re.split(r"([0-9]+)", text)
+    # A longer number is a larger one; int() refuses thousands of digits.
+    digits = [part.lstrip("0") if part.isdecimal() else None for part in parts]
+    return [
+        (1, 0, part, "") if own is None else (0, len(own), own, part)
+        for part, own in zip(parts, digits, strict=True)
+    ]

@@ -6,6 +6,7 @@ import csv
 import functools
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 from twin.core.errors import InputError, Problem
 from twin.core.text import decode, line_at
 from twin.core.units import counted
-from twin.demand.locations import SHOWN, Location, not_shown, refuse
+from twin.demand.locations import SHOWN, Location, check_values, not_shown, refuse
+from twin.demand.spec import DemandSpec
+from twin.demand.unpack import unpacked
 
 BLOCK = 1 << 24
 """Bytes parsed at once; a row must fit."""
@@ -32,9 +35,10 @@ class CsvTable:
     Raises InputError where the text cannot be read as a table with a header and rows.
     """
 
-    def __init__(self, file: Path, data: bytes) -> None:
+    def __init__(self, file: Path, data: bytes, limits: DemandSpec) -> None:
         self.file = file
-        self._data = _text(file, data)
+        self._limits = limits
+        self._data = _text(file, data, limits.max_bytes)
         start = len(self._data) - len(self._data.lstrip())
         self._body = self._data.index(b"\n", start) + 1
         self.header: int | None = line_at(self._data, start)
@@ -54,7 +58,7 @@ class CsvTable:
             what = "has no header: the first line holds values"
             remedy = "write the names of the columns above it, such as 'time,link,internet'"
             raise InputError(Problem(what, "", self.file, self.header, remedy))
-        twice = sorted({name for name in named if named.count(name) > 1})
+        twice = sorted(name for name, count in Counter(named).items() if count > 1)
         what = "two columns are named '{}'"
         refuse([Problem(what.format(name), "", self.file, self.header) for name in twice])
         if not self._data[self._body :].strip():
@@ -69,7 +73,10 @@ class CsvTable:
         import pyarrow as pa
         from pyarrow import csv as arrow
 
-        keys = {name: str(self.names.index(name)) for name in wanted}
+        lines = self._data.count(b"\n", self._body)
+        check_values(self.file, lines, len(wanted), self._limits)
+        place = {name: str(column) for column, name in enumerate(self.names)}
+        keys = {name: place[name] for name in wanted}
         types = dict.fromkeys(keys.values(), pa.string())
         if repeated is not None:
             types[keys[repeated]] = pa.dictionary(pa.int32(), pa.string())
@@ -126,9 +133,9 @@ class CsvTable:
         return Location(self.file, int(self._lines[row]))
 
 
-def _text(file: Path, data: bytes) -> bytes:
+def _text(file: Path, data: bytes, most: int) -> bytes:
     """Return UTF-8 with LF at the end of every line, unpacked and without a byte order mark."""
-    data = _decompressed(file, data)
+    data = unpacked(file, data, most)
     if data.startswith(b"PAR1"):
         raise InputError(Problem("is a Parquet file", "", file, None, "use 'source: parquet'"))
     if data.startswith(b"PK\x03\x04"):
@@ -141,20 +148,3 @@ def _text(file: Path, data: bytes) -> bytes:
         raise InputError(Problem("is not text", "", file, line, "save it as CSV in UTF-8"))
     decode(data, file, suggestion="save the file in UTF-8")
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n ") + b"\n"
-
-
-def _decompressed(file: Path, data: bytes) -> bytes:
-    import bz2
-    import gzip
-    import lzma
-    import zlib
-
-    unpack = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ": lzma.decompress}
-    for magic, decompress in unpack.items():
-        if data.startswith(magic):
-            try:
-                return decompress(data)
-            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
-                what = "is a compressed file that is damaged or cut short"
-                raise InputError(Problem(what, "", file, None, "copy it again")) from None
-    return data

@@ -234,11 +234,24 @@ def _duplicates(rows: Rows, cell: Ints) -> int:
             what = f"{_value(values[row])}, but {_value(values[before])} in {rows.locate(before)}"
             what += " for the same time and link"
             column = rows.column(name, row)
-            problems.append(rows.locate(row).problem(column, what, "keep one of the two rows"))
+            remedy = _remedy(rows.times, before, row)
+            problems.append(rows.locate(row).problem(column, what, remedy))
         if len(differ):
             problems += not_shown(len(differ), name, rows.locate(0).file)
     refuse(problems)
     return len(np.unique(again // rows.per_line))
+
+
+def _remedy(times: Times, before: int, row: int) -> str:
+    """Return what to do about two rows of one time."""
+    local = times.epoch is not None and times.epoch.tzinfo is None
+    # Later times between the two: a clock that was set back, rather than a row written twice.
+    if local and (times.ticks[before:row] > times.ticks[row]).any():
+        return (
+            "if the clock was set back here, write times with their offset from UTC; "
+            "if not, keep one of the two rows"
+        )
+    return "keep one of the two rows"
 
 
 def _value(value: float) -> str:

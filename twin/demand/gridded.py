@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from twin.core.arrays import Floats
@@ -13,6 +13,9 @@ from twin.demand.grid import Grid
 from twin.demand.kpis import TRAFFIC_KPIS
 from twin.demand.repair import average, averaging_notes, in_ticks, interpolate
 from twin.demand.spec import DemandSpec
+
+_AFTER = timedelta(days=2)
+"""Room after a trace: for an offset from UTC, and for the interval that is to come."""
 
 
 class Ticks(NamedTuple):
@@ -50,7 +53,19 @@ def in_ticks_of(grid: Grid, demand: DemandSpec, tick_s: int) -> Ticks:
             # A collector that fails loses all KPIs at once: that is reported once.
             repairs += tuple(f"{name}: {each}" for each in sentences if each not in repairs)
     repairs += averaging_notes(samples, per_tick, step_s, tick_s)
-    return Ticks(kpis, gaps, repairs, _starts(demand, grid))
+    starts = _starts(demand, grid)
+    _check_end(starts, samples * step_s)
+    return Ticks(kpis, gaps, repairs, starts)
+
+
+def _check_end(starts: datetime | None, span_s: float) -> None:
+    """Raise InputError where the last times of a trace are no dates any more."""
+    try:
+        if starts is not None:
+            starts + timedelta(seconds=span_s) + _AFTER
+    except OverflowError:
+        what = f"the trace would end {format_duration(span_s)} later, after the year 9999"
+        raise InputError(Problem(what, "demand.starts", None, None, "write another time")) from None
 
 
 def _in_mbps(kpi: str, values: Floats, demand: DemandSpec) -> Floats:

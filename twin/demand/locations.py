@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from twin.core.errors import InputError, Problem
+from twin.core.units import counted
+from twin.demand.spec import DemandSpec
 
 MOST = 20
 """Most problems reported at once."""
@@ -31,6 +33,18 @@ class Location:
         if self.is_line:
             return Problem(what, column, self.file, self.number, suggestion)
         return Problem(what, f"row {self.number}, {column}", self.file, None, suggestion)
+
+
+def too_much(file: Path, what: str, key: str) -> InputError:
+    """Return the error of a file that holds more than `key` of the block `demand` allows."""
+    return InputError(Problem(f"holds {what}", "", file, None, f"raise 'demand.{key}' if it may"))
+
+
+def check_values(file: Path, rows: int, columns: int, limits: DemandSpec) -> None:
+    """Raise InputError where so many rows and columns are more than may be read."""
+    if rows * columns > limits.max_values:
+        what = f"{rows} rows of {counted(columns, 'column')}, more than {limits.max_values} values"
+        raise too_much(file, what, "max_values")
 
 
 Locate = Callable[[int], Location]

@@ -52,7 +52,10 @@ def read(path: Path, demand: DemandSpec, tick_s: int) -> tuple[tuple[str, ...], 
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
             stream.seek(0)
             is_parquet = stream.read(4) == b"PAR1"
-        table = ParquetTable(path) if is_parquet else CsvTable(path, path.read_bytes())
+        if is_parquet:
+            table = ParquetTable(path, demand)
+        else:
+            table = CsvTable(path, path.read_bytes(), demand)
         rows, repairs = _table(table, demand)
     gridded = grid(rows, tick_s)
     values = gridded.kpis["internet"]

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from twin.core.errors import InputError, Problem
-from twin.demand.locations import Location
+from twin.demand.columns import plain, plain_type
+from twin.demand.locations import Location, check_values, too_much
+from twin.demand.spec import DemandSpec
 
 
 class ParquetTable:
     """The columns of a Parquet file. Raises InputError where it is not one, or damaged."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, limits: DemandSpec) -> None:
         import pyarrow as pa
         from pyarrow import parquet
 
         self.file = file
+        self._limits = limits
         with file.open("rb") as stream:
             _check_start(file, stream.read(4))
         try:
@@ -26,13 +30,18 @@ class ParquetTable:
             raise _damaged(file) from error
         with opened:
             self._schema = opened.schema_arrow
-            rows = opened.metadata.num_rows
-        self.names: Sequence[str] = list(self._schema.names)
+            self._rows = opened.metadata.num_rows
+        try:
+            self.names: Sequence[str] = list(self._schema.names)
+        except UnicodeDecodeError:
+            raise InputError(
+                Problem("a column's name is not UTF-8", "", file, None, _UTF_8)
+            ) from None
         self.header: int | None = None
-        twice = sorted({name for name in self.names if self.names.count(name) > 1})
+        twice = sorted(name for name, count in Counter(self.names).items() if count > 1)
         if twice:
             raise InputError(Problem(f"two columns are named '{twice[0]}'", "", file))
-        if not rows:
+        if not self._rows:
             raise InputError(Problem("has columns, but no samples", "", file))
 
     def load(self, wanted: Sequence[str], repeated: str | None = None) -> dict[str, Any]:
@@ -40,19 +49,66 @@ class ParquetTable:
         import pyarrow as pa
         from pyarrow import parquet
 
+        check_values(self.file, self._rows, len(wanted), self._limits)
         codes = []
         if repeated is not None and pa.types.is_string(self._schema.field(repeated).type):
             codes = [repeated]
         try:
             with parquet.ParquetFile(self.file, read_dictionary=codes) as opened:
+                self._check_size(opened.metadata, set(wanted))
                 table = opened.read(columns=list(wanted))
+        except MemoryError:
+            raise
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _damaged(self.file) from error
+        for name in wanted:
+            self._check_text(name, table.column(name))
         return {name: table.column(name) for name in wanted}
+
+    def _check_size(self, metadata: Any, wanted: set[str]) -> None:
+        groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+        if sum(group.total_byte_size for group in groups) <= self._limits.max_bytes:
+            return
+        columns = (group.column(k) for group in groups for k in range(group.num_columns))
+        size = sum(
+            column.total_uncompressed_size
+            for column in columns
+            if column.path_in_schema.split(".")[0] in wanted
+        )
+        if size > self._limits.max_bytes:
+            what = f"{size} bytes once unpacked, more than {self._limits.max_bytes}"
+            raise too_much(self.file, what, "max_bytes")
+
+    def _check_text(self, name: str, column: Any) -> None:
+        """Raise InputError where a column of text is none; Arrow takes a file's word for it."""
+        import pyarrow as pa
+
+        text = plain_type(column)
+        if not (pa.types.is_string(text) or pa.types.is_large_string(text)):
+            return
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid:
+            binary = pa.large_binary() if pa.types.is_large_string(text) else pa.binary()
+            cells = plain(column).cast(binary).to_pylist()
+            row = next((row for row, cell in enumerate(cells) if not _is_utf_8(cell)), 0)
+            what = "is not text in UTF-8"
+            raise InputError(self.locate(row).problem(name, what, _UTF_8)) from None
 
     def locate(self, row: int) -> Location:
         """Return the location of a row, counted from 0."""
         return Location(self.file, row + 1, is_line=False)
+
+
+_UTF_8 = "write the file again in UTF-8"
+
+
+def _is_utf_8(cell: bytes | None) -> bool:
+    try:
+        (cell or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _check_start(file: Path, start: bytes) -> None:

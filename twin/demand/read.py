@@ -21,6 +21,7 @@ from twin.demand.parquet_table import ParquetTable
 from twin.demand.rows import rows
 from twin.demand.spec import DemandSpec
 from twin.demand.trace import Trace
+from twin.demand.unpack import read_bounded
 
 SYNTHETIC_STEP_S = 300
 
@@ -40,6 +41,9 @@ def read(demand: DemandSpec, folder: Path, tick_s: int, seed: int) -> Trace:
         place = error.filename or path
         what = f"cannot be read: {error.strerror or error}"
         raise InputError(Problem(what, "", place, None, "check its permissions")) from None
+    except MemoryError:
+        what, remedy = "does not fit into the memory", "give fewer links, columns or samples"
+        raise InputError(Problem(what, "", path, None, remedy)) from None
     return _trace(demand, tick_s, links, gridded, path.name, digest)
 
 
@@ -54,13 +58,13 @@ def _file(path: Path, demand: DemandSpec, tick_s: int) -> tuple[tuple[str, ...],
 
         return matrix.read(path, demand, tick_s)
     if demand.source == "csv":
-        data = path.read_bytes()
-        samples = rows(CsvTable(path, data), demand)
+        data = read_bounded(path, demand.max_bytes)
+        samples = rows(CsvTable(path, data, demand), demand)
         return samples.links, grid(samples, tick_s), hashlib.sha256(data).hexdigest()
     # The digest takes as long as the reading; Arrow and hashlib both let go of the interpreter.
     with ThreadPoolExecutor(1) as beside:
         digest = beside.submit(_digest, path)
-        samples = rows(ParquetTable(path), demand)
+        samples = rows(ParquetTable(path, demand), demand)
         return samples.links, grid(samples, tick_s), digest.result()
 
 
@@ -101,6 +105,9 @@ def _existing(demand: DemandSpec, folder: Path) -> Path:
     elif not path.is_dir() and demand.source == "zenodo":
         what = f"'{demand.path}' is not a folder"
         remedy = "name the unpacked dataset, or use 'source: csv'"
+    elif demand.source != "zenodo" and not path.is_file():
+        what = f"'{demand.path}' is a pipe or a device"
+        remedy = "write it to a file first"
     if what:
         raise InputError(Problem(what, "demand.path", None, None, remedy))
     return path

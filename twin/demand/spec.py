@@ -17,6 +17,10 @@ SYNTHETIC_KEYS = ("facilities", "length")
 
 MATRIX_COLUMNS = ("time", "src", "dst", "demand")
 """Columns of a table of demands from site to site."""
+LIMITS = ("max_bytes", "max_values")
+"""Keys of the demand that say what is read at all, and decide no result."""
+
+Bound = Annotated[Integer, Field(ge=1, lt=2**63)]
 
 MOST_SAMPLES = 100_000_000
 """Most samples that the synthetic source generates, over all links."""
@@ -47,6 +51,10 @@ class DemandSpec(Strict):
     layout: Literal["long", "wide"] = "long"
     starts: Annotated[datetime | None, BeforeValidator(iso_time)] = Field(
         None, description="time of the first sample"
+    )
+    max_bytes: Bound = Field(2 * 2**30, description="most bytes of a file once it is unpacked")
+    max_values: Bound = Field(
+        200_000_000, description="most values of a file, rows times the columns that are read"
     )
     facilities: Annotated[Integer, Field(ge=1, le=100_000)] = Field(
         4, description="number of links of the synthetic source"

@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from twin.core import content
 from twin.core.errors import InputError, Problem
+from twin.core.files import read_regular
 from twin.core.text import decode
 from twin.demand import columns
 from twin.demand.columns import Times, natural
 from twin.demand.grid import Grid, grid
 from twin.demand.kpis import KPIS
-from twin.demand.locations import Location, refuse
+from twin.demand.locations import Location, refuse, too_much
 from twin.demand.rows import Rows
 from twin.demand.spec import DemandSpec
 
@@ -45,6 +47,9 @@ def read(path: Path, demand: DemandSpec, tick_s: int) -> tuple[tuple[str, ...], 
         what = f"names no internet series that is in '{SERIES}'"
         remedy = f"it should hold lines like 's1 internet', and '{SERIES}' files like 's1.txt'"
         raise InputError(Problem(what, "", info, None, remedy))
+    size = sum(file.stat().st_size for files in series.values() for file in files)
+    if size > demand.max_bytes:
+        raise too_much(path, f"{size} bytes, more than {demand.max_bytes}", "max_bytes")
     links = tuple(file.name.partition(".")[0] for file in series["internet"])
     grids = {}
     for kpi, files in series.items():
@@ -64,7 +69,7 @@ def _info(path: Path, demand: DemandSpec) -> Path:
 
 
 def _text(file: Path, name: str, hashed: Any) -> str:
-    data = file.read_bytes()
+    data = read_regular(file)
     hashed.update(name.encode() + b"\0" + data)
     text = data.removeprefix(b"\xef\xbb\xbf")
     return decode(text, file, suggestion="unpack the dataset again")
@@ -92,7 +97,7 @@ def _chosen(info: Path, text: str) -> dict[str, list[Path]]:
 
 def _file(folder: Path, name: str) -> Path | None:
     for ending in ENDINGS:
-        if (file := folder / SERIES / f"{name}{ending}").is_file():
+        if content.is_file(file := folder / SERIES / f"{name}{ending}"):
             return file
     return None
 

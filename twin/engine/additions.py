@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.core.units import format_duration
-from twin.events.base import Event, Scope, unknown
+from twin.events.base import Event, Scope, clashes, unknown
 
 
 def refuse_late(event: Event, now: float, horizon: float) -> None:
@@ -29,13 +29,18 @@ def refuse_unknown(event: Event, scope: Scope) -> None:
         raise InputError(Problem(what, _name(event), suggestion=hint))
 
 
-def refuse_clashing(event: Event, earlier: Iterable[Event], links: tuple[str, ...]) -> None:
-    """Raise InputError for an event that cannot stand beside an earlier one."""
-    for other in earlier:
-        if event.name is not None and event.name == other.name:
+def refuse_clashing(
+    events: Sequence[Event], earlier: Sequence[Event], links: tuple[str, ...]
+) -> None:
+    """Raise InputError for an event that cannot stand beside an earlier one, or one before it."""
+    names = {event.name for event in earlier if event.name is not None}
+    for event in events:
+        if event.name in names:
             raise InputError(Problem(f"a second event is called '{event.name}'", _name(event)))
-        for clash in event.clashes(other, links):
-            raise InputError(Problem(f"{clash} {_name(other)}", _name(event)))
+        if event.name is not None:
+            names.add(event.name)
+    for _, event, other, clash in clashes([*earlier, *events], links, len(earlier)):
+        raise InputError(Problem(f"{clash} {_name(other)}", _name(event)))
 
 
 def _name(event: Event) -> str:

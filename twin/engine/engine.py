@@ -95,8 +95,7 @@ class Engine:
         self._latest: ClosedInterval | None = None
         self._recorder = Recorder(self.links, self.tick_s, self._network)
         self._agenda = Agenda(self._do)
-        for event in events:
-            self.add(event)
+        self.add(*events)
         self._agenda.plan(0.0, Phase.DECIDE, _DECIDE)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -233,20 +232,21 @@ class Engine:
 
     # Changes from outside
 
-    def add(self, event: Event) -> None:
-        """Let an event happen. Raises InputError for one that would have begun already."""
-        if event.start is None:
-            event = event.model_copy(update={"start": self.now})
-        refuse_late(event, self.now, self.span.horizon(self.tick_s))
-        number = len(self._events)
-        scope = self._scope(number)
-        refuse_unknown(event, scope)
-        refuse_clashing(event, self._events, self.links)
-        self._events.append(event)
-        for change in event.changes(scope):
-            self._agenda.plan(change.time, change.phase, Happening(number, change))
-        self._courses[number] = event.courses(scope)
-        if self._courses[number]:
+    def add(self, *events: Event) -> None:
+        """Let events happen. Raises InputError, before any does, for one that cannot."""
+        horizon, first = self.span.horizon(self.tick_s), len(self._events)
+        added = [e.model_copy(update={"start": self.now}) if e.start is None else e for e in events]
+        for event in added:
+            refuse_late(event, self.now, horizon)
+            refuse_unknown(event, self._scope())
+        refuse_clashing(added, self._events, self.links)
+        self._events += added
+        for number, event in enumerate(added, first):
+            scope = self._scope(number)
+            for change in event.changes(scope):
+                self._agenda.plan(change.time, change.phase, Happening(number, change))
+            self._courses[number] = event.courses(scope)
+        if any(self._courses[number] for number in range(first, len(self._events))):
             self._surge()
 
     def cancel(self, number: int) -> None:

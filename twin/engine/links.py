@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from twin.core.arrays import Floats
 from twin.core.fields import Amount, Capacity, Number, Strict
+from twin.core.rounding import steps_for, steps_within
 from twin.core.units import Duration, Share, format_duration, seconds
 
 
@@ -36,12 +37,16 @@ def _fixed(value: Spread) -> Any:
     return low if value.low == value.high else {"low": low, "high": high}
 
 
+Step = Annotated[Amount, Field(ge=1e-6)]
+"""Mbit/s that are allocated together: at least 1 bit/s."""
+
+
 class EnergySpec(Strict):
     """What a link draws: ports that sleep when they are not provisioned, and energy per bit."""
 
     idle_w: Amount = Field(0.0, description="of each port that is awake, W")
     w_per_gbps: Amount = Field(0.0, description="for what is served, W per Gbit/s")
-    step: Annotated[Amount, Field(gt=0)] | None = Field(
+    step: Step | None = Field(
         None, description="size of a port, Mbit/s; absent: the link's `step`, else never asleep"
     )
 
@@ -52,7 +57,7 @@ class LinkSpec(Strict):
     capacity_mbps: Capacity | None = Field(None, description="physical ceiling; absent: unlimited")
     min: Amount = Field(0.0, description="least allocation, Mbit/s")
     max: Annotated[Number, Field(gt=0)] | None = Field(None, description="greatest, Mbit/s")
-    step: Annotated[Amount, Field(gt=0)] | None = Field(
+    step: Step | None = Field(
         None, description="allocations are whole numbers of it, Mbit/s: a port, a LAG member"
     )
     lead_time: Annotated[Spread, BeforeValidator(_lead), PlainSerializer(_fixed)] = Field(
@@ -66,10 +71,28 @@ class LinkSpec(Strict):
     energy: EnergySpec | None = Field(None, description="what it draws; absent: not counted")
 
     @model_validator(mode="after")
-    def _min_below_max(self) -> LinkSpec:
-        if self.max is not None and self.max < self.min:
-            raise ValueError("'max' is less than 'min'")
+    def _limits_leave_something(self) -> LinkSpec:
+        if contradiction := self.contradiction():
+            raise ValueError("; ".join(contradiction))
         return self
+
+    def contradiction(self) -> tuple[str, str] | None:
+        """Return what is wrong between `min`, `max` and `step`, and the remedy; None: nothing."""
+        if self.max is None:
+            return None
+        if self.max < self.min:
+            return "'max' is less than 'min'", "exchange them"
+        if self.step is None:
+            return None
+        size = np.array(self.step)
+        most = float(steps_within(np.array(self.max), size))
+        least = max(float(steps_for(np.array(self.min), size)), 1.0)
+        if most >= least:
+            return None
+        what = f"no whole number of steps of {self.step:g} is between 'min' and 'max'"
+        if self.max < self.step:
+            what = f"'max' is less than one step of {self.step:g}"
+        return what, f"write 'max: {least * self.step:.15g}' or more, or a smaller 'step'"
 
     def over(self, defaults: LinkSpec) -> LinkSpec:
         """Return this link with `defaults` for the keys that it does not state."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -26,15 +28,24 @@ class SurgedDemand:
         self._courses = tuple(courses)
         self._tick_s = tick_s
         self._additive = additive
-        self._breakpoints = sorted({t for course in courses for t in course.breakpoints})
+        self._changing: dict[float, list[Course]] = {}
+        for course in courses:
+            for time in course.breakpoints:
+                self._changing.setdefault(time, []).append(course)
+        self._breakpoints = sorted(self._changing)
+        # By start; and up to each of them, when the last one ends.
+        starts, ends = (np.array([getattr(c, at) for c in courses]) for at in ("start", "end"))
+        self._order = np.argsort(starts, kind="stable")
+        self._starts, self._ends = starts[self._order], ends[self._order]
+        self._ended = np.maximum.accumulate(self._ends)
 
     def over(self, base: Floats, start: float, end: float) -> Floats:
         """Return the mean over [start, end), which lies within one interval, [flows].
 
         `base` is that of the interval, [flows].
         """
-        inside = (time for time in self._breakpoints if start < time < end)
-        edges = [start, *inside, end]
+        first, last = bisect_right(self._breakpoints, start), bisect_left(self._breakpoints, end)
+        edges = [start, *self._breakpoints[first:last], end]
         parts = [self._between(base, a, b) * ((b - a) / (end - start)) for a, b in pairwise(edges)]
         if len(parts) == 1:
             return parts[0]
@@ -47,9 +58,8 @@ class SurgedDemand:
     def at_breakpoint(self, time: float, flows: int) -> Bools:
         """Return the flows with a breakpoint of a surge at `time`, [flows]."""
         changing = np.zeros(flows, dtype=np.bool_)
-        for course in self._courses:
-            if time in course.breakpoints:
-                changing |= course.flows
+        for course in self._changing.get(time, ()):
+            changing |= course.flows
         return changing
 
     def means(self, base: Floats) -> Floats:
@@ -59,6 +69,7 @@ class SurgedDemand:
         mean = base.copy()
         horizon = float(len(base) * self._tick_s)
         edges = sorted({0.0, horizon, *(time for time in self._breakpoints if time < horizon)})
+        touched: set[int] = set()
         for start, end in pairwise(edges):
             active = self._active(start, end)
             if not active:
@@ -69,18 +80,24 @@ class SurgedDemand:
                 whole = slice(-int(-start // self._tick_s), int(end // self._tick_s))
                 if whole.start < whole.stop:
                     mean[whole] = self._between(base[whole], start, end)
-                touched = {k for k in (first, last - 1) if not whole.start <= k < whole.stop}
+                touched |= {k for k in (first, last - 1) if not whole.start <= k < whole.stop}
             else:
-                touched = set(range(first, last))
-            for k in touched:
-                mean[k] = self.over(base[k], k * self._tick_s, (k + 1) * self._tick_s)
+                touched.update(range(first, last))
+        for k in touched:
+            mean[k] = self.over(base[k], k * self._tick_s, (k + 1) * self._tick_s)
         return mean
 
     def _active_within(self, start: float, end: float) -> list[Course]:
-        return [each for each in self._courses if each.start < end and each.end > start]
+        """Return the surges of which some is within [start, end), in their order."""
+        # None before `first` lasts beyond `start`, and none from `last` on begins before `end`.
+        first = int(np.searchsorted(self._ended, start, side="right"))
+        last = int(np.searchsorted(self._starts, end, side="left"))
+        some = self._order[first:last][self._ends[first:last] > start]
+        return [self._courses[place] for place in np.sort(some).tolist()]
 
     def _active(self, start: float, end: float) -> list[Course]:
-        return [course for course in self._courses if course.share((start + end) / 2) > 0]
+        middle = (start + end) / 2
+        return [course for course in self._active_within(start, end) if course.share(middle) > 0]
 
     def _between(self, base: Floats, start: float, end: float) -> Floats:
         """Return the mean of `base` under the surges over a span without a change."""
@@ -90,7 +107,7 @@ class SurgedDemand:
         degree = sum(_ramps(course, start, end) for course in active)
         # Gauss-Legendre with n nodes integrates polynomials up to degree 2 n - 1 exactly, and with
         # n = degree // 2 + 1 that is at least `degree`. On [-1, 1] its weights sum to 2.
-        nodes, weights = leggauss(degree // 2 + 1)
+        nodes, weights = _nodes(degree // 2 + 1)
         if degree and any(course.add_mbps < 0 for course in active):
             return self._floored(base, active, start, end, degree)
         mean: Floats = np.zeros_like(base)
@@ -121,6 +138,13 @@ class SurgedDemand:
         nodes = (np.arange(degree + 1) + 0.5) / (degree + 1)
         values = np.stack([self._at(base, active, start + (end - start) * x) for x in nodes])
         return np.array([_positive_mean(nodes, values[:, link]) for link in range(len(base))])
+
+
+@lru_cache(maxsize=64)
+def _nodes(count: int) -> tuple[Floats, Floats]:
+    """Return nodes and weights of Gauss-Legendre, which nothing may write to."""
+    nodes, weights = leggauss(count)
+    return nodes, weights
 
 
 def _ramps(course: Course, start: float, end: float) -> bool:

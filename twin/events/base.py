@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
@@ -255,6 +255,14 @@ class Event(Strict):
         """Return how it changes the offered demand."""
         return ()
 
+    @property
+    def rivals(self) -> Hashable:
+        """What it has in common with the events that it may clash with; None: it clashes with none.
+
+        Only those that have the same are asked for :meth:`clashes`.
+        """
+        return None
+
     def clashes(self, earlier: Event, links: Sequence[str]) -> Iterator[str]:  # noqa: ARG002
         """Yield why it cannot stand beside an earlier event, one text for each link of `links`.
 
@@ -309,6 +317,25 @@ class LinkEvent(Event):
 
 EVENT_STREAM = 0xE7E7
 """Random stream of events, beside the seed."""
+
+
+def clashes(
+    events: Sequence[Event], links: Sequence[str], first: int = 0
+) -> Iterator[tuple[int, Event, Event, str]]:
+    """Yield each event from number `first` on that cannot stand beside one before it.
+
+    With its number, that event and why, as in :meth:`Event.clashes`.
+    """
+    rivals: dict[Hashable, list[Event]] = {}
+    for number, event in enumerate(events):
+        if event.rivals is None:
+            continue
+        others = rivals.setdefault(event.rivals, [])
+        if number >= first:
+            for other in others:
+                for why in event.clashes(other, links):
+                    yield number, event, other, why
+        others.append(event)
 
 
 def event_of(value: Any) -> Event:

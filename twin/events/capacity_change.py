@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -60,6 +60,11 @@ class CapacityChange(LinkEvent):
     def finish(self, scope: Scope) -> Unlimit:
         """Return what happens when it ends."""
         return Unlimit(scope.key)
+
+    @property
+    def rivals(self) -> Hashable:
+        """What it has in common with the events that it may clash with."""
+        return None if self.capacity_mbps is None else (self.kind, self.start)
 
     def clashes(self, earlier: Event, links: Sequence[str]) -> Iterator[str]:
         """Yield the links whose capacity both state from the same time on."""

@@ -11,9 +11,11 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from twin.core.errors import InputError, Problem, did_you_mean
+from twin.core.files import read_regular
 from twin.core.text import parse_json
 from twin.core.validation import problems_of
 from twin.demand.kpis import KPIS
+from twin.forecast.graph_file import has_external_data
 from twin.forecast.horizon import FARTHEST
 
 FORMAT: Final = 2
@@ -145,21 +147,34 @@ def card_path(model: Path) -> Path:
     return model.with_suffix(".json")
 
 
-def read_card(model: Path) -> Card:
-    """Return the card of `model`, having checked that it describes exactly that file.
+def read_model(model: Path) -> tuple[Card, bytes]:
+    """Return the card of `model` and the file's bytes, which are exactly what it describes.
 
     Raises InputError for a missing file or card, a card that cannot be read, and a model file
-    that is not the one that its card describes.
+    that is not the one that its card describes, or leaves its weights to another file.
     """
     card = _parse(model, card_path(model))
-    digest = hashlib.sha256(_bytes(model, "the model", "")).hexdigest()
+    data = _bytes(model, "the model", "")
+    digest = hashlib.sha256(data).hexdigest()
     if digest != card.sha256:
         what = (
             f"is not the file that its card describes: sha256 {digest[:12]}..., "
             f"the card says {card.sha256[:12]}..."
         )
         raise InputError(Problem(what, file=model, suggestion="restore it, or train it again"))
-    return card
+    try:
+        if has_external_data(data):
+            what = "keeps weights in another file, which its card does not cover"
+            raise InputError(Problem(what, file=model, suggestion="save it as one file"))
+    except ValueError as error:
+        what = f"is no ONNX model: {error}"
+        raise InputError(Problem(what, file=model, suggestion="train it again")) from None
+    return card, data
+
+
+def read_card(model: Path) -> Card:
+    """Return the card of `model`, checked as :func:`read_model` does."""
+    return read_model(model)[0]
 
 
 def _parse(model: Path, path: Path) -> Card:
@@ -177,7 +192,7 @@ def _parse(model: Path, path: Path) -> Card:
 
 def _bytes(path: Path, subject: str, suggestion: str) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except FileNotFoundError:
         problem = Problem(f"{subject} is missing", file=path, suggestion=suggestion)
     except OSError as error:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.core.arrays import Bools, Floats
-from twin.core.errors import InputError, Problem, one_of
+from twin.core.errors import InputError, Problem, RunError, one_of
 from twin.demand.gaps import Feed
-from twin.forecast.card import MEDIAN, Card, read_card
+from twin.forecast.card import MEDIAN, Card, read_model
 from twin.forecast.feeding import FedWindows, Feeding
 from twin.forecast.horizon import between, require
 
@@ -25,10 +25,11 @@ _FADES: Final = 8
 """What a network adds fades out up to this many times its last horizon."""
 
 
-def open_session(path: Path, threads: int | None = None) -> Any:
-    """Return an ONNX Runtime session on `path`, on `threads` cores (default: all usable ones).
+def open_session(path: Path, data: bytes, threads: int | None = None) -> Any:
+    """Return an ONNX Runtime session on a model, on `threads` cores (default: all usable ones).
 
-    Raises InputError for a file that is no readable ONNX model.
+    `data` is what the file at `path`, which messages name, holds. Raises InputError where that is
+    no readable ONNX model.
     """
     import onnxruntime as ort
 
@@ -40,7 +41,7 @@ def open_session(path: Path, threads: int | None = None) -> Any:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base
         what = f"is no model that ONNX Runtime can read: {str(error).strip().splitlines()[0]}"
         raise InputError(Problem(what, file=path, suggestion="train it again")) from None
@@ -67,6 +68,17 @@ def evaluate(session: Any, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
     return joined.reshape(-1) if joined.shape[-1] == 1 else joined
 
 
+def _answers(session: Any) -> int | str:
+    """Return how many values the graph answers with for a window, or what else it answers with."""
+    outputs = session.get_outputs()
+    if not outputs or not str(outputs[0].type).startswith("tensor("):
+        return "no tensor"
+    shape = outputs[0].shape
+    if len(shape) < 2 or isinstance(shape[0], int) or not isinstance(shape[-1], int):
+        return f"a tensor of shape {shape}"
+    return int(shape[-1])
+
+
 @dataclass(frozen=True, slots=True)
 class Forecaster:
     """A trained model, checked against its card."""
@@ -83,20 +95,28 @@ class Forecaster:
         Raises InputError where either file is missing or damaged, or the two do not belong
         together.
         """
-        card = read_card(path)
+        card, data = read_model(path)
         # In graphs other than networks (trees, above all) several threads add up in an order that
         # depends on the batch.
         alone = card.multiply_adds is None
-        session = open_session(path, 1 if alone else threads)
+        session = open_session(path, data, 1 if alone else threads)
         wanted = [card.window, card.depth]
-        for node in session.get_inputs():
-            if len(session.get_inputs()) != 1 or list(node.shape[1:]) != wanted:
-                what = f"takes windows of shape {node.shape[1:]}, its card says {wanted}"
-                raise InputError(Problem(what, file=path, suggestion="train it again"))
+        inputs = session.get_inputs()
+        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not inputs[0].shape:
+            what = "takes something other than one tensor of 32-bit floats"
+            raise InputError(Problem(what, file=path, suggestion="train it again"))
+        windows, *shape = inputs[0].shape
+        if shape != wanted:
+            what = f"takes windows of shape {shape}, its card says {wanted}"
+            raise InputError(Problem(what, file=path, suggestion="train it again"))
+        if isinstance(windows, int):
+            what = f"takes {windows} windows at a time, not any number"
+            raise InputError(Problem(what, file=path, suggestion="leave its first axis open"))
         steps, levels = card.answers
-        count, answers = steps * levels, session.get_outputs()[0].shape[-1]
+        count, answers = steps * levels, _answers(session)
         if answers != count:
-            what = f"answers with {answers} values, its card says {count}"
+            told = f"{answers} values" if isinstance(answers, int) else answers
+            what = f"answers with {told}, its card says {count}"
             raise InputError(Problem(what, file=path, suggestion="train it again"))
         return cls(path, card, session, threads)
 
@@ -272,7 +292,12 @@ class Forecasts:
         whole = bool(self._links.all())
         inputs = batch.inputs if whole else batch.inputs[:, self._links]
         flat = inputs.reshape(-1, *inputs.shape[2:])
-        answers = evaluate(self._forecaster.session, flat).reshape(*inputs.shape[:2], *card.answers)
+        try:
+            answers = evaluate(self._forecaster.session, flat)
+            answers = answers.reshape(*inputs.shape[:2], *card.answers)
+        except Exception as error:  # those of ONNX Runtime have no common base
+            reason = str(error).strip().splitlines()[0]
+            raise RunError(f"{self._forecaster.path}: the model failed: {reason}") from None
         if whole:
             self._answers = answers
         else:

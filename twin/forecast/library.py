@@ -10,6 +10,11 @@ from twin.core.errors import InputError, Loc, Problem, one_of
 from twin.forecast.forecaster import Forecaster
 
 
+def find(model: str, folder: Path | None, where: Loc) -> Forecaster:
+    """Return a forecaster by name or path. Raises InputError if there is none, or it is damaged."""
+    return Forecaster.load(content.find("models", model, folder, where))
+
+
 class ModelLibrary:
     """Forecasters that are found beside a scenario or are shipped; each is read once."""
 
@@ -26,11 +31,14 @@ class ModelLibrary:
         """Those that have been asked for."""
 
     def get(
-        self, model: str, where: Loc = (), load: Callable[[Path], Forecaster] = Forecaster.load
+        self,
+        model: str,
+        where: Loc = (),
+        find: Callable[[str, Path | None, Loc], Forecaster] = find,
     ) -> Forecaster:
         """Return a forecaster. Raises InputError, which names `where`, if it cannot be used."""
         if model not in self.loaded:
-            forecaster = load(content.find("models", model, self._folder, where))
+            forecaster = find(model, self._folder, where)
             self._check(model, forecaster, where)
             self.loaded[model] = forecaster
         return self.loaded[model]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from twin.core.arrays import Bools, Floats, Ints
-from twin.core.rounding import steps_for
+from twin.core.rounding import steps_for, steps_within
 from twin.core.sealed import sealed
 
 
@@ -99,5 +99,5 @@ def within(requested: Floats, lowest: Floats, highest: Floats, step: Floats) -> 
         return target
     size = np.where(stepped, step, 1.0)
     up = steps_for(target, size) * size
-    fits = np.where(np.isinf(highest), np.inf, np.floor(highest / size) * size)
+    fits = np.where(np.isinf(highest), np.inf, steps_within(highest, size) * size)
     return np.where(stepped, np.minimum(up, fits), target)

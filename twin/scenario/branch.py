@@ -72,7 +72,7 @@ def read_branch(trunk: Scenario, branch: str | Path | Mapping[str, Any], at: flo
     else:
         path = Path(branch)
         if not content.is_file(path):
-            siblings = path.parent.glob("*.y*ml") if path.parent.is_dir() else ()
+            siblings = path.parent.glob("*.y*ml") if content.is_folder(path.parent) else ()
             hint = did_you_mean(path.name, [sibling.name for sibling in siblings])
             raise InputError(Problem("no such file", file=path, suggestion=hint))
         source = yaml_source.read(path)

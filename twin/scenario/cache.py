@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from twin.core import content
+from twin.core.errors import Loc
 from twin.demand.read import read as read_trace
 from twin.demand.spec import DemandSpec
 from twin.demand.trace import Trace
@@ -40,6 +41,7 @@ class Cache:
         self._topologies: dict[tuple[str, Path], Topology] = {}
         self._models: dict[Path, Forecaster] = {}
         self._policies: dict[Path, PolicySource] = {}
+        self._found: dict[tuple[content.Kind, str, Path | None], Path] = {}
 
     def trace(self, demand: DemandSpec, folder: Path, tick_s: int, seed: int) -> Trace:
         """Return the trace of a block `demand`, as :func:`twin.demand.read.read` does."""
@@ -66,8 +68,16 @@ class Cache:
             self._topologies[key] = read_topology(spec, folder, groups)
         return self._topologies[key]
 
-    def model(self, path: Path) -> Forecaster:
-        """Return the model at `path`. Raises InputError where it cannot be used."""
+    def find(self, kind: content.Kind, text: str, folder: Path | None, where: Loc) -> Path:
+        """Return the file that a name or a path stands for, as :func:`content.find` does."""
+        key = (kind, text, folder)
+        if key not in self._found:
+            self._found[key] = content.find(kind, text, folder, where)
+        return self._found[key]
+
+    def model(self, text: str, folder: Path | None, where: Loc) -> Forecaster:
+        """Return a model by name or path. Raises InputError where it cannot be used."""
+        path = self.find("models", text, folder, where)
         if path not in self._models:
             self._models[path] = Forecaster.load(path, self._threads)
         return self._models[path]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -11,9 +11,9 @@ from twin.core.printable import unfit
 from twin.core.units import counted, format_duration
 from twin.demand.gaps import ArrayFeed, known
 from twin.demand.trace import Trace
-from twin.engine.links import link_specs
+from twin.engine.links import LinkSpec, link_specs
 from twin.engine.span import ReplaySpan
-from twin.events.base import Event, Scope, unknown
+from twin.events.base import Event, Scope, clashes, unknown
 from twin.scenario.spec import ScenarioSpec
 from twin.topology.topology import Topology
 
@@ -68,12 +68,14 @@ def whole_ticks(seconds: float, tick_s: float, where: Loc) -> int:
 def link_problems(
     spec: ScenarioSpec,
     links: tuple[str, ...],
-    flows: tuple[str, ...] = (),
-    topology: Topology | None = None,
+    flows: tuple[str, ...],
+    topology: Topology | None,
+    blamed: Callable[[Loc, Loc, str], Loc],
 ) -> Iterator[Problem]:
     """Yield what is wrong with the links that are named, and with the names of events.
 
     `flows` are the demand series that are routed over them, where they are not links themselves.
+    `blamed` says which of two places that contradict each other is wrong.
     """
     for link in ("all", "defaults"):
         if link in links:
@@ -86,14 +88,24 @@ def link_problems(
     for link in spec.links:
         if link != "defaults" and link not in links:
             yield _no_link(link, links, ("links", link))
-    names: set[str] = set()
+    defaults = spec.links.get("defaults", LinkSpec())
+    for link, stated in spec.links.items():
+        if link != "defaults" and (contradiction := stated.over(defaults).contradiction()):
+            what, remedy = contradiction
+            keys = [key for key in ("max", "step", "min") if key in stated.model_fields_set]
+            place: Loc = ("links", link, *keys[:1])
+            yield Problem(f"beside 'defaults', {what}", place, suggestion=remedy)
+    names: dict[str, int] = {}
     for i, event in enumerate(spec.events):
         scope = Scope(links, flows or links, 0.0, 0, "", topology)
         for name in unknown(scope.known(event.acts_on), event.targets):
             yield _not_there(name, event, scope, ("events", i))
         if event.name is not None and event.name in names:
-            yield Problem(f"a second event is called '{event.name}'", ("events", i, "name"))
-        names |= {event.name} if event.name else set()
+            where = blamed(("events", names[event.name]), ("events", i), "name")
+            where = where if where[-1] == "name" else (*where, "name")
+            yield Problem(f"a second event is called '{event.name}'", where)
+        elif event.name is not None:
+            names[event.name] = i
 
 
 def warnings(
@@ -147,9 +159,9 @@ def span_problems(spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> Iterato
         elif event.start >= end:
             what = f"is after the end of the replay, {format_duration(end)}"
             yield Problem(what, ("events", i, "start"))
-        reported: set[str] = set()
-        for j, earlier in enumerate(spec.events[:i]):
-            for what in event.clashes(earlier, trace.links):
-                if what not in reported:
-                    yield Problem(f"{what} events.{j}", ("events", i))
-                reported.add(what)
+    places = {id(event): i for i, event in enumerate(spec.events)}
+    reported: set[tuple[int, str]] = set()
+    for i, _, earlier, what in clashes(spec.events, trace.links):
+        if (i, what) not in reported:
+            yield Problem(f"{what} events.{places[id(earlier)]}", ("events", i))
+        reported.add((i, what))

@@ -52,13 +52,19 @@ def _path(scenario: str | Path) -> Path:
             return path
         if content.is_folder(path):
             raise InputError(Problem("is a folder, not a scenario", file=path))
-        names = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        names = (
+            [p.name for p in path.parent.glob("*.y*ml")] if content.is_folder(path.parent) else []
+        )
         hint = did_you_mean(path.name, names)
         raise InputError(Problem("no such file", file=path, suggestion=hint))
     shipped = content.shipped("scenarios")
     if scenario in shipped:
         return shipped[scenario]
     beside = Path(f"{scenario}.yaml")
-    hint = f"did you mean './{beside}'?" if beside.is_file() else did_you_mean(scenario, shipped)
+    hint = (
+        f"did you mean './{beside}'?"
+        if content.is_file(beside)
+        else did_you_mean(scenario, shipped)
+    )
     suggestion = hint or f"shipped: {', '.join(shipped)}; a path ends in .yaml"
     raise InputError(Problem(f"no shipped scenario '{scenario}'", suggestion=suggestion))

@@ -16,7 +16,6 @@ from twin.core.errors import InputError, Loc, Problem
 from twin.core.printable import unfit
 from twin.core.units import format_duration
 from twin.core.validation import problems_of
-from twin.demand.read import read as read_trace
 from twin.demand.trace import Trace
 from twin.engine.span import ReplaySpan
 from twin.events.base import Event
@@ -174,7 +173,7 @@ class Scenario:
         What it names is taken from `cache`, or read. Raises InputError with every problem found.
         """
         assembly = _Assembly(source, path, cache or Cache(), given or Given())
-        return assembly.scenario(_parse(source), asked)
+        return assembly.scenario(parse(source), asked)
 
     def forecaster(self, model: str) -> Forecaster:
         """Return a model by name or path. Raises InputError where it cannot be used."""
@@ -188,24 +187,8 @@ class Scenario:
         )
 
 
-def load_trace(demand: dict[str, Any], overrides: Sequence[str]) -> Trace:
-    """Return the trace of a block `demand`, without a scenario around it.
-
-    `overrides` are texts ``KEY=VALUE``, keys those of the block or of a scenario. Raises
-    InputError.
-    """
-    source = Source({"name": "trace", "demand": demand, "policies": ["none"]}, {}, None)
-    for override in overrides:
-        known = override.split("=")[0].split(".")[0] in ScenarioSpec.model_fields
-        source.override(override if known else f"demand.{override}")
-    spec = _parse(source)
-    try:
-        return read_trace(spec.demand, Path(), int(spec.tick), spec.seed)
-    except InputError as error:
-        raise InputError(source.place(problem) for problem in error.problems) from None
-
-
-def _parse(source: Source) -> ScenarioSpec:
+def parse(source: Source) -> ScenarioSpec:
+    """Return what a scenario says, without what it names. Raises InputError."""
     try:
         return ScenarioSpec.model_validate(source.data)
     except ValidationError as error:
@@ -267,7 +250,7 @@ class _Assembly:
             named = f"{', '.join(routing.flows[:8])}; the trace has {', '.join(trace.links[:8])}"
             remedy = "name the columns of the matrix in the order of the trace"
             self._take([Problem(f"is for the flows {named}", ("routing",), suggestion=remedy)])
-        self._take(link_problems(spec, links, flows, topology))
+        self._take(link_problems(spec, links, flows, topology, self._source.blamed))
         samples = trace.samples
         span = (
             self._try(partial(span_of, spec, trace))
@@ -354,7 +337,7 @@ class _Assembly:
         picked = where == PICKED
         folder = Path() if picked and content.is_path("policies", use) else self._content
         place = where if picked or self._source.is_text(where) else (*where, "use")
-        source = self._cache.policy(content.find("policies", use, folder, place))
+        source = self._cache.policy(self._cache.find("policies", use, folder, place))
         member = Member(source, parameters, first)
         member.make(where)
         return member
@@ -378,13 +361,14 @@ class _Assembly:
     # What depends on the trace
 
     def _check_unique(self, choices: Sequence[PolicyChoice], places: Sequence[Loc]) -> None:
-        seen: set[str] = set()
+        seen: dict[str, Loc] = {}
         for choice, place in zip(choices, places, strict=True):
             if why := unfit(choice.name):
                 self._say(place, f"the name of policy '{choice.name}' {why}", "give it a 'name'")
             if choice.name in seen:
-                self._say(place, f"a second policy is called '{choice.name}'", "give it a 'name'")
-            seen.add(choice.name)
+                where = self._source.blamed(seen[choice.name], place, "name", "use")
+                self._say(where, f"a second policy is called '{choice.name}'", "give it a 'name'")
+            seen.setdefault(choice.name, place)
 
     def _check_schedules(
         self,

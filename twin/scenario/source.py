@@ -17,6 +17,8 @@ MAX_BYTES = 1_000_000
 MAX_VALUES = 100_000
 """Values that a file may hold once its aliases are spelled out."""
 
+_INDEX_DIGITS = 9
+
 _CORE = "tag:yaml.org,2002:"
 _WHOLE = r"(?:0|[1-9][0-9]*)"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -94,6 +96,17 @@ class Source:
                     return label, loc
         return "", ()
 
+    def blamed(self, earlier: Loc, later: Loc, *keys: str) -> Loc:
+        """Return which of two blocks that contradict each other is wrong, by any of `keys`.
+
+        The one in which such a key was overridden, else the later one.
+        """
+        for key in keys:
+            for place in (later, earlier):
+                if (*place, key) in self._labels:
+                    return (*place, key)
+        return later
+
     def is_text(self, loc: Loc) -> bool:
         """Return whether the value at `loc` was written as a bare text."""
         value: Any = self.data
@@ -167,7 +180,7 @@ def _loc(where: str) -> Loc:
 
 
 def _is_index(part: str) -> bool:
-    return part.isascii() and part.isdecimal()
+    return part.isascii() and part.isdecimal() and len(part) <= _INDEX_DIGITS
 
 
 def _value(text: str, label: str) -> Any:
@@ -216,7 +229,7 @@ def _assign(parent: Any, part: str, value: Any, label: str, loc: list[int | str]
 
 
 def _index(items: list[Any], part: str, label: str) -> int:
-    if not _is_index(part) or len(part) > 9 or int(part) >= len(items):
+    if not _is_index(part) or int(part) >= len(items):
         what = f"'{part}' is not one of the {len(items)} entries, counted from 0"
         raise InputError(Problem(f"{label}: {what}"))
     return int(part)

@@ -115,12 +115,13 @@ class Execution:
         return max(1, min(int(_CHUNK_S / max(each, 1e-6)), fair, _LARGEST))
 
     def _submit(self, runs: list[Run], payload: bytes | None = None) -> None:
-        points = {point.number: point.packed for point, _ in runs}
+        points = {point.number: point for point, _ in runs}
+        packed = {number: self._plan.packed(point) for number, point in points.items()}
         tasks = tuple(
             Task(self._plan.run_id(point, r), point.number, seed_of(self._plan.seed, r))
             for point, r in runs
         )
-        chunk = Chunk(points, tasks, self._pool.keep_intervals is not None)
+        chunk = Chunk(packed, tasks, self._pool.keep_intervals is not None)
         submit = self._pool.executor.submit
         future = submit(run_chunk, self._digest, chunk, versions(), payload)
         self._pool.pending[future] = runs

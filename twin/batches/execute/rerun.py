@@ -21,7 +21,7 @@ def rerun(plan: Plan, run_id: str) -> Result:
     place = next(i for i, each in enumerate(plan.ids()) if each == run_id)
     number, replication = divmod(place, plan.spec.replications)
     _, payload = plan.payload.sealed()
-    scenario = UnpackedPayload(payload).scenario(plan.points[number].packed)
+    scenario = UnpackedPayload(payload).scenario(plan.packed(plan.points[number]))
     with threadpool_limits(1):
         return run(seeded(scenario, seed_of(plan.seed, replication), Cache()))
 

@@ -4,42 +4,90 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from twin.core import content
+from twin.demand.spec import LIMITS
 from twin.results.manifest import versions
 from twin.scenario.choices import Member, PolicyChoice
 from twin.scenario.load import Scenario
+from twin.scenario.spec import ScenarioSpec
 
 _LENGTH = 16
+_KEPT = 10_000
+"""Texts of blocks that are kept at a time."""
 _SEED_STREAM = (0, 0)
 """The stream of the scenario's seed from which the seeds of replications are drawn."""
 _SEED_BITS = 40
 """Short enough to be typed, long enough that ten thousand seeds differ."""
 
 
-def point_digest(scenario: Scenario) -> str:
-    """Return the digest of all that decides the results of a scenario, except its seed.
+class PointDigests:
+    """Digests of all that decides the results of scenarios, except their seed.
 
     Files count by their content: the trace, the models with their cards, the policies' source.
-    The names of the scenario and of its files do not count.
+    The names of the scenario and of its files do not count. What scenarios have in common, block by
+    block, is turned into text once.
     """
-    spec = scenario.spec.model_dump(mode="json", by_alias=True)
-    for key in ("name", "seed", "policies", "fallback"):
-        spec.pop(key)
-    spec["demand"].pop("path")
-    generated = scenario.spec.demand.source == "synthetic"
-    facts = {
-        "scenario": spec,
-        "trace": None if generated else scenario.trace.digest,
-        "policies": [_choice(choice, scenario) for choice in scenario.policies],
-        "fallback": _fallback(scenario),
-        "models": sorted(model_digest(scenario, name) for name in scenario.models),
-        "versions": versions(),
-    }
-    return _digest(json.dumps(facts, sort_keys=True))
+
+    def __init__(self) -> None:
+        self._versions = json.dumps(versions(), sort_keys=True)
+        self._texts: dict[tuple[str, int], tuple[Any, str]] = {}
+
+    def of(self, scenario: Scenario) -> str:
+        """Return the digest of a scenario."""
+        spec = scenario.spec
+        written = {
+            name: self._text(name, getattr(spec, name), partial(_block, spec, name))
+            for name in type(spec).model_fields
+            if name not in ("name", "seed", "policies", "fallback")
+        }
+        generated = spec.demand.source == "synthetic"
+        chosen = partial(_chosen, scenario)
+        facts = {
+            "fallback": self._text("fallback", scenario.fallback, partial(_fallback, scenario)),
+            "models": self._text("models", scenario.models, partial(_models, scenario)),
+            "policies": self._text("policies", scenario.policies, chosen),
+            "scenario": _object(written),
+            "trace": json.dumps(None if generated else scenario.trace.digest),
+            "versions": self._versions,
+        }
+        return _digest(_object(facts))
+
+    def _text(self, name: str, value: Any, facts: Callable[[], Any]) -> str:
+        """Return the JSON of `facts`, which follow from `value`."""
+        key = (name, id(value))
+        if key not in self._texts:
+            if len(self._texts) >= _KEPT:
+                self._texts.clear()
+            # The value is kept, so that no other object gets its id.
+            self._texts[key] = (value, json.dumps(facts(), sort_keys=True))
+        return self._texts[key][1]
+
+
+def _object(texts: dict[str, str]) -> str:
+    """Return a JSON object of values that are JSON already, as json.dumps writes it."""
+    return "{" + ", ".join(f'"{name}": {texts[name]}' for name in sorted(texts)) + "}"
+
+
+def _block(spec: ScenarioSpec, name: str) -> Any:
+    block = spec.model_dump(mode="json", by_alias=True, include={name})[name]
+    if name == "demand":
+        for key in ("path", *LIMITS):
+            block.pop(key)
+    return block
+
+
+def _chosen(scenario: Scenario) -> Any:
+    return [_choice(choice, scenario) for choice in scenario.policies]
+
+
+def _models(scenario: Scenario) -> Any:
+    return sorted(model_digest(scenario, name) for name in scenario.models)
 
 
 def run_id(point: str, seed: int) -> str:

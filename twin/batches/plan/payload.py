@@ -33,7 +33,7 @@ THREADS: Final = 1
 
 
 class Payload:
-    """The traces, models and policies that packed scenarios name; grows as they are packed."""
+    """The traces, models and policies that packed scenarios name."""
 
     def __init__(self) -> None:
         self._contents: dict[ResourceName, Any] = {}
@@ -47,6 +47,16 @@ class Payload:
         placed = replace(scenario, path=scenario.path.resolve())
         _Packer(stream, self, scenario.trace if generated else None).dump(placed)
         return zlib.compress(stream.getvalue(), 1)
+
+    def take(self, scenario: Scenario) -> None:
+        """Take what a scenario shares with others: the payload is whole once it is sealed."""
+        if scenario.spec.demand.source != "synthetic":
+            self.name(scenario.trace)
+        for model in scenario.models.values():
+            self.name(model)
+        for choice in (*scenario.policies, scenario.fallback):
+            for member in () if choice is None else choice.members:
+                self.name(member.source)
 
     def name(self, value: Trace | Forecaster | PolicySource) -> ResourceName:
         """Return the name of a shared resource."""

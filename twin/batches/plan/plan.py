@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,8 +25,6 @@ class PlannedPoint:
     keys: Point
     """The value of each varied key; a key that keeps the scenario's value is absent."""
     digest: str
-    packed: bytes
-    """The scenario at this point, without its trace, models and policies' code."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,9 @@ class Plan:
     """The first point."""
     points: tuple[PlannedPoint, ...]
     payload: Payload
+    """What the scenarios of all points share."""
+    at: Callable[[PlannedPoint], Scenario]
+    """Makes the scenario at a point again."""
     random: bool
     """Whether a replication differs from the next."""
     repeated: int
@@ -54,6 +55,10 @@ class Plan:
     def policies(self) -> tuple[str, ...]:
         """Names of the policies, in the scenario's order; differences are to the first."""
         return tuple(choice.name for choice in self.scenario.policies)
+
+    def packed(self, point: PlannedPoint) -> bytes:
+        """Return the scenario at a point, without its trace, models and policies' code."""
+        return self.payload.pack(self.at(point))
 
     def run_id(self, point: PlannedPoint, replication: int) -> str:
         """Return the id of a run."""

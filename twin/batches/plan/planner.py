@@ -10,10 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from twin.batches.plan.identity import point_digest
+from twin.batches.plan.identity import PointDigests
 from twin.batches.plan.payload import Payload
 from twin.batches.plan.plan import Plan, PlannedPoint
-from twin.batches.plan.points import Point, points_of
+from twin.batches.plan.point_scenarios import PointScenarios
+from twin.batches.plan.points import Point, count_of, points_of
 from twin.batches.plan.spec import BLOCKS, MOST_RUNS, SweepSpec
 from twin.core import content
 from twin.core.errors import InputError, Loc, Problem, did_you_mean, dotted, one_of, show
@@ -102,25 +103,26 @@ class _Planner:
         base.name(PICKED, self._label(("policies",)))
         for key, value in self._spec.set.items():
             base.assign(key, value, self._label(("set", key)))
-        drawn = points_of(self._spec)
-        self._check_size(len(drawn))
+        self._check_size(count_of(self._spec))
+        scenarios = PointScenarios(base, path, asked, self._label, self._cache)
+        digests = PointDigests()
         points: dict[str, PlannedPoint] = {}
         first: Scenario | None = None
         random, repeated = False, 0
-        for values, places in drawn:
-            scenario = self._scenario(base, path, asked, values, places)
+        for values, places in points_of(self._spec):
+            scenario = self._try(scenarios, values, places)
             if scenario is None:
                 continue
             first = first or scenario
             self._check_policies(first, scenario, values, places)
             random = random or _random(scenario)
-            digest = point_digest(scenario)
+            digest = digests.of(scenario)
             if digest in points:
                 repeated += 1
                 self._add_repeated(points[digest], values, places)
                 continue
-            packed = self._payload.pack(scenario)
-            points[digest] = PlannedPoint(len(points), values, digest, packed)
+            self._payload.take(scenario)
+            points[digest] = PlannedPoint(len(points), values, digest)
         if self._problems:
             raise InputError(self._problems.values())
         assert first is not None
@@ -131,6 +133,7 @@ class _Planner:
             first,
             tuple(points.values()),
             self._payload,
+            lambda point: scenarios.at(point.keys),
             random,
             repeated,
         )
@@ -165,14 +168,11 @@ class _Planner:
             for pick in picks
         )
 
-    def _scenario(
-        self, base: Source, path: Path, asked: Overrides, values: Point, places: dict[str, Loc]
+    def _try(
+        self, scenarios: PointScenarios, values: Point, places: dict[str, Loc]
     ) -> Scenario | None:
-        source = base.copy()
         try:
-            for key, value in values.items():
-                source.assign(key, value, self._label(places[key]))
-            return Scenario.of(source, path, asked, self._cache)
+            return scenarios.at(values, places)
         except InputError as error:
             for problem in error.problems:
                 self._problems.setdefault(str(problem), problem)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
@@ -20,8 +21,15 @@ Point = dict[str, Any]
 """The value of each varied key, as it could be written in the scenario."""
 
 
-def points_of(spec: SweepSpec) -> list[tuple[Point, dict[str, Loc]]]:
-    """Return all points, each with the location in the sweep's file of each of its values.
+def count_of(spec: SweepSpec) -> int:
+    """Return how many points there are, without making any."""
+    samples = spec.random or spec.latin_hypercube
+    beside = len(spec.points) or (samples.samples if samples else 1)
+    return math.prod(len(values) for values in spec.grid.values()) * beside
+
+
+def points_of(spec: SweepSpec) -> Iterator[tuple[Point, dict[str, Loc]]]:
+    """Yield all points, each with the location in the sweep's file of each of its values.
 
     Every combination of the grid with every point that is listed or drawn; the first key varies
     slowest.
@@ -31,12 +39,10 @@ def points_of(spec: SweepSpec) -> list[tuple[Point, dict[str, Loc]]]:
         for key, values in spec.grid.items()
     ]
     beside = _listed(spec)
-    points = []
     for combination in product(*grid):
         for point, places in beside:
             values = {key: value for key, value, _ in combination} | point
-            points.append((values, {key: place for key, _, place in combination} | places))
-    return points
+            yield values, {key: place for key, _, place in combination} | places
 
 
 def _listed(spec: SweepSpec) -> list[tuple[Point, dict[str, Loc]]]:
@@ -80,10 +86,18 @@ def _value(spec: RangeSpec, share: float) -> Any:
     if spec.whole:
         high += 1
     log = spec.scale == "log"
-    value = low * (high / low) ** share if log else low + (high - low) * share
+    value = _between(low, high, share) if log else low + (high - low) * share
     if spec.whole:
         return int(value)
     if spec.kind == "duration":
         return format_duration(round(value))
     digits = _DIGITS - math.floor(math.log10(value if log else high - low))
     return min(max(round(value, digits), low), high)
+
+
+def _between(low: float, high: float, share: float) -> float:
+    """Return the value at a share of a range on a log scale."""
+    ratio = high / low
+    if math.isfinite(ratio):
+        return float(low * ratio**share)
+    return math.exp(math.log(low) * (1 - share) + math.log(high) * share)

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from twin.account.summary import COLUMNS
 from twin.core.errors import Loc, did_you_mean, show
 from twin.core.fields import Integer, Name, Number, Strict
-from twin.core.units import duration, share
+from twin.core.units import as_float, duration, share
 
 MOST_RUNS = 1_000_000
 """The most runs that a batch may hold."""
@@ -34,7 +34,7 @@ def _value(limit: Any) -> tuple[str, float]:
     if isinstance(limit, bool) or not isinstance(limit, str | int | float):
         raise ValueError(f"must be a number, a share or a duration, not {show(limit)}")
     if not isinstance(limit, str):
-        return "number", float(limit)
+        return "number", as_float(limit)
     if limit.rstrip().endswith("%"):
         return "share", share(limit)
     return "duration", duration(limit)

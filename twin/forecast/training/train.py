@@ -297,7 +297,7 @@ def _checked(module: ModuleType, model: Any, path: Path, validation: Samples) ->
 
     Raises RunError where it must not be used, or does not answer as `model` does.
     """
-    answers = evaluate(open_session(path), validation.inputs)
+    answers = evaluate(open_session(path, path.read_bytes()), validation.inputs)
     scores = _scores(_points(answers, module), validation)
     some = slice(0, 4096)
     own = np.asarray(module.predict(model, validation.inputs[some])).reshape(answers[some].shape)
