@@ -20,6 +20,7 @@ from twin.core.errors import Problem
 from twin.core.printable import list_text, listed, printable, unfit
 from twin.report.run.event_spans import event_spans
 from twin.report.run.source import RunData
+from twin.results.manifest_file import write_manifest
 from twin.scenario.source import Source
 
 NAMES = (
@@ -104,6 +105,9 @@ def test_a_damaged_list_of_names_is_bad_input(named: Path, tmp_path: Path, capsy
         (tmp_path / "out" / "events.csv").write_text(
             f"time_s,kind,name,phase,links,detail\n0.0,surge,,start,{links},\n"
         )
+        facts = json.loads((tmp_path / "out" / "manifest.json").read_text())
+        (tmp_path / "out" / "manifest.json").unlink()
+        write_manifest(tmp_path / "out", facts)
         assert call(["report", str(tmp_path / "out")]) == 2
         assert said in capsys.readouterr().err
 

@@ -105,7 +105,7 @@ def _existing(demand: DemandSpec, folder: Path) -> Path:
     elif not path.is_dir() and demand.source == "zenodo":
         what = f"'{demand.path}' is not a folder"
         remedy = "name the unpacked dataset, or use 'source: csv'"
-    elif demand.source != "zenodo" and not path.is_file():
+    elif not path.is_file() and not path.is_dir():
         what = f"'{demand.path}' is a pipe or a device"
         remedy = "write it to a file first"
     if what:
