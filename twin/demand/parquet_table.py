@@ -80,17 +80,24 @@ class ParquetTable:
             raise too_much(self.file, what, "max_bytes")
 
     def _check_text(self, name: str, column: Any) -> None:
-        """Raise InputError where a column of text is none; Arrow takes a file's word for it."""
+        """Raise InputError where text is none, or codes stand for nothing.
+
+        Arrow takes a file's word for both.
+        """
         import pyarrow as pa
 
         text = plain_type(column)
-        if not (pa.types.is_string(text) or pa.types.is_large_string(text)):
+        is_text = pa.types.is_string(text) or pa.types.is_large_string(text)
+        if not is_text and not pa.types.is_dictionary(column.type):
             return
         try:
             column.validate(full=True)
-        except pa.ArrowInvalid:
+        except pa.ArrowInvalid as error:
             binary = pa.large_binary() if pa.types.is_large_string(text) else pa.binary()
-            cells = plain(column).cast(binary).to_pylist()
+            try:
+                cells = plain(column).cast(binary).to_pylist()
+            except pa.ArrowException:
+                raise _damaged(self.file) from error
             row = next((row for row, cell in enumerate(cells) if not _is_utf_8(cell)), 0)
             what = "is not text in UTF-8"
             raise InputError(self.locate(row).problem(name, what, _UTF_8)) from None
