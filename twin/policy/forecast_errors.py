@@ -24,6 +24,9 @@ _OUTLIER: Final = 8.0
 """Errors above this many scales count as this many: one jump is not the new normal."""
 _FLOOR: Final = 0.02
 """Least recent error, as a share of that of the long run: links that sleep wake up."""
+_LEAST: Final = 1e-3
+"""Least scale, as a share of the greatest error of late. On a link that jumps now and then, and is
+forecast without error in between, each jump is an outlier, and the mean of what counts nothing."""
 _LEVEL_FLOOR: Final = 0.2
 """The share of the margin in proportion to the forecast that does not fall with it."""
 _SPREAD_WEIGHT: Final = 0.25
@@ -69,6 +72,7 @@ class ForecastErrors:
         self._links = np.arange(len(season))
         self._usual = np.full((self._period.max(initial=1), len(season)), np.nan)
         self._long, self._recent, self._level, self._spread = np.zeros((4, len(season)))
+        self._greatest = np.zeros(len(season))
         self._count = 0
 
     def skip(self, samples: int) -> None:
@@ -89,7 +93,7 @@ class ForecastErrors:
         expected = self._expected(ahead, held)
         if spread is not None:
             expected = expected * self._relative_spread(spread)
-        return np.stack([expected, self._long, in_proportion])
+        return np.maximum(np.stack([expected, self._long, in_proportion]), _LEAST * self._greatest)
 
     def _relative_spread(self, spread: Floats) -> Floats:
         """Return what the spread that is expected now, over its mean, makes of the error, [links].
@@ -123,6 +127,8 @@ class ForecastErrors:
     def learn(self, demand: Floats, forecast: Floats, expected: Floats) -> None:
         """Take the demand that was forecast, Mbit/s, [links]; NaN teaches nothing."""
         error = np.abs(demand - forecast)
+        shrunk = 0.5 ** (1 / _LONG_HALF_LIFE) * self._greatest
+        self._greatest = np.fmax(shrunk, error)
         limit = np.where(expected > 0, _OUTLIER * expected, np.inf)
         error = np.where(np.isnan(error), np.nan, np.minimum(error, limit))
         known = ~np.isnan(error)
