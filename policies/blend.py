@@ -40,7 +40,6 @@ class Blend(Policy):
         self._margin = AdaptiveMargin.of(history, target)
         first, stop = self._margin.covered
         samples = self._margin.settled_on(history)
-        demand = history.demand_mbps[-samples:]
         # [ahead, members, samples, links]
         forecasts = np.stack(
             [
@@ -49,7 +48,7 @@ class Blend(Policy):
             ]
         )
         places = np.arange(stop - first)
-        self._errors = np.zeros((len(self.members), demand.shape[1]))
+        self._errors = np.zeros((len(self.members), len(history.links)))
         self._waiting: deque[tuple[int, np.ndarray]] = deque()
         start = len(history.demand_mbps) - samples
 

@@ -20,7 +20,7 @@ import yaml
 import twin
 from twin.scenario.load import Scenario
 from twin.studies.contingency.failures import pair_failures, single_failures
-from twin.studies.contingency.study import Held
+from twin.studies.contingency.study import ContingencyAnalysis
 
 
 def scenario(folder: Path, sites: int, circuits: int, samples: int) -> Path:
@@ -72,10 +72,10 @@ def main(sites: int = 30, circuits: int = 45, ticks: int = 10_656) -> None:
             if name == "pairs" and len(failures) > 2_000:
                 continue
             begin = time.perf_counter()
-            held = Held(result)
+            analysis = ContingencyAnalysis(result)
             for failure in failures:
-                held.strike(failure)
-            held.tables()
+                analysis.strike(failure)
+            analysis.tables()
             print(f"{name}: {len(failures)} failures in {time.perf_counter() - begin:.2f} s")
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     print(f"peak memory {most:.2f} GiB")

@@ -152,6 +152,10 @@ def test_a_folder_of_sndlib_matrices_is_the_same_demand(
         ]
         text = XML.format(time=time.strftime("%Y-%m-%d %H-%M"), unit=unit, demands="".join(parts))
         (folder / f"demandMatrix-{time:%Y%m%d-%H%M}.xml").write_text(text)
+    few = write(tmp_path, demand={"source": "matrix", "path": "matrices", "max_values": 5})
+    with pytest.raises(twin.InputError, match="holds more than 5 values with those before; raise"):
+        twin.Scenario.load(few)
+    write(tmp_path, demand={"source": "matrix", "path": "tm.csv"})
     as_table = loads(twin.run(scenario))
     demand = {"source": "matrix", "path": "matrices"}
     result = twin.run(write(tmp_path, demand=demand))
@@ -220,3 +224,15 @@ def test_sites_need_a_topology() -> None:
     events = [{"kind": "node_failure", "sites": ["x"], "start": "0h"}]
     with pytest.raises(twin.InputError, match="needs a 'topology' to know the site 'x'"):
         twin.run("baseline", overrides={"events": events})
+
+
+def test_a_trace_of_links_has_the_capacities_of_its_topology(tmp_path: Path) -> None:
+    (tmp_path / "net.csv").write_text(NET)
+    rng = np.random.default_rng(2)
+    trace = pd.DataFrame({"time": 300 * np.arange(40), "a>b": rng.uniform(10, 20, 40)})
+    trace.to_csv(tmp_path / "t.csv", index=False)
+    demand = {"source": "csv", "path": "t.csv", "layout": "wide"}
+    assert (twin.run(write(tmp_path, demand=demand)).intervals["capacity_mbps"] == 1000).all()
+    trace.rename(columns={"a>b": "a>d"}).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(twin.InputError, match="the topology has no link 'a>d'; did you mean"):
+        twin.Scenario.load(tmp_path / "s.yaml")

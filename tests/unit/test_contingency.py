@@ -121,14 +121,14 @@ def test_pairs_and_samples(scenario: Path) -> None:
     pd.testing.assert_frame_equal(some.failures, again.failures)
 
 
-def test_the_command_writes_tables_and_says_what_survives(
+def test_the_command_writes_tables_and_says_where_no_link_is_short(
     scenario: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
     assert call(["contingency", str(scenario), "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert "15 failures at each of 20 intervals, 16 links" in said
-    assert "static_p95 survives " in said
+    assert "static_p95: no link is short under " in said
     failures, cases = (pd.read_csv(out / f"{name}.csv") for name in ("failures", "worst_cases"))
     assert list(failures)[:9] == [
         "policy", "failure", "unrouted_mbit", "unserved_mbit", "violation_minutes",

@@ -15,7 +15,7 @@ from twin.results.manifest_file import MANIFEST
 from twin.results.table import show_rows
 from twin.scenario.load import Overrides, Scenario
 from twin.studies.contingency.failures import NONE
-from twin.studies.contingency.study import Contingencies, contingencies, survived
+from twin.studies.contingency.study import Contingencies, contingencies, without_shortfall
 from twin.studies.contingency.write import save
 
 _WORST = 5
@@ -24,7 +24,7 @@ _WORST = 5
 
 def run_contingency(
     scenario: str,
-    policies: tuple[str, ...] | None,
+    policies: Sequence[str] | None,
     overrides: Sequence[str],
     out: Path | None,
     *,
@@ -33,7 +33,8 @@ def run_contingency(
     force: bool,
 ) -> None:
     """Hold every failure against a scenario's policies; print and write."""
-    checked = Scenario.load(scenario, Overrides(tuple(overrides), policies))
+    picks = None if policies is None else tuple(policies)
+    checked = Scenario.load(scenario, Overrides(tuple(overrides), picks))
     folder = out or Path("out") / f"{checked.spec.name}-contingency"
     # Before the run rather than after it.
     check_free(folder, force=force)
@@ -63,10 +64,10 @@ def _print(study: Contingencies) -> None:
         worst = struck.sort_values("unserved_mbit", ascending=False, kind="stable").head(_WORST)
         rows += [_cells(row) for each in (none, worst) for row in each.to_dict("records")]
     show_rows(headers, rows, ())
-    for policy, (whole, share) in survived(table, intervals).items():
+    for policy, (whole, share) in without_shortfall(table, intervals).items():
         typer.echo(
-            f"{policy} survives {whole} of {counted(tried, 'failure')} at every interval, and "
-            f"{100 * share:.1f} % of all failures and intervals"
+            f"{policy}: no link is short under {whole} of {counted(tried, 'failure')} at any "
+            f"interval, and in {100 * share:.1f} % of all failures and intervals"
         )
 
 

@@ -36,6 +36,10 @@ SetOption = Annotated[
 NoPoliciesOption = Annotated[
     bool, typer.Option("--no-policies", help="Run no code of policies that are not shipped.")
 ]
+PoliciesOption = Annotated[
+    str | None,
+    typer.Option(metavar="A,B", help="The scenario's own, shipped ones, or files by path."),
+]
 SeedOption = Annotated[int | None, typer.Option(help="Seed, instead of the scenario's.")]
 
 
@@ -59,10 +63,7 @@ def _root(
 @app.command()
 def run(
     scenario: ScenarioArgument,
-    policies: Annotated[
-        str | None,
-        typer.Option(metavar="A,B", help="The scenario's own, shipped ones, or files by path."),
-    ] = None,
+    policies: PoliciesOption = None,
     set_: SetOption = None,
     seed: SeedOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write; default out/NAME.")] = None,
@@ -113,10 +114,7 @@ def contingency(
     sample: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="So many failures, drawn at random.")
     ] = None,
-    policies: Annotated[
-        str | None,
-        typer.Option(metavar="A,B", help="The scenario's own, shipped ones, or files by path."),
-    ] = None,
+    policies: PoliciesOption = None,
     set_: SetOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; default out/NAME-contingency.")
@@ -126,7 +124,7 @@ def contingency(
     """Hold every failure at every tick against what each policy had allocated."""
     from twin.cli.contingency import run_contingency
 
-    picks = None if policies is None else tuple(name.strip() for name in policies.split(","))
+    picks = None if policies is None else [name.strip() for name in policies.split(",")]
     run_contingency(scenario, picks, set_ or [], out, order=order, sample=sample, force=force)
 
 
@@ -312,10 +310,7 @@ def reproduce(
 @app.command()
 def frontier(
     scenario: ScenarioArgument,
-    policies: Annotated[
-        str | None,
-        typer.Option(metavar="A,B", help="The scenario's own, shipped ones, or files by path."),
-    ] = None,
+    policies: PoliciesOption = None,
     points: Annotated[int, typer.Option(min=2, max=100, help="Values of each knob.")] = 9,
     validation: Annotated[
         str, typer.Option(metavar="SHARE", help="Of the history, its end: to choose settings on.")

@@ -20,16 +20,18 @@ from numpy.typing import NDArray
 
 from twin.core.arrays import Ints
 from twin.core.errors import InputError, Problem, did_you_mean
+from twin.core.files import digest_of
 from twin.core.text import ARROW
 from twin.core.units import counted
 from twin.demand import columns
 from twin.demand.columns import MICROSECONDS, Times
 from twin.demand.csv_table import CsvTable
 from twin.demand.grid import Grid, grid
-from twin.demand.locations import ColumnFile, Locate, Location, refuse
+from twin.demand.locations import ColumnFile, Locate, Location, refuse, too_much
 from twin.demand.parquet_table import ParquetTable
 from twin.demand.rows import Rows
 from twin.demand.spec import MATRIX_COLUMNS, DemandSpec
+from twin.demand.unpack import read_bounded
 
 _EPOCH = datetime(1970, 1, 1)
 _STAMP = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)[ T_-]?(\d\d)[-:]?(\d\d)(?!\d)")
@@ -49,13 +51,12 @@ def read(path: Path, demand: DemandSpec, tick_s: int) -> tuple[tuple[str, ...], 
     else:
         table: ColumnFile
         with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            stream.seek(0)
             is_parquet = stream.read(4) == b"PAR1"
         if is_parquet:
-            table = ParquetTable(path, demand)
+            table, digest = ParquetTable(path, demand), digest_of(path)
         else:
-            table = CsvTable(path, path.read_bytes(), demand)
+            data = read_bounded(path, demand.max_bytes)
+            table, digest = CsvTable(path, data, demand), hashlib.sha256(data).hexdigest()
         rows, repairs = _table(table, demand)
     gridded = grid(rows, tick_s)
     values = gridded.kpis["internet"]
@@ -156,7 +157,7 @@ def _folder(path: Path, demand: DemandSpec) -> tuple[Rows, list[str], str]:
     sites: dict[str, int] = {}
     here, there, values, owner = [], [], [], []
     for number, file in enumerate(files):
-        data = file.read_bytes()
+        data = read_bounded(file, demand.max_bytes)
         hashed.update(file.name.encode() + b"\0" + data)
         head, stated = _plain(data) or _parsed(data, file)
         ticks.append(_time(head, file))
@@ -166,6 +167,10 @@ def _folder(path: Path, demand: DemandSpec) -> tuple[Rows, list[str], str]:
             there.append(sites.setdefault(target, len(sites)))
             values.append(value * scale)
             owner.append(number)
+        if len(values) > demand.max_values:
+            raise too_much(
+                file, f"more than {demand.max_values} values with those before", "max_values"
+            )
     of_file = np.array(owner, dtype=np.int64)
     times = Times(np.array(ticks, dtype=np.int64)[of_file], MICROSECONDS, _EPOCH)
     ends = np.array(here, dtype=np.int64), np.array(there, dtype=np.int64)

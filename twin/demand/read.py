@@ -12,6 +12,7 @@ import numpy as np
 
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem, did_you_mean
+from twin.core.files import digest_of
 from twin.core.units import format_duration
 from twin.demand.columns import Times
 from twin.demand.csv_table import CsvTable
@@ -63,14 +64,9 @@ def _file(path: Path, demand: DemandSpec, tick_s: int) -> tuple[tuple[str, ...],
         return samples.links, grid(samples, tick_s), hashlib.sha256(data).hexdigest()
     # The digest takes as long as the reading; Arrow and hashlib both let go of the interpreter.
     with ThreadPoolExecutor(1) as beside:
-        digest = beside.submit(_digest, path)
+        digest = beside.submit(digest_of, path)
         samples = rows(ParquetTable(path, demand), demand)
         return samples.links, grid(samples, tick_s), digest.result()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _trace(

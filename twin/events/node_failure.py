@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from twin.core.arrays import Bools
-from twin.events.base import Acted, Event, Scope, Targets, names_of
-from twin.events.link_failure import Fail, Repair
+from twin.events.base import Acted, Scope, Targets, names_of
+from twin.events.outage import Outage
 
 
-class NodeFailure(Event):
+class NodeFailure(Outage):
     """Sites are down, and with them every link that ends there."""
 
     acts_on: ClassVar[Acted] = "sites"
@@ -25,11 +25,3 @@ class NodeFailure(Event):
     def touched(self, scope: Scope) -> Bools:
         """Return the links that it acts on."""
         return scope.at_sites(self.sites)
-
-    def begin(self, scope: Scope) -> Fail:
-        """Return what happens when it starts."""
-        return Fail(self.touched(scope))
-
-    def finish(self, scope: Scope) -> Repair:
-        """Return what happens when it ends."""
-        return Repair(self.touched(scope))

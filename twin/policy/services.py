@@ -8,10 +8,11 @@ hands out arrays that cannot be written to, since other policies are shown them 
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from twin.core.arrays import Floats, Ints
 
+T = TypeVar("T")
 Quantiles = tuple[Floats, tuple[float, ...]]
 """Values, the last axis by level, and the levels."""
 
@@ -63,30 +64,27 @@ _AHEAD: ContextVar[bool] = ContextVar("ahead", default=False)
 """Whether who is asked now is a bound."""
 
 
-class serving:  # noqa: N801 - a context manager, used as a verb
-    """Lets `services` answer what policies ask."""
+class _Setting(Generic[T]):
+    """Sets a variable while it is entered: at every decision, so without a generator."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
-
-    def __enter__(self) -> None:
-        self._token = _SERVICES.set(self._services)
-
-    def __exit__(self, *_: object) -> None:
-        _SERVICES.reset(self._token)
-
-
-class looking_ahead:  # noqa: N801 - a context manager, used as a verb
-    """Lets who is asked now see the coming interval, or not."""
-
-    def __init__(self, allowed: bool) -> None:
-        self._allowed = allowed
+    def __init__(self, variable: ContextVar[T], value: T) -> None:
+        self._variable, self._value = variable, value
 
     def __enter__(self) -> None:
-        self._token = _AHEAD.set(self._allowed)
+        self._token = self._variable.set(self._value)
 
     def __exit__(self, *_: object) -> None:
-        _AHEAD.reset(self._token)
+        self._variable.reset(self._token)
+
+
+def serving(services: Services) -> _Setting[Services | None]:
+    """Let `services` answer what policies ask, in a `with` block."""
+    return _Setting(_SERVICES, services)
+
+
+def looking_ahead(allowed: bool) -> _Setting[bool]:
+    """Let who is asked now see the coming interval, or not, in a `with` block."""
+    return _Setting(_AHEAD, allowed)
 
 
 def looks_ahead() -> bool:

@@ -141,15 +141,15 @@ class ShortestPaths:
             ways = first[state + 1] - first[state]
             if not ways.any():
                 break
-            parent = np.repeat(np.arange(len(state)), np.maximum(ways, 1))
-            place = np.arange(len(parent)) - np.repeat(
-                np.cumsum(np.maximum(ways, 1)) - np.maximum(ways, 1), np.maximum(ways, 1)
-            )
+            # Each path goes on as so many; one that has arrived stays as it is.
+            copies = np.maximum(ways, 1)
+            parent = np.repeat(np.arange(len(state)), copies)
+            place = np.arange(len(parent)) - np.repeat(np.cumsum(copies) - copies, copies)
             going = ways[parent] > 0
             hop = order[np.minimum(first[state[parent]] + place, len(order) - 1)]
             taken = [(each[parent], links[parent]) for each, links in taken]
             taken.append((going, np.where(going, hops.link[hop], -1)))
-            share = share[parent] / np.maximum(ways[parent], 1)
+            share = share[parent] / copies[parent]
             part, state = part[parent], np.where(going, hops.there[hop], state[parent])
         return Paths.of(flow[part], share, taken, len(self.links))
 

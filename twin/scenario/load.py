@@ -23,11 +23,11 @@ from twin.forecast.forecaster import Forecaster
 from twin.forecast.library import ModelLibrary
 from twin.forecast.names import files
 from twin.routing.table import Routing
-from twin.scenario.built import routing_of, topology_of
 from twin.scenario.cache import Cache
 from twin.scenario.checks import link_problems, span_of, span_problems, warnings, whole_ticks
 from twin.scenario.choices import GivenPolicy, Member, PolicyChoice
 from twin.scenario.find import IN_PYTHON, read_mapping, read_source
+from twin.scenario.network import routing_of, topology_of
 from twin.scenario.source import Source
 from twin.scenario.spec import PolicySpec, ScenarioSpec, blocks
 from twin.telemetry.source import TelemetrySource

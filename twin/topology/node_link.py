@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,7 @@ def node_link_parts(
     directed = bool(graph.get("directed"))
 
     def at(key: str, i: int) -> Place:
-        # Lines are looked up by whoever has to name them.
-        return _Late(file, lines, key, i)
+        return Place(file, partial(lines, key, i) if lines is not None else None, (key, i))
 
     sites = [
         SitePart(_name(node["id"]), at("nodes", i), str(node.get("label", node.get("name", ""))),
@@ -86,20 +86,6 @@ def node_link_parts(
         for i, edge in enumerate(graph[edges])
     ]
     return sites, links
-
-
-class _Late(Place):
-    """A place whose line is found when a problem is made of it."""
-
-    def __new__(cls, file: Path | None, lines: _Lines | None, key: str, entry: int) -> _Late:
-        place = super().__new__(cls, file, None, (key, entry))
-        place._lines = lines  # type: ignore[attr-defined]
-        return place
-
-    def problem(self, key: str, what: str, suggestion: str = "") -> Problem:
-        lines = self._lines  # type: ignore[attr-defined]
-        line = lines(*self.where) if lines is not None else None
-        return Place(self.file, line, self.where).problem(key, what, suggestion)
 
 
 def _name(value: Any) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,13 +22,15 @@ class Place(NamedTuple):
     """Where something is written."""
 
     file: Path | None = None
-    line: int | None = None
+    line: int | Callable[[], int | None] | None = None
+    """Looked up when a problem has to name it, where that takes long."""
     where: Loc = ()
 
     def problem(self, key: str, what: str, suggestion: str = "") -> Problem:
         """Return a problem of one of its keys, or of all of it."""
         where = (*self.where, key) if key else self.where
-        return Problem(what, where, self.file, self.line, suggestion)
+        line = self.line() if callable(self.line) else self.line
+        return Problem(what, where, self.file, line, suggestion)
 
 
 class SitePart(NamedTuple):
@@ -90,8 +93,7 @@ def topology_of(
         origin,
         digest,
     )
-    told += _apart(built)
-    return Topology(built.sites, built.links, {}, origin, digest, tuple(told))
+    return replace(built, notes=(*told, *_apart(built)))
 
 
 def _number(value: Any) -> float | None:
@@ -217,7 +219,4 @@ def with_groups(topology: Topology, groups: Mapping[str, Sequence[str]]) -> Topo
                 problems.append(Problem(f"no link '{name}'", where, suggestion=hint))
     if problems:
         raise InputError(problems)
-    grouped = {group: tuple(names) for group, names in groups.items()}
-    return Topology(
-        topology.sites, topology.links, grouped, topology.origin, topology.digest, topology.notes
-    )
+    return replace(topology, risk_groups={group: tuple(names) for group, names in groups.items()})

@@ -21,6 +21,7 @@ import numpy as np
 from twin.api.run import run
 from twin.core.arrays import Bools, Floats
 from twin.core.errors import InputError, Problem
+from twin.events.outage import Outage
 from twin.results.result import Result
 from twin.routing.shortest_paths import ShortestPaths
 from twin.scenario.load import Scenario
@@ -75,14 +76,14 @@ def contingencies(
     sets = single_failures(topology) + (pair_failures(topology) if order > 1 else [])
     sets = sets if sample is None else sampled(sets, sample, scenario.spec.seed)
     result = run(scenario)
-    held = Held(result)
+    analysis = ContingencyAnalysis(result)
     for done, failure in enumerate(sets):
-        held.strike(failure)
+        analysis.strike(failure)
         if progress is not None:
             progress(done + 1, len(sets))
-    failures, worst_cases = held.tables()
+    failures, worst_cases = analysis.tables()
     seconds = time.perf_counter() - begin
-    return Contingencies(result, failures, worst_cases, held.skipped, seconds)
+    return Contingencies(result, failures, worst_cases, analysis.skipped, seconds)
 
 
 def _routing(scenario: Scenario) -> ShortestPaths:
@@ -91,14 +92,14 @@ def _routing(scenario: Scenario) -> ShortestPaths:
         remedy = "state a 'topology' and a demand with 'source: matrix'"
         raise InputError(Problem(what, "contingency", suggestion=remedy))
     for i, event in enumerate(scenario.spec.events):
-        if event.kind in ("link_failure", "node_failure", "srlg_failure"):
+        if isinstance(event, Outage):
             what = f"'{event.kind}' would be there beside every failure that is tried"
             remedy = "remove it: a contingency strikes the network as it is"
             raise InputError(Problem(what, ("events", i), scenario.path, None, remedy))
     return scenario.routing
 
 
-class Held:
+class ContingencyAnalysis:
     """Loads under one failure after the other, held against all policies. Arrays by link."""
 
     def __init__(self, result: Result) -> None:
@@ -198,9 +199,9 @@ class Held:
         order = {name: place for place, name in enumerate(self._policies)}
         failures = failures.sort_values("policy", key=lambda each: each.map(order), kind="stable")
         rows = []
-        used = over(self._highest, self._capacity).max(axis=1)
+        used = utilization(self._highest, self._capacity).max(axis=1)
         for policy, allocated in enumerate(self._allocated):
-            ratio = over(self._highest, allocated)
+            ratio = utilization(self._highest, allocated)
             ticks = ratio.argmax(axis=1)
             for link, tick in enumerate(ticks.tolist()):
                 rows.append(
@@ -234,7 +235,7 @@ class _Tally:
 
         Return where a load exceeds its allocation, None where none does.
         """
-        ratio = over(loads, allocated)
+        ratio = utilization(loads, allocated)
         greatest = int(ratio.argmax())
         link, tick = divmod(greatest, ratio.shape[1])
         if ratio[link, tick] > self.worst:
@@ -248,17 +249,17 @@ class _Tally:
         return short
 
 
-def over(loads: Floats, limits: Floats) -> Floats:
+def utilization(loads: Floats, limits: Floats) -> Floats:
     """Return loads over limits: 0 where there is no load, infinite where nothing is allocated."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = loads / limits
     return np.where(loads > 0, ratio, 0.0)
 
 
-def survived(table: pd.DataFrame, intervals: int) -> dict[str, tuple[int, float]]:
-    """Return how many failures each policy survives at every tick, and its share of survived ticks.
+def without_shortfall(table: pd.DataFrame, intervals: int) -> dict[str, tuple[int, float]]:
+    """Return under how many failures no link is ever short, and in what share of all ticks.
 
-    By policy; the network as it is does not count.
+    By policy; the network as it is does not count, nor what is unrouted, which no policy can help.
     """
     told = {}
     for policy, rows in table[table["failure"] != NONE].groupby("policy", sort=False):
