@@ -42,6 +42,13 @@ def test_nothing_is_unavoidable_where_capacity_is_unlimited(make: Maker) -> None
     assert _minutes(result, "static_p95") == (20, 0, 3)
 
 
+@pytest.mark.parametrize("target", [0, 1e-320])
+def test_a_target_of_next_to_nothing_is_used_up_without_bound(make: Maker, target: float) -> None:
+    path = make(np.linspace(1, 40, 40), ["static_p95"], sla={"target": target})
+    found = row(twin.run(path).summary, "static_p95", "all")
+    assert found["burn_rate"] == found["worst_burn_rate"] == np.inf
+
+
 def test_an_onset_counts_from_the_event_on_and_once(make: Maker) -> None:
     # Violated all the time; two events begin in one interval, the first 200 s before its end.
     surge = {"kind": "surge", "start": "100s", "duration": "30min", "factor": 2}

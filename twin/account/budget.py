@@ -50,7 +50,8 @@ def by_period(counted: NDArray[np.bool_], period: int) -> Floats:
 
 def budget_use(violated: Floats, known: Floats, target: float) -> BudgetUse:
     """Return what is used of the error budgets, from counts [links, periods]."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    # A target of next to nothing is used up without bound, as one of nothing is.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         burn = np.where(violated > 0, violated / known / target, 0.0)
     burn = np.where(known > 0, burn, -1.0)
     worst = burn.argmax(axis=1)[:, None]

@@ -344,7 +344,7 @@ def _columns(
 ) -> dict[str, NDArray[np.generic]]:
     known = totals.known
     rate = totals.violations / np.where(known > 0, known, np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return {
             "intervals": (known + totals.missing).astype(np.int64),
             "missing_intervals": totals.missing.astype(np.int64),

@@ -15,9 +15,6 @@ from twin.engine.links import EnergySpec, LinkSpec
 from twin.events.base import AnyEvent, Event
 from twin.topology.spec import ConnectionSpec, SiteSpec, TopologySpec
 
-_LEAST_TARGET = 1e-12
-"""What is less, and not 0, is one interval of more than a replay can have."""
-
 
 class ReplaySpec(Strict):
     """The replayed part, measured from the end of the history."""
@@ -49,13 +46,6 @@ class SlaSpec(Strict):
     )
 
     _takes_time = field_validator("period")(longer_than_nothing)
-
-    @field_validator("target")
-    @classmethod
-    def _none_or_some(cls, value: float) -> float:
-        if 0 < value < _LEAST_TARGET:
-            raise ValueError(f"is less than {_LEAST_TARGET:g}; write 0 where no interval may be")
-        return value
 
 
 class ScheduleEntry(Strict):
