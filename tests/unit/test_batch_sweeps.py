@@ -18,6 +18,7 @@ import twin
 from twin.batches.plan.planner import plan
 from twin.cli.main import call
 from twin.core.errors import InputError
+from twin.scenario.load import Overrides, Scenario
 
 
 def test_a_row_for_each_point_replication_and_policy_in_this_order(sweep: Sweep) -> None:
@@ -216,6 +217,34 @@ def test_what_stands_apart_is_checked_at_every_point(sweep: Sweep) -> None:
         "grid.sla.target.1: must be at most 1, not 2",
         "grid.sla.target.2: 'a' is not a share; write it like '1%' or 0.01",
     ]
+
+
+def test_a_point_is_the_scenario_with_its_values_whatever_they_are_checked_by(
+    sweep: Sweep,
+) -> None:
+    grid = {
+        "events.0.factor": [1.2, 2.0],
+        "links.defaults.capacity_mbps": [500, 900],
+        "demand.length": ["4d", "5d"],
+        "sla.target": ["1%"],
+    }
+    path = sweep(grid=grid)
+    planned = plan(path)
+    assert planned.size == 8
+    for point in planned.points:
+        texts = [f"{key}={value}" for key, value in point.keys.items()]
+        alone = Scenario.load(path.parent / "small.yaml", Overrides(tuple(texts)))
+        policies = planned.at(point).spec.policies
+        assert planned.at(point).spec == alone.spec.model_copy(update={"policies": policies})
+
+
+def test_values_that_are_right_only_together_make_a_point(sweep: Sweep) -> None:
+    keys = [{"replay.duration": "30h", "events.0.start": "28h"}, {"events.0.factor": 3}]
+    path = sweep(grid={}, points=keys, set={"demand.length": "12d"})
+    starts = [plan(path).at(point).spec.events[0].start for point in plan(path).points]
+    assert starts == [28 * 3600, 2 * 3600]
+    with pytest.raises(InputError, match=r"events\.0\.start: is after the end of the replay, 12h"):
+        plan(sweep(grid={}, points=[{"events.0.start": "28h"}]))
 
 
 def test_a_log_scale_may_span_all_numbers(sweep: Sweep) -> None:

@@ -14,6 +14,7 @@ from twin.demand.trace import Trace
 from twin.forecast.forecaster import Forecaster
 from twin.policy.load import PolicySource, unloaded
 from twin.policy.load import load as load_policy
+from twin.scenario.checks import without_history
 from twin.topology.read import read_topology
 from twin.topology.spec import TopologySpec
 from twin.topology.topology import Topology
@@ -38,6 +39,7 @@ class Cache:
         """Files of policies whose code was not run."""
         self._read: dict[tuple[str, Path, int], Trace] = {}
         self._generated: OrderedDict[tuple[str, int, int], Trace] = OrderedDict()
+        self._silent: OrderedDict[tuple[int, int], tuple[Trace, tuple[str, ...]]] = OrderedDict()
         self._topologies: dict[tuple[str, Path], Topology] = {}
         self._models: dict[Path, Forecaster] = {}
         self._policies: dict[Path, PolicySource] = {}
@@ -58,6 +60,16 @@ class Cache:
                 self._generated.popitem(last=False)
         self._generated.move_to_end(seeded_key)
         return self._generated[seeded_key]
+
+    def silent(self, trace: Trace, history: int) -> tuple[str, ...]:
+        """Return the links that have no sample in the history."""
+        key = (id(trace), history)
+        if key not in self._silent:
+            # The trace is kept beside, since another could be given its id.
+            self._silent[key] = (trace, without_history(trace, history))
+            if len(self._silent) > GENERATED:
+                self._silent.popitem(last=False)
+        return self._silent[key][1]
 
     def topology(
         self, spec: TopologySpec, folder: Path, groups: Mapping[str, Sequence[str]]

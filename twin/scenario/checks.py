@@ -146,10 +146,20 @@ def _no_link(link: str, links: tuple[str, ...], where: Loc) -> Problem:
     return Problem(f"the trace has no link '{link}'", where, suggestion=hint)
 
 
-def span_problems(spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> Iterator[Problem]:
-    """Yield what is wrong with the history, and with when events happen."""
-    past = known(ArrayFeed(trace.kpis, trace.gaps), "internet", span.history)
-    for link in np.asarray(trace.links)[~np.isfinite(past).any(axis=0)]:
+def without_history(trace: Trace, history: int) -> tuple[str, ...]:
+    """Return the links of which nothing is known when the first `history` samples have closed."""
+    past = known(ArrayFeed(trace.kpis, trace.gaps), "internet", history)
+    return tuple(np.asarray(trace.links)[~np.isfinite(past).any(axis=0)].tolist())
+
+
+def span_problems(
+    spec: ScenarioSpec, trace: Trace, span: ReplaySpan, silent: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Yield what is wrong with the history, and with when events happen.
+
+    `silent` are the links :func:`without_history`.
+    """
+    for link in silent:
         yield Problem(f"link '{link}' has no sample in the history", ("demand",))
     end = span.horizon(int(spec.tick))
     for i, event in enumerate(spec.events):

@@ -258,7 +258,7 @@ class _Assembly:
             else ReplaySpan(samples, samples, 0, endless=True)
         )
         if span is not None:
-            self._take(span_problems(spec, trace, span))
+            self._take(span_problems(spec, trace, span, self._cache.silent(trace, span.history)))
             self._check_schedules(policies, places, spec, span)
         self._stop_on_problems()
         assert span is not None

@@ -139,9 +139,10 @@ class Source:
         _assign(parent, last, copy.deepcopy(value), label, loc)
         self._labels[tuple(loc)] = label
 
-    def copy(self) -> Source:
-        """Return the same values, which can be changed without changing these."""
-        other = Source(copy.deepcopy(self.data), self._lines, self.path)
+    def copy(self, only: str | None = None) -> Source:
+        """Return the same values, or one block of them, to be changed without changing these."""
+        data = {k: v for k, v in self.data.items() if only in (None, k)}
+        other = Source(copy.deepcopy(data), self._lines, self.path)
         other._labels = dict(self._labels)
         return other
 

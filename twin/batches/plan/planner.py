@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +82,12 @@ def _crossed(spec: SweepSpec) -> Iterator[Problem]:
             yield Problem(f"is given in '{seen[key][0]}' as well", place)
         seen[key] = place
     for key, values in spec.grid.items():
+        earlier: set[Hashable] = set()
         for i, value in enumerate(values):
-            if value in values[:i]:
+            same = value if isinstance(value, Hashable) else ("block", repr(value))
+            if same in earlier:
                 yield Problem(f"{show(value)} is there twice", ("grid", key, i))
+            earlier.add(same)
 
 
 class _Planner:

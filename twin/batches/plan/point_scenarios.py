@@ -6,18 +6,28 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from twin.batches.plan.points import Point
-from twin.core.errors import Loc
+from twin.core.errors import InputError, Loc
 from twin.scenario.cache import Cache
-from twin.scenario.load import Overrides, Scenario, parse
+from twin.scenario.checks import link_problems, span_problems
+from twin.scenario.load import Overrides, Scenario
 from twin.scenario.source import Source
+from twin.scenario.spec import ScenarioSpec
 
-_APART: Final = ("sla", "prices")
-"""Blocks that are checked by themselves: nothing else of a scenario depends on them."""
+_APART: Final = ("events", "links", "prices", "sla")
+"""Blocks on which nothing else that a scenario names depends: no trace, no policy, no model."""
+_BLOCKS: Final = {
+    name: TypeAdapter[Any](get_type_hints(ScenarioSpec, include_extras=True)[name])
+    for name in _APART
+}
 _KEPT: Final = 4096
-"""Scenarios that are kept at a time, each of other values than those of the blocks apart."""
+"""Scenarios that are kept at a time, and blocks; each of other values."""
+
+T = TypeVar("T")
 
 
 class PointScenarios:
@@ -38,7 +48,7 @@ class PointScenarios:
         self._base, self._path, self._asked, self._label = base, path, asked, label
         self._cache = cache or Cache()
         self._scenarios: OrderedDict[str, Scenario] = OrderedDict()
-        self._blocks: dict[str, Any] = {}
+        self._blocks: OrderedDict[str, Any] = OrderedDict()
 
     def at(self, values: Point, places: dict[str, Loc] | None = None) -> Scenario:
         """Return the scenario at a point. Raises InputError with every problem of it.
@@ -47,34 +57,60 @@ class PointScenarios:
         """
         places = places or {key: (key,) for key in values}
         apart = {key: value for key, value in values.items() if key.split(".")[0] in _APART}
-        scenario = self._scenario({k: v for k, v in values.items() if k not in apart}, places)
         if not apart:
-            return scenario
+            return self._scenario(values, places)
+        try:
+            rest = self._scenario({k: v for k, v in values.items() if k not in apart}, places)
+            return self._with_blocks(rest, apart, places)
+        except (InputError, ValidationError):
+            # What the point as a whole says is wrong, or nothing: the values may belong together.
+            return self._checked(values, places)
+
+    def _with_blocks(self, rest: Scenario, apart: Point, places: dict[str, Loc]) -> Scenario:
+        """Return a scenario with other blocks. Raises an error unless they are as they should."""
         blocks = {
             name: self._block(name, part, places)
             for name in _APART
             if (part := {key: v for key, v in apart.items() if key.split(".")[0] == name})
         }
-        return replace(scenario, spec=scenario.spec.model_copy(update=blocks))
+        scenario = replace(rest, spec=rest.spec.model_copy(update=blocks))
+        if "events" in blocks or "links" in blocks:
+            self._check_names(scenario)
+        return scenario
+
+    def _check_names(self, scenario: Scenario) -> None:
+        spec, trace, span = scenario.spec, scenario.trace, scenario.span
+        flows = () if scenario.routing is None else trace.links
+        names = link_problems(spec, scenario.links, flows, scenario.topology, self._base.blamed)
+        silent = self._cache.silent(trace, span.history)
+        if problems := [*names, *span_problems(spec, trace, span, silent)]:
+            raise InputError(problems)
 
     def _scenario(self, values: Point, places: dict[str, Loc]) -> Scenario:
-        key = repr(values)
-        if key not in self._scenarios:
-            source = self._source(values, places)
-            self._scenarios[key] = Scenario.of(source, self._path, self._asked, self._cache)
-            if len(self._scenarios) > _KEPT:
-                self._scenarios.popitem(last=False)
-        self._scenarios.move_to_end(key)
-        return self._scenarios[key]
+        return _kept(self._scenarios, repr(values), lambda: self._checked(values, places))
+
+    def _checked(self, values: Point, places: dict[str, Loc]) -> Scenario:
+        source = self._assigned(self._base.copy(), values, places)
+        return Scenario.of(source, self._path, self._asked, self._cache)
 
     def _block(self, name: str, values: Point, places: dict[str, Loc]) -> Any:
-        key = repr(values)
-        if key not in self._blocks:
-            self._blocks[key] = getattr(parse(self._source(values, places)), name)
-        return self._blocks[key]
+        def read() -> Any:
+            source = self._assigned(self._base.copy(name), values, places)
+            return _BLOCKS[name].validate_python(source.data[name])
 
-    def _source(self, values: Point, places: dict[str, Loc]) -> Source:
-        source = self._base.copy()
+        return _kept(self._blocks, repr(values), read)
+
+    def _assigned(self, source: Source, values: Point, places: dict[str, Loc]) -> Source:
         for key, value in values.items():
             source.assign(key, value, self._label(places[key]))
         return source
+
+
+def _kept(values: OrderedDict[str, T], key: str, make: Callable[[], T]) -> T:
+    """Return the value of a key, made where it is not kept; the oldest ones are forgotten."""
+    if key not in values:
+        values[key] = make()
+        if len(values) > _KEPT:
+            values.popitem(last=False)
+    values.move_to_end(key)
+    return values[key]
