@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ import yaml
 from sweeps import ROOT, Sweep, begun, tables, until
 
 import twin
+from twin.batches.execute.executors import WorkerProcesses
 from twin.cli.main import call
 
 pytestmark = pytest.mark.long
@@ -130,3 +132,33 @@ def test_an_interrupted_batch_keeps_what_is_done_and_goes_on(
     twin.batch(path, out=out)
     assert begun(log) == 60 - kept
     assert json.loads((out / "batch.json").read_text())["status"] == "complete"
+
+
+def test_a_worker_that_dies_while_it_starts_counts_against_no_run(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = []
+    pool = WorkerProcesses._pool
+
+    def dying_at_first(self: WorkerProcesses, slot: int) -> ProcessPoolExecutor:
+        new = self._pools[slot] is None
+        given = pool(self, slot)
+        if new and len(killed) < 3:
+            # A spawned process imports for longer than this takes.
+            killed.append([process.kill() for process in given._processes.values()])
+        return given
+
+    path = sweep(replications=2)
+    monkeypatch.setattr(WorkerProcesses, "_pool", dying_at_first)
+    monkeypatch.setattr(WorkerProcesses, "_try_one", lambda self: None)
+    with WorkerProcesses(1) as executor:
+        found = twin.batch(path, executor=executor, chunks=1, retries=0)
+    assert len(killed) == 3
+    assert found.runs.equals(twin.batch(path).runs)
+
+
+def test_what_a_worker_was_killed_in_was_begun() -> None:
+    with WorkerProcesses(1) as executor:
+        future = executor.submit(signal.raise_signal, signal.SIGKILL)
+        assert isinstance(future.exception(), BrokenExecutor)
+        assert executor.began(future)

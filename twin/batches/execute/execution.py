@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future
 from dataclasses import dataclass, field
 from typing import Final
 
-from twin.batches.execute.executors import worker_died
+from twin.batches.execute.executors import call_began, worker_died
 from twin.batches.execute.journal import Journal
 from twin.batches.execute.worker import (
     Chunk,
@@ -27,6 +27,8 @@ _CHUNK_S: Final = 0.5
 """Seconds of work in a chunk: far more than sending it takes, and little to lose with a worker."""
 _LARGEST: Final = 50
 """Runs in a chunk at the most."""
+_STARTS: Final = 100
+"""Workers of a batch that may die while they start."""
 
 Run = tuple[PlannedPoint, int]
 """A point, and the number of one of its replications."""
@@ -73,6 +75,7 @@ class Execution:
         self._progress = progress
         self._digest, self._payload = plan.payload.sealed()
         self._deaths: dict[str, int] = {}
+        self._never_began = 0
         self._again: deque[list[Run]] = deque()
         self._seconds, self._timed = 0.0, 0
 
@@ -135,9 +138,19 @@ class Execution:
         elif isinstance(error, OtherVersionsError):
             raise RunError(f"{error}: install the same everywhere")
         elif worker_died(error):
-            self._retry(runs)
+            if call_began(self._pool.executor, future):
+                self._retry(runs)
+            else:
+                self._try_to_start_again(runs)
         else:
             raise error
+
+    def _try_to_start_again(self, runs: list[Run]) -> None:
+        """Give the runs of a worker that died while it started to another: they did not kill it."""
+        self._never_began += 1
+        if self._never_began > _STARTS:
+            raise RunError(f"workers died {self._never_began} times while they started")
+        self._again.append(runs)
 
     def _retry(self, runs: list[Run]) -> None:
         """Try the runs of a dead worker again, one by one, since one of them may have killed it."""

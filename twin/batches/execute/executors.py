@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from twin.batches.execute import worker
 from twin.core.errors import InputError, Problem, RunError
@@ -48,6 +49,13 @@ class WorkerProcesses(Executor):
     def __init__(self, count: int) -> None:
         self._pools: list[ProcessPoolExecutor | None] = [None] * count
         self._busy: list[Future[Any] | None] = [None] * count
+        self._up: list[Future[int] | None] = [None] * count
+        self._up_before: WeakKeyDictionary[Future[Any], Future[int]] = WeakKeyDictionary()
+
+    def began(self, future: Future[Any]) -> bool:
+        """Return whether the worker of a call came up, so that the call itself was begun."""
+        up = self._up_before[future]
+        return up.done() and up.exception() is None
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Give a call to a free worker; the caller submits no more calls than there are workers.
@@ -64,14 +72,16 @@ class WorkerProcesses(Executor):
                 self._pools[slot] = None
                 future = self._pool(slot).submit(fn, *args, **kwargs)
         self._busy[slot] = future
+        up = self._up[slot]
+        assert up is not None
+        self._up_before[future] = up
         return future
 
     def _try_one(self) -> None:
         # A worker that cannot start must not be mistaken for one that a run killed.
         try:
             with _ignoring_interrupts():
-                up = self._pool(0).submit(os.getpid)
-            up.result()
+                self._pool(0).submit(os.getpid).result()
         except BrokenExecutor:
             what = "no worker process comes up; a script that starts them does so under"
             raise RunError(f"{what} `if __name__ == '__main__':`") from None
@@ -93,6 +103,8 @@ class WorkerProcesses(Executor):
             spawn = multiprocessing.get_context("spawn")
             pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=worker.start)
             self._pools[slot] = pool
+            # Answered before any other call is begun.
+            self._up[slot] = pool.submit(os.getpid)
         return pool
 
 
@@ -144,6 +156,11 @@ def dask(address: str) -> Iterator[tuple[Executor, int]]:
         yield client.get_executor(pure=False), 2 * threads
     finally:
         client.close(timeout=5)
+
+
+def call_began(executor: Executor, future: Future[Any]) -> bool:
+    """Return whether a call whose worker died was begun; True where that is not known."""
+    return not isinstance(executor, WorkerProcesses) or executor.began(future)
 
 
 def worker_died(error: BaseException) -> bool:
