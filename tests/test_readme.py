@@ -17,6 +17,8 @@ from conftest import ROOT
 import twin
 from twin.batches.plan.planner import plan
 from twin.cli.main import call
+from twin.studies.conformance import check
+from twin.studies.conformance.report import Status
 
 TEXT = (ROOT / "README.md").read_text()
 
@@ -84,6 +86,13 @@ def test_its_own_trace_and_its_policy_run(tmp_path: Path) -> None:
     (tmp_path / "rolling_mean.py").write_text(_blocks("python")[0])
     summary = twin.run(tmp_path / "mine.yaml", policies=["bilstm", "rolling_mean"]).summary
     assert summary.set_index(["policy", "link"]).loc[("bilstm", "all"), "mae"] < 10
+
+
+def test_its_policy_passes_the_conformance_test(tmp_path: Path) -> None:
+    (tmp_path / "rolling_mean.py").write_text(_blocks("python")[0])
+    assert [
+        c for c in check(tmp_path / "rolling_mean.py").checks if c.status is not Status.OK
+    ] == []
 
 
 def test_its_sweep_and_that_of_the_docs_are_whole(tmp_path: Path) -> None:

@@ -86,6 +86,25 @@ def test_validate_tells_what_is_there(make: Maker, capsys: Capture) -> None:
     assert out[1].startswith("surge: valid: 4 links")
 
 
+def test_validate_takes_overrides_of_scenarios(
+    make: Maker, tmp_path: Path, capsys: Capture
+) -> None:
+    path = make(np.full(40, 2.0))
+    assert call(["validate", str(path), "--set", "demand.train=0.25"]) == 0
+    assert "10 samples of history, 30 intervals" in capsys.readouterr().out
+    assert call(["validate", str(path), "--set", "sla.targt=1%"]) == 2
+    assert capsys.readouterr().err == "--set:sla.targt: unknown key; did you mean 'target'?\n"
+    (tmp_path / "sweep.yaml").write_text(f"scenario: {path}\nreplications: 2\n")
+    assert call(["validate", str(tmp_path / "sweep.yaml"), "--set", "seed=3"]) == 2
+    assert "--set: is for scenarios; write it under 'set' in the sweep" in capsys.readouterr().err
+
+
+def test_a_name_is_printed_as_it_is(make: Maker, tmp_path: Path, capsys: Capture) -> None:
+    path = make(np.full(40, 2.0), [{"name": "finance", "use": "last_value"}])
+    assert call(["run", str(path), "--out", str(tmp_path / "out"), "--no-report"]) == 0
+    assert "\n finance " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", content.shipped("scenarios"))
 def test_every_shipped_scenario_is_valid(name: str, capsys: Capture) -> None:
     assert call(["validate", name]) == 0

@@ -164,6 +164,14 @@ def test_the_command_prints_a_line_for_each_check(capsys: pytest.CaptureFixture[
     assert len(lines) == 21
 
 
+def test_the_same_failure_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = policy_file(tmp_path, "bad", "return observation.demand[-1]")
+    assert call(["check-policy", str(bad)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("no attribute 'demand'" in line for line in lines) == 1
+    assert lines[3] == "failed   one link: as in 'five links'"
+
+
 def test_the_command_exits_as_the_checks_went(tmp_path: Path) -> None:
     bad = policy_file(tmp_path, "bad", "return observation.demand_mbps[-1]")
     assert call(["check-policy", "static_p95"]) == 0

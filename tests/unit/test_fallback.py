@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,34 @@ def test_a_slow_answer_is_a_failure_where_a_limit_is_set(make, tmp_path) -> None
     result = _run(make, tmp_path, body, time_limit="0.02s")
     assert result.intervals["requested_mbps"].tolist()[:5] == [50, 50, 50, 50, 14]
     assert "took longer than 0.02s" in result.events["detail"].iloc[0]
+
+
+def test_a_run_has_a_time_limit_which_interrupts_a_policy_that_sleeps(make, tmp_path) -> None:
+    body = "import time\ntime.sleep(60 * (observation.interval == 4))\nreturn np.full(1, 50.0)"
+    policy_file(tmp_path, "weak", body)
+    begin = time.perf_counter()
+    with pytest.raises(
+        RunError, match=r"^policy weak: tick 4 \(20min\): was at work when the run's"
+    ):
+        twin.run(make(np.arange(1.0, 21.0), ["weak"], time_limit="2s"))
+    assert time.perf_counter() - begin < 20
+
+
+def test_limits_of_a_run_and_of_a_decision_go_together(make, tmp_path) -> None:
+    body = "import time\ntime.sleep(60 * (observation.interval == 4))\nreturn np.full(1, 50.0)"
+    path = make(
+        np.arange(1.0, 21.0), ["weak"], time_limit="60s",
+        fallback={"use": "last_value", "time_limit": "0.1s"},
+    )  # fmt: skip
+    policy_file(tmp_path, "weak", body)
+    requests = twin.run(path).intervals["requested_mbps"].tolist()
+    assert requests == [50, 50, 50, 50, *range(14, 20)]
+    policy_file(tmp_path, "slow", "import time\ntime.sleep(0.3)\nreturn np.full(1, 50.0)")
+    overrides = {"policies": ["slow"], "fallback.time_limit": "10s", "time_limit": "0.5s"}
+    with pytest.raises(
+        RunError, match=r"was at work when the run's time was up|the run took longer"
+    ):
+        twin.run(path, overrides=overrides)
 
 
 def test_without_a_fallback_the_run_stops(make, tmp_path) -> None:

@@ -27,7 +27,7 @@ from twin.core.printable import printable
 from twin.forecast.forecaster import usable_cores
 from twin.results.folder import files_of
 from twin.results.manifest_file import MANIFEST
-from twin.results.table import print_table, show_rows
+from twin.results.table import cell, print_table, show_rows
 from twin.scenario.cache import Cache
 
 _SHOWN = (
@@ -146,8 +146,10 @@ def print_batch(results: Batch) -> None:
     _print_best(results)
     failed = results.progress.failed
     if failed:
+        first = printable(runs["error"][runs["status"] == "failed"].iloc[0])
         typer.echo(
-            f"{failed} of {results.progress.total} runs failed: see the column error of {RUNS}"
+            f"{failed} of {results.progress.total} runs failed, the first with: {first}; "
+            f"the column error of {RUNS} has all"
         )
 
 
@@ -189,7 +191,7 @@ def _saved(value: float) -> str:
 
 
 def _cell(row: Any, factor: float, form: str) -> str:
-    mean, width = form.format(row["mean"] * factor), form.format(row["half_width"] * factor)
+    mean, width = cell(form, row["mean"] * factor), cell(form, row["half_width"] * factor)
     return mean if row["half_width"] != row["half_width"] else f"{mean} ± {width}"
 
 

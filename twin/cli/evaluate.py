@@ -19,7 +19,7 @@ from twin.core.units import counted, format_duration
 from twin.forecast.names import AUTO, PERSISTENCE
 from twin.results.folder import check_free, files_of
 from twin.results.manifest_file import MANIFEST
-from twin.results.table import show_rows
+from twin.results.table import cell, show_rows
 from twin.scenario.cache import Cache
 from twin.scenario.load import Overrides, Scenario
 from twin.studies.evaluation import unseen
@@ -120,8 +120,7 @@ def leave_one_link_out(
     unseen.save(table, checked.spec.name, place, force=force)
     typer.echo("\nMAE one step ahead, over that of persistence (the last value):")
     rows = [
-        [text.format(row[column]).replace("nan", "-") for _, column, text in _UNSEEN]
-        for row in table.to_dict("records")
+        [cell(text, row[column]) for _, column, text in _UNSEEN] for row in table.to_dict("records")
     ]
     show_rows([header for header, _, _ in _UNSEEN], rows)
     typer.echo(f"\nWritten to {folder}/: {unseen.FILE}")
@@ -142,7 +141,7 @@ def print_scores(evaluation: Evaluation) -> None:
     for note in evaluation.notes:
         typer.echo(f"Note: {note}")
     rows = [
-        [text.format(row[column]).replace("nan", "-") for _, column, text in _SHOWN]
+        [cell(text, row[column]) for _, column, text in _SHOWN]
         for row in evaluation.pooled.to_dict("records")
     ]
     show_rows([header for header, _, _ in _SHOWN], rows)

@@ -12,7 +12,7 @@ from twin.core.errors import InputError, Problem
 from twin.core.units import counted, share
 from twin.report.run.recommended import FrontierRow, Setting, chosen, recommendation
 from twin.results.folder import check_free
-from twin.results.table import show_rows
+from twin.results.table import cell, show_rows
 from twin.scenario.load import Overrides, Scenario
 from twin.studies.frontier.sweep import Frontier, sweep
 from twin.studies.frontier.write import save
@@ -105,7 +105,7 @@ def _row(frontier: Frontier, setting: Setting, order: Sequence[str]) -> list[str
 
 
 def _numbers(row: FrontierRow) -> list[str]:
-    waste = f"{row['over_provisioning_pct']:.1f}".replace("nan", "-")
+    waste = cell("{:.1f}", row["over_provisioning_pct"])
     return [f"{100 * row['sla_violation_rate']:.3f}", waste]
 
 

@@ -11,7 +11,7 @@ from twin.core.errors import InputError, Problem
 from twin.core.units import counted, duration, format_duration
 from twin.results.folder import check_free, files_of
 from twin.results.manifest_file import MANIFEST
-from twin.results.table import show_rows
+from twin.results.table import cell, show_rows
 from twin.scenario.load import Scenario
 from twin.studies.lead_times.compare import LeadTimes, compare
 from twin.studies.lead_times.findings import gain, warnings
@@ -76,7 +76,7 @@ def _print(study: LeadTimes) -> None:
         [
             row["policy"],
             format_duration(row["lead_time_s"]),
-            *(form.format(factor * row[column]).replace("nan", "-")
+            *(cell(form, factor * row[column])
               for _, column, factor, form in shown),
             f"{row['links_within_sla']} of {row['links_within_sla'] + row['links_missing_sla']}",
         ]

@@ -170,6 +170,7 @@ def batch(
 @app.command()
 def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Scenarios or sweeps.")],
+    overrides: SetOption = None,
     no_policies: NoPoliciesOption = False,
 ) -> None:
     """Check scenarios and sweeps, and all that they name, without running them.
@@ -181,7 +182,7 @@ def validate(
     problems: list[Problem] = []
     for file in files:
         try:
-            words = valid(file, run_policies=not no_policies)
+            words = valid(file, overrides or (), run_policies=not no_policies)
             typer.echo(printable(f"{file}: valid: {words}"))
         except InputError as error:
             problems += error.problems

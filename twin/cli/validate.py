@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from twin.core import content
+from twin.core.errors import InputError, Problem
 from twin.core.units import counted
 from twin.scenario import source
 from twin.scenario.cache import Cache
-from twin.scenario.load import Scenario
+from twin.scenario.load import Overrides, Scenario
 
 
-def valid(file: str, *, run_policies: bool = True) -> str:
+def valid(file: str, overrides: Sequence[str] = (), *, run_policies: bool = True) -> str:
     """Return what a valid file holds, in a few words. Raises InputError for any other.
 
+    `overrides` are texts ``KEY=VALUE`` for scenarios; a sweep has its own block for that.
     Without `run_policies` no code of a user's policies is run, and the words say what that leaves
     unchecked.
     """
@@ -22,9 +24,13 @@ def valid(file: str, *, run_policies: bool = True) -> str:
     if content.is_file(path) and "scenario" in source.read(path).data:
         from twin.batches.plan.planner import plan
 
+        if overrides:
+            remedy = "write it under 'set' in the sweep"
+            raise InputError(Problem("--set: is for scenarios", file=path, suggestion=remedy))
         words = [plan(path, cache).summary()]
     else:
-        words = list(_of_scenario(Scenario.load(file, cache=cache)))
+        asked = Overrides(tuple(overrides))
+        words = list(_of_scenario(Scenario.load(file, asked, cache=cache)))
     return ", ".join([*words, *not_checked(cache)])
 
 

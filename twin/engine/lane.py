@@ -266,7 +266,12 @@ class Lane:
         return f"{place}: {who}" if who else place
 
     def _describe(self, error: BaseException) -> str:
-        message = printable(message_of(error)) if isinstance(error, InputError) else describe(error)
+        if isinstance(error, TimeIsUp):
+            message = "was at work when the run's time was up"
+        elif isinstance(error, InputError):
+            message = printable(message_of(error))
+        else:
+            message = describe(error)
         for file in self.files:
             line = line_in(error, file)
             if line is not None:

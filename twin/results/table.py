@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from twin.account.ranking import kept_by
 from twin.account.summary import ALL
@@ -71,8 +72,7 @@ def print_table(result: Result) -> None:
     # What no policy has, such as a cost without prices, is no column.
     shown = [each for each in _SHOWN if each[1] == "policy" or pooled[each[1]].notna().any()]
     rows = [
-        [text.format(row[column]).replace("nan", "-") for _, column, text in shown]
-        for row in pooled.to_dict("records")
+        [cell(text, row[column]) for _, column, text in shown] for row in pooled.to_dict("records")
     ]
     headers = [header for header, _, _ in shown]
     show_rows(headers, rows, [header for header in _DROPPED_FIRST if header in headers])
@@ -105,6 +105,11 @@ def _pooled(result: Result) -> pd.DataFrame:
         budget=[f"{count} of {limit}" for count, limit in used],
     )
     return pooled.loc[ordered(result)]
+
+
+def cell(form: str, value: Any) -> str:
+    """Return a value in the format of its column; ``-`` where there is none."""
+    return "-" if isinstance(value, float) and math.isnan(value) else form.format(value)
 
 
 def show_rows(

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twin.core.errors import RunError
 from twin.core.files import same_directory
+from twin.core.units import format_duration
+from twin.engine.deadline import TimeIsUp, within
 from twin.engine.engine import Engine
 from twin.engine.lane import Fallback, Lane
 from twin.engine.links import LinkSpec, link_specs
@@ -48,9 +51,21 @@ def simulate(scenario: Scenario, progress: Callable[[int, int], None] | None = N
     `progress` is called now and then with the intervals done and their number. Raises RunError
     where a policy fails and InputError where it asks for a model that cannot be used.
     """
-    engine = engine_of(scenario)
-    engine.advance(progress=progress)
-    return engine.recording()
+
+    def replay() -> Recording:
+        engine = engine_of(scenario)
+        engine.advance(progress=progress)
+        return engine.recording()
+
+    limit = scenario.spec.time_limit
+    if limit is None:
+        return replay()
+    try:
+        return within(limit, replay)
+    except TimeIsUp:
+        raise RunError(
+            f"the run took longer than its 'time_limit' of {format_duration(limit)}"
+        ) from None
 
 
 def settings_of(scenario: Scenario) -> list[LinkSpec]:

@@ -124,6 +124,7 @@ class ScenarioSpec(Strict):
     sla: SlaSpec = SlaSpec()
     prices: PricesSpec | None = None
     fallback: FallbackSpec | None = None
+    time_limit: Duration | None = Field(None, description="a run that takes longer fails")
     events: tuple[AnyEvent, ...] = ()
 
     @field_validator("policies")

@@ -30,8 +30,8 @@ class PointDigests:
     """Digests of all that decides the results of scenarios, except their seed.
 
     Files count by their content: the trace, the models with their cards, the policies' source.
-    The names of the scenario and of its files do not count. What scenarios have in common, block by
-    block, is turned into text once.
+    The names of the scenario and of its files do not count, nor how long a run may take. What
+    scenarios have in common, block by block, is turned into text once.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class PointDigests:
         written = {
             name: self._text(name, getattr(spec, name), partial(_block, spec, name))
             for name in type(spec).model_fields
-            if name not in ("name", "seed", "policies", "fallback")
+            if name not in ("name", "seed", "policies", "fallback", "time_limit")
         }
         generated = spec.demand.source == "synthetic"
         chosen = partial(_chosen, scenario)

@@ -102,7 +102,7 @@ class _Planner:
 
     def plan(self) -> Plan:
         path, base = self._scenario_source()
-        asked = Overrides(policies=self._policies())
+        asked = Overrides(policies=self._policies(path, base))
         base.name(PICKED, self._label(("policies",)))
         for key, value in self._spec.set.items():
             base.assign(key, value, self._label(("set", key)))
@@ -160,16 +160,29 @@ class _Planner:
                 for problem in error.problems
             ) from None
 
-    def _policies(self) -> tuple[str, ...] | None:
-        """Return the policies that are picked; a path is relative to the sweep's file."""
+    def _policies(self, scenario: Path, base: Source) -> tuple[str, ...] | None:
+        """Return the policies that are picked: paths, and what only lies beside the sweep, by path.
+
+        A path is relative to the sweep's file. A name is the scenario's own, or is looked up beside
+        the scenario, beside the sweep, and among the shipped.
+        """
         picks = self._spec.policies
         if picks is None or self._source.path is None:
             return picks
-        beside = self._source.path.parent
-        return tuple(
-            str((beside / pick).resolve()) if content.is_path("policies", pick) else pick
-            for pick in picks
-        )
+        folder = self._source.path.parent
+        entries = base.data.get("policies")
+        own = [_entry_name(entry) for entry in entries] if isinstance(entries, list) else []
+
+        def found(place: int, pick: str) -> str:
+            if content.is_path("policies", pick):
+                return str((folder / pick).resolve())
+            files = (each / f"{pick}.py" for each in (scenario.parent, folder))
+            if pick in own or [content.is_file(file) for file in files] != [False, True]:
+                return pick
+            # A user's file with a shipped name is refused here.
+            return str(content.find("policies", pick, folder, ("policies", place)).resolve())
+
+        return tuple(found(place, pick) for place, pick in enumerate(picks))
 
     def _try(
         self, scenarios: PointScenarios, values: Point, places: dict[str, Loc]
@@ -234,6 +247,11 @@ class _Planner:
             what = f"must be more than the {until.block} of 'until.block', since it is the cap"
         if what:
             raise InputError(self._source.place(Problem(what, where, suggestion=hint)))
+
+
+def _entry_name(entry: Any) -> Any:
+    """Return the name of a policy as a scenario writes it."""
+    return entry.get("name") or entry.get("use") if isinstance(entry, dict) else entry
 
 
 def _random(scenario: Scenario) -> bool:

@@ -134,12 +134,10 @@ def _check_laws(harness: Harness) -> Iterator[Check]:
 def _checked(name: str, hint: str, call: Callable[[], tuple[Status, str]]) -> Check:
     """Return the outcome of `call` as a check; an error that the twin raises is a failure."""
     try:
-        status, message = call()
+        status, finding = call()
     except TwinError as error:
-        status, message = Status.FAILED, str(error)
-    if status is not Status.OK and hint:
-        message = f"{message}; {hint}"
-    return Check(name, status, " ".join(message.split()))
+        status, finding = Status.FAILED, str(error)
+    return Check(name, status, " ".join(finding.split()), "" if status is Status.OK else hint)
 
 
 def _replayed(harness: Harness, case: ConformanceScenario) -> ConformanceRun:

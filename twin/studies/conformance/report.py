@@ -24,11 +24,23 @@ class Check:
 
     name: str
     status: Status
-    message: str = ""
+    finding: str = ""
+    """What was seen."""
+    hint: str = ""
+    """What helps against that, where it is not ok."""
+
+    @property
+    def message(self) -> str:
+        """What was seen, and what helps."""
+        return "; ".join(part for part in (self.finding, self.hint) if part)
 
     def __str__(self) -> str:
+        return self.line(self.message)
+
+    def line(self, message: str) -> str:
+        """Return its outcome and name, with `message` after them."""
         text = f"{self.status:<8} {self.name}"
-        return f"{text}: {self.message}" if self.message else text
+        return f"{text}: {message}" if message else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +61,12 @@ class ConformanceReport:
         return tuple(check for check in self.checks if check.status is status)
 
     def lines(self) -> Iterator[str]:
-        """Yield a line for each check, then a summary."""
-        yield from map(str, self.checks)
+        """Yield a line for each check, then a summary; the same failure is told once."""
+        first: dict[str, str] = {}
+        for check in self.checks:
+            earlier = first.setdefault(check.finding, check.name)
+            repeated = check.status is Status.FAILED and earlier != check.name
+            yield check.line(f"as in '{earlier}'") if repeated else str(check)
         warnings, failures = (
             len(self.with_status(Status.WARNING)),
             len(self.with_status(Status.FAILED)),
