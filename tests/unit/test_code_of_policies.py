@@ -156,3 +156,17 @@ def test_a_run_that_a_policy_ends_fails_alone(files: Files) -> None:
     assert status.to_dict() == {0.1: "done", 0.3: "failed"}
     (error,) = set(runs.loc[runs["status"] == "failed", "error"])
     assert error == "its worker died 1 times"
+
+
+def test_a_policy_with_a_module_beside_it_is_told_what_to_do(
+    files: Files, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (files.folder / "helpers.py").write_text("MARGIN = 0.2\n")
+    policy = (files.folder / "mine.py").read_text()
+    (files.folder / "mine.py").write_text(f"from helpers import MARGIN\n{policy}")
+    assert call(["validate", str(files.scenario)]) == 2
+    assert capsys.readouterr().err == (
+        f"{files.folder / 'mine.py'}:1: cannot be loaded: ModuleNotFoundError: No module named "
+        "'helpers'; a policy is one file, known by its digest: move what it needs of 'helpers' "
+        "there, or install that as a package\n"
+    )

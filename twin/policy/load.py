@@ -156,8 +156,20 @@ def _module(path: Path, code: bytes, name: str) -> ModuleType:
         if is_interrupt(error):
             raise
         what = f"cannot be loaded: {describe(error)}"
-        raise InputError(Problem(what, file=path, line=_line(error, path))) from None
+        problem = Problem(what, file=path, line=_line(error, path), suggestion=_remedy(error, path))
+        raise InputError(problem) from None
     return module
+
+
+def _remedy(error: BaseException, path: Path) -> str:
+    """Return what helps where a policy imports a module that lies beside it."""
+    name = str(error.name).split(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if not name or not ((path.parent / f"{name}.py").is_file() or (path.parent / name).is_dir()):
+        return ""
+    return (
+        f"a policy is one file, known by its digest: move what it needs of '{name}' there, "
+        "or install that as a package"
+    )
 
 
 def _check_parameters(policy: type[Policy], path: Path) -> None:
