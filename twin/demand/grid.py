@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from twin.core.arrays import Floats, Ints
 from twin.core.errors import InputError, Problem
-from twin.core.units import counted, format_duration
-from twin.demand.columns import Times
+from twin.core.units import DAY_S, counted, format_duration
+from twin.demand.dates import Times
+from twin.demand.gaps import Gaps
+from twin.demand.jitter import snapped
 from twin.demand.locations import SHOWN, not_shown, problems_at, refuse
 from twin.demand.rows import Rows
 
+TICK_S = 300
+"""The tick where neither the scenario nor the step of its trace asks for another."""
 ROOM = 20
 """Most cells of the grid per row of the file; more means a wrong time, far from the others."""
 SMALL = 10_000_000
@@ -32,23 +36,30 @@ class Grid:
     """Time between two samples, in the same unit."""
     times: Times
     repairs: tuple[str, ...] = ()
+    late: Mapping[str, Gaps] = field(default_factory=dict)
+    """Samples that become known later than their own time, though they are no repair."""
 
 
-def grid(rows: Rows, tick_s: int) -> Grid:
+def grid(rows: Rows, tick_s: int | None, snap_s: float | None = None) -> Grid:
     """Return the rows on the grid whose step is the most frequent one within a link.
 
-    Raises InputError for a step that does not divide `tick_s`, in seconds, for times off the
-    grid, and for two rows that contradict each other.
+    Times that are off the grid by at most `snap_s`, by default a tenth of the step, are moved to
+    it. Raises InputError for a step that does not divide `tick_s`, in seconds (None: any tick), for
+    times off the grid, and for two rows that contradict each other.
     """
     regular = _regular(rows)
     if regular is not None:
-        distinct, kpis = regular
-        steps, repairs = np.diff(distinct), []
+        times, kpis = regular
+        steps, disorder = np.diff(times), 0
     else:
-        steps, disorder = _steps(rows)
-        repairs = ["rows were out of order in time and were sorted"] * disorder
-    step = _checked_step(rows, steps, tick_s)
-    times = rows.times.ticks if regular is None else distinct
+        (steps, disorder), times, kpis = _steps(rows), rows.times.ticks, {}
+    if _is_uneven(times, steps):
+        moved = snapped(rows, steps, snap_s)
+        if moved is not None:
+            on_grid = grid(moved[0], tick_s, 0.0)
+            return replace(on_grid, repairs=(moved[1], *on_grid.repairs))
+    repairs = [*rows.notes, *["rows were out of order in time and were sorted"] * disorder]
+    step = checked_step(rows, steps, tick_s)
     start, stop = int(times.min()), int(times.max())
     if ((times - start) % step).any():
         _refuse_off_grid(rows, step)
@@ -62,6 +73,20 @@ def grid(rows: Rows, tick_s: int) -> Grid:
     elif len(index) < shape[0]:
         kpis = {name: _spread(values, index, shape) for name, values in kpis.items()}
     return Grid(kpis, start, step, rows.times, tuple(repairs))
+
+
+def _is_uneven(times: Ints, steps: Ints) -> bool:
+    """Return whether times are on no grid of their most frequent step."""
+    return len(steps) > 0 and bool(((times - times[0]) % most_frequent(steps)).any())
+
+
+def most_frequent(steps: Ints) -> int:
+    """Return the step that is there most often."""
+    step = int(steps[0])
+    if (steps != step).any():
+        sizes, counts = np.unique(steps, return_counts=True)
+        step = int(sizes[counts.argmax()])
+    return step
 
 
 def _regular(rows: Rows) -> tuple[Ints, dict[str, Floats]] | None:
@@ -137,21 +162,30 @@ def _within(rows: Rows, order: Ints) -> Ints:
     return steps
 
 
-def _checked_step(rows: Rows, steps: Ints, tick_s: int) -> int:
+def own_tick_s(step_s: float) -> int:
+    """Return the tick of a trace whose scenario states none.
+
+    5 minutes, or the step itself where it is coarser; else the next multiple that divides a day.
+    """
+    for tick_s in range(TICK_S, DAY_S + 1):
+        if DAY_S % tick_s == 0 and tick_s % step_s == 0:
+            return tick_s
+    return TICK_S
+
+
+def checked_step(rows: Rows, steps: Ints, tick_s: int | None) -> int:
     """Return the most frequent of `steps`. Raises InputError unless it divides the tick."""
     if not len(steps):
         what = "no link has samples at two times, so there is no step"
         raise InputError(Problem(what, "", rows.locate(0).file, None, "give at least two samples"))
-    step = int(steps[0])
-    if (steps != step).any():
-        sizes, counts = np.unique(steps, return_counts=True)
-        step = int(sizes[counts.argmax()])
+    step = most_frequent(steps)
+    step_s = step / rows.times.per_second
+    tick_s = own_tick_s(step_s) if tick_s is None else tick_s
     tick = tick_s * rows.times.per_second
     if tick % step == 0:
         return step
     ticks = rows.times.ticks
     row = int(np.flatnonzero(np.isin(ticks - step, ticks))[0])
-    step_s = step / rows.times.per_second
     what = f"the step of {format_duration(step_s)} "
     what += "is coarser than" if step > tick else "does not divide"
     what += f" the tick of {format_duration(tick_s)}"
@@ -209,7 +243,7 @@ def _scatter(rows: Rows, index: Ints, shape: tuple[int, int]) -> tuple[dict[str,
     taken[cell] = True
     dropped = 0
     if np.count_nonzero(taken) < len(cell):
-        dropped = _duplicates(rows, cell)
+        dropped = duplicates(rows, cell)
     kpis = {}
     for name, values in rows.kpis.items():
         out = np.full(shape, np.nan)
@@ -218,8 +252,11 @@ def _scatter(rows: Rows, index: Ints, shape: tuple[int, int]) -> tuple[dict[str,
     return kpis, dropped
 
 
-def _duplicates(rows: Rows, cell: Ints) -> int:
-    """Return how many rows of the file repeat an earlier one; refuse those that contradict it."""
+def duplicates(rows: Rows, cell: Ints) -> int:
+    """Return how many rows of the file repeat an earlier one; refuse those that contradict it.
+
+    Rows of one link and time have the same `cell`, [rows].
+    """
     order = np.argsort(cell, kind="stable")
     first = np.ones(len(cell), bool)
     first[1:] = cell[order][1:] != cell[order][:-1]

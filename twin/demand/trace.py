@@ -40,6 +40,10 @@ class Trace:
     """What was repaired while reading, a sentence each."""
     gaps: Mapping[str, Gaps] = field(default_factory=dict)
     """Samples of each KPI that were interpolated, and when that could be known."""
+    timezone: str | None = None
+    """Whose clocks show its times, where one is stated; `starts` is in UTC then."""
+    warnings: tuple[str, ...] = ()
+    """What may be wrong with it, a sentence each."""
 
     def __post_init__(self) -> None:
         shape = (len(next(iter(self.kpis.values()))), len(self.links))
@@ -73,7 +77,7 @@ class Trace:
     def __reduce__(self) -> tuple[Any, ...]:
         # A mapping proxy cannot be pickled.
         fields = (self.links, dict(self.kpis), self.tick_s, self.starts, self.origin, self.digest)
-        return Trace, (*fields, self.repairs, dict(self.gaps))
+        return Trace, (*fields, self.repairs, dict(self.gaps), self.timezone, self.warnings)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Trace:
         # Nothing here ever changes.

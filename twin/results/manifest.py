@@ -19,6 +19,7 @@ from twin.core import content
 from twin.core.errors import InputError, Problem
 from twin.core.units import counted
 from twin.core.validation import problems_of
+from twin.demand.spec import DemandSpec
 from twin.engine.recording import ForecastUse
 from twin.scenario.load import Scenario
 
@@ -42,7 +43,7 @@ def manifest(
         "trace": {
             "origin": trace.origin,
             "sha256": trace.digest,
-            "file": None if demand.path is None else _absolute(scenario.folder / demand.path),
+            "file": _read_from(demand, scenario.folder),
             "samples": trace.samples,
             "links": len(trace.links),
             "repairs": list(trace.repairs),
@@ -204,6 +205,14 @@ def _source(path: Path, digest: str, kind: content.Kind) -> dict[str, Any]:
 
 def _file(scenario: Scenario) -> str | None:
     return None if scenario.content_folder is None else _absolute(scenario.path)
+
+
+def _read_from(demand: DemandSpec, folder: Path) -> str | list[str] | None:
+    """Return the path of a trace, or a list of paths and patterns as they are stated."""
+    paths = [_absolute(folder / path) for path in demand.paths]
+    if isinstance(demand.path, tuple):
+        return paths
+    return paths[0] if paths else None
 
 
 def _absolute(path: Path) -> str:

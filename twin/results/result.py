@@ -171,13 +171,14 @@ class Result:
 
     def resolved_scenario(self) -> str:
         """Return the scenario as YAML with every default written out and paths made absolute."""
-        data = self.scenario.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+        spec = self.scenario.spec
+        data = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
         if self.scenario.given.trace is not None:
             data["demand"] = {"source": "python", "trace": self.scenario.trace.origin}
         elif "path" in data["demand"]:
             data["demand"] = {k: v for k, v in data["demand"].items() if k not in SYNTHETIC_KEYS}
-            path = self.scenario.folder / data["demand"]["path"]
-            data["demand"]["path"] = str(path.resolve())
+            paths = [str((self.scenario.folder / each).resolve()) for each in spec.demand.paths]
+            data["demand"]["path"] = paths if isinstance(spec.demand.path, tuple) else paths[0]
         if (topology := data.get("topology")) and "path" in topology:
             topology["path"] = str((self.scenario.folder / topology["path"]).resolve())
         # Keys that a link does not state are those of `defaults`, and stay unstated.
