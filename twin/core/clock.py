@@ -37,6 +37,25 @@ def local(moment: datetime, timezone: str | None) -> datetime:
     return moment if timezone is None else moment.astimezone(zone(timezone))
 
 
+def shown(starts: datetime, since_s: Ints, timezone: str | None) -> Ints:
+    """Return what clocks show, microseconds since 1970, [times], `since_s` seconds after `starts`.
+
+    As clocks in `timezone`, where one is stated, else as those of `starts`.
+    """
+    first = (starts.replace(tzinfo=None) - _EPOCH) // timedelta(microseconds=1)
+    times = first + since_s * SECOND
+    if timezone is None:
+        return times
+    own = starts.utcoffset() or timedelta()
+    times = times - own // timedelta(microseconds=1)
+    return times + offsets(times, timezone, of_local=False)
+
+
+def hours(starts: datetime, since_s: Ints, timezone: str | None) -> Ints:
+    """Return the hour of the day, [times], of the times that :func:`shown` takes."""
+    return shown(starts, since_s, timezone) // (3600 * SECOND) % 24
+
+
 def offsets(times: Ints, timezone: str, *, of_local: bool, fold: int = 0) -> Ints:
     """Return offsets from UTC, microseconds, [times], at times in microseconds since 1970.
 

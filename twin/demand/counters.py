@@ -62,19 +62,19 @@ def rates(
     order = np.lexsort((rows.times.ticks, rows.code))
     step, start, cells = _grid_of(rows, order, tick_s)
     tally = _Tally()
-    kpis, late = {}, {}
+    kpis: dict[str, Floats] = {}
+    late: dict[str, Gaps] = {}
     for name, counts in rows.counts.items():
         known = order[~np.isnan(rows.kpis[name][order])]
         kpis[name] = np.full((cells, len(rows.links)), np.nan)
-        runs = []
+        runs: list[tuple[int, ...]] = []
         for code, series in enumerate(_series(rows, counts, known)):
             limit = _limit(series.link, capacities, demand)
             rate = _rate(series, bits, limit, rows.times.per_second, step, tally)
             kpis[name][:, code] = _on_grid(series.ticks, rate, start, step, cells)
             runs += _late(series.ticks, kpis[name][:, code], code, start, step)
         if runs:
-            series, begin, end, seen = np.array(runs, np.int64).T
-            late[name] = Gaps.of(series, begin, end, seen)
+            late[name] = Gaps.of(*(np.array(each, np.int64) for each in zip(*runs, strict=True)))
     first, stop = _covered(kpis)
     kpis = {name: np.ascontiguousarray(values[first:stop]) for name, values in kpis.items()}
     late = {name: _shifted(gaps, first, stop) for name, gaps in late.items()}

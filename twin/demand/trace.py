@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +99,12 @@ class Trace:
         kpis = {name: known(feed, name, samples) for name in self.kpis}
         gaps = {name: gaps.before(samples) for name, gaps in self.gaps.items()}
         return replace(self, kpis=kpis, gaps=gaps)
+
+    def time(self, sample: int) -> datetime | None:
+        """Return when a sample begins, where the trace has dates; in UTC if it has a time zone."""
+        if self.starts is None:
+            return None
+        return self.starts + timedelta(seconds=sample * self.tick_s)
 
     @property
     def demand_mbps(self) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import platform
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import twin
-from twin.core import content
+from twin.core import clock, content
 from twin.core.errors import InputError, Problem
 from twin.core.units import counted
 from twin.core.validation import problems_of
@@ -35,6 +35,7 @@ def manifest(
 ) -> dict[str, Any]:
     """Return the manifest of a finished run, ready for JSON, without the files beside it."""
     trace, demand, starts = scenario.trace, scenario.spec.demand, replay_starts(scenario)
+    starts = None if starts is None else clock.local(starts, trace.timezone)
     return {
         "status": "complete",
         "name": scenario.spec.name,
@@ -47,6 +48,7 @@ def manifest(
             "samples": trace.samples,
             "links": len(trace.links),
             "repairs": list(trace.repairs),
+            "timezone": trace.timezone,
         },
         "policies": {
             choice.name: [
@@ -193,9 +195,7 @@ def bounds(scenario: Scenario) -> list[str]:
 
 def replay_starts(scenario: Scenario) -> datetime | None:
     """Return the time of the first replayed interval, where the trace has times."""
-    starts = scenario.trace.starts
-    step = timedelta(seconds=scenario.trace.tick_s)
-    return None if starts is None else starts + scenario.span.first * step
+    return scenario.trace.time(scenario.span.first)
 
 
 def _source(path: Path, digest: str, kind: content.Kind) -> dict[str, Any]:

@@ -115,6 +115,8 @@ def warnings(
     if topology is not None:
         yield from (f"{topology.origin}: {note}" for note in topology.notes)
     replayed = span.horizon(int(spec.tick))
+    if not span.endless and span.intervals < 2:
+        yield f"the replay is a single interval of {format_duration(spec.tick)}"
     settings = link_specs(spec.links, links)
     leads = [link.lead_time.low for link in settings if link.lead_time.low >= replayed]
     if leads:
@@ -156,7 +158,7 @@ def span_problems(spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> Iterato
         if event.start is None:
             what = "'now' is for events that are added to a running simulation"
             yield Problem(what, ("events", i, "start"), suggestion="write a time, such as '6h'")
-        elif event.start >= end:
+        elif event.begins >= end:
             what = f"is after the end of the replay, {format_duration(end)}"
             yield Problem(what, ("events", i, "start"))
     places = {id(event): i for i, event in enumerate(spec.events)}

@@ -14,11 +14,12 @@ from pydantic import ValidationError
 from twin.core import content
 from twin.core.errors import InputError, Loc, Problem
 from twin.core.printable import unfit
-from twin.core.units import format_duration
+from twin.core.units import Seconds, format_duration
 from twin.core.validation import problems_of
 from twin.demand.trace import Trace
 from twin.engine.span import ReplaySpan
 from twin.events.base import Event
+from twin.events.dates import in_replay
 from twin.forecast.forecaster import Forecaster
 from twin.forecast.library import ModelLibrary
 from twin.forecast.names import files
@@ -101,7 +102,8 @@ class Scenario:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What may be meant, but changes what a run says."""
-        return tuple(warnings(self.spec, self.links, self.span, self.topology))
+        told = warnings(self.spec, self.links, self.span, self.topology)
+        return (*self.trace.warnings, *told)
 
     def __repr__(self) -> str:
         names = ", ".join(choice.name for choice in self.policies)
@@ -220,6 +222,9 @@ class _Assembly:
     def scenario(self, spec: ScenarioSpec, asked: Overrides) -> Scenario:
         """Return the scenario. Raises InputError with all problems found."""
         spec, places = self._pick(spec, asked.policies)
+        trace = self._trace(spec)
+        if trace is not None and trace.tick_s != spec.tick and self._given.trace is None:
+            spec = spec.model_copy(update={"tick": Seconds(trace.tick_s)})
         choices = [
             self._try(partial(self._choice, place, entry, spec.tick))
             for place, entry in zip(places, spec.policies, strict=True)
@@ -233,7 +238,6 @@ class _Assembly:
                 if why := unfit(fallback.name):
                     what = f"the name of policy '{fallback.name}' {why}"
                     self._say(("fallback", "use"), what, "rename its file")
-        trace = self._trace(spec)
         self._stop_on_problems()
         assert trace is not None
         policies = [choice for choice in choices if choice is not None]
@@ -258,6 +262,7 @@ class _Assembly:
             else ReplaySpan(samples, samples, 0, endless=True)
         )
         if span is not None:
+            spec = self._dated(spec, trace, span)
             self._take(span_problems(spec, trace, span))
             self._check_schedules(policies, places, spec, span)
         self._stop_on_problems()
@@ -273,9 +278,16 @@ class _Assembly:
     def _trace(self, spec: ScenarioSpec) -> Trace | None:
         if self._given.trace is not None:
             return self._given.trace
-        tick_s = int(spec.tick)
-        read = self._cache.trace
-        return self._try(partial(read, spec.demand, self._folder, tick_s, spec.seed))
+        tick_s = int(spec.tick) if "tick" in spec.model_fields_set else None
+        asked = (spec.demand, self._folder, tick_s, spec.seed, spec.capacities)
+        return self._try(partial(self._cache.trace, *asked))
+
+    def _dated(self, spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> ScenarioSpec:
+        """Return the scenario with events at dates placed in the replay."""
+        starts = trace.time(span.first)
+        events = self._try(lambda: tuple(in_replay(spec.events, starts, trace.timezone)))
+        self._stop_on_problems()
+        return spec.model_copy(update={"events": events})
 
     # Problems
 

@@ -1,0 +1,51 @@
+"""Starts of events that are dates, as seconds from the start of the replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from twin.core import clock
+from twin.core.errors import InputError, Problem
+from twin.core.units import Seconds
+from twin.events.base import Event
+
+E = TypeVar("E", bound=Event)
+
+
+def in_replay(
+    events: Iterable[Event], starts: datetime | None, timezone: str | None
+) -> Iterator[Event]:
+    """Yield events whose starts count from the replay, which `starts` at a date where it has one.
+
+    A date without an offset is what clocks in `timezone` show, or as the trace's own. Raises
+    InputError, with the place of the first event that cannot be placed.
+    """
+    for number, event in enumerate(events):
+        if not isinstance(event.start, datetime):
+            yield event
+            continue
+        try:
+            start = _seconds(event.start, starts, timezone)
+        except ValueError as error:
+            raise InputError(Problem(str(error), ("events", number, "start"))) from None
+        yield event.model_copy(update={"start": Seconds(start)})
+
+
+def _seconds(moment: datetime, starts: datetime | None, timezone: str | None) -> float:
+    if starts is None:
+        raise ValueError(
+            "is a date, but the trace has none; state 'demand.starts', or write a duration"
+        )
+    if starts.tzinfo is None and moment.tzinfo is not None:
+        raise ValueError(
+            "has an offset from UTC, but the times of the trace have none; state 'demand.timezone'"
+        )
+    if starts.tzinfo is not None and timezone is None and moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    seconds = (clock.in_utc(moment, timezone) - starts).total_seconds()
+    if seconds < 0:
+        began = clock.local(starts, timezone).isoformat()
+        raise ValueError(f"{moment.isoformat()} is before the replay, which starts at {began}")
+    return seconds
