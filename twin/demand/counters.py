@@ -74,7 +74,8 @@ def rates(
             kpis[name][:, code] = _on_grid(series.ticks, rate, start, step, cells)
             runs += _late(series.ticks, kpis[name][:, code], code, start, step)
         if runs:
-            late[name] = Gaps.of(*(np.array(each, np.int64) for each in zip(*runs, strict=True)))
+            series_of, begin, end, seen = (np.array([run[k] for run in runs]) for k in range(4))
+            late[name] = Gaps.of(series_of, begin, end, seen)
     first, stop = _covered(kpis)
     kpis = {name: np.ascontiguousarray(values[first:stop]) for name, values in kpis.items()}
     late = {name: _shifted(gaps, first, stop) for name, gaps in late.items()}
@@ -84,12 +85,12 @@ def rates(
 
 
 def _refuse_too_large(rows: Rows, bits: int) -> None:
-    for name, counts in rows.counts.items():
-        large = np.flatnonzero(counts >> np.uint64(32)) if bits == 32 else ()
+    for name, counts in rows.counts.items() if bits == 32 else ():
+        large = np.flatnonzero(counts >> np.uint64(32))
         if len(large):
-            row = int(large[0])
+            row, remedy = int(large[0]), "write 'bits: 64'"
             what = f"{counts[row]} is more than a counter of 32 bits holds"
-            raise InputError(rows.locate(row).problem(rows.column(name, row), what, "write 64"))
+            raise InputError(rows.locate(row).problem(rows.column(name, row), what, remedy))
 
 
 def _grid_of(rows: Rows, order: Ints, tick_s: int | None) -> tuple[int, int, int]:
@@ -207,7 +208,7 @@ def _shifted(gaps: Gaps, first: int, stop: int) -> Gaps:
 
 
 def _notes(demand: DemandSpec, bits: int, tally: _Tally, dropped: int) -> list[str]:
-    found = "" if demand.bits else ", as their readings fit"
+    found = "" if demand.bits else " (as their readings fit)"
     said = [
         f"counters of {bits} bits{found} turned into rates: {counted(tally.wraps, 'wrap')}, "
         f"{counted(tally.resets, 'reset')} whose intervals are left missing"

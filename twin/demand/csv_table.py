@@ -50,12 +50,16 @@ class CsvTable:
         except csv.Error as error:
             what = f"cannot be split into cells: {error}"
             raise InputError(Problem(what, "", file, self.header, _CLOSE)) from None
-        self.names: Sequence[str] = [cell.strip() for cell in cells]
+        # A header that is a comment: its first name begins after the mark.
+        self.names: Sequence[str] = [cells[0].lstrip("# "), *cells[1:]] if cells else cells
+        self.names = [name.strip() for name in self.names]
         self._check_header()
 
     def _check_header(self) -> None:
         named = [name for name in self.names if name]
-        if _VALUE.fullmatch(self.names[0]) and not {"time", "internet"} & set(named):
+        alone = len(self.names) == 1 and self.names[0][:1].isdigit()
+        values = alone or _VALUE.fullmatch(self.names[0])
+        if values and not {"time", "internet"} & set(named):
             what = "has no header: the first line holds values"
             remedy = "write the names of the columns above it, such as 'time,link,internet'"
             raise InputError(Problem(what, "", self.file, self.header, remedy))

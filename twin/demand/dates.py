@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,7 +33,7 @@ _FORMATS = (
     "%d %b %Y %H:%M:%S", "%d %b %Y %H:%M", "%d-%b-%Y %H:%M:%S", "%d-%b-%y %H:%M:%S",
     "%b %d, %Y @ %H:%M:%S.%f", "%b %d, %Y %H:%M:%S", "%b %d, %Y %I:%M:%S %p",
     "%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S %Z %Y", "%d/%b/%Y:%H:%M:%S %z", "%Y%m%d%H%M%S",
-    "%Y%m%d %H%M", "%m/%d/%Y, %I:%M:%S %p", "%d/%m/%Y, %H:%M:%S",
+    "%m/%d/%Y, %I:%M:%S.%f %p", "%Y%m%d %H%M", "%m/%d/%Y, %I:%M:%S %p", "%d/%m/%Y, %H:%M:%S",
 )  # fmt: skip
 """Formats that are tried on times that are neither numbers nor ISO-8601, to say what fits."""
 _FAST = set("YmdHMS")
@@ -154,7 +155,7 @@ def _from_iso(column: Any, name: str, locate: Locate, problems: list[Problem]) -
         except pa.ArrowInvalid:
             continue
     cells = column.to_pylist()
-    moments = [_iso(cell) for cell in cells]
+    moments = [iso(cell) for cell in cells]
     return _of_moments(cells, moments, name, locate, problems, _remedy(cells, moments))
 
 
@@ -191,7 +192,13 @@ def _of_moments(
     return Times(np.array(ticks, np.int64), MICROSECONDS, epoch)
 
 
-def _iso(cell: str) -> datetime | None:
+def is_iso(cell: str) -> bool:
+    """Return whether a text is a time as ISO-8601 writes it."""
+    return iso(cell) is not None
+
+
+def iso(cell: str) -> datetime | None:
+    """Return the time that ISO-8601 writes as `cell`; None for other texts."""
     try:
         return datetime.fromisoformat(cell)
     except ValueError:
@@ -202,7 +209,11 @@ def _stated(column: Any, name: str, locate: Locate, problems: list[Problem], sta
     """Return texts read by a format, each distinct one once."""
     import pyarrow.compute as pc
 
-    if {stated[i + 1] for i, char in enumerate(stated[:-1]) if char == "%"} <= _FAST:
+    universal = "UTC" in stated or "GMT" in stated
+    if (
+        not universal
+        and {stated[i + 1] for i, char in enumerate(stated[:-1]) if char == "%"} <= _FAST
+    ):
         read = pc.strptime(column, format=stated, unit="us", error_is_null=True)
         if not read.null_count:
             return _dates(read)
@@ -223,8 +234,8 @@ def parsed(cell: str, stated: str) -> datetime | None:
         moment = datetime.strptime(cell, stated)
     except ValueError:
         return None
-    universal = any(word in stated for word in ("UTC", "GMT")) or ("%Z" in stated and _is_utc(cell))
-    return moment.replace(tzinfo=UTC) if universal else moment
+    universal = "UTC" in stated or "GMT" in stated or ("%Z" in stated and _is_utc(cell))
+    return moment.replace(tzinfo=UTC) if universal and moment.tzinfo is None else moment
 
 
 def _is_utc(cell: str) -> bool:
@@ -240,7 +251,10 @@ def guess_formats(cells: Sequence[str]) -> list[str]:
     if not sample:
         return []
     fits = {}
-    for each in _FORMATS:
+    # Browsers add the zone's name in words, which is the user's language.
+    words = re.search(r"GMT[+-]\d{4} (\(.*\))$", sample[0])
+    browser = () if words is None else (f"%a %b %d %Y %H:%M:%S GMT%z {words[1]}",)
+    for each in (*browser, *_FORMATS):
         if parsed(sample[0], each) is None:
             continue
         moments = [parsed(cell, each) for cell in sample]

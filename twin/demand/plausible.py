@@ -9,7 +9,7 @@ import numpy as np
 
 from twin.core.arrays import Floats
 from twin.core.errors import InputError
-from twin.core.units import counted
+from twin.core.units import MBPS, counted
 from twin.demand.cells import unit_mbps
 from twin.demand.grid import Grid
 from twin.demand.kpis import TRAFFIC_KPIS
@@ -22,14 +22,18 @@ _HEAD = 64
 """Samples by which most links are known to be no counter."""
 _RISES = 24
 """Least rises of a counter, without which nobody knows."""
-_FALLS = 0.02
-"""Largest share of changes of a counter that are falls: resets."""
+_FALLS, _FEW = 0.02, 2
+"""Largest share of changes of a counter that are falls, and how many it may be in any case."""
 _LARGE = 1e6
 """A value that a counter of octets reaches within minutes."""
 _UNIT_IN_NAME = re.compile(
     r"(?:^|[_\s(\[.-])(bits?/s(?:ec)?|[kKmMgGtT]?(?:bps|bit/s|b/s)|[kKmMgGtT]?Bps"
     r"|bytes?/s(?:ec)?|[kKMGT]?B/s)(?:$|[_\s)\].-])"
 )
+
+
+class OnlyGrowsError(InputError):
+    """Counters that are read as rates."""
 
 
 def refuse_counters(grid: Grid, rows: Rows) -> None:
@@ -44,7 +48,7 @@ def refuse_counters(grid: Grid, rows: Rows) -> None:
             what = f"link '{rows.links[grown[0]]}' only grows{others if len(grown) > 1 else ''}: "
             what += "a counter, not a rate"
             remedy = "write 'kind: counter', or 'kind: rate' if the demand does grow like this"
-            raise InputError(rows.locate(row).problem(rows.column(kpi, row), what, remedy))
+            raise OnlyGrowsError(rows.locate(row).problem(rows.column(kpi, row), what, remedy))
 
 
 def _candidates(values: Floats) -> list[int]:
@@ -64,7 +68,7 @@ def _grows(values: Floats) -> bool:
         return False
     steps = np.diff(known)
     rises, falls = int((steps > 0).sum()), int((steps < 0).sum())
-    if rises >= _RISES and falls <= _FALLS * (rises + falls):
+    if rises >= _RISES and falls <= max(_FEW, _FALLS * (rises + falls)):
         # A counter falls to what it has counted since; demand falls by less.
         return bool((known[1:][steps < 0] < known[:-1][steps < 0] / 2).all())
     return falls > 0 and rises + falls >= _RISES and _wraps(known, steps)
@@ -100,6 +104,13 @@ def unlikely_units(kpis: dict[str, Floats], rows: Rows | None, demand: DemandSpe
             f"a link has a mean of {largest:.4g} Mbit/s, more than 100 Tbit/s, read as "
             f"{demand.unit}, {stated}: is 'demand.unit' right?"
         )
+
+
+def unit_in_name(name: str) -> str | None:
+    """Return the unit of a trace that the name of a column states, if it states one."""
+    match = _UNIT_IN_NAME.search(name)
+    mbps = None if match is None else _mbps(match[1])
+    return next((unit for unit, size in MBPS.items() if mbps and np.isclose(mbps, size)), None)
 
 
 def _mbps(unit: str) -> float | None:

@@ -90,8 +90,6 @@ def _below(data: bytes, place: int, separator: str, first: str) -> Found:
     if data.lstrip().startswith(b"#"):
         body = re.sub(rb"(?m)^#.*$", b"", body)
         body = re.sub(rb"(?m)^" + re.escape(header[:-1]) + rb"$", b"", body)
-    if header.startswith(b"#"):
-        header = b" " + header[1:]
     blank = b"\n" * above
     return _without_sums(Found(blank + header + body, len(blank), separator, False, notes))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +116,8 @@ def _valueless(link: str, table: ColumnFile) -> Problem:
 def _long(table: ColumnFile, demand: DemandSpec) -> Rows:
     names = _names(table, demand)
     link = _of_link(table, demand, names)
+    if isinstance(demand.columns.get("internet"), tuple):
+        names = {"time": names["time"]}
     wanted = list(dict.fromkeys([*names.values(), *link]))
     loaded = table.load(wanted, link[0] if len(link) == 1 else None)
     problems: list[Problem] = []
@@ -124,6 +127,11 @@ def _long(table: ColumnFile, demand: DemandSpec) -> Rows:
         code, links = columns.links(columns.together(named), link[0], table.locate, problems)
     else:
         code, links = np.zeros(len(times.ticks), np.int32), (UNNAMED,)
+    several = demand.columns.get("internet")
+    if isinstance(several, tuple):
+        refuse(problems)
+        times, notes = in_utc(times, code, demand.timezone, names["time"], table.locate)
+        return _melted(table, demand, times, code, links, several, notes)
     kpis, counts = {}, {}
     for kpi, name in names.items():
         if kpi in TRAFFIC_KPIS and demand.kind == "counter":
@@ -134,6 +142,57 @@ def _long(table: ColumnFile, demand: DemandSpec) -> Rows:
     refuse(problems)
     times, notes = in_utc(times, code, demand.timezone, names["time"], table.locate)
     return Rows(times, code, links, kpis, names, table.locate, 1, counts, notes)
+
+
+def _melted(
+    table: ColumnFile,
+    demand: DemandSpec,
+    times: Times,
+    code: NDArray[np.int32],
+    links: tuple[str, ...],
+    several: tuple[str, ...],
+    notes: tuple[str, ...],
+) -> Rows:
+    """Return rows in which each of `several` columns is a link of its own, named by it too."""
+    problems: list[Problem] = []
+    loaded = table.load(list(several))
+    values, counts = _values(table, loaded, several, demand, problems)
+    refuse(problems)
+    names = [
+        name if links == (UNNAMED,) else f"{link}:{name}" for link in links for name in several
+    ]
+    width = len(several)
+    return Rows(
+        Times(np.repeat(times.ticks, width), times.per_second, times.epoch),
+        np.repeat(code * np.int32(width), width)
+        + np.tile(np.arange(width, dtype=np.int32), len(code)),
+        tuple(names),
+        {"internet": values.ravel()},
+        {"time": demand.renamed.get("time", "time")},
+        lambda row: table.locate(row // width),
+        width,
+        {"internet": counts.ravel()} if demand.kind == "counter" else {},
+        notes,
+    )
+
+
+def _values(
+    table: ColumnFile,
+    loaded: Mapping[str, Any],
+    names: Sequence[str],
+    demand: DemandSpec,
+    problems: list[Problem],
+) -> tuple[Floats, NDArray[np.uint64]]:
+    """Return the demand in several columns, [rows of the file, columns], and their readings."""
+    values = np.empty((len(loaded[names[0]]), len(names)))
+    counts = np.zeros(values.shape if demand.kind == "counter" else (0, 0), np.uint64)
+    for k, name in enumerate(names):
+        if demand.kind == "counter":
+            counted = columns.counts(loaded[name], name, table.locate, problems, demand)
+            counts[:, k], values[:, k] = counted
+        else:
+            values[:, k] = columns.kpi(loaded[name], name, table.locate, problems, demand)
+    return values, counts
 
 
 def _of_link(table: ColumnFile, demand: DemandSpec, names: dict[str, str]) -> list[str]:
@@ -150,6 +209,11 @@ def _of_link(table: ColumnFile, demand: DemandSpec, names: dict[str, str]) -> li
 def _names(table: ColumnFile, demand: DemandSpec) -> dict[str, str]:
     """Return the file's name of each column of a trace that it has: time, link and KPIs."""
     renamed = demand.renamed
+    several: object = demand.columns.get("internet")
+    if isinstance(several, tuple):
+        unknown = [name for name in several if name not in table.names]
+        refuse([_unknown_column(name, "demand.columns.internet", table.names) for name in unknown])
+        renamed["internet"] = several[0]
     claimed = set(renamed.values())
     names: dict[str, str] = {}
     problems = []
@@ -202,14 +266,7 @@ def _wide(table: ColumnFile, demand: DemandSpec) -> Rows:
     loaded = table.load([time, *links])
     problems: list[Problem] = []
     times = columns.times(loaded[time], time, table.locate, problems, demand)
-    values = np.empty((len(times.ticks), len(links)))
-    counts = np.zeros(values.shape if demand.kind == "counter" else (0, 0), np.uint64)
-    for code, link in enumerate(links):
-        if demand.kind == "counter":
-            counted = columns.counts(loaded[link], link, table.locate, problems, demand)
-            counts[:, code], values[:, code] = counted
-        else:
-            values[:, code] = columns.kpi(loaded[link], link, table.locate, problems, demand)
+    values, counts = _values(table, loaded, links, demand, problems)
     refuse(problems)
     one = np.zeros(len(times.ticks), np.int32)
     times, notes = in_utc(times, one, demand.timezone, time, table.locate)

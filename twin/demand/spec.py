@@ -21,6 +21,8 @@ MATRIX_COLUMNS = ("time", "src", "dst", "demand")
 """Columns of a table of demands from site to site."""
 TABLES = ("csv", "parquet", "excel")
 """Sources that are tables of links, one file or several."""
+SEVERAL = ("link", "internet")
+"""Our columns that several of a file may stand for."""
 OF_TEXT = ("decimal", "time_format", "encoding")
 """Keys that say how text is read, which a Parquet file has no need of."""
 OF_TABLES = ("kind", "bits", "snap", "stamp", "timezone", "aggregate", "only", *OF_TEXT)
@@ -59,12 +61,16 @@ def _zone(value: Any) -> Any:
 
 
 def _columns(value: Any) -> Any:
-    if isinstance(value, dict) and isinstance(value.get("link"), list):
-        named = value["link"]
-        if not named or not all(isinstance(name, str) for name in named):
-            raise ValueError("'link' is the name of a column, or a list of names")
-        return {**value, "link": tuple(named)}
-    return value
+    if not isinstance(value, dict):
+        return value
+    columns = dict(value)
+    for ours in SEVERAL:
+        named = columns.get(ours)
+        if isinstance(named, list):
+            if not named or not all(isinstance(name, str) for name in named):
+                raise ValueError(f"'{ours}' is the name of a column, or a list of names")
+            columns[ours] = tuple(named)
+    return columns
 
 
 def _several(value: Any) -> Any:
@@ -96,7 +102,11 @@ class DemandSpec(Strict):
             str | tuple[str, ...],
         ],
         BeforeValidator(_columns),
-    ] = Field(default={}, description="our column name: the file's; of 'link' also a list")
+    ] = Field(
+        default={},
+        description="our column name: the file's; a list for 'link', whose name is in several, "
+        "and for 'internet', of which each is a link",
+    )
     layout: Literal["long", "wide"] = "long"
     only: Annotated[tuple[str, ...] | None, BeforeValidator(_several)] = Field(
         None, description="links that are read, by name or pattern; absent: all"
@@ -194,7 +204,7 @@ class DemandSpec(Strict):
         if self.kind == "counter" and "stamp" in stated:
             raise ValueError("'stamp' has no meaning for 'kind: counter': readings have no span")
         for column, name in self.columns.items():
-            if isinstance(name, tuple) and column != "link":
+            if isinstance(name, tuple) and column not in SEVERAL:
                 raise ValueError(f"'columns' names one column for '{column}', not a list")
 
     @property

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from twin.core import clock
 from twin.core.errors import InputError, Problem
 from twin.core.units import Seconds
 from twin.events.base import Event
 
-E = TypeVar("E", bound=Event)
-
 
 def in_replay(
     events: Iterable[Event], starts: datetime | None, timezone: str | None
-) -> Iterator[Event]:
-    """Yield events whose starts count from the replay, which `starts` at a date where it has one.
+) -> tuple[Event, ...]:
+    """Return events whose starts count from the replay, which `starts` at a date if it has one.
 
     A date without an offset is what clocks in `timezone` show, or as the trace's own. Raises
     InputError, with the place of the first event that cannot be placed.
     """
+    placed = []
     for number, event in enumerate(events):
-        if not isinstance(event.start, datetime):
-            yield event
-            continue
-        try:
-            start = _seconds(event.start, starts, timezone)
-        except ValueError as error:
-            raise InputError(Problem(str(error), ("events", number, "start"))) from None
-        yield event.model_copy(update={"start": Seconds(start)})
+        if isinstance(event.start, datetime):
+            try:
+                start = Seconds(_seconds(event.start, starts, timezone))
+            except ValueError as error:
+                raise InputError(Problem(str(error), ("events", number, "start"))) from None
+            event = event.model_copy(update={"start": start})
+        placed.append(event)
+    return tuple(placed)
 
 
 def _seconds(moment: datetime, starts: datetime | None, timezone: str | None) -> float:

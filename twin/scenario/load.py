@@ -102,8 +102,8 @@ class Scenario:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What may be meant, but changes what a run says."""
-        told = warnings(self.spec, self.links, self.span, self.topology)
-        return (*self.trace.warnings, *told)
+        own = warnings(self.spec, self.links, self.span, self.topology)
+        return *self.trace.warnings, *own
 
     def __repr__(self) -> str:
         names = ", ".join(choice.name for choice in self.policies)
@@ -223,7 +223,7 @@ class _Assembly:
         """Return the scenario. Raises InputError with all problems found."""
         spec, places = self._pick(spec, asked.policies)
         trace = self._trace(spec)
-        if trace is not None and trace.tick_s != spec.tick and self._given.trace is None:
+        if trace is not None and self._given.trace is None:
             spec = spec.model_copy(update={"tick": Seconds(trace.tick_s)})
         choices = [
             self._try(partial(self._choice, place, entry, spec.tick))
@@ -279,15 +279,14 @@ class _Assembly:
         if self._given.trace is not None:
             return self._given.trace
         tick_s = int(spec.tick) if "tick" in spec.model_fields_set else None
-        asked = (spec.demand, self._folder, tick_s, spec.seed, spec.capacities)
-        return self._try(partial(self._cache.trace, *asked))
+        named = spec.demand, self._folder, tick_s, spec.seed, spec.capacities
+        return self._try(partial(self._cache.trace, *named))
 
     def _dated(self, spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> ScenarioSpec:
         """Return the scenario with events at dates placed in the replay."""
-        starts = trace.time(span.first)
-        events = self._try(lambda: tuple(in_replay(spec.events, starts, trace.timezone)))
-        self._stop_on_problems()
-        return spec.model_copy(update={"events": events})
+        starts, timezone = trace.time(span.first), trace.timezone
+        events = self._try(partial(in_replay, spec.events, starts, timezone))
+        return spec if events is None else spec.model_copy(update={"events": events})
 
     # Problems
 
