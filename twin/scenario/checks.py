@@ -14,6 +14,7 @@ from twin.demand.trace import Trace
 from twin.engine.links import LinkSpec, link_specs
 from twin.engine.span import ReplaySpan
 from twin.events.base import Event, Scope, clashes, unknown
+from twin.events.dates import in_replay
 from twin.scenario.spec import ScenarioSpec
 from twin.topology.topology import Topology
 
@@ -37,6 +38,12 @@ def span_of(spec: ScenarioSpec, trace: Trace) -> ReplaySpan:
             Problem(f"the replay would end {ends} {trace_ends}", ("replay", "duration"))
         )
     return ReplaySpan(history, history + start, length)
+
+
+def placed(spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> ScenarioSpec:
+    """Return the scenario with its events at dates placed in the replay. Raises InputError."""
+    events = in_replay(spec.events, trace.time(span.first), trace.timezone)
+    return spec.model_copy(update={"events": events})
 
 
 def _replayed(spec: ScenarioSpec, available: int) -> tuple[int, int]:

@@ -19,13 +19,19 @@ from twin.core.validation import problems_of
 from twin.demand.trace import Trace
 from twin.engine.span import ReplaySpan
 from twin.events.base import Event
-from twin.events.dates import in_replay
 from twin.forecast.forecaster import Forecaster
 from twin.forecast.library import ModelLibrary
 from twin.forecast.names import files
 from twin.routing.table import Routing
 from twin.scenario.cache import Cache
-from twin.scenario.checks import link_problems, span_of, span_problems, warnings, whole_ticks
+from twin.scenario.checks import (
+    link_problems,
+    placed,
+    span_of,
+    span_problems,
+    warnings,
+    whole_ticks,
+)
 from twin.scenario.choices import GivenPolicy, Member, PolicyChoice
 from twin.scenario.find import IN_PYTHON, read_mapping, read_source
 from twin.scenario.network import routing_of, topology_of
@@ -222,8 +228,7 @@ class _Assembly:
     def scenario(self, spec: ScenarioSpec, asked: Overrides) -> Scenario:
         """Return the scenario. Raises InputError with all problems found."""
         spec, places = self._pick(spec, asked.policies)
-        trace = self._trace(spec)
-        if trace is not None and self._given.trace is None:
+        if (trace := self._trace(spec)) is not None and self._given.trace is None:
             spec = spec.model_copy(update={"tick": Seconds(trace.tick_s)})
         choices = [
             self._try(partial(self._choice, place, entry, spec.tick))
@@ -262,7 +267,8 @@ class _Assembly:
             else ReplaySpan(samples, samples, 0, endless=True)
         )
         if span is not None:
-            spec = self._dated(spec, trace, span)
+            spec = self._try(partial(placed, spec, trace, span)) or spec
+            self._stop_on_problems()
             self._take(span_problems(spec, trace, span))
             self._check_schedules(policies, places, spec, span)
         self._stop_on_problems()
@@ -279,14 +285,8 @@ class _Assembly:
         if self._given.trace is not None:
             return self._given.trace
         tick_s = int(spec.tick) if "tick" in spec.model_fields_set else None
-        named = spec.demand, self._folder, tick_s, spec.seed, spec.capacities
-        return self._try(partial(self._cache.trace, *named))
-
-    def _dated(self, spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> ScenarioSpec:
-        """Return the scenario with events at dates placed in the replay."""
-        starts, timezone = trace.time(span.first), trace.timezone
-        events = self._try(partial(in_replay, spec.events, starts, timezone))
-        return spec if events is None else spec.model_copy(update={"events": events})
+        of = spec.demand, self._folder, tick_s, spec.seed, spec.capacities
+        return self._try(partial(self._cache.trace, *of))
 
     # Problems
 
