@@ -17,7 +17,7 @@ from twin.core.arrays import Bools, Floats, Ints
 from twin.core.errors import InputError
 from twin.core.units import counted, format_duration
 from twin.demand.gaps import Gaps
-from twin.demand.grid import Grid, checked_step, duplicates, own_tick_s
+from twin.demand.grid import Grid, check_step, duplicates, most_frequent, own_tick_s
 from twin.demand.jitter import SNAP, nominal_s
 from twin.demand.repair import LONGEST_S
 from twin.demand.rows import Rows
@@ -99,16 +99,17 @@ def _grid_of(rows: Rows, order: Ints, tick_s: int | None) -> tuple[int, int, int
     steps = np.diff(ticks)[np.diff(code) == 0]
     steps = steps[steps > 0]
     per_second = rows.times.per_second
+    frequent = most_frequent(rows, steps)
     step_s = nominal_s(steps, per_second)
     if step_s is None:
         # Readings at no step of their own have that of the tick: any grid can be integrated to.
-        median = float(np.median(steps)) / per_second if len(steps) else 0.0
+        median = float(np.median(steps)) / per_second
         step_s = tick_s or own_tick_s(max(round(median), 1))
         if median > 1.5 * step_s:
-            checked_step(rows, steps, tick_s)
+            check_step(rows, frequent, tick_s)
     tick_s = own_tick_s(step_s) if tick_s is None else tick_s
     if step_s > tick_s:
-        checked_step(rows, np.array([step_s * per_second]), tick_s)
+        check_step(rows, step_s * per_second, tick_s)
     step = (step_s if tick_s % step_s == 0 else tick_s) * per_second
     remainders, counts = np.unique(ticks % step, return_counts=True)
     phase = int(remainders[counts.argmax()]) if counts.max() > len(ticks) / 2 else 0

@@ -53,15 +53,15 @@ def grid(rows: Rows, tick_s: int | None, snap_s: float | None = None) -> Grid:
         steps, disorder = np.diff(times), 0
     else:
         (steps, disorder), times, kpis = _steps(rows), rows.times.ticks, {}
-    if _is_uneven(times, steps):
-        moved = snapped(rows, steps, snap_s)
-        if moved is not None:
-            on_grid = grid(moved[0], tick_s, 0.0)
-            return replace(on_grid, repairs=(moved[1], *on_grid.repairs))
-    repairs = [*rows.notes, *["rows were out of order in time and were sorted"] * disorder]
-    step = checked_step(rows, steps, tick_s)
+    step = most_frequent(rows, steps)
     start, stop = int(times.min()), int(times.max())
-    if ((times - start) % step).any():
+    uneven = bool(((times - start) % step).any())
+    if uneven and (moved := snapped(rows, steps, snap_s)) is not None:
+        on_grid = grid(moved[0], tick_s, 0.0)
+        return replace(on_grid, repairs=(moved[1], *on_grid.repairs))
+    repairs = [*rows.notes, *["rows were out of order in time and were sorted"] * disorder]
+    check_step(rows, step, tick_s)
+    if uneven:
         _refuse_off_grid(rows, step)
     _refuse_far_away(rows, (stop - start) // step + 1)
     shape = ((stop - start) // step + 1, len(rows.links))
@@ -75,13 +75,11 @@ def grid(rows: Rows, tick_s: int | None, snap_s: float | None = None) -> Grid:
     return Grid(kpis, start, step, rows.times, tuple(repairs))
 
 
-def _is_uneven(times: Ints, steps: Ints) -> bool:
-    """Return whether times are on no grid of their most frequent step."""
-    return len(steps) > 0 and bool(((times - times[0]) % most_frequent(steps)).any())
-
-
-def most_frequent(steps: Ints) -> int:
-    """Return the step that is there most often."""
+def most_frequent(rows: Rows, steps: Ints) -> int:
+    """Return the step that is there most often. Raises InputError where there is none."""
+    if not len(steps):
+        what = "no link has samples at two times, so there is no step"
+        raise InputError(Problem(what, "", rows.locate(0).file, None, "give at least two samples"))
     step = int(steps[0])
     if (steps != step).any():
         sizes, counts = np.unique(steps, return_counts=True)
@@ -173,17 +171,13 @@ def own_tick_s(step_s: float) -> int:
     return TICK_S
 
 
-def checked_step(rows: Rows, steps: Ints, tick_s: int | None) -> int:
-    """Return the most frequent of `steps`. Raises InputError unless it divides the tick."""
-    if not len(steps):
-        what = "no link has samples at two times, so there is no step"
-        raise InputError(Problem(what, "", rows.locate(0).file, None, "give at least two samples"))
-    step = most_frequent(steps)
+def check_step(rows: Rows, step: int, tick_s: int | None) -> None:
+    """Raise InputError unless a step, in units of the times of `rows`, divides the tick."""
     step_s = step / rows.times.per_second
     tick_s = own_tick_s(step_s) if tick_s is None else tick_s
     tick = tick_s * rows.times.per_second
     if tick % step == 0:
-        return step
+        return
     ticks = rows.times.ticks
     row = int(np.flatnonzero(np.isin(ticks - step, ticks))[0])
     what = f"the step of {format_duration(step_s)} "
