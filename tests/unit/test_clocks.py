@@ -8,10 +8,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from csv_folder import CsvFolder
+from matplotlib.figure import Figure
 
 import twin
 from twin.core import clock
 from twin.core.errors import InputError
+from twin.report.dates import date_axis
 
 ZONE = "Europe/Berlin"
 BERLIN = ZoneInfo(ZONE)
@@ -188,3 +190,29 @@ def test_unknown_zones_are_refused():
 
 def test_milliseconds_are_a_duration():
     assert twin.Surge(start="10ms", duration="1h", factor=2).start == 0.01
+
+
+@pytest.mark.parametrize(
+    ("starts", "hours", "places", "labels"),
+    [
+        (
+            datetime(2026, 3, 28, 22, tzinfo=UTC),
+            6,
+            [0, 1, 2, 3, 4, 5, 6],
+            ["23:00", "00:00\n29 Mar", "01:00", "03:00", "04:00", "05:00", "06:00"],
+        ),
+        (
+            datetime(2026, 10, 24, 21, tzinfo=UTC),
+            160,
+            [1, 26, 50, 74, 98, 122, 146],
+            ["25 Oct", "26 Oct", "27 Oct", "28 Oct", "29 Oct", "30 Oct", "31 Oct"],
+        ),
+    ],
+)
+def test_axes_show_local_dates(starts, hours, places, labels):
+    axes = Figure().subplots()
+    axes.set_xlim(0, hours)
+    date_axis(axes, starts, ZONE)
+    assert axes.get_xticks().tolist() == places
+    assert [label.get_text() for label in axes.get_xticklabels()] == labels
+    assert axes.get_xlabel() == f"time in {ZONE}"

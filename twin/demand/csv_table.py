@@ -151,9 +151,6 @@ def _text(file: Path, data: bytes, limits: DemandSpec) -> bytes:
     data = _in_utf_8(file, data, limits)
     if not data.strip():
         raise InputError(Problem("is empty", "", file))
-    if b"\0" in data:
-        line = line_at(data, data.index(b"\0"))
-        raise InputError(Problem("is not text", "", file, line, "save it as CSV in UTF-8"))
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n ") + b"\n"
 
 
@@ -164,8 +161,10 @@ def _in_utf_8(file: Path, data: bytes, limits: DemandSpec) -> bytes:
     if encoding in ("utf-8", "utf-8-sig"):
         data = data.removeprefix(codecs.BOM_UTF8)
         remedy = "save the file in UTF-8, or state its encoding, such as 'encoding: cp1252'"
-        if b"\0" not in data:
-            decode(data, file, suggestion=remedy)
+        if b"\0" in data:
+            line = line_at(data, data.index(b"\0"))
+            raise InputError(Problem("is not text", "", file, line, "save it as CSV in UTF-8"))
+        decode(data, file, suggestion=remedy)
         return data
     try:
         # Of another encoding as many bytes as characters; in UTF-8 up to twice as many.
