@@ -141,6 +141,9 @@ def _long(table: ColumnFile, demand: DemandSpec) -> Rows:
             kpis[kpi] = columns.kpi(loaded[name], name, table.locate, problems, demand)
     refuse(problems)
     times, notes = in_utc(times, code, demand.timezone, names["time"], table.locate)
+    gauges = [name for name in KPIS if name not in TRAFFIC_KPIS and name in table.names]
+    if demand.kind == "counter" and gauges:
+        notes = (*notes, f"{' and '.join(gauges)} not read beside counters")
     return Rows(times, code, links, kpis, names, table.locate, 1, counts, notes)
 
 

@@ -54,6 +54,20 @@ def _encoding(value: Any) -> Any:
     return value
 
 
+def _time_format(value: Any) -> Any:
+    if isinstance(value, str) and value != "excel":
+        try:
+            datetime.strptime("", value)
+        except re.error:
+            raise ValueError(f"{show(value)} names a part of the time twice") from None
+        except ValueError as error:
+            if "directive" in str(error) or "stray" in str(error):
+                raise ValueError(f"{show(value)} is no format: {error}") from None
+        if not value:
+            raise ValueError("is empty; write it like '%d.%m.%Y %H:%M'")
+    return value
+
+
 def _zone(value: Any) -> Any:
     if isinstance(value, str):
         clock.zone(value)
@@ -130,7 +144,7 @@ class DemandSpec(Strict):
     decimal: Literal[".", ","] | None = Field(
         None, description="the decimal point; where it is stated, the other one groups thousands"
     )
-    time_format: str | None = Field(
+    time_format: Annotated[str | None, BeforeValidator(_time_format)] = Field(
         None, description="such as '%d.%m.%Y %H:%M'; 'excel': days since 1899-12-30"
     )
     encoding: Annotated[str, BeforeValidator(_encoding)] = "utf-8"

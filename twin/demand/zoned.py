@@ -43,8 +43,17 @@ def in_utc(
     notes: tuple[str, ...] = ()
     if twice.any():
         second = np.zeros(len(local), bool)
+        of_link = np.argsort(code, kind="stable")
+        edges = np.searchsorted(code[of_link], np.arange(int(code.max()) + 2))
         for group in _groups(local, code, twice):
-            second[_second_pass(local, code, group, times, timezone, name, locate)] = True
+            link = int(code[group[0]])
+            own = local[of_link[edges[link] : edges[link + 1]]]
+            passed = _second_pass(local, own, group)
+            if isinstance(passed, int):
+                what = f"{times.show(int(times.ticks[passed]))} comes twice in {timezone}"
+                what += ", and the order of the rows does not tell which it is"
+                raise InputError(locate(passed).problem(name, what, _REMEDY))
+            second[passed] = True
         shift[second] = clock.offsets(local[second], timezone, of_local=True, fold=1)
         said = counted(int(twice.sum()), "row")
         notes = (f"{said} in the hour that comes twice in {timezone} told apart by their order",)
@@ -63,31 +72,24 @@ def _groups(local: Ints, code: NDArray[np.int32], twice: Bools) -> Iterator[Ints
     yield from np.split(rows, ends)
 
 
-def _second_pass(
-    local: Ints,
-    code: NDArray[np.int32],
-    rows: Ints,
-    times: Times,
-    timezone: str,
-    name: str,
-    locate: Locate,
-) -> Ints:
-    """Return which of `rows` were taken after the clock was set back."""
-    own = local[code == code[rows[0]]]
-    if np.median(np.diff(own)) < 0:
+def _second_pass(local: Ints, own: Ints, rows: Ints) -> Ints | int:
+    """Return which of `rows` were taken after the clock was set back; or one that may be either.
+
+    `own` are the local times of all rows of their link, in the file's order.
+    """
+    steps = np.diff(own)
+    if np.median(steps) < 0:
         rows = rows[::-1]
     at = local[rows]
     falls = np.flatnonzero(np.diff(at) <= 0) + 1
     if len(falls) == 1:
         return rows[falls[0] :]
-    if not len(falls):
-        steps = np.abs(np.diff(own))
-        near = 1.5 * float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
-        before = ((own < at[0]) & (own >= at[0] - near)).any()
-        after = ((own > at[-1]) & (own <= at[-1] + near)).any()
-        if before != after:
-            return rows[:0] if before else rows
-    row = int(rows[falls[1]] if len(falls) else rows[0])
-    what = f"{times.show(int(times.ticks[row]))} comes twice in {timezone}"
-    what += ", and the order of the rows does not tell which it is"
-    raise InputError(locate(row).problem(name, what, _REMEDY))
+    if len(falls):
+        return int(rows[falls[1]])
+    steps = np.abs(steps[steps != 0])
+    near = 1.5 * float(np.median(steps)) if len(steps) else 0.0
+    before = ((own < at[0]) & (own >= at[0] - near)).any()
+    after = ((own > at[-1]) & (own <= at[-1] + near)).any()
+    if before == after:
+        return int(rows[0])
+    return rows[:0] if before else rows
