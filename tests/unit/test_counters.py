@@ -154,3 +154,19 @@ def test_a_fast_link_with_a_small_counter_is_warned_of(folder, tmp_path):
     scenario = {"demand": demand, "links": links, "policies": ["static_p95"]}
     (warning,) = twin.Scenario.load(scenario).warnings
     assert warning.startswith("counters of 32 bits may wrap more than once between two readings")
+
+
+def test_readings_coarser_than_a_stated_tick_are_refused(folder):
+    times = 900 * np.arange(30) + np.arange(30) % 4
+    rows = _long(times, 10**6 * np.arange(30))
+    assert folder.refused(rows, kind="counter") == [
+        "a.csv:2: time: the step of 15min is coarser than the tick of 5min; write 'tick: 15min', "
+        "or give a finer trace"
+    ]
+
+
+def test_a_reading_far_from_the_others_is_refused(folder):
+    rows = _long([0, 300, 600, 900_000_000_000], [1, 2, 3, 4])
+    assert folder.refused(rows, kind="counter") == [
+        "a.csv:5: time: 900000000000 s is far from the other times; correct the time, or remove it"
+    ]

@@ -17,7 +17,14 @@ from twin.core.arrays import Bools, Floats, Ints
 from twin.core.errors import InputError
 from twin.core.units import counted, format_duration
 from twin.demand.gaps import Gaps
-from twin.demand.grid import Grid, check_step, duplicates, most_frequent, own_tick_s
+from twin.demand.grid import (
+    Grid,
+    check_step,
+    duplicates,
+    most_frequent,
+    own_tick_s,
+    refuse_far_away,
+)
 from twin.demand.jitter import SNAP, nominal_s
 from twin.demand.repair import LONGEST_S
 from twin.demand.rows import Rows
@@ -114,7 +121,9 @@ def _grid_of(rows: Rows, order: Ints, tick_s: int | None) -> tuple[int, int, int
     remainders, counts = np.unique(ticks % step, return_counts=True)
     phase = int(remainders[counts.argmax()]) if counts.max() > len(ticks) / 2 else 0
     start = int(ticks.min()) - (int(ticks.min()) - phase) % step
-    return step, start, -(-(int(ticks.max()) - start) // step)
+    cells = -(-(int(ticks.max()) - start) // step)
+    refuse_far_away(rows, cells)
+    return step, start, cells
 
 
 def _series(rows: Rows, counts: NDArray[np.uint64], order: Ints) -> list[_Series]:

@@ -63,7 +63,7 @@ def grid(rows: Rows, tick_s: int | None, snap_s: float | None = None) -> Grid:
     check_step(rows, step, tick_s)
     if uneven:
         _refuse_off_grid(rows, step)
-    _refuse_far_away(rows, (stop - start) // step + 1)
+    refuse_far_away(rows, (stop - start) // step + 1)
     shape = ((stop - start) // step + 1, len(rows.links))
     index = (times - start) // step
     if regular is None:
@@ -179,7 +179,8 @@ def check_step(rows: Rows, step: int, tick_s: int | None) -> None:
     if tick % step == 0:
         return
     ticks = rows.times.ticks
-    row = int(np.flatnonzero(np.isin(ticks - step, ticks))[0])
+    found = np.flatnonzero(np.isin(ticks - step, ticks))
+    row = int(found[0]) if len(found) else 0
     what = f"the step of {format_duration(step_s)} "
     what += "is coarser than" if step > tick else "does not divide"
     what += f" the tick of {format_duration(tick_s)}"
@@ -209,7 +210,7 @@ def _refuse_off_grid(rows: Rows, step: int) -> None:
     refuse(problems_at((lines * rows.per_line).tolist(), rows.locate, rows.names["time"], explain))
 
 
-def _refuse_far_away(rows: Rows, samples: int) -> None:
+def refuse_far_away(rows: Rows, samples: int) -> None:
     """Raise InputError where a single wrong time makes a grid that is nearly all empty."""
     if samples * len(rows.links) <= max(SMALL, ROOM * len(rows.code)):
         return
