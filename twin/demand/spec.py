@@ -95,6 +95,10 @@ def _several(value: Any) -> Any:
     return value
 
 
+def _names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else _several(value)
+
+
 class DemandSpec(Strict):
     """Where the demand comes from."""
 
@@ -122,7 +126,7 @@ class DemandSpec(Strict):
         "and for 'internet', of which each is a link",
     )
     layout: Literal["long", "wide"] = "long"
-    only: Annotated[tuple[str, ...] | None, BeforeValidator(_several)] = Field(
+    only: Annotated[tuple[str, ...] | None, BeforeValidator(_names)] = Field(
         None, description="links that are read, by name or pattern; absent: all"
     )
     kind: Literal["rate", "counter"] | None = Field(
