@@ -157,7 +157,7 @@ def test_info_describes_a_trace_and_its_repairs(make: Maker, tmp_path, capsys) -
     assert call(["data", "info", str(tmp_path / "trace.parquet")]) == 0
     out = capsys.readouterr().out
     assert out.startswith("trace.parquet: 1 link, 40 samples of 5min (3h 20min)")
-    assert "Repaired: 1 gap of up to 1h (3 samples) interpolated" in out
+    assert "Read: 1 gap of up to 1h (3 samples) interpolated" in out
     assert call(["data", "info", str(path), "--set", "tick=10min"]) == 0
     assert "20 samples of 10min" in capsys.readouterr().out
 

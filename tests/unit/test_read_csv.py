@@ -127,9 +127,11 @@ def test_a_path_may_be_absolute(folder, tmp_path):
     assert read(spec, Path("/nowhere"), 300, 1).samples == 3
 
 
-def test_epoch_seconds_count_from_the_first(folder):
-    trace = folder.read("time,internet\n1700000100,1\n1700000400,2\n")
-    assert (trace.samples, trace.starts) == (2, None)
+@pytest.mark.parametrize("per_second", [1, 10**3, 10**6, 10**9])
+def test_epochs_are_dates_in_any_unit(folder, per_second):
+    times = [1_700_000_100 * per_second, 1_700_000_400 * per_second]
+    trace = folder.read(f"time,internet\n{times[0]},1\n{times[1]},2\n")
+    assert (trace.samples, trace.starts) == (2, datetime(2023, 11, 14, 22, 15, tzinfo=UTC))
 
 
 def test_dates_give_the_start(folder):

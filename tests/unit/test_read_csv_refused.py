@@ -27,17 +27,14 @@ REFUSED = {
         "time,internet\n0,1\n300,abc\n600,2\n",
         f"a.csv:3: internet: 'abc' is not a number; write a number, or {EMPTY}",
     ),
-    "nan": (
-        "time,internet\n0,1\n\n300,nan\n600,2\n",
-        f"a.csv:4: internet: 'nan' is not a number; {EMPTY}",
-    ),
     "inf": (
         "time,internet\r\n0,1\r\n300,-inf\r\n600,2\r\n",
         f"a.csv:3: internet: '-inf' is not a number; {EMPTY}",
     ),
     "a decimal comma": (
         "time;internet\n0;1\n300;1,5\n600;2\n",
-        "a.csv:3: internet: '1,5' is not a number; write the decimal point as '.': 1.5",
+        "a.csv:3: internet: '1,5' is not a number; if ',' is the decimal point, "
+        "write \"decimal: ','\" in the scenario",
     ),
     "one digit of another script": (
         "time,internet\n0,1\n300,1\u0662.5\n600,2\n",
@@ -85,13 +82,13 @@ REFUSED = {
         "times are seconds from the first sample, or ISO-8601",
     ),
     "a wrong step": (
-        "time,internet\n0,1\n300,1\n601,1\n900,1\n1200,1\n",
-        "a.csv:4: time: wrong step: 601 s is not on the grid of 5min; "
+        "time,internet\n0,1\n300,1\n701,1\n900,1\n1200,1\n",
+        "a.csv:4: time: wrong step: 701 s is not on the grid of 5min; "
         "correct the time, or remove it",
     ),
     "a wrong first time": (
-        "time,internet\n17,1\n300,1\n600,1\n900,1\n1200,1\n",
-        "a.csv:2: time: wrong step: 17 s is not on the grid of 5min; "
+        "time,internet\n117,1\n300,1\n600,1\n900,1\n1200,1\n",
+        "a.csv:2: time: wrong step: 117 s is not on the grid of 5min; "
         "correct the time, or remove it",
     ),
     "a wrong date": (
@@ -178,7 +175,8 @@ REFUSED = {
     ),
     "another encoding": (
         b"time,internet\n0,1\n300,\xe9\n",
-        "a.csv:3: byte 0xe9 is not UTF-8 text; save the file in UTF-8",
+        "a.csv:3: byte 0xe9 is not UTF-8 text; save the file in UTF-8, or "
+        "state its encoding, such as 'encoding: cp1252'",
     ),
     "Parquet": (b"PAR1....", "a.csv: is a Parquet file; use 'source: parquet'"),
     "a zip archive": (b"PK\x03\x04...", "a.csv: is a zip archive; unpack it first"),
@@ -333,9 +331,9 @@ def test_a_wide_file_says_what_it_cannot_do(folder):
         "a.csv:4: b: 5, but 4 in line 3 for the same time and link; keep one of the two rows"
     ]
     assert folder.refused(
-        "time,a,b\n0,1,2\n300,3,4\n601,3,5\n900,1,2\n1200,2,3\n", layout="wide"
+        "time,a,b\n0,1,2\n300,3,4\n701,3,5\n900,1,2\n1200,2,3\n", layout="wide"
     ) == [
-        "a.csv:4: time: wrong step: 601 s is not on the grid of 5min; "
+        "a.csv:4: time: wrong step: 701 s is not on the grid of 5min; "
         "correct the time, or remove it"
     ]
 

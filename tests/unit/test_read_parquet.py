@@ -157,8 +157,7 @@ REFUSED = {
     ),
     "an endless time": (
         {"time": [0.0, float("nan"), 600.0], "internet": VALUES},
-        "a.parquet: row 2, time: nan is no time in seconds; "
-        "times are seconds from the first sample, or ISO-8601",
+        "a.parquet: row 2, time: is no time; write all times as seconds, or all as ISO-8601",
     ),
     "nanoseconds": (
         {"time": [0, 300, 10**18], "internet": VALUES},
@@ -176,8 +175,8 @@ REFUSED = {
         "keep one of the two rows",
     ),
     "a wrong step": (
-        {"time": [0, 300, 600, 901, 1200], "internet": [1.0] * 5},
-        "a.parquet: row 4, time: wrong step: 901 s is not on the grid of 5min; "
+        {"time": [0, 300, 600, 1001, 1200], "internet": [1.0] * 5},
+        "a.parquet: row 4, time: wrong step: 1001 s is not on the grid of 5min; "
         "correct the time, or remove it",
     ),
     "no rows": (

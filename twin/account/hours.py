@@ -9,6 +9,7 @@ import numpy as np
 
 from twin.account.block import AccountBlock, blocks
 from twin.account.summary import ALL
+from twin.core import clock
 from twin.core.arrays import Floats, Ints
 from twin.engine.recording import Recording
 
@@ -21,16 +22,18 @@ COUNTED = ("intervals", "violated_intervals", "violation_minutes", "unmet_mbit")
 """What is counted of each hour; `intervals` without missing ones."""
 
 
-def by_hour(recording: Recording, starts: datetime | None) -> pd.DataFrame:
+def by_hour(
+    recording: Recording, starts: datetime | None, timezone: str | None = None
+) -> pd.DataFrame:
     """Return a row for each policy, link and hour of 24, with all links pooled as the last link.
 
     Columns are `policy, link, hour` and :data:`COUNTED`. The hour is that in which an interval
-    begins: of the day where `starts`, the time of the first interval, is known, else since the
-    start of the replay, modulo 24.
+    begins: of the day where `starts`, the time of the first interval, is known, as clocks in
+    `timezone` show it if that is stated; else since the start of the replay, modulo 24.
     """
     import pandas as pd
 
-    hour = hours(recording.intervals, recording.tick_s, starts)
+    hour = hours(recording.intervals, recording.tick_s, starts, timezone)
     runs = np.flatnonzero(np.diff(hour, prepend=-1))
     counts = []
     for lane in recording.lanes:
@@ -51,10 +54,12 @@ def by_hour(recording: Recording, starts: datetime | None) -> pd.DataFrame:
     return table.astype(dict.fromkeys(COUNTED[:2], np.int64))
 
 
-def hours(intervals: int, tick_s: int, starts: datetime | None) -> Ints:
+def hours(
+    intervals: int, tick_s: int, starts: datetime | None, timezone: str | None = None
+) -> Ints:
     """Return the hour of the day in which each interval begins, else hours since the start."""
-    first = 0 if starts is None else starts.hour * 3600 + starts.minute * 60 + starts.second
-    return (first + np.arange(intervals) * tick_s) // 3600 % HOURS
+    since = np.arange(intervals) * tick_s
+    return since // 3600 % HOURS if starts is None else clock.hours(starts, since, timezone)
 
 
 def _counts(block: AccountBlock, tick_s: int, runs: Ints, hour: Ints) -> Floats:

@@ -48,6 +48,20 @@ def info(
     print_description(trace, set_ or [])
 
 
+@app.command(name="import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What a tool exported.")],
+    out: Annotated[
+        Path | None, typer.Option(help="A scenario to write; without it the block is printed.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the scenario.")] = False,
+) -> None:
+    """Look at the export of another tool, and write the block `demand` that reads it."""
+    from twin.cli.importing import import_export
+
+    import_export(files, out, force=force)
+
+
 @app.command()
 def fetch(
     folder: Annotated[Path, typer.Argument(help="Folder to unpack to.")] = Path("data"),

@@ -54,7 +54,9 @@ def print_description(trace: str, overrides: Sequence[str]) -> None:
     out = console()
     say(out, _headline(described))
     for repair in described.repairs:
-        say(out, f"Repaired: {repair}")
+        say(out, f"Read: {repair}")
+    for warning in described.warnings:
+        say(out, f"Warning: {warning}")
     rows = [
         [
             ln.link,

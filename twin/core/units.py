@@ -14,6 +14,7 @@ DAY_S = 86_400
 LONGEST_S = 36_525 * DAY_S
 
 _SECONDS = {
+    "ms": 0.001,
     "s": 1, "sec": 1, "second": 1, "seconds": 1,
     "min": 60, "minute": 60, "minutes": 60,
     "h": 3600, "hour": 3600, "hours": 3600,
@@ -54,7 +55,9 @@ def duration(text: object) -> float:
             )
         number, unit = part.groups()
         if unit not in _SECONDS:
-            raise ValueError(f"{show(text)} has the unknown unit '{unit}'; use s, min, h, d or w")
+            raise ValueError(
+                f"{show(text)} has the unknown unit '{unit}'; use ms, s, min, h, d or w"
+            )
         total += float(number) * _SECONDS[unit]
         position = part.end()
     if position == 0:
@@ -121,7 +124,8 @@ class Seconds(float):
 
 DURATION_SCHEMA = {
     "type": "string",
-    "pattern": r"^\s*(\d+(\.\d+)?\s*(s|sec|min|h|d|w|seconds?|minutes?|hours?|days?|weeks?)\s*)+$",
+    "pattern": r"^\s*(\d+(\.\d+)?\s*"
+    r"(ms|s|sec|min|h|d|w|seconds?|minutes?|hours?|days?|weeks?)\s*)+$",
     "examples": ["90min", "8h 2min 30s", "3d"],
 }
 _SHARE_SCHEMA = {

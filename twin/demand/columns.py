@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import re
-import unicodedata
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.core.arrays import Floats, Ints
+from twin.core.arrays import Floats
 from twin.core.errors import Problem
+from twin.demand import cells, dates
+from twin.demand.dates import MICROSECONDS as MICROSECONDS
+from twin.demand.dates import Times as Times
 from twin.demand.locations import Locate, problems_at
-
-MICROSECONDS = 10**6
-LARGEST_S = 4e12
-"""Largest time in seconds: its microseconds, and any difference, fit 64 signed bits."""
-
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_EPOCH = datetime(1970, 1, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """Times of rows as whole numbers of a unit that holds them exactly, 1 / `per_second` s."""
-
-    ticks: Ints
-    """[rows], counted from `epoch` where that is known."""
-    per_second: int = 1
-    epoch: datetime | None = None
-    """1970 for dates, in UTC where the file said so; None for a count of seconds."""
-
-    def show(self, ticks: int) -> str:
-        """Return a time as messages write it."""
-        if self.epoch is not None:
-            return self.moment(ticks).isoformat()
-        return f"{ticks / self.per_second:.15g} s"
-
-    def moment(self, ticks: int) -> datetime:
-        """Return a time as a date. `epoch` must be known."""
-        assert self.epoch is not None
-        return self.epoch + timedelta(microseconds=int(ticks) * MICROSECONDS // self.per_second)
+from twin.demand.spec import DemandSpec
 
 
 def plain(column: Any) -> Any:
@@ -70,17 +42,18 @@ def is_text(column: Any) -> bool:
     return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
 
 
-def _trimmed(column: Any) -> Any:
-    import pyarrow as pa
-    import pyarrow.compute as pc
+def kpi(
+    column: Any,
+    name: str,
+    locate: Locate,
+    problems: list[Problem],
+    demand: DemandSpec | None = None,
+) -> Floats:
+    """Return a KPI, [rows], NaN where it is missing; append what is wrong to `problems`.
 
-    column = pc.utf8_trim_whitespace(column)
-    return pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
-
-
-def kpi(column: Any, name: str, locate: Locate, problems: list[Problem]) -> Floats:
-    """Return a KPI, [rows], NaN where it is missing; append what is wrong to `problems`."""
-    values = numbers(column, name, locate, problems)
+    Values that are written with a unit come in that of `demand`.
+    """
+    values = numbers(column, name, locate, problems, demand=demand)
     if np.fmin.reduce(values, initial=0) < 0:
         remedy = "a KPI is never below 0: correct it, or leave the cell empty"
         problems += problems_at(
@@ -91,17 +64,40 @@ def kpi(column: Any, name: str, locate: Locate, problems: list[Problem]) -> Floa
         )
     if np.fmax.reduce(values, initial=0) == np.inf:
         rows = np.flatnonzero(values == np.inf).tolist()
-        problems += problems_at(rows, locate, name, lambda _: ("inf is not finite", _EMPTY))
+        problems += problems_at(rows, locate, name, lambda _: ("inf is not finite", cells.EMPTY))
     return values
 
 
-_EMPTY = "leave the cell empty where the sample is missing"
+def counts(
+    column: Any, name: str, locate: Locate, problems: list[Problem], demand: DemandSpec
+) -> tuple[NDArray[np.uint64], Floats]:
+    """Return readings of a counter, [rows], exactly; and as floats, NaN where one is missing."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = plain(column)
+    values = kpi(column, name, locate, problems, demand)
+    known = np.isfinite(values)
+    if is_text(column):
+        column = cells.pointed(cells.trimmed(column), demand.decimal)
+    exact = np.where(known, values, 0).clip(0, 2.0**64 - 2048).astype(np.uint64)
+    try:
+        some = pc.cast(column.filter(pa.array(known)), pa.uint64()).to_numpy()
+        exact[known] = some
+    except pa.ArrowInvalid:
+        pass  # Written as numbers with a point or an exponent, which are as exact as floats.
+    return exact, values
 
 
 def numbers(
-    column: Any, name: str, locate: Locate, problems: list[Problem], instead: str = ""
+    column: Any,
+    name: str,
+    locate: Locate,
+    problems: list[Problem],
+    instead: str = "",
+    demand: DemandSpec | None = None,
 ) -> Floats:
-    """Return numbers, [rows], NaN where a cell is empty; append what is wrong to `problems`.
+    """Return numbers, [rows], NaN where a sample is missing; append what is wrong to `problems`.
 
     Text must be a finite number; `instead` is the remedy where it is not.
     """
@@ -110,7 +106,7 @@ def numbers(
 
     column = plain(column)
     if is_text(column):
-        return _from_text(column, name, locate, problems, instead)
+        return cells.numbers(column, name, locate, problems, instead, demand)
     known = pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null
     if not any(is_kind(column.type) for is_kind in known):
         what = f"holds {column.type}, not numbers"
@@ -120,166 +116,49 @@ def numbers(
     return values
 
 
-def _from_text(
-    column: Any, name: str, locate: Locate, problems: list[Problem], instead: str
-) -> Floats:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    for trim in (False, True):
-        try:
-            parsed = pc.cast(_trimmed(column) if trim else column, pa.float64())
-        except pa.ArrowInvalid:
-            continue
-        values: Floats = parsed.to_numpy()
-        if np.isnan(values).sum() == parsed.null_count and not np.isinf(values).any():
-            return values
-    cells = _trimmed(column).to_pylist()
-    bad = [row for row, cell in enumerate(cells) if cell is not None and not _is_number(cell)]
-    problems += problems_at(bad, locate, name, lambda row: _explain(cells[row], instead))
-    if bad:
-        return np.full(len(column), np.nan)
-    # Numbers that Arrow does not read, such as +5.
-    return np.array([np.nan if cell is None else float(cell) for cell in cells])
-
-
-def _is_number(cell: str) -> bool:
-    return _NUMBER.fullmatch(cell) is not None and math.isfinite(float(cell))
-
-
-def _explain(cell: str, instead: str) -> tuple[str, str]:
-    what = f"{shown(cell)} is not a number"
-    if instead:
-        return what, instead
-    if not cell.isascii() and _NUMBER.fullmatch(_in_ascii(cell)):
-        return what, f"write it in the digits 0 to 9: {_in_ascii(cell)}"
-    if re.fullmatch(r"[+-]?[0-9]+,[0-9]+", cell):
-        return what, f"write the decimal point as '.': {cell.replace(',', '.')}"
-    if _NUMBER.fullmatch(cell):
-        return f"{shown(cell)} is too large", _EMPTY
-    if cell.strip("+-").lower() in {"nan", "inf", "infinity", "null", "none", "na", "n/a", ""}:
-        return what, _EMPTY
-    return what, "write a number, or " + _EMPTY
-
-
-def _in_ascii(cell: str) -> str:
-    """Return a cell with the digits of other scripts as 0 to 9."""
-    return "".join(str(unicodedata.decimal(char, char)) for char in cell)
-
-
-def shown(cell: str) -> str:
-    """Return a cell as messages quote it, cut where it is long."""
-    return f"'{cell if len(cell) <= 40 else cell[:37] + '...'}'"
-
-
-def times(column: Any, name: str, locate: Locate, problems: list[Problem]) -> Times:
+def times(
+    column: Any,
+    name: str,
+    locate: Locate,
+    problems: list[Problem],
+    demand: DemandSpec | None = None,
+) -> Times:
     """Return the times of all rows; append what is wrong to `problems`.
 
-    Numbers are seconds. Text is seconds or ISO-8601, throughout; Arrow timestamps are dates.
-    Times with a zone become UTC.
+    Numbers are seconds, or an epoch where they are large enough for one. Text is a number,
+    ISO-8601 or what `demand` states, throughout; Arrow timestamps are dates. Times with a zone
+    become UTC.
     """
     import pyarrow as pa
 
     column = plain(column)
     if is_text(column):
-        column = _trimmed(column)
+        column = cells.trimmed(column)
     if column.null_count:
         empty = np.flatnonzero(column.is_null().to_numpy()).tolist()
         remedy = "give every row its time"
         problems += problems_at(empty, locate, name, lambda _: ("is empty", remedy))
         return Times(np.zeros(len(column), np.int64))
     if pa.types.is_timestamp(column.type):
-        return _possible(_dates(column), name, locate, problems)
+        return dates.of_timestamps(column, name, locate, problems)
     if pa.types.is_duration(column.type):
-        return Times(_microseconds(column, pa.duration("us")), MICROSECONDS)
-    if is_text(column) and not _NUMBER.fullmatch(column[0].as_py()):
-        return _from_iso(column, name, locate, problems)
-    return _seconds(column, name, locate, problems)
-
-
-def _seconds(column: Any, name: str, locate: Locate, problems: list[Problem]) -> Times:
-    import pyarrow as pa
-
+        return Times(dates.microseconds(column, pa.duration("us")), MICROSECONDS)
+    if is_text(column):
+        written = dates.of_text(column, name, locate, problems, demand)
+        if written is not None:
+            return written
+    if pa.types.is_int64(column.type) and (demand is None or demand.time_format is None):
+        counted = dates.whole_seconds(column.to_numpy())
+        if counted is not None:
+            return counted
     before = len(problems)
-    if pa.types.is_int64(column.type):
-        ticks: Ints = column.to_numpy()
-        if max(-int(ticks.min()), int(ticks.max())) <= LARGEST_S:
-            return Times(ticks)
     remedy = "write all times as seconds, or all as ISO-8601"
     seconds = numbers(column, name, locate, problems, instead=remedy)
-    wrong = np.flatnonzero(~(np.abs(seconds) <= LARGEST_S)).tolist()
+    unknown = np.flatnonzero(np.isnan(seconds)).tolist() if len(problems) == before else []
+    problems += problems_at(unknown, locate, name, lambda _: ("is no time", remedy))
     if len(problems) > before:
         return Times(np.zeros(len(column), np.int64))
-    if wrong:
-        remedy = "times are seconds from the first sample, or ISO-8601"
-        problems += problems_at(
-            wrong, locate, name, lambda row: (f"{seconds[row]:.15g} is no time in seconds", remedy)
-        )
-        return Times(np.zeros(len(column), np.int64))
-    if (np.rint(seconds) == seconds).all():
-        return Times(seconds.astype(np.int64))
-    return Times(np.rint(seconds * MICROSECONDS).astype(np.int64), MICROSECONDS)
-
-
-def _microseconds(column: Any, kind: Any) -> Ints:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    values: Ints = pc.cast(pc.cast(column, kind, safe=False), pa.int64()).to_numpy()
-    return values
-
-
-def _dates(column: Any) -> Times:
-    import pyarrow as pa
-
-    zone = column.type.tz and UTC
-    ticks = _microseconds(column, pa.timestamp("us", column.type.tz))
-    return Times(ticks, MICROSECONDS, _EPOCH.replace(tzinfo=zone or None))
-
-
-def _possible(times: Times, name: str, locate: Locate, problems: list[Problem]) -> Times:
-    moments = np.array([datetime.min, datetime.max], "datetime64[us]").astype(np.int64)
-    rows = np.flatnonzero((times.ticks < moments[0]) | (times.ticks > moments[1])).tolist()
-    what, remedy = "is a time after the year 9999 or before 1", "check the unit of the column"
-    problems += problems_at(rows, locate, name, lambda _: (what, remedy))
-    return times
-
-
-def _from_iso(column: Any, name: str, locate: Locate, problems: list[Problem]) -> Times:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    for zone in (None, "UTC"):
-        try:
-            return _dates(pc.cast(column, pa.timestamp("us", zone)))
-        except pa.ArrowInvalid:
-            continue
-    cells = column.to_pylist()
-    moments = [_iso(cell) for cell in cells]
-    bad = [row for row, moment in enumerate(moments) if moment is None]
-    remedy = "write all times as seconds, or all as ISO-8601, such as 2004-11-19T09:30"
-    problems += problems_at(
-        bad, locate, name, lambda row: (f"{shown(cells[row])} is not a time", remedy)
-    )
-    known = [moment for moment in moments if moment is not None]
-    zoned = [moment.tzinfo is not None for moment in known]
-    if not bad and len(set(zoned)) > 1:
-        odd = zoned.index(not zoned[0])
-        has = "has an offset from UTC" if zoned[odd] else "has no offset from UTC"
-        what = f"{shown(cells[odd])} {has}, unlike the times before it"
-        problems.append(locate(odd).problem(name, what, "give all times an offset, or none"))
-    if bad or len(set(zoned)) > 1:
-        return Times(np.zeros(len(cells), np.int64))
-    epoch = _EPOCH.replace(tzinfo=UTC) if zoned[0] else _EPOCH
-    ticks = [(moment - epoch) // timedelta(microseconds=1) for moment in known]
-    return Times(np.array(ticks, np.int64), MICROSECONDS, epoch)
-
-
-def _iso(cell: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(cell)
-    except ValueError:
-        return None
+    return dates.of_numbers(seconds, name, locate, problems, demand)
 
 
 def links(
@@ -308,6 +187,17 @@ def links(
             empty, locate, name, lambda _: ("is empty", "name the link of every row")
         )
     return codes, tuple(links)
+
+
+def together(columns: Sequence[Any]) -> Any:
+    """Return the names in several columns as one, with a colon between them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if len(columns) == 1:
+        return columns[0]
+    texts = [pc.utf8_trim_whitespace(pc.cast(plain(column), pa.string())) for column in columns]
+    return pc.binary_join_element_wise(*texts, ":")
 
 
 def _coded(column: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import functools
 import io
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from twin.core.errors import InputError, Problem
 from twin.core.text import decode, line_at
 from twin.core.units import counted
+from twin.demand import preamble
 from twin.demand.locations import SHOWN, Location, check_values, not_shown, refuse
 from twin.demand.spec import DemandSpec
 from twin.demand.unpack import unpacked
@@ -30,7 +32,7 @@ _CLOSE = "close every quote"
 
 
 class CsvTable:
-    """The columns of a CSV file: UTF-8; comma, semicolon or tab; LF or CRLF.
+    """The columns of a CSV file: UTF-8 or as stated; comma, semicolon, tab or bar; LF or CRLF.
 
     Raises InputError where the text cannot be read as a table with a header and rows.
     """
@@ -38,23 +40,26 @@ class CsvTable:
     def __init__(self, file: Path, data: bytes, limits: DemandSpec) -> None:
         self.file = file
         self._limits = limits
-        self._data = _text(file, data, limits.max_bytes)
-        start = len(self._data) - len(self._data.lstrip())
+        self._data = _text(file, data, limits)
+        self._data, start, self._separator, self.ends, self.notes = preamble.find(self._data)
         self._body = self._data.index(b"\n", start) + 1
         self.header: int | None = line_at(self._data, start)
         header = self._data[start : self._body].decode()
-        self._separator = max(",;\t", key=header.count)
         try:
             cells = next(csv.reader([header], delimiter=self._separator))
         except csv.Error as error:
             what = f"cannot be split into cells: {error}"
             raise InputError(Problem(what, "", file, self.header, _CLOSE)) from None
-        self.names: Sequence[str] = [cell.strip() for cell in cells]
+        # A header that is a comment: its first name begins after the mark.
+        self.names: Sequence[str] = [cells[0].lstrip("# "), *cells[1:]] if cells else cells
+        self.names = [name.strip() for name in self.names]
         self._check_header()
 
     def _check_header(self) -> None:
         named = [name for name in self.names if name]
-        if _VALUE.fullmatch(self.names[0]) and not {"time", "internet"} & set(named):
+        alone = len(self.names) == 1 and self.names[0][:1].isdigit()
+        values = alone or _VALUE.fullmatch(self.names[0])
+        if values and not {"time", "internet"} & set(named):
             what = "has no header: the first line holds values"
             remedy = "write the names of the columns above it, such as 'time,link,internet'"
             raise InputError(Problem(what, "", self.file, self.header, remedy))
@@ -133,18 +138,38 @@ class CsvTable:
         return Location(self.file, int(self._lines[row]))
 
 
-def _text(file: Path, data: bytes, most: int) -> bytes:
+def _text(file: Path, data: bytes, limits: DemandSpec) -> bytes:
     """Return UTF-8 with LF at the end of every line, unpacked and without a byte order mark."""
-    data = unpacked(file, data, most)
+    data = unpacked(file, data, limits.max_bytes)
     if data.startswith(b"PAR1"):
         raise InputError(Problem("is a Parquet file", "", file, None, "use 'source: parquet'"))
     if data.startswith(b"PK\x03\x04"):
-        raise InputError(Problem("is a zip archive", "", file, None, "unpack it first"))
-    data = data.removeprefix(b"\xef\xbb\xbf")
+        workbook = b"[Content_Types].xml" in data[:2000] or b"xl/" in data[:4000]
+        what = "is an Excel workbook" if workbook else "is a zip archive"
+        remedy = "use 'source: excel'" if workbook else "unpack it first"
+        raise InputError(Problem(what, "", file, None, remedy))
+    data = _in_utf_8(file, data, limits)
     if not data.strip():
         raise InputError(Problem("is empty", "", file))
-    if b"\0" in data:
-        line = line_at(data, data.index(b"\0"))
-        raise InputError(Problem("is not text", "", file, line, "save it as CSV in UTF-8"))
-    decode(data, file, suggestion="save the file in UTF-8")
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n ") + b"\n"
+
+
+def _in_utf_8(file: Path, data: bytes, limits: DemandSpec) -> bytes:
+    encoding = codecs.lookup(limits.encoding).name
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    if encoding in ("utf-8", "utf-8-sig"):
+        data = data.removeprefix(codecs.BOM_UTF8)
+        remedy = "save the file in UTF-8, or state its encoding, such as 'encoding: cp1252'"
+        if b"\0" in data:
+            line = line_at(data, data.index(b"\0"))
+            raise InputError(Problem("is not text", "", file, line, "save it as CSV in UTF-8"))
+        decode(data, file, suggestion=remedy)
+        return data
+    try:
+        # Of another encoding as many bytes as characters; in UTF-8 up to twice as many.
+        return data.decode(encoding).removeprefix("\ufeff").encode()
+    except UnicodeError as error:
+        place = error.start if isinstance(error, UnicodeDecodeError) else 0
+        what = f"is not text in '{encoding}', as 'encoding' says"
+        raise InputError(Problem(what, "", file, line_at(data, place))) from None

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
+from twin.core import clock
 from twin.demand.trace import Trace
 
 
@@ -37,6 +38,8 @@ class Description:
     """Samples of `internet` without a value, over all links."""
     repairs: tuple[str, ...]
     links: tuple[LinkDescription, ...]
+    warnings: tuple[str, ...] = ()
+    """What may be wrong with it."""
 
 
 def describe(trace: Trace) -> Description:
@@ -47,11 +50,12 @@ def describe(trace: Trace) -> Description:
         samples=trace.samples,
         tick_s=trace.tick_s,
         span_s=trace.samples * trace.tick_s,
-        starts=trace.starts,
+        starts=None if trace.starts is None else clock.local(trace.starts, trace.timezone),
         kpis=tuple(trace.kpis),
         missing=sum(link.missing for link in links),
         repairs=trace.repairs,
         links=links,
+        warnings=trace.warnings,
     )
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from twin.core.arrays import Floats, Ints
 from twin.core.errors import InputError, Problem
-from twin.core.units import counted, format_duration
-from twin.demand.columns import Times
+from twin.core.units import DAY_S, counted, format_duration
+from twin.demand.dates import Times
+from twin.demand.gaps import Gaps
+from twin.demand.jitter import snapped
 from twin.demand.locations import SHOWN, not_shown, problems_at, refuse
 from twin.demand.rows import Rows
 
+TICK_S = 300
+"""The tick where neither the scenario nor the step of its trace asks for another."""
 ROOM = 20
 """Most cells of the grid per row of the file; more means a wrong time, far from the others."""
 SMALL = 10_000_000
@@ -32,27 +36,34 @@ class Grid:
     """Time between two samples, in the same unit."""
     times: Times
     repairs: tuple[str, ...] = ()
+    late: Mapping[str, Gaps] = field(default_factory=dict)
+    """Samples that become known later than their own time, though they are no repair."""
 
 
-def grid(rows: Rows, tick_s: int) -> Grid:
+def grid(rows: Rows, tick_s: int | None, snap_s: float | None = None) -> Grid:
     """Return the rows on the grid whose step is the most frequent one within a link.
 
-    Raises InputError for a step that does not divide `tick_s`, in seconds, for times off the
-    grid, and for two rows that contradict each other.
+    Times that are off the grid by at most `snap_s`, by default a tenth of the step, are moved to
+    it. Raises InputError for a step that does not divide `tick_s`, in seconds (None: any tick), for
+    times off the grid, and for two rows that contradict each other.
     """
     regular = _regular(rows)
     if regular is not None:
-        distinct, kpis = regular
-        steps, repairs = np.diff(distinct), []
+        times, kpis = regular
+        steps, disorder = np.diff(times), 0
     else:
-        steps, disorder = _steps(rows)
-        repairs = ["rows were out of order in time and were sorted"] * disorder
-    step = _checked_step(rows, steps, tick_s)
-    times = rows.times.ticks if regular is None else distinct
+        (steps, disorder), times, kpis = _steps(rows), rows.times.ticks, {}
+    step = most_frequent(rows, steps)
     start, stop = int(times.min()), int(times.max())
-    if ((times - start) % step).any():
+    uneven = bool(((times - start) % step).any())
+    if uneven and (moved := snapped(rows, steps, snap_s)) is not None:
+        on_grid = grid(moved[0], tick_s, 0.0)
+        return replace(on_grid, repairs=(moved[1], *on_grid.repairs))
+    repairs = [*rows.notes, *["rows were out of order in time and were sorted"] * disorder]
+    check_step(rows, step, tick_s)
+    if uneven:
         _refuse_off_grid(rows, step)
-    _refuse_far_away(rows, (stop - start) // step + 1)
+    refuse_far_away(rows, (stop - start) // step + 1)
     shape = ((stop - start) // step + 1, len(rows.links))
     index = (times - start) // step
     if regular is None:
@@ -62,6 +73,18 @@ def grid(rows: Rows, tick_s: int) -> Grid:
     elif len(index) < shape[0]:
         kpis = {name: _spread(values, index, shape) for name, values in kpis.items()}
     return Grid(kpis, start, step, rows.times, tuple(repairs))
+
+
+def most_frequent(rows: Rows, steps: Ints) -> int:
+    """Return the step that is there most often. Raises InputError where there is none."""
+    if not len(steps):
+        what = "no link has samples at two times, so there is no step"
+        raise InputError(Problem(what, "", rows.locate(0).file, None, "give at least two samples"))
+    step = int(steps[0])
+    if (steps != step).any():
+        sizes, counts = np.unique(steps, return_counts=True)
+        step = int(sizes[counts.argmax()])
+    return step
 
 
 def _regular(rows: Rows) -> tuple[Ints, dict[str, Floats]] | None:
@@ -137,21 +160,27 @@ def _within(rows: Rows, order: Ints) -> Ints:
     return steps
 
 
-def _checked_step(rows: Rows, steps: Ints, tick_s: int) -> int:
-    """Return the most frequent of `steps`. Raises InputError unless it divides the tick."""
-    if not len(steps):
-        what = "no link has samples at two times, so there is no step"
-        raise InputError(Problem(what, "", rows.locate(0).file, None, "give at least two samples"))
-    step = int(steps[0])
-    if (steps != step).any():
-        sizes, counts = np.unique(steps, return_counts=True)
-        step = int(sizes[counts.argmax()])
+def own_tick_s(step_s: float) -> int:
+    """Return the tick of a trace whose scenario states none.
+
+    5 minutes, or the step itself where it is coarser; else the next multiple that divides a day.
+    """
+    for tick_s in range(TICK_S, DAY_S + 1):
+        if DAY_S % tick_s == 0 and tick_s % step_s == 0:
+            return tick_s
+    return TICK_S
+
+
+def check_step(rows: Rows, step: int, tick_s: int | None) -> None:
+    """Raise InputError unless a step, in units of the times of `rows`, divides the tick."""
+    step_s = step / rows.times.per_second
+    tick_s = own_tick_s(step_s) if tick_s is None else tick_s
     tick = tick_s * rows.times.per_second
     if tick % step == 0:
-        return step
+        return
     ticks = rows.times.ticks
-    row = int(np.flatnonzero(np.isin(ticks - step, ticks))[0])
-    step_s = step / rows.times.per_second
+    found = np.flatnonzero(np.isin(ticks - step, ticks))
+    row = int(found[0]) if len(found) else 0
     what = f"the step of {format_duration(step_s)} "
     what += "is coarser than" if step > tick else "does not divide"
     what += f" the tick of {format_duration(tick_s)}"
@@ -181,7 +210,7 @@ def _refuse_off_grid(rows: Rows, step: int) -> None:
     refuse(problems_at((lines * rows.per_line).tolist(), rows.locate, rows.names["time"], explain))
 
 
-def _refuse_far_away(rows: Rows, samples: int) -> None:
+def refuse_far_away(rows: Rows, samples: int) -> None:
     """Raise InputError where a single wrong time makes a grid that is nearly all empty."""
     if samples * len(rows.links) <= max(SMALL, ROOM * len(rows.code)):
         return
@@ -209,7 +238,7 @@ def _scatter(rows: Rows, index: Ints, shape: tuple[int, int]) -> tuple[dict[str,
     taken[cell] = True
     dropped = 0
     if np.count_nonzero(taken) < len(cell):
-        dropped = _duplicates(rows, cell)
+        dropped = duplicates(rows, cell)
     kpis = {}
     for name, values in rows.kpis.items():
         out = np.full(shape, np.nan)
@@ -218,8 +247,11 @@ def _scatter(rows: Rows, index: Ints, shape: tuple[int, int]) -> tuple[dict[str,
     return kpis, dropped
 
 
-def _duplicates(rows: Rows, cell: Ints) -> int:
-    """Return how many rows of the file repeat an earlier one; refuse those that contradict it."""
+def duplicates(rows: Rows, cell: Ints) -> int:
+    """Return how many rows of the file repeat an earlier one; refuse those that contradict it.
+
+    Rows of one link and time have the same `cell`, [rows].
+    """
     order = np.argsort(cell, kind="stable")
     first = np.ones(len(cell), bool)
     first[1:] = cell[order][1:] != cell[order][:-1]

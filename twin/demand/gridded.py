@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from twin.core import clock
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem
 from twin.core.units import MBPS, counted, format_duration
 from twin.demand.gaps import Gaps
 from twin.demand.grid import Grid
 from twin.demand.kpis import TRAFFIC_KPIS
-from twin.demand.repair import average, averaging_notes, in_ticks, interpolate
+from twin.demand.repair import aggregated, averaging_notes, in_ticks, interpolate, with_late
 from twin.demand.spec import DemandSpec
 
 _AFTER = timedelta(days=2)
@@ -44,16 +45,21 @@ def in_ticks_of(grid: Grid, demand: DemandSpec, tick_s: int) -> Ticks:
     kpis, gaps = {}, {}
     for name, raw in grid.kpis.items():
         filled, runs, sentences = interpolate(_in_mbps(name, raw, demand), step_s)
+        runs = with_late(runs, grid.late.get(name))
         if len(runs):
             gaps[name] = in_ticks(runs, per_tick)
-        kpis[name] = average(filled, per_tick) if per_tick > 1 else filled
+        kpis[name] = aggregated(filled, per_tick, demand.aggregate) if per_tick > 1 else filled
         if name == "internet":
             repairs += sentences
         else:
             # A collector that fails loses all KPIs at once: that is reported once.
             repairs += tuple(f"{name}: {each}" for each in sentences if each not in repairs)
-    repairs += averaging_notes(samples, per_tick, step_s, tick_s)
+    repairs += averaging_notes(samples, per_tick, step_s, tick_s, demand.aggregate)
     starts = _starts(demand, grid)
+    if starts is None and demand.timezone is not None:
+        what = "needs the time of a sample, but the trace has no dates"
+        remedy = "state 'starts', or remove it"
+        raise InputError(Problem(what, "demand.timezone", None, None, remedy))
     _check_end(starts, samples * step_s)
     return Ticks(kpis, gaps, repairs, starts)
 
@@ -75,8 +81,8 @@ def _in_mbps(kpi: str, values: Floats, demand: DemandSpec) -> Floats:
 
 def _starts(demand: DemandSpec, grid: Grid) -> datetime | None:
     stated = demand.starts
-    if stated is not None and stated.tzinfo is not None:
-        stated = stated.astimezone(UTC)
+    if stated is not None:
+        stated = clock.in_utc(stated, demand.timezone)
     if grid.times.epoch is None:
         return stated
     first = grid.times.moment(grid.start)

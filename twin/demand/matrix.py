@@ -41,7 +41,7 @@ _UNITS = {
 }  # fmt: skip
 
 
-def read(path: Path, demand: DemandSpec, tick_s: int) -> tuple[tuple[str, ...], Grid, str]:
+def read(path: Path, demand: DemandSpec, tick_s: int | None) -> tuple[tuple[str, ...], Grid, str]:
     """Return flows, their demand on one grid, and the SHA-256 of what was read.
 
     Raises InputError for what is no matrix, naming line or file.
@@ -125,7 +125,7 @@ def _flows(
 
 
 def _names(table: ColumnFile, demand: DemandSpec) -> dict[str, str]:
-    renamed = {str(ours): theirs for ours, theirs in demand.columns.items()}
+    renamed = demand.renamed
     names, problems = {}, []
     for ours in MATRIX_COLUMNS:
         theirs = renamed.get(ours, ours)

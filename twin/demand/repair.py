@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -79,21 +81,55 @@ def _sentence(lengths: NDArray[np.int64], which: str, outcome: str) -> str:
     return f"{counted(len(lengths), 'gap')} {which} ({counted(lengths.sum(), 'sample')}) {outcome}"
 
 
-def average(values: Floats, per_tick: int) -> Floats:
-    """Return the means [ticks, links] of `per_tick` samples each, NaN where one is missing.
+def with_late(gaps: Gaps, late: Gaps | None) -> Gaps:
+    """Return gaps together with samples that are `late` though they are no repair.
 
-    Samples after the last whole tick are left out.
+    A gap between samples of which the far one is late is known no sooner than that.
+    """
+    if late is None or not len(late):
+        return gaps
+    known = {
+        (series, sample): seen
+        for series, first, stop, seen in zip(
+            *(each.tolist() for each in (late.series, late.first, late.stop, late.seen)),
+            strict=True,
+        )
+        for sample in range(first, stop)
+    }
+    pairs = zip(gaps.series.tolist(), gaps.seen.tolist(), strict=True)
+    seen = np.array([known.get(pair, pair[1]) for pair in pairs], np.int64)
+    both = (
+        (gaps.series, gaps.first, gaps.stop, seen),
+        (late.series, late.first, late.stop, late.seen),
+    )
+    return Gaps.of(*(np.concatenate(pair) for pair in zip(*both, strict=True)))
+
+
+def aggregated(values: Floats, per_tick: int, how: Literal["mean", "max", "p95"]) -> Floats:
+    """Return the mean, the largest or the P95 of `per_tick` samples each, [ticks, links].
+
+    NaN where a sample is missing. Samples after the last whole tick are left out.
     """
     ticks = len(values) // per_tick
     whole = values[: ticks * per_tick].reshape(ticks, per_tick, values.shape[1])
-    return np.ascontiguousarray(whole.mean(axis=1))
+    if how == "mean":
+        return np.ascontiguousarray(whole.mean(axis=1))
+    if how == "max":
+        return np.ascontiguousarray(whole.max(axis=1))
+    return np.ascontiguousarray(np.percentile(whole, 95, axis=1))
 
 
-def averaging_notes(samples: int, per_tick: int, step_s: float, tick_s: int) -> tuple[str, ...]:
-    """Return what :func:`average` did, a sentence each."""
+_AGGREGATED = {"mean": "averaged to", "max": "as the largest of", "p95": "as the P95 of"}
+
+
+def averaging_notes(
+    samples: int, per_tick: int, step_s: float, tick_s: int, how: Literal["mean", "max", "p95"]
+) -> tuple[str, ...]:
+    """Return what :func:`aggregated` did, a sentence each."""
     if per_tick == 1:
         return ()
-    averaged = f"samples of {format_duration(step_s)} averaged to {format_duration(tick_s)}"
+    step, tick = format_duration(step_s), format_duration(tick_s)
+    averaged = f"samples of {step} {_AGGREGATED[how]} {tick}"
     rest = samples % per_tick
     if not rest:
         return (averaged,)

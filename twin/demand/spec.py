@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from twin.core import clock
 from twin.core.errors import show
 from twin.core.fields import Integer, Strict, iso_time
-from twin.core.units import Duration, Share, seconds
+from twin.core.units import MBPS, Duration, Share, seconds
 
 SYNTHETIC_KEYS = ("facilities", "length")
 """Keys of the demand that only the synthetic source has."""
 
 MATRIX_COLUMNS = ("time", "src", "dst", "demand")
 """Columns of a table of demands from site to site."""
+TABLES = ("csv", "parquet", "excel")
+"""Sources that are tables of links, one file or several."""
+SEVERAL = ("link", "internet")
+"""Our columns that several of a file may stand for."""
+OF_TEXT = ("decimal", "time_format", "encoding")
+"""Keys that say how text is read, which a Parquet file has no need of."""
+OF_TABLES = ("kind", "bits", "snap", "stamp", "timezone", "aggregate", "only", *OF_TEXT)
+"""Keys that belong to sources that are read from tables."""
 LIMITS = ("max_bytes", "max_values")
 """Keys of the demand that say what is read at all, and decide no result."""
 
@@ -33,22 +43,119 @@ def _unit(value: Any) -> Any:
     return value
 
 
+def _encoding(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            codec = codecs.lookup(value)
+        except (LookupError, ValueError):
+            codec = None
+        if codec is None or not getattr(codec, "_is_text_encoding", True):
+            raise ValueError(f"{show(value)} is no encoding; known are utf-8, cp1252, utf-16 ...")
+    return value
+
+
+def _time_format(value: Any) -> Any:
+    if isinstance(value, str) and value != "excel":
+        try:
+            datetime.strptime("", value)
+        except re.error:
+            raise ValueError(f"{show(value)} names a part of the time twice") from None
+        except ValueError as error:
+            if "directive" in str(error) or "stray" in str(error):
+                raise ValueError(f"{show(value)} is no format: {error}") from None
+        if not value:
+            raise ValueError("is empty; write it like '%d.%m.%Y %H:%M'")
+    return value
+
+
+def _zone(value: Any) -> Any:
+    if isinstance(value, str):
+        clock.zone(value)
+    return value
+
+
+def _columns(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    columns = dict(value)
+    for ours in SEVERAL:
+        named = columns.get(ours)
+        if isinstance(named, list):
+            if not named or not all(isinstance(name, str) for name in named):
+                raise ValueError(f"'{ours}' is the name of a column, or a list of names")
+            columns[ours] = tuple(named)
+    return columns
+
+
+def _several(value: Any) -> Any:
+    if isinstance(value, list):
+        if not value:
+            raise ValueError("is empty; name at least one file")
+        return tuple(value)
+    return value
+
+
+def _names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else _several(value)
+
+
 class DemandSpec(Strict):
     """Where the demand comes from."""
 
-    source: Literal["synthetic", "csv", "parquet", "zenodo", "matrix"] = "synthetic"
-    path: str | None = Field(None, description="file or folder, relative to the scenario's folder")
+    source: Literal["synthetic", "csv", "parquet", "excel", "zenodo", "matrix"] = "synthetic"
+    path: Annotated[str | tuple[str, ...] | None, BeforeValidator(_several)] = Field(
+        None,
+        description="file or folder, relative to the scenario's folder; of tables also a pattern "
+        "such as 'exports/*.csv', or a list",
+    )
     train: Annotated[Share, Field(gt=0, lt=1)] = 0.8
     unit: Annotated[
         Literal["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "byte/s"], BeforeValidator(_unit)
     ] = "Mbit/s"
-    columns: dict[
-        Literal[
-            "time", "link", "internet", "downstream", "sessions", "vpn", "src", "dst", "demand"
+    columns: Annotated[
+        dict[
+            Literal[
+                "time", "link", "internet", "downstream", "sessions", "vpn", "src", "dst", "demand"
+            ],
+            str | tuple[str, ...],
         ],
-        str,
-    ] = Field(default={}, description="our column name: the file's")
+        BeforeValidator(_columns),
+    ] = Field(
+        default={},
+        description="our column name: the file's; a list for 'link', whose name is in several, "
+        "and for 'internet', of which each is a link",
+    )
     layout: Literal["long", "wide"] = "long"
+    only: Annotated[tuple[str, ...] | None, BeforeValidator(_names)] = Field(
+        None, description="links that are read, by name or pattern; absent: all"
+    )
+    kind: Literal["rate", "counter"] | None = Field(
+        None,
+        description="rates, or counters that grow; absent: rates, refused where they only grow",
+    )
+    bits: Literal[32, 64] | None = Field(
+        None, description="size of the counters; absent: 64 where any is 2^32 or more"
+    )
+    stamp: Literal["start", "end"] = Field(
+        "start", description="what the time of a sample marks: the start or end of its interval"
+    )
+    snap: Duration | None = Field(
+        None, description="how far a time may be off the grid; absent: a tenth of the step"
+    )
+    aggregate: Literal["mean", "max", "p95"] = Field(
+        "mean", description="what becomes of the samples of a tick"
+    )
+    decimal: Literal[".", ","] | None = Field(
+        None, description="the decimal point; where it is stated, the other one groups thousands"
+    )
+    time_format: Annotated[str | None, BeforeValidator(_time_format)] = Field(
+        None, description="such as '%d.%m.%Y %H:%M'; 'excel': days since 1899-12-30"
+    )
+    encoding: Annotated[str, BeforeValidator(_encoding)] = "utf-8"
+    timezone: Annotated[str | None, BeforeValidator(_zone)] = Field(
+        None, description="of times without an offset, and of all that is shown: Europe/Berlin"
+    )
+    sheet: str | None = Field(None, description="of a workbook; absent: the first")
     starts: Annotated[datetime | None, BeforeValidator(iso_time)] = Field(
         None, description="time of the first sample"
     )
@@ -60,6 +167,14 @@ class DemandSpec(Strict):
         4, description="number of links of the synthetic source"
     )
     length: Duration = Field(seconds("37d 6h 50min"), description="length of the synthetic source")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _octets(cls, data: Any) -> Any:
+        """Let counters be of octets where nothing else is stated, as those of SNMP are."""
+        if isinstance(data, dict) and data.get("kind") == "counter" and "unit" not in data:
+            return {**data, "unit": "byte/s"}
+        return data
 
     @field_validator("starts")
     @classmethod
@@ -73,6 +188,7 @@ class DemandSpec(Strict):
 
     @model_validator(mode="after")
     def _path_belongs_to_source(self) -> DemandSpec:
+        self._keys_of_tables()
         if self.source == "synthetic" and self.path is not None:
             raise ValueError("'path' needs a source that is read, such as 'source: csv'")
         if self.source == "synthetic" and self.columns:
@@ -90,3 +206,38 @@ class DemandSpec(Strict):
         if self.source != "synthetic" and self.path is None:
             raise ValueError(f"source '{self.source}' needs a 'path'")
         return self
+
+    def _keys_of_tables(self) -> None:
+        """Raise ValueError for keys that belong to another source, or to another kind."""
+        stated = self.model_fields_set
+        for key in OF_TABLES:
+            if key in stated and getattr(self, key) is not None and self.source not in TABLES:
+                raise ValueError(f"'{key}' belongs to 'source: csv', 'parquet' or 'excel'")
+        if self.sheet is not None and self.source != "excel":
+            raise ValueError("'sheet' belongs to 'source: excel'")
+        if isinstance(self.path, tuple) and self.source not in TABLES:
+            raise ValueError(f"'path' of 'source: {self.source}' is one file or folder")
+        if self.bits is not None and self.kind != "counter":
+            raise ValueError("'bits' belongs to 'kind: counter'")
+        if self.kind == "counter" and "stamp" in stated:
+            raise ValueError("'stamp' has no meaning for 'kind: counter': readings have no span")
+        for column, name in self.columns.items():
+            if isinstance(name, tuple) and column not in SEVERAL:
+                raise ValueError(f"'columns' names one column for '{column}', not a list")
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Its paths and patterns, as they are written."""
+        if isinstance(self.path, tuple):
+            return self.path
+        return () if self.path is None else (self.path,)
+
+    @property
+    def unit_mbps(self) -> float:
+        """Mbit/s in one of its unit."""
+        return MBPS[self.unit]
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """The file's names of our columns, without those of a link that is named by several."""
+        return {str(ours): name for ours, name in self.columns.items() if isinstance(name, str)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,10 @@ class Trace:
     """What was repaired while reading, a sentence each."""
     gaps: Mapping[str, Gaps] = field(default_factory=dict)
     """Samples of each KPI that were interpolated, and when that could be known."""
+    timezone: str | None = None
+    """Whose clocks show its times, where one is stated; `starts` is in UTC then."""
+    warnings: tuple[str, ...] = ()
+    """What may be wrong with it, a sentence each."""
 
     def __post_init__(self) -> None:
         shape = (len(next(iter(self.kpis.values()))), len(self.links))
@@ -73,7 +77,7 @@ class Trace:
     def __reduce__(self) -> tuple[Any, ...]:
         # A mapping proxy cannot be pickled.
         fields = (self.links, dict(self.kpis), self.tick_s, self.starts, self.origin, self.digest)
-        return Trace, (*fields, self.repairs, dict(self.gaps))
+        return Trace, (*fields, self.repairs, dict(self.gaps), self.timezone, self.warnings)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Trace:
         # Nothing here ever changes.
@@ -95,6 +99,12 @@ class Trace:
         kpis = {name: known(feed, name, samples) for name in self.kpis}
         gaps = {name: gaps.before(samples) for name, gaps in self.gaps.items()}
         return replace(self, kpis=kpis, gaps=gaps)
+
+    def time(self, sample: int) -> datetime | None:
+        """Return when a sample begins, where the trace has dates; in UTC if it has a time zone."""
+        if self.starts is None:
+            return None
+        return self.starts + timedelta(seconds=sample * self.tick_s)
 
     @property
     def demand_mbps(self) -> NDArray[np.float64]:

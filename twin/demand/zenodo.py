@@ -31,7 +31,7 @@ ENDINGS = (".txt", ".txt.ok")
 """Of file names: as they are, and as the dataset's own description gives them."""
 
 
-def read(path: Path, demand: DemandSpec, tick_s: int) -> tuple[tuple[str, ...], Grid, str]:
+def read(path: Path, demand: DemandSpec, tick_s: int | None) -> tuple[tuple[str, ...], Grid, str]:
     """Return links, KPIs on one grid, and the SHA-256 over names and bytes of the files used.
 
     Raises InputError where the folder or a file in it differs from the dataset's layout.

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.core.units import format_duration
+from twin.engine.span import ReplaySpan
 from twin.events.base import Event, Scope, clashes, unknown
+from twin.events.dates import in_replay
+from twin.telemetry.source import TelemetrySource
+
+
+def begun(
+    events: Sequence[Event], now: float, source: TelemetrySource, span: ReplaySpan
+) -> list[Event]:
+    """Return events with their starts in seconds from the start of the replay.
+
+    Raises InputError for a date that is not in it.
+    """
+    starts = source.starts
+    if starts is not None:
+        starts += timedelta(seconds=span.first * source.tick_s)
+    at_once = [e.model_copy(update={"start": now}) if e.start is None else e for e in events]
+    return [*in_replay(at_once, starts, source.timezone)]
 
 
 def refuse_late(event: Event, now: float, horizon: float) -> None:

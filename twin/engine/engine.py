@@ -25,7 +25,7 @@ import numpy as np
 from twin.core.errors import InputError, Problem, RunError, did_you_mean
 from twin.core.units import format_duration
 from twin.engine.actions import Close, ClosedInterval, Decide, Effect, Happening
-from twin.engine.additions import refuse_clashing, refuse_late, refuse_unknown
+from twin.engine.additions import begun, refuse_clashing, refuse_late, refuse_unknown
 from twin.engine.agenda import Agenda
 from twin.engine.lane import Lane
 from twin.engine.links import LinkSpec, capacities
@@ -235,7 +235,7 @@ class Engine:
     def add(self, *events: Event) -> None:
         """Let events happen. Raises InputError, before any does, for one that cannot."""
         horizon, first = self.span.horizon(self.tick_s), len(self._events)
-        added = [e.model_copy(update={"start": self.now}) if e.start is None else e for e in events]
+        added = begun(events, self.now, self._source, self.span)
         for event in added:
             refuse_late(event, self.now, horizon)
             refuse_unknown(event, self._scope())

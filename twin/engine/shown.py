@@ -75,4 +75,5 @@ def observation_of(
         source.kpis,
         sample,
         source.starts,
+        source.timezone,
     )

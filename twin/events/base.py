@@ -11,6 +11,7 @@ import fnmatch
 import zlib
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
@@ -18,10 +19,8 @@ import numpy as np
 from pydantic import (
     BeforeValidator,
     Field,
-    PlainSerializer,
     SerializeAsAny,
     ValidationError,
-    WithJsonSchema,
     field_validator,
 )
 from pydantic_core import ErrorDetails, InitErrorDetails
@@ -29,8 +28,9 @@ from pydantic_core import ErrorDetails, InitErrorDetails
 from twin.core.arrays import Bools
 from twin.core.errors import InputError, Loc, did_you_mean, show
 from twin.core.fields import Name, Strict, longer_than_nothing
-from twin.core.units import DURATION_SCHEMA, Duration, duration_field, format_duration
+from twin.core.units import Duration
 from twin.core.validation import problems_of
+from twin.events.start import Start
 
 if TYPE_CHECKING:
     from twin.events.course import Course
@@ -178,19 +178,6 @@ def names_of(what: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def _start(value: Any) -> Any:
-    return None if isinstance(value, str) and value.strip() == "now" else duration_field(value)
-
-
-Start = Annotated[
-    float | None,
-    BeforeValidator(_start),
-    PlainSerializer(lambda start: "now" if start is None else format_duration(start)),
-    WithJsonSchema(DURATION_SCHEMA),
-]
-"""Seconds from the start of the replay; None: now, of an event that is added to a simulation."""
-
-
 class Event(Strict):
     """Something that happens to the network. `start` counts from the start of the replay."""
 
@@ -274,9 +261,11 @@ class Event(Strict):
 
     @property
     def begins(self) -> float:
-        """Its start, seconds. Raises ValueError for one whose start is still ``now``."""
+        """Its start, seconds. Raises ValueError for one whose start is still ``now`` or a date."""
         if self.start is None:
             raise ValueError("an event that starts now has no start before it is added")
+        if isinstance(self.start, datetime):
+            raise ValueError("an event at a date has no start before it is in a replay")
         return self.start
 
     def end(self, horizon: float) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Strict, ValidationError, create_model
 
+from twin.core import clock
 from twin.core.arrays import Bools, Floats, Ints
 from twin.core.errors import InputError, Loc
 from twin.core.validation import problems_of
@@ -129,13 +130,17 @@ class Observation(NamedTuple):
     """Number of samples that have closed, from the first of the trace."""
     starts: datetime | None = None
     """Time of the first sample, where the trace has dates."""
+    timezone: str | None = None
+    """Whose clocks :attr:`time` is shown by, where the scenario states one."""
 
     @property
     def time(self) -> datetime | None:
         """When the coming interval begins, where the trace has dates."""
         if self.starts is None:
             return None
-        return self.starts + timedelta(seconds=self.closed * self.tick_s)
+        return clock.local(
+            self.starts + timedelta(seconds=self.closed * self.tick_s), self.timezone
+        )
 
     @property
     def demand_mbps(self) -> Floats:

@@ -21,7 +21,10 @@ _ROWS_IN_GROUP = 1_000_000
 
 
 def interval_table(
-    recording: Recording, starts: datetime | None = None, power: LinkPower | None = None
+    recording: Recording,
+    starts: datetime | None = None,
+    power: LinkPower | None = None,
+    timezone: str | None = None,
 ) -> pd.DataFrame:
     """Return the whole table in memory.
 
@@ -29,18 +32,21 @@ def interval_table(
     """
     import pandas as pd
 
-    batches = interval_batches(recording, starts, power)
+    batches = interval_batches(recording, starts, power, timezone)
     parts: list[pd.DataFrame] = [batch.to_pandas() for batch in batches]
     return pd.concat(parts, ignore_index=True)
 
 
 def interval_batches(
-    recording: Recording, starts: datetime | None = None, power: LinkPower | None = None
+    recording: Recording,
+    starts: datetime | None = None,
+    power: LinkPower | None = None,
+    timezone: str | None = None,
 ) -> Iterator[pa.Table]:
     """Yield the table in order, some links of one policy at a time."""
     import pyarrow as pa
 
-    schema = interval_schema(starts, watts=power is not None)
+    schema = interval_schema(starts, watts=power is not None, timezone=timezone)
     for lane in recording.lanes:
         for block in blocks(recording, lane, power=power):
             columns = _columns(lane.name, block, recording.tick_s, starts)
@@ -52,15 +58,16 @@ def write_intervals(
     file: Path | BinaryIO,
     starts: datetime | None = None,
     power: LinkPower | None = None,
+    timezone: str | None = None,
 ) -> None:
     """Write the table as Parquet, in memory that does not grow with it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = interval_schema(starts, watts=power is not None)
+    schema = interval_schema(starts, watts=power is not None, timezone=timezone)
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         waiting: list[pa.Table] = []
-        for table in interval_batches(recording, starts, power):
+        for table in interval_batches(recording, starts, power, timezone):
             waiting.append(table)
             if sum(t.num_rows for t in waiting) >= _ROWS_IN_GROUP:
                 writer.write_table(pa.concat_tables(waiting))
@@ -69,8 +76,13 @@ def write_intervals(
             writer.write_table(pa.concat_tables(waiting))
 
 
-def interval_schema(starts: datetime | None = None, *, watts: bool = False) -> pa.Schema:
-    """Return the columns and their types; `time` is there where the first interval has one."""
+def interval_schema(
+    starts: datetime | None = None, *, watts: bool = False, timezone: str | None = None
+) -> pa.Schema:
+    """Return the columns and their types; `time` is there where the first interval has one.
+
+    It is kept in UTC, and shown as clocks in `timezone` show it.
+    """
     import pyarrow as pa
 
     floats = (
@@ -84,7 +96,7 @@ def interval_schema(starts: datetime | None = None, *, watts: bool = False) -> p
             ("interval", pa.int64()),
             *((name, pa.float64()) for name in floats.split()),
             ("sla_violation", pa.bool_()),
-            *([] if starts is None else [("time", pa.timestamp("us", _zone(starts)))]),
+            *([] if starts is None else [("time", pa.timestamp("us", timezone or _zone(starts)))]),
             *([("watts", pa.float64())] if watts else []),
         ]
     )

@@ -6,7 +6,7 @@ import platform
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,10 +15,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import twin
-from twin.core import content
+from twin.core import clock, content
 from twin.core.errors import InputError, Problem
 from twin.core.units import counted
 from twin.core.validation import problems_of
+from twin.demand.spec import DemandSpec
 from twin.engine.recording import ForecastUse
 from twin.scenario.load import Scenario
 
@@ -34,6 +35,7 @@ def manifest(
 ) -> dict[str, Any]:
     """Return the manifest of a finished run, ready for JSON, without the files beside it."""
     trace, demand, starts = scenario.trace, scenario.spec.demand, replay_starts(scenario)
+    starts = None if starts is None else clock.local(starts, trace.timezone)
     return {
         "status": "complete",
         "name": scenario.spec.name,
@@ -42,10 +44,11 @@ def manifest(
         "trace": {
             "origin": trace.origin,
             "sha256": trace.digest,
-            "file": None if demand.path is None else _absolute(scenario.folder / demand.path),
+            "file": _read_from(demand, scenario.folder),
             "samples": trace.samples,
             "links": len(trace.links),
             "repairs": list(trace.repairs),
+            "timezone": trace.timezone,
         },
         "policies": {
             choice.name: [
@@ -192,9 +195,7 @@ def bounds(scenario: Scenario) -> list[str]:
 
 def replay_starts(scenario: Scenario) -> datetime | None:
     """Return the time of the first replayed interval, where the trace has times."""
-    starts = scenario.trace.starts
-    step = timedelta(seconds=scenario.trace.tick_s)
-    return None if starts is None else starts + scenario.span.first * step
+    return scenario.trace.time(scenario.span.first)
 
 
 def _source(path: Path, digest: str, kind: content.Kind) -> dict[str, Any]:
@@ -204,6 +205,14 @@ def _source(path: Path, digest: str, kind: content.Kind) -> dict[str, Any]:
 
 def _file(scenario: Scenario) -> str | None:
     return None if scenario.content_folder is None else _absolute(scenario.path)
+
+
+def _read_from(demand: DemandSpec, folder: Path) -> str | list[str] | None:
+    """Return the path of a trace, or a list of paths and patterns as they are stated."""
+    paths = [_absolute(folder / path) for path in demand.paths]
+    if isinstance(demand.path, tuple):
+        return paths
+    return paths[0] if paths else None
 
 
 def _absolute(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
@@ -13,6 +14,7 @@ from twin.account.catalogue import METRICS
 from twin.account.energy import LinkPower
 from twin.account.hours import by_hour
 from twin.account.summary import ALL, Account, Settlement, settle
+from twin.core import clock
 from twin.core.printable import list_text
 from twin.core.units import format_duration
 from twin.demand.spec import SYNTHETIC_KEYS
@@ -111,7 +113,8 @@ class Result:
 
         With a column `time` where the trace has dates.
         """
-        return interval_table(self.recording, replay_starts(self.scenario), self.settlement.power)
+        starts, timezone = replay_starts(self.scenario), self.scenario.trace.timezone
+        return interval_table(self.recording, starts, self.settlement.power, timezone)
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -123,11 +126,15 @@ class Result:
     def write_intervals(self, file: Path | BinaryIO) -> None:
         """Write the interval table as Parquet, in memory that does not grow with it."""
         power = self.settlement.power
-        write_intervals(self.recording, file, replay_starts(self.scenario), power)
+        starts, timezone = replay_starts(self.scenario), self.scenario.trace.timezone
+        write_intervals(self.recording, file, starts, power, timezone)
 
     @cached_property
     def events(self) -> pd.DataFrame:
-        """A row for each event that started or ended, in order of time; `links` is a JSON list."""
+        """A row for each event that started or ended, in order of time; `links` is a JSON list.
+
+        With a column `time`, local and with its offset from UTC, where the trace has dates.
+        """
         import pandas as pd
 
         rows = [
@@ -135,7 +142,14 @@ class Result:
             for e in self.recording.events
         ]
         columns = ["time_s", "kind", "name", "phase", "links", "detail"]
-        return pd.DataFrame(rows, columns=columns)
+        table = pd.DataFrame(rows, columns=columns)
+        if (starts := replay_starts(self.scenario)) is not None:
+            timezone = self.scenario.trace.timezone
+            table["time"] = [
+                clock.local(starts + timedelta(seconds=each), timezone).isoformat()
+                for each in table["time_s"].tolist()
+            ]
+        return table
 
     @cached_property
     def hours(self) -> pd.DataFrame:
@@ -143,7 +157,8 @@ class Result:
 
         Without a start time of the trace, hours are since the start of the replay, modulo 24.
         """
-        return by_hour(self.recording, replay_starts(self.scenario))
+        starts, timezone = replay_starts(self.scenario), self.scenario.trace.timezone
+        return by_hour(self.recording, starts, timezone)
 
     def save(self, folder: str | Path, *, force: bool = False, figures: bool = True) -> Path:
         """Write the run to `folder`: all of its files, or none where something goes wrong.
@@ -171,13 +186,14 @@ class Result:
 
     def resolved_scenario(self) -> str:
         """Return the scenario as YAML with every default written out and paths made absolute."""
-        data = self.scenario.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+        spec = self.scenario.spec
+        data = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
         if self.scenario.given.trace is not None:
             data["demand"] = {"source": "python", "trace": self.scenario.trace.origin}
         elif "path" in data["demand"]:
             data["demand"] = {k: v for k, v in data["demand"].items() if k not in SYNTHETIC_KEYS}
-            path = self.scenario.folder / data["demand"]["path"]
-            data["demand"]["path"] = str(path.resolve())
+            paths = [str((self.scenario.folder / each).resolve()) for each in spec.demand.paths]
+            data["demand"]["path"] = paths if isinstance(spec.demand.path, tuple) else paths[0]
         if (topology := data.get("topology")) and "path" in topology:
             topology["path"] = str((self.scenario.folder / topology["path"]).resolve())
         # Keys that a link does not state are those of `defaults`, and stay unstated.

@@ -103,6 +103,10 @@ class _Branching:
                 key = next(key for key in spec.overrides if key.split(".")[1] == str(i))
                 what = f"changes an event that begins before the fork at {self._fork}"
                 self._say(("overrides", key), what)
+        for i, event in enumerate(events[len(before) :]):
+            if event.begins < self._at:
+                what = f"is before the fork at {self._fork}"
+                self._say(("events", i, "start"), what, "write 'now', or a later time")
         self._stop_on_problems()
         names = {entry.name for entry in spec.policies}
         return Branch(
@@ -125,7 +129,7 @@ class _Branching:
 
     def _check(self, spec: BranchSpec) -> None:
         for i, event in enumerate(spec.events):
-            if event.start is not None and event.start < self._at:
+            if isinstance(event.start, float) and event.start < self._at:
                 what = f"is before the fork at {self._fork}"
                 self._say(("events", i, "start"), what, "write 'now', or a later time")
         if spec.name in _TAKEN:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from twin.core import content
 from twin.core.errors import Loc
@@ -37,21 +38,30 @@ class Cache:
         self._threads, self._run_policies = threads, run_policies
         self.not_run: list[Path] = []
         """Files of policies whose code was not run."""
-        self._read: dict[tuple[str, Path, int], Trace] = {}
-        self._generated: OrderedDict[tuple[str, int, int], Trace] = OrderedDict()
+        self._read: dict[tuple[str, Path, int | None], Trace] = {}
+        self._generated: OrderedDict[tuple[str, int | None, int], Trace] = OrderedDict()
         self._silent: OrderedDict[tuple[int, int], tuple[Trace, tuple[str, ...]]] = OrderedDict()
         self._topologies: dict[tuple[str, Path], Topology] = {}
         self._models: dict[Path, Forecaster] = {}
         self._policies: dict[Path, PolicySource] = {}
         self._found: dict[tuple[content.Kind, str, Path | None], Path] = {}
 
-    def trace(self, demand: DemandSpec, folder: Path, tick_s: int, seed: int) -> Trace:
+    def trace(
+        self,
+        demand: DemandSpec,
+        folder: Path,
+        tick_s: int | None,
+        seed: int,
+        capacities: Mapping[str, float] = MappingProxyType({}),
+    ) -> Trace:
         """Return the trace of a block `demand`, as :func:`twin.demand.read.read` does."""
-        demand_json = demand.model_dump_json(exclude={"train"})
+        # What is stated counts too: a stated default may mean that nothing is to be found out.
+        demand_json = demand.model_dump_json(exclude={"train"}, exclude_unset=True)
         if demand.source != "synthetic":
-            key = (demand_json, folder, tick_s)
+            known = capacities if demand.kind == "counter" else {}
+            key = (f"{demand_json} {dict(known)}", folder, tick_s)
             if key not in self._read:
-                self._read[key] = read_trace(demand, folder, tick_s, seed)
+                self._read[key] = read_trace(demand, folder, tick_s, seed, known)
             return self._read[key]
         seeded_key = (demand_json, tick_s, seed)
         if seeded_key not in self._generated:

@@ -14,6 +14,7 @@ from twin.demand.trace import Trace
 from twin.engine.links import LinkSpec, link_specs
 from twin.engine.span import ReplaySpan
 from twin.events.base import Event, Scope, clashes, unknown
+from twin.events.dates import in_replay
 from twin.scenario.spec import ScenarioSpec
 from twin.topology.topology import Topology
 
@@ -37,6 +38,12 @@ def span_of(spec: ScenarioSpec, trace: Trace) -> ReplaySpan:
             Problem(f"the replay would end {ends} {trace_ends}", ("replay", "duration"))
         )
     return ReplaySpan(history, history + start, length)
+
+
+def placed(spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> ScenarioSpec:
+    """Return the scenario with its events at dates placed in the replay. Raises InputError."""
+    events = in_replay(spec.events, trace.time(span.first), trace.timezone)
+    return spec.model_copy(update={"events": events})
 
 
 def _replayed(spec: ScenarioSpec, available: int) -> tuple[int, int]:
@@ -115,6 +122,8 @@ def warnings(
     if topology is not None:
         yield from (f"{topology.origin}: {note}" for note in topology.notes)
     replayed = span.horizon(int(spec.tick))
+    if not span.endless and span.intervals < 2:
+        yield f"the replay is a single interval of {format_duration(spec.tick)}"
     settings = link_specs(spec.links, links)
     leads = [link.lead_time.low for link in settings if link.lead_time.low >= replayed]
     if leads:
@@ -166,7 +175,7 @@ def span_problems(
         if event.start is None:
             what = "'now' is for events that are added to a running simulation"
             yield Problem(what, ("events", i, "start"), suggestion="write a time, such as '6h'")
-        elif event.start >= end:
+        elif event.begins >= end:
             what = f"is after the end of the replay, {format_duration(end)}"
             yield Problem(what, ("events", i, "start"))
     places = {id(event): i for i, event in enumerate(spec.events)}

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from twin.core import content
 from twin.core.errors import InputError, Loc, Problem
 from twin.core.printable import unfit
-from twin.core.units import format_duration
+from twin.core.units import Seconds, format_duration
 from twin.core.validation import problems_of
 from twin.demand.trace import Trace
 from twin.engine.span import ReplaySpan
@@ -24,7 +24,14 @@ from twin.forecast.library import ModelLibrary
 from twin.forecast.names import files
 from twin.routing.table import Routing
 from twin.scenario.cache import Cache
-from twin.scenario.checks import link_problems, span_of, span_problems, warnings, whole_ticks
+from twin.scenario.checks import (
+    link_problems,
+    placed,
+    span_of,
+    span_problems,
+    warnings,
+    whole_ticks,
+)
 from twin.scenario.choices import GivenPolicy, Member, PolicyChoice
 from twin.scenario.find import IN_PYTHON, read_mapping, read_source
 from twin.scenario.network import routing_of, topology_of
@@ -101,7 +108,8 @@ class Scenario:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What may be meant, but changes what a run says."""
-        return tuple(warnings(self.spec, self.links, self.span, self.topology))
+        own = warnings(self.spec, self.links, self.span, self.topology)
+        return *self.trace.warnings, *own
 
     def __repr__(self) -> str:
         names = ", ".join(choice.name for choice in self.policies)
@@ -220,6 +228,8 @@ class _Assembly:
     def scenario(self, spec: ScenarioSpec, asked: Overrides) -> Scenario:
         """Return the scenario. Raises InputError with all problems found."""
         spec, places = self._pick(spec, asked.policies)
+        if (trace := self._trace(spec)) is not None and self._given.trace is None:
+            spec = spec.model_copy(update={"tick": Seconds(trace.tick_s)})
         choices = [
             self._try(partial(self._choice, place, entry, spec.tick))
             for place, entry in zip(places, spec.policies, strict=True)
@@ -233,7 +243,6 @@ class _Assembly:
                 if why := unfit(fallback.name):
                     what = f"the name of policy '{fallback.name}' {why}"
                     self._say(("fallback", "use"), what, "rename its file")
-        trace = self._trace(spec)
         self._stop_on_problems()
         assert trace is not None
         policies = [choice for choice in choices if choice is not None]
@@ -258,6 +267,8 @@ class _Assembly:
             else ReplaySpan(samples, samples, 0, endless=True)
         )
         if span is not None:
+            spec = self._try(partial(placed, spec, trace, span)) or spec
+            self._stop_on_problems()
             self._take(span_problems(spec, trace, span, self._cache.silent(trace, span.history)))
             self._check_schedules(policies, places, spec, span)
         self._stop_on_problems()
@@ -273,9 +284,9 @@ class _Assembly:
     def _trace(self, spec: ScenarioSpec) -> Trace | None:
         if self._given.trace is not None:
             return self._given.trace
-        tick_s = int(spec.tick)
-        read = self._cache.trace
-        return self._try(partial(read, spec.demand, self._folder, tick_s, spec.seed))
+        tick_s = int(spec.tick) if "tick" in spec.model_fields_set else None
+        of = spec.demand, self._folder, tick_s, spec.seed, spec.capacities
+        return self._try(partial(self._cache.trace, *of))
 
     # Problems
 

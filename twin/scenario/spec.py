@@ -127,6 +127,12 @@ class ScenarioSpec(Strict):
     time_limit: Duration | None = Field(None, description="a run that takes longer fails")
     events: tuple[AnyEvent, ...] = ()
 
+    @property
+    def capacities(self) -> dict[str, float]:
+        """The capacities that are stated, Mbit/s, by link and of `defaults`."""
+        stated = {name: link.capacity_mbps for name, link in self.links.items()}
+        return {name: mbps for name, mbps in stated.items() if mbps is not None}
+
     @field_validator("policies")
     @classmethod
     def _at_least_one(cls, value: tuple[PolicySpec, ...]) -> tuple[PolicySpec, ...]:

@@ -25,7 +25,8 @@ def load_trace(demand: dict[str, Any], overrides: Sequence[str]) -> Trace:
         known = override.split("=")[0].split(".")[0] in ScenarioSpec.model_fields
         source.override(override if known else f"demand.{override}")
     spec = parse(source)
+    tick_s = int(spec.tick) if "tick" in spec.model_fields_set else None
     try:
-        return read_trace(spec.demand, Path(), int(spec.tick), spec.seed)
+        return read_trace(spec.demand, Path(), tick_s, spec.seed)
     except InputError as error:
         raise InputError(source.place(problem) for problem in error.problems) from None

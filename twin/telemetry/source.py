@@ -31,6 +31,8 @@ class TelemetrySource(Feed, Protocol):
     tick_s: int
     starts: datetime | None
     """Time of the first sample, if it is known."""
+    timezone: str | None
+    """Whose clocks show the times, where that is stated."""
 
     def values(self, kpi: str, start: int, stop: int) -> Floats:
         """Return samples start <= i < stop as they are best known, [samples, flows].
@@ -47,6 +49,7 @@ class ReplaySource(ArrayFeed):
     def __init__(self, trace: Trace) -> None:
         super().__init__(trace.kpis, trace.gaps)
         self.flows, self.tick_s, self.starts = trace.links, trace.tick_s, trace.starts
+        self.timezone = trace.timezone
 
     def values(self, kpi: str, start: int, stop: int) -> Floats:
         """Return samples start <= i < stop as they are best known, [samples, flows]."""
@@ -71,6 +74,7 @@ class LiveSource:
         if not isinstance(given, Trace):
             raise InputError(Problem(f"must be a Trace, not {show(given)}", "history"))
         self.flows, self.tick_s, self.starts = history.links, history.tick_s, history.starts
+        self.timezone = history.timezone
         self._fill_gaps = fill_gaps
         self.history = head(history, history.samples)
         """What came before the first delivery."""

@@ -146,4 +146,5 @@ def _content(value: Trace | Forecaster | PolicySource) -> tuple[str, Any]:
         card = card_path(value.path)
         return "model", (value.path, value.path.read_bytes(), card.read_bytes())
     fields = (value.links, dict(value.kpis), value.tick_s, value.starts, value.origin)
-    return "trace", (*fields, value.digest, value.repairs)
+    told = (value.digest, value.repairs, dict(value.gaps), value.timezone, value.warnings)
+    return "trace", (*fields, *told)

@@ -13,12 +13,12 @@ from pydantic import TypeAdapter, ValidationError
 from twin.batches.plan.points import Point
 from twin.core.errors import InputError, Loc
 from twin.scenario.cache import Cache
-from twin.scenario.checks import link_problems, span_problems
+from twin.scenario.checks import link_problems, placed, span_problems
 from twin.scenario.load import Overrides, Scenario
 from twin.scenario.source import Source
 from twin.scenario.spec import ScenarioSpec
 
-_APART: Final = ("events", "links", "prices", "sla")
+_APART: Final = ("events", "prices", "sla")
 """Blocks on which nothing else that a scenario names depends: no trace, no policy, no model."""
 _BLOCKS: Final = {
     name: TypeAdapter[Any](get_type_hints(ScenarioSpec, include_extras=True)[name])
@@ -73,9 +73,11 @@ class PointScenarios:
             for name in _APART
             if (part := {key: v for key, v in apart.items() if key.split(".")[0] == name})
         }
-        scenario = replace(rest, spec=rest.spec.model_copy(update=blocks))
-        if "events" in blocks or "links" in blocks:
-            self._check_names(scenario)
+        spec = rest.spec.model_copy(update=blocks)
+        if "events" not in blocks:
+            return replace(rest, spec=spec)
+        scenario = replace(rest, spec=placed(spec, rest.trace, rest.span))
+        self._check_names(scenario)
         return scenario
 
     def _check_names(self, scenario: Scenario) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from twin.account.summary import ALL
 from twin.core.arrays import Floats
 from twin.core.units import counted, format_duration
+from twin.report.dates import date_axis
 from twin.report.run.event_spans import EventSpan, event_spans
 from twin.report.run.source import RunData
 from twin.report.style import (
@@ -73,7 +75,7 @@ def _allocation(run: RunData) -> Figure:
         title = f"{policy}: {share:.2%} of intervals violated, over-provisioning {waste:.1f} %"
         panels[i, 0].set_title(title, loc="left", fontsize=9)
     _mark_events(panels, spans)
-    _scale(panels, hours, rows, near)
+    _scale(panels, hours, rows, near, run.starts, run.manifest["trace"].get("timezone"))
     figure.supylabel("Mbit/s")
     handles, labels = panels[0, 1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper right", ncols=len(labels), frameon=False)
@@ -149,7 +151,14 @@ def _panel(panel: Axes, hours: Floats, row: _Row, part: slice, colour: str) -> N
     marks.set_in_layout(False)
 
 
-def _scale(panels: Any, hours: Floats, rows: list[_Row], near: slice) -> None:
+def _scale(
+    panels: Any,
+    hours: Floats,
+    rows: list[_Row],
+    near: slice,
+    starts: datetime | None,
+    timezone: str | None,
+) -> None:
     for column, part in ((0, slice(None)), (1, near)):
         demand = np.concatenate([row.demand[part] for row in rows])
         shown = np.concatenate([demand, *(row.allocated[part] for row in rows)])
@@ -163,6 +172,9 @@ def _scale(panels: Any, hours: Floats, rows: list[_Row], near: slice) -> None:
         panels[-1, column].set_xlabel("hours since the start of the replay")
     panels[0, 0].set_xlim(0, hours[-1])
     panels[0, 1].set_xlim(hours[near.start], hours[near.stop])
+    if starts is not None:
+        for axes in panels[-1]:
+            date_axis(axes, starts, timezone)
 
 
 def _mark_events(panels: Any, spans: Sequence[EventSpan]) -> None:

@@ -150,7 +150,9 @@ def _name(run: RunData, index: int) -> Html:
 def hours_section(run: RunData, order: Sequence[str]) -> Html:
     """Return violations by link and hour, a table for each policy, the first to be seen."""
     known = run.starts is not None
-    hour = "hour of the day" if known else "hours since the start of the replay, modulo 24"
+    timezone = run.manifest["trace"].get("timezone")
+    day = f"hour of the day in {timezone}" if timezone else "hour of the day"
+    hour = day if known else "hours since the start of the replay, modulo 24"
     names = list(order[:_MOST_HEAT_POLICIES])
     options = [tag("option", text(name), value=i) for i, name in enumerate(names)]
     label = tag("label", text("Policy "), tag("select", *options, id="heat-policy"))

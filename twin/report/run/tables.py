@@ -241,7 +241,7 @@ def provenance_section(run: RunData) -> Html:
         ("Demand", str(facts["trace"]["origin"])),
         ("Trace's digest", short_digest(facts["trace"]["sha256"])),
         ("Replay starts", "time not known" if run.starts is None else str(run.starts)),
-        ("Repairs", "; ".join(facts["trace"]["repairs"]) or "none"),
+        ("What was read", "; ".join(facts["trace"]["repairs"]) or "the trace as it is"),
         *(("Warning", warning) for warning in facts["warnings"]),
         ("Missing intervals", f"{missing:,} of {len(run.links) * run.intervals:,}, left out"),
         *((f"Policy {name}", _sources(sources)) for name, sources in facts["policies"].items()),

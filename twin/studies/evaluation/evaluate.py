@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from twin.account.hours import hours
 from twin.account.summary import ALL
 from twin.core.arrays import Floats
 from twin.core.units import DAY_S
@@ -67,18 +68,18 @@ def evaluate(scenario: Scenario, models: Sequence[str] | None = None) -> Evaluat
     span = scenario.span
     demand = scenario.trace.demand_mbps[span.first : span.first + span.intervals]
     reference = baselines[0].mbps
-    scores, quantiles, hours = [], [], []
+    scores, quantiles, by_hour = [], [], []
     for forecast in (*baselines, *forecasts(scenario, trained)):
         errors = Errors.of(forecast.mbps, demand, reference)
         scores.append(_scores(scenario, forecast.name, errors))
-        hours.append(_by_hour(scenario, forecast.name, errors))
+        by_hour.append(_by_hour(scenario, forecast.name, errors))
         if forecast.quantiles is not None:
             quantiles.append(_quantiles(scenario, forecast, demand))
     return Evaluation(
         scenario,
         pd.concat(scores, ignore_index=True),
         pd.concat(quantiles, ignore_index=True) if quantiles else pd.DataFrame(),
-        pd.concat(hours, ignore_index=True),
+        pd.concat(by_hour, ignore_index=True),
         (*notes, *left_out),
     )
 
@@ -110,12 +111,9 @@ def _scores(scenario: Scenario, name: str, errors: Errors) -> pd.DataFrame:
 def _by_hour(scenario: Scenario, name: str, errors: Errors) -> pd.DataFrame:
     import pandas as pd
 
-    starts, tick_s, span = scenario.trace.starts, scenario.trace.tick_s, scenario.span
-    since = np.arange(span.intervals) * tick_s
-    if starts is not None:
-        midnight_s = (starts.hour * 60 + starts.minute) * 60 + starts.second
-        since += midnight_s + span.first * tick_s
-    hour = since % DAY_S // 3600
+    trace, span = scenario.trace, scenario.span
+    starts = trace.time(span.first)
+    hour = hours(span.intervals, trace.tick_s, starts, trace.timezone)
     own, reference = errors.per_tick()
     parts = (own, reference, np.isfinite(errors.error).sum(axis=1))
     absolute, persistence, n = (

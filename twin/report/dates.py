@@ -1,0 +1,36 @@
+"""Axes that show dates, as clocks of the trace's time zone do."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from twin.core import clock
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_HOURS: Final = (1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 672, 1344, 2688, 8736)
+"""Hours between two ticks, of which the least is taken that needs few ticks."""
+_MOST: Final = 8
+
+
+def date_axis(axes: Axes, starts: datetime, timezone: str | None) -> None:
+    """Put dates on the x axis, which counts hours since `starts`; ticks are whole local hours."""
+    low, high = axes.get_xlim()
+    apart = next((hours for hours in _HOURS if (high - low) / hours <= _MOST), _HOURS[-1])
+    minutes = np.arange(np.ceil(low * 60), high * 60 + 1).astype(np.int64)
+    # What a clock shows when it is set back or forward is no multiple of the hours since `starts`.
+    shown = clock.shown(starts, minutes * 60, timezone) // (60 * clock.SECOND)
+    ticks = np.flatnonzero(shown % (60 * apart) == 0)
+    axes.set_xticks(minutes[ticks] / 60, [_label(int(each), apart) for each in shown[ticks]])
+    axes.set_xlabel(f"time in {timezone}" if timezone else "time" if not starts.tzinfo else "UTC")
+
+
+def _label(minutes: int, apart: int) -> str:
+    moment = np.datetime64(minutes, "m").astype(datetime)
+    if apart >= 24:
+        return f"{moment:%d %b}"
+    return f"{moment:%H:%M}\n{moment:%d %b}" if moment.hour == 0 else f"{moment:%H:%M}"
