@@ -35,6 +35,7 @@ class Description:
     kpis: tuple[str, ...]
     missing: int
     """Samples of `internet` without a value, over all links."""
+    notes: tuple[str, ...]
     repairs: tuple[str, ...]
     links: tuple[LinkDescription, ...]
 
@@ -50,6 +51,7 @@ def describe(trace: Trace) -> Description:
         starts=trace.starts,
         kpis=tuple(trace.kpis),
         missing=sum(link.missing for link in links),
+        notes=trace.notes,
         repairs=trace.repairs,
         links=links,
     )

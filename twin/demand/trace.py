@@ -40,6 +40,10 @@ class Trace:
     """What was repaired while reading, a sentence each."""
     gaps: Mapping[str, Gaps] = field(default_factory=dict)
     """Samples of each KPI that were interpolated, and when that could be known."""
+    notes: tuple[str, ...] = ()
+    """How it was estimated or generated, a sentence each; nothing for one that was read."""
+    warnings: tuple[str, ...] = ()
+    """What makes it doubtful, a sentence each."""
 
     def __post_init__(self) -> None:
         shape = (len(next(iter(self.kpis.values()))), len(self.links))
@@ -71,9 +75,14 @@ class Trace:
         return cls(links, kpis, tick_s, starts, ORIGIN, digest, repairs, gaps)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A mapping proxy cannot be pickled.
-        fields = (self.links, dict(self.kpis), self.tick_s, self.starts, self.origin, self.digest)
-        return Trace, (*fields, self.repairs, dict(self.gaps))
+        return Trace, self.fields
+
+    @property
+    def fields(self) -> tuple[Any, ...]:
+        """What another like it is made with, all of it fit to be pickled."""
+        series = (self.links, dict(self.kpis), self.tick_s, self.starts)
+        told = (self.repairs, dict(self.gaps), self.notes, self.warnings)
+        return *series, self.origin, self.digest, *told
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Trace:
         # Nothing here ever changes.

@@ -45,6 +45,7 @@ def manifest(
             "file": None if demand.path is None else _absolute(scenario.folder / demand.path),
             "samples": trace.samples,
             "links": len(trace.links),
+            "notes": list(trace.notes),
             "repairs": list(trace.repairs),
         },
         "policies": {
@@ -112,6 +113,7 @@ class _Origin(BaseModel):
 
 class _Trace(_Origin):
     origin: str
+    notes: list[str] = []
     repairs: list[str]
 
 

@@ -169,15 +169,23 @@ class Result:
         if figures and self._drawing is not None:
             self._drawing.write(self, folder)
 
+    def _resolve_demand(self, demand: dict[str, Any]) -> None:
+        """Make the paths of a block `demand` absolute, and remove keys of another source."""
+        spec = self.scenario.spec
+        others = () if demand["source"] == "synthetic" else SYNTHETIC_KEYS
+        for key in ("facilities",) if spec.is_generated else others:
+            demand.pop(key, None)
+        for block, key in ((demand, "path"), (demand.get("matrix", {}), "sites")):
+            if key in block:
+                block[key] = str((self.scenario.folder / block[key]).resolve())
+
     def resolved_scenario(self) -> str:
         """Return the scenario as YAML with every default written out and paths made absolute."""
         data = self.scenario.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
         if self.scenario.given.trace is not None:
             data["demand"] = {"source": "python", "trace": self.scenario.trace.origin}
-        elif "path" in data["demand"]:
-            data["demand"] = {k: v for k, v in data["demand"].items() if k not in SYNTHETIC_KEYS}
-            path = self.scenario.folder / data["demand"]["path"]
-            data["demand"]["path"] = str(path.resolve())
+        else:
+            self._resolve_demand(data["demand"])
         if (topology := data.get("topology")) and "path" in topology:
             topology["path"] = str((self.scenario.folder / topology["path"]).resolve())
         # Keys that a link does not state are those of `defaults`, and stay unstated.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from twin.core import content
@@ -19,7 +19,7 @@ from twin.topology.spec import TopologySpec
 from twin.topology.topology import Topology
 
 GENERATED = 4
-"""Generated traces kept at a time: a batch with many seeds makes one for each."""
+"""Traces generated or estimated that are kept at a time: with many seeds each has its own."""
 
 
 class Cache:
@@ -38,6 +38,7 @@ class Cache:
         """Files of policies whose code was not run."""
         self._read: dict[tuple[str, Path, int], Trace] = {}
         self._generated: OrderedDict[tuple[str, int, int], Trace] = OrderedDict()
+        self._derived: OrderedDict[str, Trace] = OrderedDict()
         self._topologies: dict[tuple[str, Path], Topology] = {}
         self._models: dict[Path, Forecaster] = {}
         self._policies: dict[Path, PolicySource] = {}
@@ -58,6 +59,15 @@ class Cache:
                 self._generated.popitem(last=False)
         self._generated.move_to_end(seeded_key)
         return self._generated[seeded_key]
+
+    def derived(self, key: str, make: Callable[[], Trace]) -> Trace:
+        """Return what `make` makes of other input, all of which `key` states."""
+        if key not in self._derived:
+            self._derived[key] = make()
+            if len(self._derived) > GENERATED:
+                self._derived.popitem(last=False)
+        self._derived.move_to_end(key)
+        return self._derived[key]
 
     def topology(
         self, spec: TopologySpec, folder: Path, groups: Mapping[str, Sequence[str]]

@@ -27,7 +27,7 @@ from twin.scenario.cache import Cache
 from twin.scenario.checks import link_problems, span_of, span_problems, warnings, whole_ticks
 from twin.scenario.choices import GivenPolicy, Member, PolicyChoice
 from twin.scenario.find import IN_PYTHON, read_mapping, read_source
-from twin.scenario.network import routing_of, topology_of
+from twin.scenario.network import routing_of, topology_of, trace_of
 from twin.scenario.source import Source
 from twin.scenario.spec import PolicySpec, ScenarioSpec, blocks
 from twin.telemetry.source import TelemetrySource
@@ -101,7 +101,10 @@ class Scenario:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What may be meant, but changes what a run says."""
-        return tuple(warnings(self.spec, self.links, self.span, self.topology))
+        return (
+            *self.trace.warnings,
+            *warnings(self.spec, self.links, self.span, self.topology),
+        )
 
     def __repr__(self) -> str:
         names = ", ".join(choice.name for choice in self.policies)
@@ -233,13 +236,12 @@ class _Assembly:
                 if why := unfit(fallback.name):
                     what = f"the name of policy '{fallback.name}' {why}"
                     self._say(("fallback", "use"), what, "rename its file")
-        trace = self._trace(spec)
+        topology = self._try(partial(topology_of, spec, self._folder, self._cache))
+        trace = self._trace(spec, topology)
         self._stop_on_problems()
         assert trace is not None
         policies = [choice for choice in choices if choice is not None]
         self._check_unique(policies, places)
-        topology = self._try(partial(topology_of, spec, self._folder, self._cache))
-        self._stop_on_problems()
         routing, live = self._given.routing, self._given.source
         if routing is None:
             routing = self._try(partial(routing_of, spec, trace, topology))
@@ -270,12 +272,12 @@ class _Assembly:
             None, topology, routing,
         )  # fmt: skip
 
-    def _trace(self, spec: ScenarioSpec) -> Trace | None:
+    def _trace(self, spec: ScenarioSpec, topology: Topology | None) -> Trace | None:
         if self._given.trace is not None:
             return self._given.trace
-        tick_s = int(spec.tick)
-        read = self._cache.trace
-        return self._try(partial(read, spec.demand, self._folder, tick_s, spec.seed))
+        if topology is None and spec.topology is not None:
+            return None
+        return self._try(partial(trace_of, spec, topology, self._folder, self._cache))
 
     # Problems
 
