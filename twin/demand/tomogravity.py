@@ -52,7 +52,9 @@ _TURNS: Final = 8
 _FARTHEST: Final = 10.0
 """Most by which a turn changes the total of a site, as a factor beyond its own step."""
 _REACH: Final = 2.0
-"""Most by which a step changes the logarithm of a demand."""
+"""Most by which a step raises the logarithm of a demand."""
+_NOTHING: Final = 1e-12
+"""What a demand is next to nothing below, over the greatest counter of its tick."""
 _INDEPENDENT: Final = 1e-9
 """Least eigenvalue, over the greatest, of a combination of rows that says something."""
 _CELLS: Final = 4_000_000
@@ -170,6 +172,8 @@ class System:
         `prior` [flows] is taken for the variance of each demand, G. Once A x is known, what is
         left of it is G - G A' (A G A')^-1 A G, whose trace is compared with that of G.
         """
+        if not prior.any():
+            return 0, 1.0
         curved = self.hessian(prior[None])[0]
         scale = divided(np.ones(self.rows), np.sqrt(np.diag(curved)))
         values, vectors = np.linalg.eigh(curved * scale[:, None] * scale)
@@ -252,7 +256,8 @@ class _Newton:
         self._stated = self._stated[ticks]
 
     def _flows(self, u: Floats) -> Floats:
-        return np.asarray(self._prior * np.exp(u @ self._system.matrix))
+        with np.errstate(over="ignore"):
+            return np.asarray(self._prior * np.exp(u @ self._system.matrix))
 
     def _slope(self, x: Floats) -> Floats:
         missed = self._system.loads(x) - self._b + SLACK * self._b * self._u
@@ -265,7 +270,9 @@ class _Newton:
     def _step(self, x: Floats, slope: Floats) -> None:
         """Move u by Newton's step, shortened until F falls as it should."""
         move = self._newton(x, slope)
-        reach = np.abs(move @ self._system.matrix).max(axis=1)
+        # Of demands that are next to nothing already no step makes much.
+        grows = np.where(x > _NOTHING, move @ self._system.matrix, 0.0)
+        reach = grows.max(axis=1)
         length = np.minimum(1.0, _REACH / np.maximum(reach, 1e-300))
         value, fall = self._value(x, self._u), (slope * move).sum(axis=1)
         rounding = 1e-11 * np.maximum(np.abs(value), 1.0)

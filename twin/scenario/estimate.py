@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from twin.core.errors import InputError, Problem
 from twin.core.text import ARROW
 from twin.core.units import counted, format_duration
 from twin.demand.gaps import ArrayFeed
+from twin.demand.gravity import sums_by_site
 from twin.demand.matrix_spec import MatrixSpec
 from twin.demand.repair import interpolate
 from twin.demand.site_totals import WHERE, SiteTotals, read_site_totals
@@ -32,6 +33,8 @@ _TINY = 1e-6
 """Part of the greatest load below which a link's load is left out of the account of misses."""
 _EXCHANGED = 0.1
 """Misfit of totals once `in` and `out` are exchanged, over that before, that gives it away."""
+_SMALL = 1e-5
+"""Part of a counter below which it does not matter by how much it is missed."""
 _SHOWN = 3
 
 
@@ -58,13 +61,15 @@ def estimated(
     assert matrix is not None
     known = _input(spec, counters, topology, folder)
     estimator, flows = _estimator(spec, matrix, known, topology)
-    demand = estimator.estimate(known.counted, fit_links=matrix.estimate == "tomogravity")
+    fitted = matrix.estimate == "tomogravity"
+    demand = estimator.estimate(known.counted, fit_links=fitted)
     missing = _missing(known.counted)
     demand[missing] = np.nan
     across = estimator.ends[:, 0] != estimator.ends[:, 1]
     values = np.ascontiguousarray(demand[:, across])
     filled, gaps, repairs = interpolate(values, spec.tick)
-    account = _Account(known, estimator, demand, ~missing)
+    links = len(topology.links)
+    account = _Account(known, estimator, demand, ~missing, fitted=fitted, all_links=links)
     stated = (matrix.model_dump(), spec.routing, topology.digest, known.digests)
     starts = known.starts_like.starts
     return Trace(
@@ -77,7 +82,7 @@ def estimated(
         (*known.repairs, *repairs),
         {"internet": gaps} if len(gaps) else {},
         tuple(account.notes(matrix)),
-        tuple(account.warnings(matrix)),
+        tuple(account.warnings()),
     )
 
 
@@ -109,10 +114,32 @@ def _input(spec: ScenarioSpec, counters: Trace | None, topology: Topology, folde
     first = _offset(counters, totals, spec.tick)
     on_grid = (_placed(each, first, len(loads)) for each in (totals.entering, totals.leaving))
     told = (f"{totals.file.name}: {each}" for each in totals.repairs)
+    known = Counted(loads, *on_grid)
+    _check_directions(known, counters.links, totals, topology)
     return _Input(
-        Counted(loads, *on_grid), counters.links, counters, (*repairs, *told),
+        known, counters.links, counters, (*repairs, *told),
         f"{counters.origin} and {totals.file.name}", (counters.digest, totals.digest),
     )  # fmt: skip
+
+
+def _check_directions(
+    known: Counted, links: Sequence[str], totals: SiteTotals, topology: Topology
+) -> None:
+    """Raise InputError where totals fit the loads of links only once `in` and `out` are exchanged.
+
+    What enters a site, from outside or by its links, leaves it.
+    """
+    if set(links) != set(topology.link_names):
+        return
+    rows = [topology.link_names.index(link) for link in links]
+    away, towards = sums_by_site(known.links, topology.ends[rows], len(topology.sites))
+    added, net = known.entering - known.leaving, away - towards
+    whole = ~np.isnan(added + net)
+    as_stated, exchanged = (np.abs(each[whole]).sum() for each in (added - net, added + net))
+    if as_stated > _DOUBTFUL * np.abs(net[whole]).sum() and exchanged < _EXCHANGED * as_stated:
+        what = "'in' and 'out' are exchanged: loads of links fit them the other way round"
+        remedy = "'in' is what enters the network; write 'columns: {in: out, out: in}'"
+        raise InputError(Problem(what, "", totals.file, None, remedy))
 
 
 def _offset(counters: Trace, totals: SiteTotals, tick_s: float) -> int:
@@ -200,21 +227,36 @@ class _Account:
     """What an estimate leaves open, and what it misses."""
 
     def __init__(
-        self, known: _Input, estimator: Estimator, demand: Floats, estimated: Bools
+        self,
+        known: _Input,
+        estimator: Estimator,
+        demand: Floats,
+        estimated: Bools,
+        *,
+        fitted: bool,
+        all_links: int,
     ) -> None:
-        self._known, self._ticks = known, estimated
-        counted, links = np.hstack(known.counted)[estimated], len(known.links)
-        stated = ~np.isnan(counted).all(axis=0)
-        self._links, self._demands = links, len(estimator.ends)
-        self._partly = int(np.isnan(counted[:, :links]).any(axis=1).sum())
-        system = System(estimator.matrix()[np.flatnonzero(stated)])
-        rows = system.loads(demand[estimated])
-        loads = np.full(counted.shape, np.nan)
-        loads[:, stated] = rows
-        self._missed = self._relative(loads[:, :links], counted[:, :links])
-        self._at_sites = self._relative(loads[:, links:], counted[:, links:])
-        mean = demand[estimated].mean(axis=0) if estimated.any() else demand[:1].mean(axis=0)
-        self._rank, self._open = system.left_open(np.nan_to_num(mean))
+        """Take what was counted, and the demands that were estimated from it, [ticks, flows].
+
+        `estimated` are the ticks that could be, `fitted` whether to the loads of links as well.
+        """
+        self._uncounted = all_links - len(known.links)
+        values, links = np.hstack(known.counted)[estimated], len(known.links)
+        self._known, self._links, self._fitted = known, links, fitted
+        self._missing = int((~estimated).sum())
+        self._partly = int(np.isnan(values[:, :links]).any(axis=1).sum())
+        self._demands = len(estimator.ends)
+        stated: Bools = np.asarray(~np.isnan(values).all(axis=0))
+        matrix = estimator.matrix()
+        system = System(matrix[np.flatnonzero(stated)])
+        loads = np.full(values.shape, np.nan)
+        loads[:, stated] = system.loads(demand[estimated])
+        self._missed = self._relative(loads[:, :links], values[:, :links])
+        self._at_sites = self._relative(loads[:, links:], values[:, links:])
+        if not fitted:
+            stated[:links] = False
+        mean = demand[estimated].sum(axis=0) / max(len(values), 1)
+        self._rank, self._open = System(matrix[np.flatnonzero(stated)]).left_open(mean)
 
     @staticmethod
     def _relative(loads: Floats, counted: Floats) -> Floats:
@@ -231,31 +273,32 @@ class _Account:
             sources.append(counted(self._links, "link counter"))
         if matrix.sites is not None:
             sources.append(f"what enters and leaves {counted(known.counted[1].shape[1], 'site')}")
-        model = "tomogravity" if matrix.estimate == "tomogravity" else "the gravity model"
+        model = "tomogravity" if self._fitted else "the gravity model"
         named = " and ".join(sources)
         yield f"{counted(self._demands, 'demand')} estimated by {model} from {named}"
+        if self._links and self._uncounted:
+            yield f"no counter of {counted(self._uncounted, 'link')} of the topology"
         if self._links:
             yield f"link loads are missed by {_spread(self._missed)}"
         if matrix.sites is not None and not np.isnan(self._at_sites).all():
             yield f"totals of sites are missed by {_spread(self._at_sites)}"
-        yield (
-            f"the counters make {counted(self._rank, 'independent equation')} for "
-            f"{counted(self._demands, 'demand')}, and leave {100 * self._open:.0f} % of their "
-            "variance around the gravity model open"
-        )
+        if self._fitted or matrix.sites is not None:
+            yield (
+                f"{counted(self._rank, 'independent equation')} for "
+                f"{counted(self._demands, 'demand')}: {100 * self._open:.0f} % of their variance "
+                "around a gravity model is left open"
+            )
         if matrix.sites is None:
             yield "without what enters and leaves each site the estimate is coarser"
         if self._partly:
-            yield (
-                f"{counted(self._partly, 'interval')} lack some counters and are estimated from "
-                "the others"
-            )
-        if lacking := int((~self._ticks).sum()):
-            yield f"{counted(lacking, 'interval')} lack too many counters to be estimated"
+            which = counted(self._partly, "interval")
+            yield f"{which} without some of the counters of links, estimated from the others"
+        if self._missing:
+            yield f"{counted(self._missing, 'interval')} with too few counters, not estimated"
 
-    def warnings(self, matrix: MatrixSpec) -> Iterator[str]:
+    def warnings(self) -> Iterator[str]:
         """Yield what makes the matrix doubtful, a sentence each."""
-        if matrix.estimate == "gravity" or not self._links:
+        if not self._fitted:
             return
         known = ~np.isnan(self._missed)
         sums = np.where(known, self._missed, 0.0).sum(axis=0)
@@ -268,8 +311,8 @@ class _Account:
         ]
         if named:
             yield (
-                "counters contradict each other, or the routing: estimated loads miss them on "
-                f"average by more than {100 * _DOUBTFUL:.0f} %, most on {', '.join(named)}"
+                f"the counters of links do not fit each other, or not the routing: estimated loads "
+                f"miss them on average by {', '.join(named)}"
             )
 
 
@@ -277,5 +320,9 @@ def _spread(missed: Floats) -> str:
     known = missed[~np.isnan(missed)]
     if not len(known):
         return "nothing: they are 0"
-    median, worst = np.median(known), known.max()
-    return f"{100 * median:.2g} % at the median and {100 * worst:.2g} % at most"
+    median, most = (_percent(float(each)) for each in (np.median(known), known.max()))
+    return f"{median} at the median and {most} at most"
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.1f} %" if part >= _SMALL else f"less than {100 * _SMALL:g} %"
