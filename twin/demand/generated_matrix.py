@@ -31,6 +31,8 @@ _SHARED: Final = (0.5, 0.5, 0.7071)
 _SLOW_S: Final = 7200.0
 """Time in which the slow part of the noise forgets."""
 _EARTH_KM: Final = 6371.0
+_FAR_KM: Final = 1000.0
+"""Distance at which demand is less by a factor of the square root of 2."""
 
 
 class PlacedSite(NamedTuple):
@@ -88,7 +90,7 @@ def _means(seed: int, sites: Sequence[PlacedSite], pairs: Ints) -> Floats:
 
 
 def _distances(sites: Sequence[PlacedSite]) -> Floats:
-    """Return how far sites are apart over the mean of that, [sites, sites]; 1 if not known."""
+    """Return how far sites are apart, in units of _FAR_KM, [sites, sites]; 1 if not known."""
     if not _on_earth(sites):
         return np.ones((len(sites), len(sites)))
     degrees = np.array([site[2:] for site in sites], dtype=np.float64)
@@ -100,7 +102,7 @@ def _distances(sites: Sequence[PlacedSite]) -> Floats:
         * np.sin((longitude[:, None] - longitude) / 2) ** 2
     )
     km = 2 * _EARTH_KM * np.arcsin(np.sqrt(np.minimum(half, 1.0)))
-    return np.asarray(km / km.mean()) if km.any() else np.ones_like(km)
+    return np.asarray(km / _FAR_KM)
 
 
 def _shifts(sites: Sequence[PlacedSite]) -> Floats:

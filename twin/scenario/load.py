@@ -196,7 +196,14 @@ def parse(source: Source) -> ScenarioSpec:
         return ScenarioSpec.model_validate(source.data)
     except ValidationError as error:
         problems = problems_of(error, known=blocks(), tags=tuple(Event.kinds))
-        raise InputError(_in_order(source.place(problem) for problem in problems)) from None
+        raise InputError(_in_order(_placed(problem, source) for problem in problems)) from None
+
+
+def _placed(problem: Problem, source: Source) -> Problem:
+    """Return a problem with its place; one of the scenario as a whole has only its file."""
+    if problem.where:
+        return source.place(problem)
+    return Problem(problem.what, "", source.path, None, problem.suggestion)
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
