@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from twin.core.arrays import Floats
+from twin.core.content import is_file, is_folder
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.core.files import digest_of
 from twin.core.units import MBPS
@@ -53,18 +54,15 @@ def read_site_totals(
     """
     assert spec.sites is not None
     path = folder / spec.sites
-    if not path.is_file():
-        siblings = path.parent.iterdir() if path.parent.is_dir() else ()
+    if not is_file(path):
+        siblings = path.parent.iterdir() if is_folder(path.parent) else ()
         hint = did_you_mean(path.name, sorted(sibling.name for sibling in siblings))
         raise InputError(Problem(f"no such file: '{spec.sites}'", WHERE, suggestion=hint))
-    table: ColumnFile
-    with path.open("rb") as stream:
-        is_parquet = stream.read(4) == b"PAR1"
-    if is_parquet:
-        table, digest = ParquetTable(path, demand), digest_of(path)
-    else:
-        data = read_bounded(path, demand.max_bytes)
-        table, digest = CsvTable(path, data, demand), hashlib.sha256(data).hexdigest()
+    try:
+        table, digest = _table(path, demand)
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+        raise InputError(Problem(what, "", path, None, "check its permissions")) from None
     rows = _rows(table, spec, known)
     gridded = grid(rows, tick_s)
     per_tick = tick_s * gridded.times.per_second // gridded.step
@@ -76,6 +74,16 @@ def read_site_totals(
     )
     starts = None if gridded.times.epoch is None else gridded.times.moment(gridded.start)
     return SiteTotals(path, known, entering, leaving, starts, digest, gridded.repairs)
+
+
+def _table(path: Path, demand: DemandSpec) -> tuple[ColumnFile, str]:
+    """Return a table, CSV or Parquet, and the SHA-256 of its bytes."""
+    with path.open("rb") as stream:
+        is_parquet = stream.read(4) == b"PAR1"
+    if is_parquet:
+        return ParquetTable(path, demand), digest_of(path)
+    data = read_bounded(path, demand.max_bytes)
+    return CsvTable(path, data, demand), hashlib.sha256(data).hexdigest()
 
 
 def _rows(table: ColumnFile, spec: MatrixSpec, known: tuple[str, ...]) -> Rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +44,7 @@ class _Input(NamedTuple):
 
     counted: Counted
     links: tuple[str, ...]
-    starts_like: Trace | SiteTotals
+    starts: datetime | None
     repairs: tuple[str, ...]
     origin: str
     digests: tuple[str, ...]
@@ -70,13 +71,12 @@ def estimated(
     filled, gaps, repairs = interpolate(values, spec.tick)
     links = len(topology.links)
     account = _Account(known, estimator, demand, ~missing, fitted=fitted, all_links=links)
-    stated = (matrix.model_dump(), spec.routing, topology.digest, known.digests)
-    starts = known.starts_like.starts
+    stated = (matrix.model_dump(exclude={"sites"}), spec.routing, topology.digest, known.digests)
     return Trace(
         flows,
         {"internet": filled},
         int(spec.tick),
-        starts,
+        known.starts,
         known.origin,
         hashlib.sha256(json.dumps(stated).encode()).hexdigest(),
         (*known.repairs, *repairs),
@@ -99,7 +99,7 @@ def _input(spec: ScenarioSpec, counters: Trace | None, topology: Topology, folde
         assert totals is not None
         nothing = np.empty((len(totals.entering), 0))
         return _Input(
-            Counted(nothing, totals.entering, totals.leaving), (), totals, totals.repairs,
+            Counted(nothing, totals.entering, totals.leaving), (), totals.starts, totals.repairs,
             totals.file.name, (totals.digest,),
         )  # fmt: skip
     # What a gap hides until its far end is seen must not show in the estimate before.
@@ -108,8 +108,8 @@ def _input(spec: ScenarioSpec, counters: Trace | None, topology: Topology, folde
     if totals is None:
         unknown = np.full((len(loads), len(names)), np.nan)
         return _Input(
-            Counted(loads, unknown, unknown), counters.links, counters, repairs, counters.origin,
-            (counters.digest,),
+            Counted(loads, unknown, unknown), counters.links, counters.starts, repairs,
+            counters.origin, (counters.digest,),
         )  # fmt: skip
     first = _offset(counters, totals, spec.tick)
     on_grid = (_placed(each, first, len(loads)) for each in (totals.entering, totals.leaving))
@@ -117,7 +117,7 @@ def _input(spec: ScenarioSpec, counters: Trace | None, topology: Topology, folde
     known = Counted(loads, *on_grid)
     _check_directions(known, counters.links, totals, topology)
     return _Input(
-        known, counters.links, counters, (*repairs, *told),
+        known, counters.links, counters.starts, (*repairs, *told),
         f"{counters.origin} and {totals.file.name}", (counters.digest, totals.digest),
     )  # fmt: skip
 
