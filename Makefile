@@ -44,6 +44,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python tests/bench/margin.py
 	$(BIN)/python tests/bench/batches.py
 	$(BIN)/python tests/bench/core.py
+	$(BIN)/python tests/bench/matrices.py abilene
 
 # Builds the wheel and uses it in an environment of its own, outside the checkout.
 wheel: $(VENV)/.dev

@@ -14,6 +14,7 @@ venv/bin/twin --version
 venv/bin/twin list >list.txt
 for name in bilstm_traffic static_p95 flash_crowd link_failure; do grep -q "$name" list.txt; done
 venv/bin/twin run surge --policies static_p95,bilstm --out out
+venv/bin/twin run fibre_cut --no-report --out cut
 venv/bin/twin data synth trace.csv.gz --facilities 2 --length 4d
 mkdir policies
 cat >policies/half.py <<'P'

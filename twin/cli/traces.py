@@ -53,6 +53,8 @@ def print_description(trace: str, overrides: Sequence[str]) -> None:
     described = describe(_trace(trace, overrides))
     out = console()
     say(out, _headline(described))
+    for note in described.notes:
+        say(out, f"Demand: {note}")
     for repair in described.repairs:
         say(out, f"Read: {repair}")
     for warning in described.warnings:

@@ -42,7 +42,7 @@ def not_checked(cache: Cache) -> Iterator[str]:
 
 
 def _of_scenario(scenario: Scenario) -> Iterator[str]:
-    yield counted(len(scenario.trace.links), "link")
+    yield counted(len(scenario.links), "link")
     yield f"{counted(scenario.span.history, 'sample')} of history"
     yield f"{counted(scenario.span.intervals, 'interval')} to replay"
     yield counted(len(scenario.policies), "policy")

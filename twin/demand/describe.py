@@ -36,6 +36,7 @@ class Description:
     kpis: tuple[str, ...]
     missing: int
     """Samples of `internet` without a value, over all links."""
+    notes: tuple[str, ...]
     repairs: tuple[str, ...]
     links: tuple[LinkDescription, ...]
     warnings: tuple[str, ...] = ()
@@ -53,6 +54,7 @@ def describe(trace: Trace) -> Description:
         starts=None if trace.starts is None else clock.local(trace.starts, trace.timezone),
         kpis=tuple(trace.kpis),
         missing=sum(link.missing for link in links),
+        notes=trace.notes,
         repairs=trace.repairs,
         links=links,
         warnings=trace.warnings,

@@ -198,9 +198,8 @@ def _one(named: str, demand: DemandSpec, folder: Path) -> Path:
     return path
 
 
-def _synthetic(demand: DemandSpec, tick_s: int, seed: int) -> Trace:
-    from twin.demand import synthetic
-
+def synthetic_samples(demand: DemandSpec, tick_s: int) -> int:
+    """Return how many samples the synthetic source generates. Raises InputError."""
     samples = int(demand.length // SYNTHETIC_STEP_S)
     if tick_s % SYNTHETIC_STEP_S:
         what = f"{format_duration(tick_s)} is no multiple of the synthetic source's step"
@@ -208,6 +207,13 @@ def _synthetic(demand: DemandSpec, tick_s: int, seed: int) -> Trace:
     if samples < 2:
         what = f"{format_duration(demand.length)} holds fewer than 2 samples of 5min"
         raise InputError(Problem(what, "demand.length", None, None, "make it longer"))
+    return samples
+
+
+def _synthetic(demand: DemandSpec, tick_s: int, seed: int) -> Trace:
+    from twin.demand import synthetic
+
+    samples = synthetic_samples(demand, tick_s)
     kpis: Mapping[str, Floats] = synthetic.generate(seed, demand.facilities, samples)
     parameters = {"seed": seed, "facilities": demand.facilities, "samples": samples}
     digest = hashlib.sha256(json.dumps(parameters).encode()).hexdigest()

@@ -13,8 +13,9 @@ from twin.core import clock
 from twin.core.errors import show
 from twin.core.fields import Integer, Strict, iso_time
 from twin.core.units import MBPS, Duration, Share, seconds
+from twin.demand.matrix_spec import MatrixSpec
 
-SYNTHETIC_KEYS = ("facilities", "length")
+SYNTHETIC_KEYS = ("facilities", "length", "busiest")
 """Keys of the demand that only the synthetic source has."""
 
 MATRIX_COLUMNS = ("time", "src", "dst", "demand")
@@ -159,6 +160,9 @@ class DemandSpec(Strict):
     starts: Annotated[datetime | None, BeforeValidator(iso_time)] = Field(
         None, description="time of the first sample"
     )
+    matrix: MatrixSpec | None = Field(
+        None, description="a matrix that is estimated from counters of links, of sites, or of both"
+    )
     max_bytes: Bound = Field(2 * 2**30, description="most bytes of a file once it is unpacked")
     max_values: Bound = Field(
         200_000_000, description="most values of a file, rows times the columns that are read"
@@ -167,6 +171,11 @@ class DemandSpec(Strict):
         4, description="number of links of the synthetic source"
     )
     length: Duration = Field(seconds("37d 6h 50min"), description="length of the synthetic source")
+    busiest: Annotated[Share, Field(gt=0)] | None = Field(
+        None,
+        description="of a generated matrix: the highest load of any link over its capacity; "
+        "absent: 60%",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -203,7 +212,7 @@ class DemandSpec(Strict):
                 raise ValueError(f"'columns' has '{column}', which 'source: {self.source}' has not")
         if self.source == "matrix" and self.layout == "wide":
             raise ValueError("'layout: wide' has no meaning for 'source: matrix'")
-        if self.source != "synthetic" and self.path is None:
+        if self.source != "synthetic" and self.path is None and not self.of_site_totals:
             raise ValueError(f"source '{self.source}' needs a 'path'")
         return self
 
@@ -241,3 +250,24 @@ class DemandSpec(Strict):
     def renamed(self) -> dict[str, str]:
         """The file's names of our columns, without those of a link that is named by several."""
         return {str(ours): name for ours, name in self.columns.items() if isinstance(name, str)}
+
+    @model_validator(mode="after")
+    def _what_is_estimated(self) -> DemandSpec:
+        if self.matrix is None:
+            return self
+        if self.source == "synthetic":
+            raise ValueError("'matrix' is estimated from counters: name them, as 'source: csv'")
+        if self.source == "matrix":
+            if self.path is not None:
+                raise ValueError(
+                    "'matrix' is estimated where none is read: remove it, or write 'source: csv' "
+                    "for counters of links"
+                )
+            if self.matrix.estimate != "gravity":
+                raise ValueError("from totals of sites alone there is 'estimate: gravity' only")
+        return self
+
+    @property
+    def of_site_totals(self) -> bool:
+        """Whether a matrix is estimated from totals of sites alone."""
+        return self.source == "matrix" and self.matrix is not None and self.matrix.sites is not None

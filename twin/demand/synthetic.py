@@ -108,6 +108,15 @@ def _facility(seed: int, facility: int, samples: int, step_s: int) -> dict[str, 
     return kpis
 
 
+def usual_course(day: Floats) -> Floats:
+    """Return `internet` of the first facility without noise at times `day`, over its mean.
+
+    `day` is in days since a midnight, [samples].
+    """
+    level = _level("internet", _Character(), day)
+    return np.asarray(level / level.mean())
+
+
 def _draw_character(rng: np.random.Generator) -> _Character:
     """Draw how a facility differs from the first: in size, hours, shape and drift."""
     return _Character(

@@ -42,6 +42,8 @@ class Trace:
     """Samples of each KPI that were interpolated, and when that could be known."""
     timezone: str | None = None
     """Whose clocks show its times, where one is stated; `starts` is in UTC then."""
+    notes: tuple[str, ...] = ()
+    """How it was estimated or generated, a sentence each; nothing for one that was read."""
     warnings: tuple[str, ...] = ()
     """What may be wrong with it, a sentence each."""
 
@@ -75,9 +77,15 @@ class Trace:
         return cls(links, kpis, tick_s, starts, ORIGIN, digest, repairs, gaps)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        return Trace, self.fields
+
+    @property
+    def fields(self) -> tuple[Any, ...]:
+        """What another like it is made with, all of it fit to be pickled."""
         # A mapping proxy cannot be pickled.
-        fields = (self.links, dict(self.kpis), self.tick_s, self.starts, self.origin, self.digest)
-        return Trace, (*fields, self.repairs, dict(self.gaps), self.timezone, self.warnings)
+        series = (self.links, dict(self.kpis), self.tick_s, self.starts)
+        told = (self.repairs, dict(self.gaps), self.timezone, self.notes, self.warnings)
+        return *series, self.origin, self.digest, *told
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Trace:
         # Nothing here ever changes.

@@ -47,6 +47,7 @@ def manifest(
             "file": _read_from(demand, scenario.folder),
             "samples": trace.samples,
             "links": len(trace.links),
+            "notes": list(trace.notes),
             "repairs": list(trace.repairs),
             "timezone": trace.timezone,
         },
@@ -115,6 +116,7 @@ class _Origin(BaseModel):
 
 class _Trace(_Origin):
     origin: str
+    notes: list[str] = []
     repairs: list[str]
 
 

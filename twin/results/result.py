@@ -184,16 +184,26 @@ class Result:
         if figures and self._drawing is not None:
             self._drawing.write(self, folder)
 
+    def _resolve_demand(self, demand: dict[str, Any]) -> None:
+        """Make the paths of a block `demand` absolute, and remove keys of another source."""
+        spec = self.scenario.spec
+        others = () if demand["source"] == "synthetic" else SYNTHETIC_KEYS
+        for key in ("facilities",) if spec.is_generated else others:
+            demand.pop(key, None)
+        if spec.demand.paths:
+            paths = [str((self.scenario.folder / each).resolve()) for each in spec.demand.paths]
+            demand["path"] = paths if isinstance(spec.demand.path, tuple) else paths[0]
+        if "sites" in (matrix := demand.get("matrix", {})):
+            matrix["sites"] = str((self.scenario.folder / matrix["sites"]).resolve())
+
     def resolved_scenario(self) -> str:
         """Return the scenario as YAML with every default written out and paths made absolute."""
         spec = self.scenario.spec
         data = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
         if self.scenario.given.trace is not None:
             data["demand"] = {"source": "python", "trace": self.scenario.trace.origin}
-        elif "path" in data["demand"]:
-            data["demand"] = {k: v for k, v in data["demand"].items() if k not in SYNTHETIC_KEYS}
-            paths = [str((self.scenario.folder / each).resolve()) for each in spec.demand.paths]
-            data["demand"]["path"] = paths if isinstance(spec.demand.path, tuple) else paths[0]
+        else:
+            self._resolve_demand(data["demand"])
         if (topology := data.get("topology")) and "path" in topology:
             topology["path"] = str((self.scenario.folder / topology["path"]).resolve())
         # Keys that a link does not state are those of `defaults`, and stay unstated.

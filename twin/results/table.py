@@ -63,6 +63,7 @@ def print_table(result: Result) -> None:
         f"{format_duration(scenario.span.history * tick_s)} of history, seed {scenario.spec.seed}",
         f"Demand: {scenario.trace.origin}"
         + (f"; {missing} link-intervals missing" if missing else ""),
+        *(f"Demand: {note}" for note in scenario.trace.notes),
         *(f"Read: {repair}" for repair in scenario.trace.repairs),
         *(f"Warning: {warning}" for warning in scenario.warnings),
     ]

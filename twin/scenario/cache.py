@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -21,7 +21,7 @@ from twin.topology.spec import TopologySpec
 from twin.topology.topology import Topology
 
 GENERATED = 4
-"""Generated traces kept at a time: a batch with many seeds makes one for each."""
+"""Traces generated or estimated that are kept at a time: with many seeds each has its own."""
 
 
 class Cache:
@@ -41,6 +41,7 @@ class Cache:
         self._read: dict[tuple[str, Path, int | None], Trace] = {}
         self._generated: OrderedDict[tuple[str, int | None, int], Trace] = OrderedDict()
         self._silent: OrderedDict[tuple[int, int], tuple[Trace, tuple[str, ...]]] = OrderedDict()
+        self._derived: OrderedDict[str, Trace] = OrderedDict()
         self._topologies: dict[tuple[str, Path], Topology] = {}
         self._models: dict[Path, Forecaster] = {}
         self._policies: dict[Path, PolicySource] = {}
@@ -80,6 +81,15 @@ class Cache:
             if len(self._silent) > GENERATED:
                 self._silent.popitem(last=False)
         return self._silent[key][1]
+
+    def derived(self, key: str, make: Callable[[], Trace]) -> Trace:
+        """Return what `make` makes of other input, all of which `key` states."""
+        if key not in self._derived:
+            self._derived[key] = make()
+            if len(self._derived) > GENERATED:
+                self._derived.popitem(last=False)
+        self._derived.move_to_end(key)
+        return self._derived[key]
 
     def topology(
         self, spec: TopologySpec, folder: Path, groups: Mapping[str, Sequence[str]]

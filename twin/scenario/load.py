@@ -34,7 +34,7 @@ from twin.scenario.checks import (
 )
 from twin.scenario.choices import GivenPolicy, Member, PolicyChoice
 from twin.scenario.find import IN_PYTHON, read_mapping, read_source
-from twin.scenario.network import routing_of, topology_of
+from twin.scenario.network import routing_of, topology_of, trace_of
 from twin.scenario.source import Source
 from twin.scenario.spec import PolicySpec, ScenarioSpec, blocks
 from twin.telemetry.source import TelemetrySource
@@ -201,7 +201,14 @@ def parse(source: Source) -> ScenarioSpec:
         return ScenarioSpec.model_validate(source.data)
     except ValidationError as error:
         problems = problems_of(error, known=blocks(), tags=tuple(Event.kinds))
-        raise InputError(_in_order(source.place(problem) for problem in problems)) from None
+        raise InputError(_in_order(_placed(problem, source) for problem in problems)) from None
+
+
+def _placed(problem: Problem, source: Source) -> Problem:
+    """Return a problem with its place; one of the scenario as a whole has only its file."""
+    if problem.where:
+        return source.place(problem)
+    return Problem(problem.what, "", source.path, None, problem.suggestion)
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
@@ -228,7 +235,8 @@ class _Assembly:
     def scenario(self, spec: ScenarioSpec, asked: Overrides) -> Scenario:
         """Return the scenario. Raises InputError with all problems found."""
         spec, places = self._pick(spec, asked.policies)
-        if (trace := self._trace(spec)) is not None and self._given.trace is None:
+        topology = self._try(partial(topology_of, spec, self._folder, self._cache))
+        if (trace := self._trace(spec, topology)) is not None and self._given.trace is None:
             spec = spec.model_copy(update={"tick": Seconds(trace.tick_s)})
         choices = [
             self._try(partial(self._choice, place, entry, spec.tick))
@@ -247,8 +255,6 @@ class _Assembly:
         assert trace is not None
         policies = [choice for choice in choices if choice is not None]
         self._check_unique(policies, places)
-        topology = self._try(partial(topology_of, spec, self._folder, self._cache))
-        self._stop_on_problems()
         routing, live = self._given.routing, self._given.source
         if routing is None:
             routing = self._try(partial(routing_of, spec, trace, topology))
@@ -281,12 +287,12 @@ class _Assembly:
             None, topology, routing,
         )  # fmt: skip
 
-    def _trace(self, spec: ScenarioSpec) -> Trace | None:
+    def _trace(self, spec: ScenarioSpec, topology: Topology | None) -> Trace | None:
         if self._given.trace is not None:
             return self._given.trace
-        tick_s = int(spec.tick) if "tick" in spec.model_fields_set else None
-        of = spec.demand, self._folder, tick_s, spec.seed, spec.capacities
-        return self._try(partial(self._cache.trace, *of))
+        if topology is None and spec.topology is not None:
+            return None
+        return self._try(partial(trace_of, spec, topology, self._folder, self._cache))
 
     # Problems
 

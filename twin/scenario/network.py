@@ -1,18 +1,22 @@
-"""The network that a scenario states, and how its matrix is routed over it."""
+"""The network that a scenario states, its demand from site to site, and how that is routed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.core.text import ARROW
+from twin.core.units import Seconds
 from twin.demand.trace import Trace
 from twin.routing.shortest_paths import ShortestPaths
 from twin.routing.table import Routing
 from twin.scenario.cache import Cache
+from twin.scenario.estimate import estimated
+from twin.scenario.generate import generated
 from twin.scenario.spec import ScenarioSpec
-from twin.topology.topology import Topology
+from twin.topology.topology import Topology, capacities_of
 
 
 def topology_of(spec: ScenarioSpec, folder: Path, cache: Cache) -> Topology | None:
@@ -20,6 +24,32 @@ def topology_of(spec: ScenarioSpec, folder: Path, cache: Cache) -> Topology | No
     if spec.topology is None:
         return None
     return cache.topology(spec.topology, folder, spec.risk_groups)
+
+
+def trace_of(spec: ScenarioSpec, topology: Topology | None, folder: Path, cache: Cache) -> Trace:
+    """Return the demand of a scenario: read, generated, or estimated from counters.
+
+    Raises InputError.
+    """
+    demand = spec.demand
+    tick_s = int(spec.tick) if "tick" in spec.model_fields_set else None
+    stated = f"{demand.model_dump_json(exclude={'train'})} {tick_s} {spec.routing}"
+    if topology is not None and spec.is_generated:
+        links = {name: link.capacity_mbps for name, link in spec.links.items()}
+        key = f"{stated} {spec.seed} {topology.digest} {links}"
+        return cache.derived(key, partial(generated, spec, topology))
+    capacities = {**capacities_of(topology), **spec.capacities}
+    if topology is None or demand.matrix is None:
+        return cache.trace(demand, folder, tick_s, spec.seed, capacities)
+    counters = None
+    if not demand.of_site_totals:
+        counters = cache.trace(demand, folder, tick_s, spec.seed, capacities)
+        spec = spec.model_copy(update={"tick": Seconds(counters.tick_s)})
+        problems = list(_unknown_links(counters.links, topology))
+        if problems:
+            raise InputError(problems)
+    key = f"{stated} {folder} {topology.digest}"
+    return cache.derived(key, partial(estimated, spec, counters, topology, folder))
 
 
 def routing_of(spec: ScenarioSpec, trace: Trace, topology: Topology | None) -> Routing | None:
@@ -32,18 +62,15 @@ def routing_of(spec: ScenarioSpec, trace: Trace, topology: Topology | None) -> R
     problems = list(_problems(spec, trace, topology))
     if problems:
         raise InputError(problems)
-    if spec.demand.source != "matrix":
+    if not spec.is_routed:
         return None
     return ShortestPaths(topology, trace.links, split=spec.routing == "ecmp")
 
 
 def _problems(spec: ScenarioSpec, trace: Trace, topology: Topology) -> Iterator[Problem]:
     """Yield which series of the trace have no place in the topology."""
-    if spec.demand.source != "matrix":
-        for link in trace.links:
-            if link not in topology.link_names:
-                hint = did_you_mean(link, topology.link_names) or "links are named 'A>B'"
-                yield Problem(f"the topology has no link '{link}'", ("demand",), suggestion=hint)
+    if not spec.is_routed:
+        yield from _unknown_links(trace.links, topology)
         return
     known = set(topology.site_names)
     for site in dict.fromkeys(end for flow in trace.links for end in flow.split(ARROW)):
@@ -51,3 +78,10 @@ def _problems(spec: ScenarioSpec, trace: Trace, topology: Topology) -> Iterator[
             hint = did_you_mean(site, topology.site_names)
             what = f"the topology has no site '{site}', where demand comes from or goes to"
             yield Problem(what, ("demand",), suggestion=hint)
+
+
+def _unknown_links(links: Sequence[str], topology: Topology) -> Iterator[Problem]:
+    for link in links:
+        if link not in topology.link_names:
+            hint = did_you_mean(link, topology.link_names) or "links are named 'A>B'"
+            yield Problem(f"the topology has no link '{link}'", ("demand",), suggestion=hint)

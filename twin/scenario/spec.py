@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 from twin.account.prices import PricesSpec
 from twin.core.fields import Integer, Name, Strict, longer_than_nothing
 from twin.core.units import DAY_S, Duration, Share, seconds
+from twin.demand.matrix_spec import MatrixSpec
 from twin.demand.spec import DemandSpec
 from twin.engine.links import EnergySpec, LinkSpec
 from twin.events.base import AnyEvent, Event
@@ -142,14 +143,32 @@ class ScenarioSpec(Strict):
 
     @model_validator(mode="after")
     def _a_matrix_is_routed(self) -> ScenarioSpec:
-        matrix = self.demand.source == "matrix"
-        if matrix and self.topology is None:
+        if self.topology is None and self.demand.matrix is not None:
+            raise ValueError("'demand.matrix' needs a 'topology' to route it over")
+        if self.topology is None and self.demand.source == "matrix":
             raise ValueError("'source: matrix' needs a 'topology' to route it over")
-        if self.routing is not None and not matrix:
-            raise ValueError("'routing' belongs to 'source: matrix'")
+        if self.routing is not None and not self.is_routed:
+            raise ValueError(
+                "'routing' belongs to 'source: matrix', or to a matrix estimated or generated"
+            )
+        if self.is_generated and "facilities" in self.demand.model_fields_set:
+            raise ValueError("'demand.facilities' are links alone; the 'topology' has its own")
+        if self.demand.busiest is not None and not self.is_generated:
+            raise ValueError("'demand.busiest' is of a matrix generated over a 'topology'")
         if self.risk_groups and self.topology is None:
             raise ValueError("'risk_groups' need a 'topology'")
         return self
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether its demand is a matrix that is generated."""
+        return self.demand.source == "synthetic" and self.topology is not None
+
+    @property
+    def is_routed(self) -> bool:
+        """Whether its demand is from site to site, and is routed over the links."""
+        matrix = self.demand.source == "matrix" or self.demand.matrix is not None
+        return matrix or self.is_generated
 
     @field_validator("tick")
     @classmethod
@@ -167,6 +186,7 @@ def blocks() -> dict[tuple[int | str, ...], list[str]]:
     return {
         (): list(ScenarioSpec.model_fields),
         ("demand",): list(DemandSpec.model_fields),
+        ("demand", "matrix"): list(MatrixSpec.model_fields),
         ("topology",): list(TopologySpec.model_fields),
         ("topology", "links", "*"): list(ConnectionSpec.model_fields),
         ("topology", "sites", "*"): list(SiteSpec.model_fields),

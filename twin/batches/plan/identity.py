@@ -53,6 +53,7 @@ class PointDigests:
             "models": self._text("models", scenario.models, partial(_models, scenario)),
             "policies": self._text("policies", scenario.policies, chosen),
             "scenario": _object(written),
+            "topology": json.dumps(None if scenario.topology is None else scenario.topology.digest),
             "trace": json.dumps(None if generated else scenario.trace.digest),
             "versions": self._versions,
         }
@@ -79,6 +80,8 @@ def _block(spec: ScenarioSpec, name: str) -> Any:
     if name == "demand":
         for key in ("path", *LIMITS):
             block.pop(key)
+        if block["matrix"] is not None:
+            block["matrix"].pop("sites")
     return block
 
 

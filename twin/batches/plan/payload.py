@@ -24,6 +24,7 @@ from twin.policy.load import PolicySource
 from twin.policy.load import load as load_policy
 from twin.scenario.cache import Cache
 from twin.scenario.load import Scenario
+from twin.scenario.network import trace_of
 
 ResourceName = tuple[str, int]
 """Kind and number of a resource that a packed scenario names instead of containing it."""
@@ -113,7 +114,7 @@ def seeded(scenario: Scenario, seed: int, cache: Cache) -> Scenario:
     spec = scenario.spec.model_copy(update={"seed": seed})
     if spec.demand.source != "synthetic":
         return replace(scenario, spec=spec)
-    trace = cache.trace(spec.demand, scenario.folder, int(spec.tick), seed)
+    trace = trace_of(spec, scenario.topology, scenario.folder, cache)
     return replace(scenario, spec=spec, trace=trace)
 
 
@@ -145,6 +146,4 @@ def _content(value: Trace | Forecaster | PolicySource) -> tuple[str, Any]:
     if isinstance(value, Forecaster):
         card = card_path(value.path)
         return "model", (value.path, value.path.read_bytes(), card.read_bytes())
-    fields = (value.links, dict(value.kpis), value.tick_s, value.starts, value.origin)
-    told = (value.digest, value.repairs, dict(value.gaps), value.timezone, value.warnings)
-    return "trace", (*fields, *told)
+    return "trace", value.fields

@@ -239,6 +239,7 @@ def provenance_section(run: RunData) -> Html:
         ("Scenario", f"{run.name}, seed {run.scenario['seed']}"),
         ("Scenario's digest", short_digest(facts["scenario"]["sha256"])),
         ("Demand", str(facts["trace"]["origin"])),
+        *(("", note) for note in facts["trace"].get("notes", ())),
         ("Trace's digest", short_digest(facts["trace"]["sha256"])),
         ("Replay starts", "time not known" if run.starts is None else str(run.starts)),
         ("What was read", "; ".join(facts["trace"]["repairs"]) or "the trace as it is"),

@@ -89,7 +89,7 @@ def contingencies(
 def _routing(scenario: Scenario) -> ShortestPaths:
     if not isinstance(scenario.routing, ShortestPaths):
         what = "needs demand from site to site, to route it anew when something fails"
-        remedy = "state a 'topology' and a demand with 'source: matrix'"
+        remedy = "state a 'topology' and a demand with 'source: matrix', or one that is estimated"
         raise InputError(Problem(what, "contingency", suggestion=remedy))
     for i, event in enumerate(scenario.spec.events):
         if isinstance(event, Outage):
