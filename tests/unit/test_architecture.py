@@ -22,7 +22,7 @@ ORDER = [
 
 INSIDE = {
     "batches": ["plan", "execute", "statistics", "status", "report", "batch"],
-    "report": ["style", "metrics", "html", "run", "branches"],
+    "report": ["style", "colours", "metrics", "html", "map", "slide", "run", "contingency", "branches"],
 }
 """The same inside these packages."""
 

@@ -32,7 +32,7 @@ MAIN = (
 def entry_head(entry: RankingEntry, scope: str = "row") -> Html:
     """Return the head of a policy's row, in its colour."""
     note = "bound, not ranked" if entry.bound else ""
-    return policy_head(entry.index, entry.name, note, scope)
+    return policy_head(entry.look, entry.name, note, scope)
 
 
 def ranking_section(batch: BatchData, ranked: Sequence[RankingEntry]) -> Html:

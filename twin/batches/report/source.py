@@ -17,6 +17,7 @@ from twin.batches.statistics.estimate import Estimate, estimate, point_means
 from twin.batches.statistics.ranking import point_numbers
 from twin.core.arrays import Floats, Ints
 from twin.core.errors import InputError, Problem, one_line
+from twin.report.colours import looks_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +85,11 @@ class BatchData:
     def policies(self) -> tuple[str, ...]:
         """Names of the policies, in the scenario's order."""
         return tuple(str(name) for name in self.facts["policies"])
+
+    @cached_property
+    def looks(self) -> dict[str, int]:
+        """The number of each policy's look."""
+        return looks_of(self.policies)
 
     @cached_property
     def bounds(self) -> frozenset[str]:

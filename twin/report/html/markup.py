@@ -7,12 +7,9 @@ from html import escape
 from typing import Final, NewType
 
 from twin.core.printable import printable
-from twin.report.style import POLICY_COLOURS
+from twin.report.colours import colour_of, dashes_of
 
 Html = NewType("Html", str)
-
-DASHES: Final = ("", "7 3", "2 3")
-"""With more policies than colours, dashes tell them apart."""
 
 _VOID: Final = frozenset({"img", "input"})
 
@@ -70,19 +67,15 @@ def head(name: str, unit: str = "", **attributes: object) -> Html:
     return tag("th", breakable(name), below, scope="col", **attributes)
 
 
-def swatch(index: int) -> Html:
-    """Return a short line in a policy's colour and dashes."""
-    line = tag("line", x1=0, y1=5, x2=22, y2=5, **stroke(index))
+def swatch(look: int) -> Html:
+    """Return a short line in the colour and dashes of a look."""
+    line = tag("line", x1=0, y1=5, x2=22, y2=5, **stroke(look))
     return tag("svg", line, class_="swatch", viewBox="0 0 22 10", aria_hidden="true")
 
 
-def stroke(index: int) -> dict[str, object]:
-    """Return how the line of a policy is drawn."""
-    dashes = DASHES[index // len(POLICY_COLOURS) % len(DASHES)]
-    return {
-        "stroke": POLICY_COLOURS[index % len(POLICY_COLOURS)],
-        "stroke_dasharray": dashes or None,
-    }
+def stroke(look: int) -> dict[str, object]:
+    """Return how the line of a policy is drawn that has this look."""
+    return {"stroke": colour_of(look), "stroke_dasharray": dashes_of(look) or None}
 
 
 def some(names: Sequence[str], most: int = 4) -> str:

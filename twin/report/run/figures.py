@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from twin.account.summary import ALL
 from twin.core.arrays import Floats
 from twin.core.units import counted, format_duration
+from twin.report.colours import colour_of
 from twin.report.run.event_spans import EventSpan, event_spans
 from twin.report.run.source import RunData
 from twin.report.style import (
     INK,
-    POLICY_COLOURS,
     SHADE,
     VERMILION,
     add_title,
@@ -67,7 +67,7 @@ def _allocation(run: RunData) -> Figure:
     near = _six_hours(run, rows[0].demand, spans)
     for i, (policy, row) in enumerate(zip(policies, rows, strict=True)):
         for panel, part in zip(panels[i], (slice(None), near), strict=True):
-            _panel(panel, hours, row, part, POLICY_COLOURS[i % len(POLICY_COLOURS)])
+            _panel(panel, hours, row, part, colour_of(run.looks[policy]))
         share = _value(run, policy, "sla_violation_rate", link)
         waste = _value(run, policy, "over_provisioning_pct", link)
         title = f"{policy}: {share:.2%} of intervals violated, over-provisioning {waste:.1f} %"
@@ -202,7 +202,7 @@ def _metrics(run: RunData) -> Figure:
     )
     for panel, (title, column, scale, text) in zip(panels.flat, shown, strict=True):
         values = [scale * _value(run, name, column, ALL) for name in names]
-        colours = [POLICY_COLOURS[i % len(POLICY_COLOURS)] for i in range(len(names))]
+        colours = [colour_of(run.looks[name]) for name in names]
         bars = panel.barh(names, np.nan_to_num(values), color=colours)
         panel.bar_label(bars, [text.format(value) for value in values], padding=3, fontsize=8)
         panel.set_title(title, loc="left")

@@ -112,7 +112,12 @@ def _figure(
     top, wide = _top(drawn, rows.values()), 2 * run.intervals
     bands = _bands(run, spans, link, wide)
     paths = [
-        _path(line(row.allocated, at, top), f"p{i}", hide=n >= _SHOWN_AT_FIRST, **stroke(i))
+        _path(
+            line(row.allocated, at, top),
+            f"p{i}",
+            hide=n >= _SHOWN_AT_FIRST,
+            **stroke(run.looks[names[i]]),
+        )
         for n, (i, row) in enumerate(rows.items())
     ]
     paths.append(_path(line(drawn.demand, at, top), "demand"))
@@ -179,7 +184,7 @@ def _lane(
     box = tag("input", type="checkbox", checked=shown, data_policy=policy, hidden=True)
     bound = " (bound)" if name in run.bounds else ""
     numbers = tag("small", text(f" {rate} % violated, {waste} % over"))
-    label = tag("label", box, swatch(policy), text(f" {name}{bound}"), numbers)
+    label = tag("label", box, swatch(run.looks[name]), text(f" {name}{bound}"), numbers)
     unmet = np.nan_to_num(row.unmet)
     strip = tag(
         "svg", bands, _path(bars(unmet, at, most or 1.0), "unmet"), class_="lane",

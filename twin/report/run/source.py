@@ -24,6 +24,7 @@ from twin.core.printable import listed
 from twin.core.units import duration
 from twin.engine.links import LinkSpec, link_specs
 from twin.engine.recording import Recording
+from twin.report.colours import looks_of
 from twin.results.folder import read_manifest
 from twin.results.manifest import bounds, replay_starts
 from twin.results.manifest_file import check_file
@@ -195,6 +196,11 @@ class RunData:
     def ranked(self) -> tuple[str, ...]:
         """The policies that are not bounds."""
         return tuple(name for name in self.policies if name not in self.bounds)
+
+    @cached_property
+    def looks(self) -> dict[str, int]:
+        """The number of each policy's look."""
+        return looks_of(self.policies)
 
     @property
     def links(self) -> tuple[str, ...]:

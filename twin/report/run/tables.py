@@ -105,7 +105,7 @@ def _valued(pooled: pd.DataFrame) -> list[MetricColumn]:
 def _policy(run: RunData, index: int, scope: str = "row") -> Html:
     name = run.policies[index]
     note = "bound, not ranked" if name in run.bounds else ""
-    return policy_head(index, name, note, scope)
+    return policy_head(run.looks[name], name, note, scope)
 
 
 def _cell(shown: MetricColumn, value: float, best: bool) -> Html:
