@@ -22,7 +22,17 @@ ORDER = [
 
 INSIDE = {
     "batches": ["plan", "execute", "statistics", "status", "report", "batch"],
-    "report": ["style", "colours", "metrics", "html", "map", "slide", "run", "contingency", "branches"],
+    "report": [
+        "style",
+        "colours",
+        "metrics",
+        "html",
+        "map",
+        "slide",
+        "run",
+        "contingency",
+        "branches",
+    ],
 }
 """The same inside these packages."""
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from twin.core.units import counted, format_duration
 from twin.report.html.markup import Html, some
 from twin.report.html.page import page
 from twin.report.html.parts import page_header, verdict_box
-from twin.report.run.aggregate import aggregate, links_to_draw
-from twin.report.run.event_spans import event_spans
+from twin.report.run.aggregate import Aggregates, aggregate, links_to_draw
+from twin.report.run.event_spans import EventSpan, event_spans
 from twin.report.run.events import events_section
 from twin.report.run.failures import failures
 from twin.report.run.frontier import frontier_sections
+from twin.report.run.network import network_section
 from twin.report.run.pictures import efficiency_section, hours_section, radar_section
-from twin.report.run.series import MOST_LINKS, series_section
+from twin.report.run.series import series_section
 from twin.report.run.sla_scores import ranking, sla_scores, sla_terms
 from twin.report.run.source import RunData
 from twin.report.run.tables import (
@@ -37,7 +39,7 @@ def render_result(result: Result) -> str:
 def render(run: RunData) -> str:
     """Return the page of a run. Raises InputError where its files are damaged."""
     spans = event_spans(run)
-    aggregates = aggregate(run, spans, links_to_draw(run, spans, MOST_LINKS))
+    aggregates = aggregate(run, spans, links_to_draw(run, spans))
     scores = sla_scores(run, aggregates)
     best = recommended(scores)
     first = None if best is None else best.name
@@ -55,6 +57,7 @@ def render(run: RunData) -> str:
     body = [
         _header(run),
         verdict_box(sentences),
+        *_network(run, aggregates, spans, order),
         comparison_section(run),
         series_section(run, aggregates, spans, first),
         radar_section(run, aggregates, [name for name in order if name in run.ranked]),
@@ -66,7 +69,14 @@ def render(run: RunData) -> str:
         links_section(run, first),
         provenance_section(run),
     ]
-    return page(run.name, body)
+    return page(run.name, body, mapped=run.topology is not None)
+
+
+def _network(
+    run: RunData, aggregates: Aggregates, spans: Sequence[EventSpan], order: Sequence[str]
+) -> list[Html]:
+    samples = aggregates.samples
+    return [] if samples is None else [network_section(run, samples, spans, order)]
 
 
 def _warnings(run: RunData) -> list[str]:

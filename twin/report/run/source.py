@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,6 +28,8 @@ from twin.report.colours import looks_of
 from twin.results.folder import read_manifest
 from twin.results.manifest import bounds, replay_starts
 from twin.results.manifest_file import check_file
+from twin.topology.saved import TOPOLOGY, saved_topology
+from twin.topology.topology import Topology
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,6 +104,8 @@ class RunData:
     read_intervals: IntervalReader
     frontier: pd.DataFrame | None = None
     """What each policy's knob buys, where the folder holds it."""
+    topology: Topology | None = None
+    """The network, where the scenario has one."""
 
     @classmethod
     def of(cls, result: Result) -> RunData:
@@ -117,6 +121,7 @@ class RunData:
             bounds=frozenset(bounds(result.scenario)),
             starts=replay_starts(result.scenario),
             read_intervals=partial(_recorded, result.recording),
+            topology=result.scenario.topology,
         )
 
     @classmethod
@@ -156,6 +161,8 @@ class RunData:
                 partial(_stored, intervals, *_shape(summary)),
             )  # fmt: skip
             data._check_scenario()
+        if TOPOLOGY in facts["files"]:
+            data = data._with_topology(check_file(folder, facts, TOPOLOGY))
         if FRONTIER in facts["files"]:
             data = data.with_frontier(check_file(folder, facts, FRONTIER))
         return data
@@ -176,6 +183,13 @@ class RunData:
                 raise ValueError("has other settings in the history than in the replay")
             _check_numbers(table, ("intervals", "links_within_sla", "links_missing_sla"))
         return replace(self, frontier=table.assign(**{n: table[n] == "True" for n in _FLAGS}))
+
+    def _with_topology(self, file: Path) -> RunData:
+        with _readable(file):
+            topology = saved_topology(file)
+            if not set(self.links) <= set(topology.link_names):
+                raise ValueError("lacks a link that the summary has")
+        return replace(self, topology=topology)
 
     def _check_scenario(self) -> None:
         """Read what the report takes from the scenario. Raises what a damaged one causes."""
@@ -240,6 +254,19 @@ class RunData:
     def fallback(self) -> str:
         """The policy that decides where another fails; empty where none is stated."""
         return str(self.scenario.get("fallback", {}).get("use", ""))
+
+    @property
+    def rerouted(self) -> bool:
+        """Whether the traffic of a failed link goes elsewhere."""
+        matrix = self.scenario.get("demand", {}).get("source") == "matrix"
+        return (matrix and self.topology is not None) or bool(self.scenario.get("backup"))
+
+    @cached_property
+    def cells(self) -> dict[tuple[str, str], dict[Hashable, Any]]:
+        """The rows of the summary by policy and link."""
+        return {
+            (str(row["policy"]), str(row["link"])): row for row in self.summary.to_dict("records")
+        }
 
     @property
     def pooled(self) -> pd.DataFrame:
