@@ -39,6 +39,7 @@ def render(title: str, fork: str, summary: pd.DataFrame, futures: Sequence[Futur
     pooled = summary[summary["link"] == ALL]
     policies = [str(name) for name in pooled["policy"].unique()]
     metrics = [metric(column) for column in _COLUMNS]
+    links = summary["link"].nunique() - 1
     rows = []
     looks = looks_of(policies)
     for policy in policies:
@@ -47,7 +48,11 @@ def render(title: str, fork: str, summary: pd.DataFrame, futures: Sequence[Futur
             (values,) = chosen[list(_COLUMNS)].to_dict("records")
             label = tag("th", text(name), scope="row")
             rows.append([policy_head(looks[policy], policy), label, *_cells(metrics, values)])
-    headers = [head("policy"), head("branch"), *(head(m.name, m.unit) for m in metrics)]
+    headers = [
+        head("policy"),
+        head("branch"),
+        *(head(m.name, m.over_links(links)) for m in metrics),
+    ]
     caption = f"All links, from the fork at {fork} on"
     compared = section("compared", "Futures", table(headers, rows, caption=caption))
     body = [

@@ -1,4 +1,4 @@
-"""Pictures of a run: allocation over time, and the paper's metrics side by side."""
+"""Pictures of a run: allocation over time, and metrics side by side."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from twin.account.summary import ALL
 from twin.core.arrays import Floats
 from twin.core.units import counted, format_duration
 from twin.report.colours import colour_of
-from twin.report.run.event_spans import EventSpan, event_spans
+from twin.report.run.event_spans import EventSpan
+from twin.report.run.findings import Findings, find
 from twin.report.run.source import RunData
 from twin.report.style import (
     INK,
@@ -33,14 +34,14 @@ if TYPE_CHECKING:
 _MOST_PANELS = 8
 
 
-def draw(run: RunData, folder: Path) -> list[str]:
+def draw(found: Findings, folder: Path) -> list[str]:
     """Write the pictures of a run to `folder`, and return their names.
 
     Raises InputError where the files behind the report are damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with plot_style(grid=True):
-        figures = {"allocation.png": _allocation(run), "metrics.png": _metrics(run)}
+        figures = {"allocation.png": _allocation(found), "metrics.png": _metrics(found.run)}
         for name, figure in figures.items():
             save(figure, folder / name)
     return list(figures)
@@ -49,14 +50,14 @@ def draw(run: RunData, folder: Path) -> list[str]:
 def allocation_figure(run: RunData) -> Figure:
     """Return demand and each policy's allocation on one link, to look at or to save."""
     with plot_style(grid=True):
-        return _allocation(run)
+        return _allocation(find(run))
 
 
-def _allocation(run: RunData) -> Figure:
+def _allocation(found: Findings) -> Figure:
     """Return demand and each policy's allocation on one link: the whole replay, and six hours."""
-    spans = event_spans(run)
-    link = _link_to_show(run, spans)
-    spans = [span for span in spans if link in span.links]
+    run, link = found.run, found.focus
+    own = [span for span in found.spans if link in span.links]
+    spans = own or [found.spans[i] for i in found.failures]
     policies = run.policies[:_MOST_PANELS]
     rows = _rows(run, link, policies)
     figure = new_figure(12.5, 1.1 + 1.65 * len(policies))
@@ -178,17 +179,8 @@ def _mark_events(panels: Any, spans: Sequence[EventSpan]) -> None:
         note.set_in_layout(False)
 
 
-def _link_to_show(run: RunData, spans: Sequence[EventSpan]) -> str:
-    """Return the first link that is hit by an event that does not hit all, else the first."""
-    for span in spans:
-        hit = [link for link in span.links if link in run.links]
-        if 0 < len(hit) < len(run.links):
-            return hit[0]
-    return run.links[0]
-
-
 def _metrics(run: RunData) -> Figure:
-    """Return bars of the paper's metrics, all links pooled."""
+    """Return bars of the main metrics, all links pooled."""
     names = run.policies
     figure = new_figure(11, 1.2 + 2 * max(1.6, 0.28 * len(names)))
     panels = figure.subplots(2, 3)

@@ -38,7 +38,7 @@ _R = 100
 
 
 def radar_section(run: RunData, aggregates: Aggregates, order: Sequence[str]) -> Html:
-    """Return the paper's radar over the policies that are ranked; `order` begins with the best."""
+    """Return a radar over the policies that are ranked; `order` begins with the best."""
     names = sorted(order[:_MOST_RADAR], key=run.policies.index)
     if len(names) < 2:
         only = paragraph("A radar compares policies; only one was ranked.")
@@ -49,8 +49,8 @@ def radar_section(run: RunData, aggregates: Aggregates, order: Sequence[str]) ->
     scaled = np.where(high > low, (values - low) / spread, 1.0)
     legend = legend_of_policies((run.looks[name], name) for name in names)
     note = (
-        "Every axis runs from the worst (centre) to the best (rim) of the policies drawn, as in "
-        "the paper. It hides how far apart they are: the rim may be a hair or a mile from the "
+        "Every axis runs from the worst (centre) to the best (rim) of the policies drawn. "
+        "It hides how far apart they are: the rim may be a hair or a mile from the "
         "centre, and a policy that is left out would move all others. Read sizes from the table."
     )
     left = len(run.ranked) - len(names)

@@ -16,12 +16,14 @@ from twin.report.html.markup import Html, paragraph, section, some, stroke, swat
 from twin.report.metrics import metric
 from twin.report.run.aggregate import MOST_POLICIES, Aggregates, LinkSeries, PolicySeries
 from twin.report.run.event_spans import EventSpan
+from twin.report.run.findings import Findings
 from twin.report.run.paths import HEIGHT, LANE, bars, line
 from twin.report.run.source import RunData
 
 _SHOWN_AT_FIRST = 6
 _MOST_EVENTS = 12
-_MOST_BANDS = 200
+_MOST_BANDS = 1_600
+"""Times of events in all pictures together."""
 _MOST_TICKS = 6
 _ZOOMS = (
     ("in", "+", "Zoom in"),
@@ -33,17 +35,22 @@ _ZOOMS = (
 _STEPS_S = (300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2419200)
 
 
-def series_section(
-    run: RunData, aggregates: Aggregates, spans: Sequence[EventSpan], first: str | None
-) -> Html:
-    """Return the section: one figure for each link that is drawn, the first of them to be seen."""
-    policies = _order(run, first)
+def series_section(found: Findings) -> Html:
+    """Return the section: one figure for each link that is drawn, the one in focus to be seen."""
+    run, aggregates, spans = found.run, found.aggregates, found.spans
+    policies, links = _order(run, found.first), _links(found)
     figures = [
         _figure(run, aggregates, spans, link, policies, hidden=i > 0)
-        for i, link in enumerate(aggregates.drawn)
+        for i, link in enumerate(links)
     ]
-    parts = [_lead(run, aggregates, len(policies)), _controls(run, aggregates, spans)]
+    parts = [_lead(run, aggregates, len(policies)), _controls(links, run, spans)]
     return section("series", "Over time", *parts, *figures)
+
+
+def _links(found: Findings) -> list[str]:
+    """Return the links that are drawn: in focus first, then those that fall short, then others."""
+    names = [found.focus, *(found.run.links[i] for i in found.short(found.lead)), *found.run.links]
+    return [name for name in dict.fromkeys(names) if name in found.aggregates.drawn]
 
 
 def _order(run: RunData, first: str | None) -> list[int]:
@@ -71,19 +78,19 @@ def _lead(run: RunData, aggregates: Aggregates, policies: int) -> Html:
     return paragraph(*sentences)
 
 
-def _controls(run: RunData, aggregates: Aggregates, spans: Sequence[EventSpan]) -> Html:
+def _controls(links: Sequence[str], run: RunData, spans: Sequence[EventSpan]) -> Html:
     """Return the controls that need the script; they are hidden until it runs."""
-    options = [tag("option", text(link), value=i) for i, link in enumerate(aggregates.drawn)]
+    options = [tag("option", text(link), value=i) for i, link in enumerate(links)]
     choose = tag("label", text("Link "), tag("select", *options, id="link"))
     buttons = [
         tag("button", text(face), type="button", data_zoom=key, aria_label=name)
         for key, face, name in _ZOOMS
     ]
-    for span in [span for span in spans if set(span.links) & set(aggregates.drawn)][:_MOST_EVENTS]:
+    for span in [span for span in spans if set(span.links) & set(links)][:_MOST_EVENTS]:
         near = max(span.end - span.start, 3600) / 2
         low, high = (span.start - near) / run.tick_s, (span.end + near) / run.tick_s
-        link = next(i for i, name in enumerate(aggregates.drawn) if name in span.links)
-        on = " ".join(str(i) for i, name in enumerate(aggregates.drawn) if name in span.links)
+        link = next(i for i, name in enumerate(links) if name in span.links)
+        on = " ".join(str(i) for i, name in enumerate(links) if name in span.links)
         extent = f"{2 * max(low, 0):.0f} {2 * min(high, run.intervals):.0f}"
         face = text(f"Event: {span.label}")
         buttons.append(
@@ -105,7 +112,7 @@ def _figure(
     names, drawn, at = run.policies, aggregates.drawn[link], aggregates.at
     rows = {i: aggregates.totals[names[i]].rows[link] for i in policies}
     top, wide = _top(drawn, rows.values()), 2 * run.intervals
-    bands = _bands(run, spans, link, wide)
+    bands = _bands(run, spans, link, wide, len(aggregates.drawn))
     paths = [
         _path(
             line(row.allocated, at, top),
@@ -147,9 +154,10 @@ def _top(drawn: LinkSeries, rows: Iterable[PolicySeries]) -> float:
     return 1.06 * (min(high, 3 * demand) if demand > 0 else high) or 1.0
 
 
-def _bands(run: RunData, spans: Sequence[EventSpan], link: str, wide: int) -> Html:
+def _bands(run: RunData, spans: Sequence[EventSpan], link: str, wide: int, drawn: int) -> Html:
     """Return the times of the link's events, the longest where there are very many."""
-    own = sorted((s for s in spans if link in s.links), key=lambda s: s.start - s.end)[:_MOST_BANDS]
+    most = max(_MOST_BANDS // drawn, 8)
+    own = sorted((s for s in spans if link in s.links), key=lambda s: s.start - s.end)[:most]
     parts = []
     for span in own:
         start, end = (min(2 * time / run.tick_s, wide) for time in (span.start, span.end))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _STATIC = ("static_mean2sigma", "static_p95")
-"""The paper's baselines."""
+"""What many provision by: the baselines."""
 
 
 def sla_scores(run: RunData, aggregates: Aggregates) -> list[SlaScore]:

@@ -201,12 +201,12 @@ class RunData:
         """The scenario's name."""
         return str(self.scenario["name"])
 
-    @property
+    @cached_property
     def policies(self) -> tuple[str, ...]:
         """Names of the policies, in the scenario's order."""
         return tuple(str(name) for name in self.summary["policy"].unique())
 
-    @property
+    @cached_property
     def ranked(self) -> tuple[str, ...]:
         """The policies that are not bounds."""
         return tuple(name for name in self.policies if name not in self.bounds)
@@ -216,17 +216,17 @@ class RunData:
         """The number of each policy's look."""
         return looks_of(self.policies)
 
-    @property
+    @cached_property
     def links(self) -> tuple[str, ...]:
         """Names of the links, in order."""
         return _shape(self.summary)[1]
 
-    @property
+    @cached_property
     def intervals(self) -> int:
         """Replayed intervals of a link."""
         return _shape(self.summary)[2]
 
-    @property
+    @cached_property
     def tick_s(self) -> int:
         """Length of an interval, seconds."""
         return int(duration(self.scenario["tick"]))
@@ -268,12 +268,12 @@ class RunData:
             (str(row["policy"]), str(row["link"])): row for row in self.summary.to_dict("records")
         }
 
-    @property
+    @cached_property
     def pooled(self) -> pd.DataFrame:
         """The summary of all links together, by policy."""
         return self.summary[self.summary["link"] == ALL].set_index("policy")
 
-    @property
+    @cached_property
     def by_link(self) -> pd.DataFrame:
         """The summary without the rows that pool all links."""
         return self.summary[self.summary["link"] != ALL]

@@ -69,7 +69,8 @@ def _metrics(study: LeadTimes) -> list[MetricColumn]:
 def _table(study: LeadTimes) -> Html:
     metrics = _metrics(study)
     headers = [head("policy"), head("lead time"), head(WITHIN.name)]
-    headers += [head(each.name, each.unit) for each in metrics]
+    links = len(study.scenario.links)
+    headers += [head(each.name, each.over_links(links)) for each in metrics]
     looks, rows = looks_of(study.policies), []
     for row in study.table.to_dict("records"):
         kept = int(row["links_within_sla"])
