@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final, NewType
@@ -76,6 +77,18 @@ def swatch(look: int) -> Html:
 def stroke(look: int) -> dict[str, object]:
     """Return how the line of a policy is drawn that has this look."""
     return {"stroke": colour_of(look), "stroke_dasharray": dashes_of(look) or None}
+
+
+def amount(value: float, digits: int = 4) -> str:
+    """Return a number with so many significant digits, and separated thousands."""
+    if math.isinf(value):
+        return "\N{INFINITY}"
+    return f"{float(f'{value:.{digits}g}'):,.12g}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent(share: float) -> str:
+    """Return a share as percent, with three significant digits."""
+    return f"{amount(100 * share, 3)} %"
 
 
 def some(names: Sequence[str], most: int = 4) -> str:

@@ -36,7 +36,7 @@ class DrawnLink(NamedTuple):
     """What a map shows of a link."""
 
     class_: str
-    """Its level (``u0`` to ``u5``), ``unknown`` or ``down``."""
+    """Its level (``u0`` to ``u6``), ``unknown`` or ``down``."""
     title: str
     """What is said of it."""
     data: Mapping[str, object] = MappingProxyType({})

@@ -8,17 +8,25 @@ from twin.core.arrays import Floats, Ints
 from twin.report.html.markup import Html, tag, text
 from twin.report.style import ORANGE, VERMILION
 
-LEVELS = (0.25, 0.5, 0.75, 0.95, 1.0)
+LEVELS = (0.25, 0.5, 0.75, 0.95, 1.0, 1.5)
 """Utilizations up to which each level but the last reaches."""
-COLOURS = ("#A9B4BD", "#8FB8D8", "#4A90C2", "#1F5A91", ORANGE, VERMILION)
+COLOURS = ("#A9B4BD", "#8FB8D8", "#4A90C2", "#1F5A91", ORANGE, VERMILION, "#7A2E00")
 """The colour of each level, as in `map.css`; its width tells it without colour."""
-WIDTHS = (1.6, 2.4, 3.2, 4.2, 5.4, 7.0)
+WIDTHS = (1.6, 2.4, 3.2, 4.2, 5.4, 7.0, 8.6)
 """The width of each level, as in `map.css`."""
-NAMES = ("up to 25 %", "to 50 %", "to 75 %", "to 95 %", "to 100 %", "over 100 %: short")
+NAMES = (
+    "up to 25 %",
+    "to 50 %",
+    "to 75 %",
+    "to 95 %",
+    "to 100 %",
+    "over 100 %: short",
+    "over 150 %",
+)
 
 
 def levels_of(utilization: Floats) -> Ints:
-    """Return the level of each utilization, 0 to 5; what is not known has level 0."""
+    """Return the level of each utilization, 0 to 6; what is not known has level 0."""
     known = np.nan_to_num(utilization, nan=0.0, posinf=np.inf)
     # Equal is not above: a demand that meets its allocation is served.
     return np.asarray(np.searchsorted(LEVELS, known, side="left"))

@@ -8,7 +8,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from twin.core.units import counted, format_duration
-from twin.report.html.markup import Html, breakable, head, paragraph, section, some, tag, text
+from twin.report.html.markup import (
+    Html,
+    amount,
+    breakable,
+    head,
+    paragraph,
+    section,
+    some,
+    tag,
+    text,
+)
 from twin.report.html.parts import folded, long_table
 from twin.report.run.event_spans import EventSpan
 from twin.report.run.findings import Findings
@@ -37,7 +47,7 @@ def short_section(found: Findings) -> Html:
     target = f"{100 * run.target:.3g} %"
     headers = [
         head("Link"), head("Violated", "min"), head("Used of the budget", "intervals"),
-        head("Peak shortfall", "Mbit/s"), head("at"), head("Meanwhile"),
+        head("Peak shortfall", "Mbit/s"), head("at"), head("Meanwhile", class_="l"),
         head("To allocate", "Mbit/s, constant"), head(f"{lead} allocated", "Mbit/s, mean"),
     ]  # fmt: skip
     rows = [_short_row(found, i) for i in short]
@@ -84,10 +94,10 @@ def _short_row(found: Findings, i: int) -> list[Html]:
     over = used > allowed
     cells = [
         tag("th", breakable(link), scope="row"),
-        tag("td", text(f"{row['sla_violation_minutes']:,.3g}")),
+        tag("td", text(f"{amount(row['sla_violation_minutes'], 3)}")),
         tag("td", text(f"{_CROSS * over} {used:,} of {allowed:,}".strip()),
             class_="missed" if over else None),
-        tag("td", text(f"{own.peak[i]:,.4g}")),
+        tag("td", text(f"{amount(own.peak[i])}")),
         tag("td", text(when(run, int(own.peak_at[i])))),
         tag("td", text(meanwhile(found, i)), class_="l"),
     ]  # fmt: skip
@@ -101,8 +111,8 @@ def _quiet_row(found: Findings, i: int) -> list[Html]:
 def _amounts(found: Findings, i: int) -> list[Html]:
     needed = float(found.aggregates.shortfall.needed[i])
     mean = float(found.run.cells[found.lead, found.run.links[i]]["allocated_mean_mbps"])
-    face = "\N{EN DASH}" if math.isinf(needed) else f"{needed:,.4g}"
-    return [tag("td", text(face)), tag("td", text(f"{mean:,.4g}"))]
+    face = "\N{EN DASH}" if math.isinf(needed) else f"{amount(needed)}"
+    return [tag("td", text(face)), tag("td", text(f"{amount(mean)}"))]
 
 
 def meanwhile(found: Findings, i: int) -> str:
@@ -122,18 +132,18 @@ def meanwhile(found: Findings, i: int) -> str:
     said = [_said(found, i, cause) for cause in causes[:2]]
     rest = total - sum(cause.minutes for cause in causes)
     if rest > 0.05 and len(causes) <= 2:
-        said.append(f"{rest:,.3g} min outside of events")
+        said.append(f"{amount(rest, 3)} min outside of events")
     return "; ".join(said)
 
 
 def _said(found: Findings, i: int, cause: Cause) -> str:
     span, shortfall = found.spans[cause.span], found.aggregates.shortfall
-    minutes = f"{cause.minutes:,.3g} min"
+    minutes = f"{amount(cause.minutes, 3)} min"
     if cause.own:
         return f"{minutes} in {span.label}"
     before, during = shortfall.before[i, cause.span], shortfall.during[i, cause.span]
     went = "" if math.isnan(before + during) else (
-        f" (its demand: {before:,.4g} Mbit/s before, {during:,.4g} then)"
+        f" (its demand: {amount(before)} Mbit/s before, {amount(during)} then)"
     )  # fmt: skip
     return f"{minutes} while {span.failed} was down{went}"
 
@@ -173,7 +183,7 @@ def failure_in_words(found: Findings, i: int) -> str:
     if short:
         fell = f"{some([run.links[n] for n in short])} fell short"
     return (
-        f"{down}, demand rose most on {run.links[most]}, by {rise[most]:,.4g} Mbit/s{share}; "
+        f"{down}, demand rose most on {run.links[most]}, by {amount(rise[most])} Mbit/s{share}; "
         f"under {found.lead} {fell}."
     )
 
@@ -209,8 +219,8 @@ def _failure(found: Findings, i: int) -> Html:
         before, during = shortfall.before[n, i], shortfall.during[n, i]
         used = during / capacity[n] if np.isfinite(capacity[n]) and capacity[n] > 0 else math.nan
         cells = [
-            f"{before:,.4g}",
-            f"{during:,.4g}",
+            f"{amount(before)}",
+            f"{amount(during)}",
             f"{100 * (during / before - 1):+,.0f}" if before > 0 else "\N{EN DASH}",
             "\N{EN DASH}" if math.isnan(used) else f"{100 * used:,.0f} %",
         ]
@@ -233,5 +243,5 @@ def _capacities(found: Findings) -> Sequence[float]:
 def _minutes(found: Findings, policy: str, link: int, span: int) -> Html:
     causes = found.aggregates.shortfall.policies[policy].causes.get(link, ())
     minutes = sum(cause.minutes for cause in causes if cause.span == span)
-    face = f"{minutes:,.3g}" if minutes else "\N{EN DASH}"
+    face = f"{amount(minutes, 3)}" if minutes else "\N{EN DASH}"
     return tag("td", text(face), class_="missed" if minutes else None)

@@ -10,7 +10,17 @@ import numpy as np
 
 from twin.core.arrays import Floats
 from twin.core.units import format_duration
-from twin.report.html.markup import Html, head, paragraph, section, table, tag, text
+from twin.report.html.markup import (
+    Html,
+    amount,
+    head,
+    paragraph,
+    percent,
+    section,
+    table,
+    tag,
+    text,
+)
 from twin.report.html.parts import folded, policy_head
 from twin.report.map.drawing import DrawnLink
 from twin.report.map.figure import CAPACITY, against, choice, map_figure
@@ -131,17 +141,12 @@ def _add_worst(
     data[f"data_s{number}"] = (
         "no demand is known" if math.isnan(ratio) else
         f"{percent(ratio)} at worst, at {when(run, int(worst.interval[i]))}: demand "
-        f"{worst.demand[i]:,.4g} Mbit/s, {limit} {_amount(float(worst.limit[i]))}"
+        f"{amount(float(worst.demand[i]))} Mbit/s, {limit} {_amount(float(worst.limit[i]))}"
     )  # fmt: skip
 
 
-def percent(ratio: float) -> str:
-    """Return a utilization as percent, with three digits."""
-    return "\N{INFINITY}" if math.isinf(ratio) else f"{100 * ratio:,.3g} %"
-
-
 def _amount(mbps: float) -> str:
-    return "unlimited" if math.isinf(mbps) else f"{mbps:,.4g} Mbit/s"
+    return "unlimited" if math.isinf(mbps) else f"{amount(mbps)} Mbit/s"
 
 
 def _over(demand: float, limit: float) -> float:
