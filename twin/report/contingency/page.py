@@ -14,6 +14,7 @@ from twin.report.html.markup import (
     breakable,
     head,
     paragraph,
+    percent,
     section,
     some,
     swatch,

@@ -94,10 +94,10 @@ def _short_row(found: Findings, i: int) -> list[Html]:
     over = used > allowed
     cells = [
         tag("th", breakable(link), scope="row"),
-        tag("td", text(f"{amount(row['sla_violation_minutes'], 3)}")),
+        tag("td", text(amount(row['sla_violation_minutes'], 3))),
         tag("td", text(f"{_CROSS * over} {used:,} of {allowed:,}".strip()),
             class_="missed" if over else None),
-        tag("td", text(f"{amount(own.peak[i])}")),
+        tag("td", text(amount(own.peak[i]))),
         tag("td", text(when(run, int(own.peak_at[i])))),
         tag("td", text(meanwhile(found, i)), class_="l"),
     ]  # fmt: skip
@@ -111,8 +111,8 @@ def _quiet_row(found: Findings, i: int) -> list[Html]:
 def _amounts(found: Findings, i: int) -> list[Html]:
     needed = float(found.aggregates.shortfall.needed[i])
     mean = float(found.run.cells[found.lead, found.run.links[i]]["allocated_mean_mbps"])
-    face = "\N{EN DASH}" if math.isinf(needed) else f"{amount(needed)}"
-    return [tag("td", text(face)), tag("td", text(f"{amount(mean)}"))]
+    face = "\N{EN DASH}" if math.isinf(needed) else amount(needed)
+    return [tag("td", text(face)), tag("td", text(amount(mean)))]
 
 
 def meanwhile(found: Findings, i: int) -> str:
@@ -219,8 +219,8 @@ def _failure(found: Findings, i: int) -> Html:
         before, during = shortfall.before[n, i], shortfall.during[n, i]
         used = during / capacity[n] if np.isfinite(capacity[n]) and capacity[n] > 0 else math.nan
         cells = [
-            f"{amount(before)}",
-            f"{amount(during)}",
+            amount(before),
+            amount(during),
             f"{100 * (during / before - 1):+,.0f}" if before > 0 else "\N{EN DASH}",
             "\N{EN DASH}" if math.isnan(used) else f"{100 * used:,.0f} %",
         ]
@@ -243,5 +243,5 @@ def _capacities(found: Findings) -> Sequence[float]:
 def _minutes(found: Findings, policy: str, link: int, span: int) -> Html:
     causes = found.aggregates.shortfall.policies[policy].causes.get(link, ())
     minutes = sum(cause.minutes for cause in causes if cause.span == span)
-    face = f"{amount(minutes, 3)}" if minutes else "\N{EN DASH}"
+    face = amount(minutes, 3) if minutes else "\N{EN DASH}"
     return tag("td", text(face), class_="missed" if minutes else None)
