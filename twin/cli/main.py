@@ -247,12 +247,17 @@ def train(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A finished run or batch.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A finished run, contingency or batch.")
+    ],
+    slide: Annotated[
+        bool, typer.Option("--slide", help="One page for a talk instead: slide.pdf and slide.png.")
+    ] = False,
 ) -> None:
-    """Write the report of a finished run or batch, from its files."""
+    """Write the report of a finished run, contingency or batch, from its files."""
     from twin.cli.report import report as report_folder
 
-    report_folder(folder)
+    report_folder(folder, slide=slide)
 
 
 @app.command()

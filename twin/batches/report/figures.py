@@ -46,6 +46,18 @@ def _policies(batch: BatchData, ranked: list[RankingEntry]) -> Figure:
     """Return a figure of violations against over-provisioning, a mark for each policy."""
     figure = new_figure(8, 5)
     panel = figure.subplots()
+    paint_policies(batch, ranked, panel)
+    title = f"{batch.name}: means over {batch.finished_points:,} points"
+    if batch.most_replications > 1:
+        title += ", bars are 95 % intervals"
+    if len(ranked) > _MOST_NAMED:
+        title += f" (the first {_MOST_NAMED} of {len(ranked)} policies are named)"
+    panel.set_title(title, loc="left", fontweight="bold")
+    return figure
+
+
+def paint_policies(batch: BatchData, ranked: list[RankingEntry], panel: Axes) -> None:
+    """Draw violations against over-provisioning on a panel, a mark for each policy."""
     over, rate = batch.mean(OVER), batch.mean(RATE)
     for at, s in enumerate(ranked):
         x, y = over.mean[s.index], 100 * rate.mean[s.index]
@@ -62,13 +74,6 @@ def _policies(batch: BatchData, ranked: list[RankingEntry]) -> Figure:
     panel.set_xlim(left=min(0, panel.get_xlim()[0]))
     panel.set_ylim(bottom=min(0, panel.get_ylim()[0]))
     panel.margins(x=0.15)
-    title = f"{batch.name}: means over {batch.finished_points:,} points"
-    if batch.most_replications > 1:
-        title += ", bars are 95 % intervals"
-    if len(ranked) > _MOST_NAMED:
-        title += f" (the first {_MOST_NAMED} of {len(ranked)} policies are named)"
-    panel.set_title(title, loc="left", fontweight="bold")
-    return figure
 
 
 def _factors(batch: BatchData, measured: list[Factor], ranked: list[RankingEntry]) -> Figure:

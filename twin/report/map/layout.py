@@ -85,7 +85,15 @@ def _laid_out(topology: Topology, known: list[int]) -> Floats:
         laid = nx.kamada_kawai_layout(graph, weight=None)
     else:
         laid = nx.spring_layout(graph, seed=_SEED, iterations=100, weight=None)
-    return np.array([laid[name] for name in names], dtype=np.float64).reshape(-1, 2)
+    places = np.array([laid[name] for name in names], dtype=np.float64).reshape(-1, 2)
+    return places if len(known) >= 3 else _lying(places)
+
+
+def _lying(places: Floats) -> Floats:
+    """Return places turned so that they spread to the sides, where a page has more room."""
+    centred = places - places.mean(axis=0)
+    _, _, axes = np.linalg.svd(centred, full_matrices=False)
+    return np.asarray(centred @ axes.T) if len(axes) == 2 else centred
 
 
 def _scaled(raw: Floats) -> Floats:

@@ -13,7 +13,7 @@ from twin.report.html.page import shared
 from twin.report.map.drawing import DrawnLink, lanes, network
 from twin.report.map.labels import labels
 from twin.report.map.layout import WIDE, layout
-from twin.report.map.levels import COLOURS, WIDTHS
+from twin.report.map.levels import COLOURS, NAMES, WIDTHS
 from twin.report.style import INK, new_figure, plot_style, save
 from twin.topology.topology import Topology
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_NAMES = 80
+_DOWN = "#888888"
 _SVG = 'xmlns="http://www.w3.org/2000/svg"'
 
 
@@ -53,7 +54,7 @@ def paint(panel: Axes, topology: Topology, levels: Ints, down: Sequence[int] = (
     for i, lane in enumerate(lanes(topology, placed)):
         look: dict[str, Any] = {"color": COLOURS[levels[i]], "linewidth": WIDTHS[levels[i]]}
         if i in down:
-            look = {"color": "#888888", "linewidth": 1.2, "linestyle": (0, (4, 3))}
+            look = {"color": _DOWN, "linewidth": 1.2, "linestyle": (0, (4, 3))}
         look["linewidth"] *= 0.75 * placed.unit
         panel.plot([lane.x1, lane.x2], [lane.y1, lane.y2], solid_capstyle="butt", zorder=1, **look)
     x, y = placed.places.T
@@ -66,3 +67,16 @@ def paint(panel: Axes, topology: Topology, levels: Ints, down: Sequence[int] = (
                        fontsize=5 + 5 * placed.unit, zorder=3)  # fmt: skip
     panel.set(xlim=(0, WIDE), ylim=(placed.high, 0), aspect="equal")
     panel.axis("off")
+
+
+def add_legend(panel: Axes) -> None:
+    """Write below a panel what the colours of links mean."""
+    from matplotlib.lines import Line2D
+
+    keys = [
+        Line2D([], [], color=colour, linewidth=width * 0.75, label=name)
+        for colour, width, name in zip(COLOURS, WIDTHS, NAMES, strict=True)
+    ]
+    keys.append(Line2D([], [], color=_DOWN, linestyle=(0, (4, 3)), label="down"))
+    panel.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=len(keys),
+                 frameon=False, fontsize=11, handlelength=1.5, columnspacing=1.2)  # fmt: skip

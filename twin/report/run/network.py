@@ -39,7 +39,7 @@ def network_section(
     topology = run.topology
     assert topology is not None
     policies = list(order[:_MOST_POLICIES])
-    struck = _struck(run, samples, spans)
+    struck = struck_at(run, samples, spans)
     labels = [when(run, int(i)) for i in samples.instants]
     place = {name: i for i, name in enumerate(run.links)}
     links = [
@@ -81,7 +81,7 @@ def when(run: RunData, interval: int) -> str:
     return f"{date:%Y-%m-%d %H:%M} ({since})"
 
 
-def _struck(run: RunData, samples: Samples, spans: Sequence[EventSpan]) -> int | None:
+def struck_at(run: RunData, samples: Samples, spans: Sequence[EventSpan]) -> int | None:
     """Return the place of an instant in the first failure, None without one."""
     for span in spans:
         during = span.touches(run.intervals, run.tick_s)
