@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FILES: Final = ("slide.pdf", "slide.png")
-_SIZE = (13.333, 7.5)
+_SIZE = (40 / 3, 7.5)
 _DPI = 144
 """1920 x 1080 pixels."""
-_LETTERS = ((60, 27), (72, 23), (92, 18), (115, 14.5))
+_LETTERS = ((48, 27), (56, 23), (70, 18.5), (88, 14.5))
 """Letters in a line of the sentence, and their size in points."""
 _MOST_LINES = 3
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from twin.report.html.markup import Html, tag, text
-from twin.report.map.labels import labels
+from twin.report.map.labels import MOST_NAMES, labels
 from twin.report.map.layout import WIDE, Layout
 from twin.topology.topology import Topology
 
@@ -18,7 +18,6 @@ _LANE = 4.6
 """From the middle of a connection to the middle of a lane."""
 _SITE = 6.5
 """Radius of a site."""
-_MOST_LABELS = 80
 _HEAD_AT = 0.66
 """Where on a lane its arrow is."""
 
@@ -72,7 +71,7 @@ def network(
     """Return the picture of a network and its `links`; `label` says what it shows."""
     rows = zip(lanes(topology, layout), topology.link_names, links, strict=True)
     drawn = [_link(lane, layout.unit, name, link) for lane, name, link in rows]
-    crowded = len(topology.sites) > _MOST_LABELS
+    crowded = len(topology.sites) > MOST_NAMES
     return tag(
         "svg", *drawn, *_sites(topology, layout), class_="map crowded" if crowded else "map",
         viewBox=f"0 0 {WIDE} {layout.high:g}", role="img", aria_label=label,

@@ -12,6 +12,10 @@ from twin.topology.topology import Topology
 
 _LETTER = 8.0
 """Width of a letter, and half of the height of a line, where there is room."""
+MOST_NAMES = 80
+"""Sites of which all names are large; in a crowd they are small."""
+_MOST_PLACED = 200
+"""Sites whose names are placed; of more, each is above its site."""
 _SIDES = ((0, -1, "middle"), (1, 0, "start"), (-1, 0, "end"), (0, 1, "middle"), (1, -1, "start"),
           (-1, -1, "end"), (1, 1, "start"), (-1, 1, "end"))  # fmt: skip
 """Where a name may be: to which side, how far down, and how it is anchored there."""
@@ -40,6 +44,9 @@ class _Box(NamedTuple):
 
 def labels(topology: Topology, layout: Layout) -> list[Label]:
     """Return where to write the name of each site: one after the other, where least is hidden."""
+    if len(topology.sites) > _MOST_PLACED:
+        above = 12 * layout.unit
+        return [Label(x, y - above, "middle") for x, y in layout.places.tolist()]
     lines = _points_of_links(topology, layout)
     taken: list[_Box] = [_around(x, y, 8 * layout.unit) for x, y in layout.places.tolist()]
     placed = []

@@ -11,7 +11,7 @@ import numpy as np
 from twin.core.arrays import Ints
 from twin.report.html.page import shared
 from twin.report.map.drawing import DrawnLink, lanes, network
-from twin.report.map.labels import labels
+from twin.report.map.labels import MOST_NAMES, labels
 from twin.report.map.layout import WIDE, layout
 from twin.report.map.levels import COLOURS, NAMES, WIDTHS
 from twin.report.style import INK, new_figure, plot_style, save
@@ -20,7 +20,6 @@ from twin.topology.topology import Topology
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MOST_NAMES = 80
 _DOWN = "#888888"
 _SVG = 'xmlns="http://www.w3.org/2000/svg"'
 
@@ -51,20 +50,23 @@ def png(topology: Topology, file: Path | BinaryIO) -> None:
 def paint(panel: Axes, topology: Topology, levels: Ints, down: Sequence[int] = ()) -> None:
     """Draw a network on a panel of matplotlib, each link at its level, [links]."""
     placed = layout(topology)
+    box = panel.get_window_extent().transformed(panel.figure.dpi_scale_trans.inverted())
+    # How many points a unit of the map is on this panel.
+    points = 72 * min(box.width / WIDE, box.height / placed.high)
     for i, lane in enumerate(lanes(topology, placed)):
         look: dict[str, Any] = {"color": COLOURS[levels[i]], "linewidth": WIDTHS[levels[i]]}
         if i in down:
-            look = {"color": _DOWN, "linewidth": 1.2, "linestyle": (0, (4, 3))}
-        look["linewidth"] *= 0.75 * placed.unit
+            look = {"color": _DOWN, "linewidth": 2, "linestyle": (0, (4, 3))}
+        look["linewidth"] *= placed.unit * points
         panel.plot([lane.x1, lane.x2], [lane.y1, lane.y2], solid_capstyle="butt", zorder=1, **look)
     x, y = placed.places.T
-    size = 40 * placed.unit**2
+    size = (14 * placed.unit * points) ** 2
     panel.scatter(x, y, s=size, color="white", edgecolors=INK, linewidths=placed.unit, zorder=2)
-    if len(topology.sites) <= _MOST_NAMES:
+    if len(topology.sites) <= MOST_NAMES:
         anchors = {"start": "left", "middle": "center", "end": "right"}
         for site, at in zip(topology.sites, labels(topology, placed), strict=True):
             panel.text(at.x, at.y, site.label or site.name, ha=anchors[at.anchor], va="baseline",
-                       fontsize=5 + 5 * placed.unit, zorder=3)  # fmt: skip
+                       fontsize=5 + 6 * placed.unit, zorder=3)  # fmt: skip
     panel.set(xlim=(0, WIDE), ylim=(placed.high, 0), aspect="equal")
     panel.axis("off")
 

@@ -65,9 +65,9 @@ def short_section(found: Findings) -> Html:
         "The peak shortfall is the largest mean of an interval. \N{LEFT DOUBLE QUOTATION MARK}To "
         "allocate\N{RIGHT DOUBLE QUOTATION MARK} is the least constant allocation with which the "
         f"link would have kept the SLA ({target}) in this replay: of its demands, from the "
-        "highest down, as many may exceed it as the SLA allows. It is known only afterwards. Where "
-        "an event begins or ends inside an interval, the demand beside it counts. A dash: none "
-        "would do, as demand is above the capacity too often."
+        "highest down, as many may exceed it as the SLA allows. It is known only afterwards, and "
+        "made of the means of intervals: inside one that an event cuts, demand can be above its "
+        "mean. A dash: none would do, as demand is above the capacity too often."
     )
     return section("short", "What falls short", *parts, paragraph(note, class_="note"))
 
@@ -168,8 +168,8 @@ def failures_sections(found: Findings) -> list[Html]:
     return [section("failures", "What failures did", *parts, note)]
 
 
-def failure_in_words(found: Findings, i: int) -> str:
-    """Return the sentence on a failure: where demand rose most, and who fell short."""
+def failure_in_words(found: Findings, i: int, most_named: int = 4) -> str:
+    """Return the sentence on a failure: where demand rose most, and what fell short."""
     run, span = found.run, found.spans[i]
     rise = found.risen([i])[:, 0]
     down = f"While {span.failed} was down ({_times(span)})"
@@ -181,7 +181,7 @@ def failure_in_words(found: Findings, i: int) -> str:
     short = _short_meanwhile(found, i, found.lead)
     fell = "no link fell short"
     if short:
-        fell = f"{some([run.links[n] for n in short])} fell short"
+        fell = f"{some([run.links[n] for n in short], most_named)} fell short"
     return (
         f"{down}, demand rose most on {run.links[most]}, by {amount(rise[most])} Mbit/s{share}; "
         f"under {found.lead} {fell}."

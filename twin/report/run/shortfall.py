@@ -50,7 +50,7 @@ class Shortfall:
 
     policies: dict[str, PolicyShortfall]
     needed: Floats
-    """The least constant allocation with which the SLA holds, Mbit/s; infinite where none does."""
+    """The least constant allocation that keeps the SLA, Mbit/s; infinite where none does."""
     before: Floats
     """Mean demand of as long a time before each failure, Mbit/s, [links, spans]; NaN elsewhere."""
     during: Floats
@@ -72,7 +72,6 @@ class ShortfallSums:
         self._end = np.array([part.stop for part in parts], dtype=np.int64)
         self._outage = np.array([span.outage for span in kept], dtype=np.bool_)
         self._on = [frozenset(span.links) for span in kept]
-        self._divided = _divided(spans, size, tick)
         unknown = np.full((links, len(spans)), np.nan)
         policies = {
             name: PolicyShortfall(np.zeros(links), np.zeros(links, dtype=np.int64))
@@ -127,38 +126,24 @@ class ShortfallSums:
             kept[part, self._kept[self._outage]] = mean[:, self._outage]
 
     def _needed(self, demand: Floats, capacity: Floats) -> float:
-        """Return the least constant allocation with which a link keeps the SLA.
+        """Return the least constant allocation that keeps the SLA on a link, by mean demands.
 
         Of the demands of a period, from the highest down, as many may exceed it as the SLA allows;
-        those above the capacity exceed anything. Inside an interval that an event begins or ends
-        in, demand may reach what it is in those beside it.
+        those above the capacity exceed any.
         """
-        peak = demand.copy()
-        at = self._divided
-        for beside in (np.maximum(at - 1, 0), np.minimum(at + 1, len(demand) - 1)):
-            peak[at] = np.fmax(peak[at], demand[beside])
-        peak[np.isnan(demand)] = np.nan
         needed = 0.0
-        for first in range(0, len(peak), self._period):
+        for first in range(0, len(demand), self._period):
             part = slice(first, first + self._period)
-            known = ~np.isnan(peak[part])
-            servable = known & (peak[part] <= capacity[part])
-            spare = int(allowed(self._target, np.array(known.sum()))) - int(
-                (known & ~servable).sum()
-            )
+            known = ~np.isnan(demand[part])
+            servable = known & (demand[part] <= capacity[part])
+            lost = int((known & ~servable).sum())
+            spare = int(allowed(self._target, np.array(known.sum()))) - lost
             if spare < 0:
                 return np.inf
-            ranked = np.sort(peak[part][servable])[::-1]
+            ranked = np.sort(demand[part][servable])[::-1]
             if spare < len(ranked):
                 needed = max(needed, float(ranked[spare]))
         return needed
-
-
-def _divided(spans: Sequence[EventSpan], size: int, tick_s: int) -> Ints:
-    """Return the intervals inside which an event begins or ends."""
-    edges = np.array([time for span in spans for time in (span.start, span.end)]) / tick_s
-    inside = np.unique(edges[edges % 1 > 0].astype(np.int64)) if len(edges) else np.zeros(0, int)
-    return np.asarray(inside[inside < size], dtype=np.int64)
 
 
 def short_links(shortfall: Shortfall, policy: str, minutes: Floats) -> NDArray[np.int64]:

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 def sentence_of(found: Findings) -> str:
     """Return what the run answers: what a failure did, else which policy keeps the SLA."""
     if found.failures:
-        return failure_in_words(found, found.failures[0])
+        return failure_in_words(found, found.failures[0], 2)
     best = next((score for score in found.scores if score.name == found.first), None)
     if best is None:
         return "Only bounds were run: there is no policy to recommend."
     spent = f"{amount(best.allocated)} Mbit/s per link on average"
     if best.waste_pct == best.waste_pct:
-        spent += f", {amount(best.waste_pct, 3)} % of demand too much"
+        spent += f", {amount(best.waste_pct, 3)} % of demand more than needed"
     if best.keeps:
         where = "its only link" if best.links == 1 else f"all {best.links:,} links"
         return f"{best.name} keeps the SLA on {where} with {spent}."
@@ -45,9 +45,7 @@ def source_of(found: Findings) -> str:
     """Return what the slide is from."""
     run = found.run
     length = format_duration(run.intervals * run.tick_s)
-    return (
-        f"{run.name}: {counted(len(run.links), 'link')} over {length}; shown is {_shown(found)}"
-    )
+    return f"{run.name}: {counted(len(run.links), 'link')} over {length}; shown is {_shown(found)}"
 
 
 def _shown(found: Findings) -> str:
@@ -107,7 +105,8 @@ def _link(found: Findings, panel: Axes) -> None:
     demand, allocated = block.demand[i], block.allocated[i]
     hours = np.arange(run.intervals + 1) * run.tick_s / 3600
     colour = colour_of(run.looks[lead])
-    panel.stairs(allocated, hours, color=colour, linewidth=1.8, label=f"allocated by {lead}")
+    panel.stairs(allocated, hours, color=colour, linewidth=1.8, baseline=None,
+                 label=f"allocated by {lead}")  # fmt: skip
     panel.stairs(demand, hours, color=INK, linewidth=1.0, label="demand", baseline=None)
     panel.stairs(demand, hours, baseline=demand - block.unmet[i], fill=True, color=VERMILION,
                  label="not served")  # fmt: skip
