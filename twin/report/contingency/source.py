@@ -166,4 +166,4 @@ def links_down(topology: Topology, failure: str) -> list[int]:
         name = "+".join(parts[:size])
         found += [place[name]] if name in place else []
         parts = parts[size:]
-    return found
+    return sorted(found)

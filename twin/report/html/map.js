@@ -29,7 +29,7 @@
   const mbps = (value) => (value === Infinity ? "unlimited"
     : value.toLocaleString("en", { maximumSignificantDigits: 4 }));
   const over = (demand, limit) => (demand > 0 ? demand / limit : 0);
-  const policy = () => against.selectedOptions[0].dataset.policy;
+  const policy = () => against.selectedOptions[0].dataset.by;
   const worst = () => !slider || view.value === "worst";
   const measure = (link) => {
     const p = against.value;
@@ -107,9 +107,7 @@
     link.addEventListener("pointerleave", () => tell(chosen));
     link.addEventListener("click", () => { pick(link); toSeries(link); });
   }
-  // The pointer may be anywhere near a lane; what is drawn last lies on top.
   for (const part of [against, view, failure]) part?.addEventListener("change", draw);
-  view?.addEventListener("change", draw);
   slider?.addEventListener("input", draw);
   choose.addEventListener("change", () => pick(links[choose.value] || null));
   go?.addEventListener("click", () => { if (chosen) toSeries(chosen); });

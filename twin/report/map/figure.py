@@ -26,7 +26,7 @@ def choice(label: str, name: str, options: Sequence[Html]) -> Html:
 def against(policies: Sequence[str]) -> Html:
     """Return what loads are held against: what a policy allocated, or the capacity."""
     options = [
-        tag("option", text(f"allocation of {name}"), value=i, data_policy=name)
+        tag("option", text(f"allocation of {name}"), value=i, data_by=name)
         for i, name in enumerate(policies)
     ]
     options.append(tag("option", text("capacity"), value=CAPACITY))
