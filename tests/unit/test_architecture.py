@@ -25,6 +25,7 @@ INSIDE = {
     "report": [
         "style",
         "colours",
+        "files",
         "metrics",
         "html",
         "map",

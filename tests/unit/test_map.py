@@ -12,7 +12,7 @@ from pages import read
 
 from twin.report.html.markup import Html
 from twin.report.html.page import shared
-from twin.report.map.drawing import DrawnLink, lanes, network
+from twin.report.map.drawing import DrawnLink, network, tracks
 from twin.report.map.labels import labels
 from twin.report.map.layout import WIDE, layout
 from twin.report.map.levels import COLOURS, LEVELS, NAMES, WIDTHS, levels_of
@@ -70,7 +70,7 @@ def test_sites_at_one_place_do_not_hide_each_other() -> None:
 
 def test_traffic_keeps_right_and_parallel_links_lie_beside_each_other() -> None:
     net = topology([("A", "B"), ("A", "B")], PLACES)
-    drawn = dict(zip(net.link_names, lanes(net, layout(net)), strict=True))
+    drawn = dict(zip(net.link_names, tracks(net, layout(net)), strict=True))
     y = layout(net).places[0][1]
     # From west to east the right-hand side is the south: further down.
     assert y < drawn["A>B"].y1 < drawn["A>B#2"].y1

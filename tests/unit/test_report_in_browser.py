@@ -54,7 +54,7 @@ const set = (name, value, event) => {
 };
 let mapped = "none";
 if (document.querySelector("figure.network")) {
-  const look = () => all("g.link").map((link) => link.getAttribute("class")).join();
+  const look = () => all("g.link[data-name]").map((link) => link.getAttribute("class")).join();
   const readout = () => document.querySelector(".readout").textContent;
   set("view", "worst", "change");
   const [worst, said] = [look(), readout()];
@@ -64,11 +64,11 @@ if (document.querySelector("figure.network")) {
   set("against", "c", "change");
   const capacity = look();
   set("link", "3", "change");
-  const name = all("g.link")[3].dataset.name;
+  const name = all("g.link[data-name]")[3].dataset.name;
   const named = readout().startsWith(`${name} at `);
-  all("g.link")[3].dispatchEvent(new Event("click"));
+  all("g.link[data-name]")[3].dispatchEvent(new Event("click"));
   const went = select.selectedOptions[0].textContent === name;
-  const pointed = (all("g.link")[1].dispatchEvent(new Event("pointerenter")), readout());
+  const pointed = (all("g.link[data-name]")[1].dispatchEvent(new Event("pointerenter")), readout());
   const states = new Set([worst, early, capacity]).size === 3;
   mapped = states && named && went && said.includes(" links above ") && pointed.includes("Mbit/s");
 }
@@ -96,13 +96,14 @@ const set = (name, value) => {
 const readout = () => document.querySelector(".readout").textContent;
 set("failure", "0");
 const down = document.querySelector("[data-map=failure]").selectedOptions[0].dataset.down;
-const struck = all("g.link").flatMap((link, i) => (link.classList.contains("down") ? [i] : []));
+const links = all("g.link[data-name]");
+const struck = links.flatMap((link, i) => (link.classList.contains("down") ? [i] : []));
 const failed = readout();
 set("link", "1");
 parent.postMessage([
   `down=${struck.join(" ") === down}`,
   `said=${failed.includes(" down: ")}`,
-  `link=${readout().startsWith(all("g.link")[1].dataset.name)}`,
+  `link=${readout().startsWith(all("g.link[data-name]")[1].dataset.name)}`,
   `fits=${document.documentElement.scrollWidth <= innerWidth}`,
 ].join(" "), "*");
 </script>

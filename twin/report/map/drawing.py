@@ -1,4 +1,4 @@
-"""A network as SVG: sites as dots, each direction of a connection as a lane of its own."""
+"""A network as SVG: sites as dots, each direction of a connection as a track of its own."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from twin.report.map.labels import MOST_NAMES, labels
 from twin.report.map.layout import WIDE, Layout
 from twin.topology.topology import Topology
 
-_LANE = 4.6
-"""From the middle of a connection to the middle of a lane."""
+_TRACK = 4.6
+"""From the middle of a connection to the middle of a track."""
 _SITE = 6.5
 """Radius of a site."""
 _HEAD_AT = 0.66
-"""Where on a lane its arrow is."""
+"""Where on a track its arrow is."""
 
 
-class Lane(NamedTuple):
+class Track(NamedTuple):
     """Where a link is drawn, from its source to its target."""
 
     x1: float
@@ -42,10 +42,10 @@ class DrawnLink(NamedTuple):
     """What the script of the page reads of it."""
 
 
-def lanes(topology: Topology, layout: Layout) -> list[Lane]:
-    """Return the lane of each link: on the right-hand side as seen from where it begins.
+def tracks(topology: Topology, layout: Layout) -> list[Track]:
+    """Return the track of each link: on the right-hand side as seen from where it begins.
 
-    Lanes of parallel links lie beside each other.
+    Tracks of parallel links lie beside each other.
     """
     beside: Counter[tuple[int, int]] = Counter()
     drawn = []
@@ -56,9 +56,9 @@ def lanes(topology: Topology, layout: Layout) -> list[Lane]:
         length = float(np.hypot(*(end - begin))) or 1.0
         along = (end - begin) / length
         # With y downwards, this is a quarter turn to the right.
-        right = np.array([-along[1], along[0]]) * _LANE * layout.unit * place
+        right = np.array([-along[1], along[0]]) * _TRACK * layout.unit * place
         trim = along * min((_SITE + 2) * layout.unit, length / 4)
-        drawn.append(Lane(*(begin + right + trim).round(1), *(end + right - trim).round(1)))
+        drawn.append(Track(*(begin + right + trim).round(1), *(end + right - trim).round(1)))
     return drawn
 
 
@@ -69,8 +69,8 @@ def network(
     links: Sequence[DrawnLink],
 ) -> Html:
     """Return the picture of a network and its `links`; `label` says what it shows."""
-    rows = zip(lanes(topology, layout), topology.link_names, links, strict=True)
-    drawn = [_link(lane, layout.unit, name, link) for lane, name, link in rows]
+    rows = zip(tracks(topology, layout), topology.link_names, links, strict=True)
+    drawn = [_link(track, layout.unit, name, link) for track, name, link in rows]
     crowded = len(topology.sites) > MOST_NAMES
     return tag(
         "svg", *drawn, *_sites(topology, layout), class_="map crowded" if crowded else "map",
@@ -79,22 +79,22 @@ def network(
     )  # fmt: skip
 
 
-def _link(lane: Lane, unit: float, name: str, link: DrawnLink) -> Html:
-    x1, y1, x2, y2 = lane
+def _link(track: Track, unit: float, name: str, link: DrawnLink) -> Html:
+    x1, y1, x2, y2 = track
     straight = f"M{x1:g} {y1:g}L{x2:g} {y2:g}"
     parts = [
         tag("title", text(f"{name}: {link.title}")),
         tag("path", d=straight, class_="hit"),
-        tag("path", d=straight, class_="lane"),
-        tag("path", d=_head(lane, unit), class_="head"),
-        tag("path", d=_cross(lane, unit), class_="cross"),
+        tag("path", d=straight, class_="track"),
+        tag("path", d=_head(track, unit), class_="head"),
+        tag("path", d=_cross(track, unit), class_="cross"),
     ]
     return tag("g", *parts, class_=f"link {link.class_}", data_name=name, **link.data)
 
 
-def _head(lane: Lane, unit: float) -> str:
+def _head(track: Track, unit: float) -> str:
     """Return a triangle that points where the traffic goes."""
-    begin, end = np.array(lane[:2]), np.array(lane[2:])
+    begin, end = np.array(track[:2]), np.array(track[2:])
     length = float(np.hypot(*(end - begin))) or 1.0
     along = (end - begin) / length
     across = np.array([-along[1], along[0]])
@@ -104,9 +104,9 @@ def _head(lane: Lane, unit: float) -> str:
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in corners) + "z"
 
 
-def _cross(lane: Lane, unit: float) -> str:
+def _cross(track: Track, unit: float) -> str:
     """Return the mark of a link that is down."""
-    x, y = (lane.x1 + lane.x2) / 2, (lane.y1 + lane.y2) / 2
+    x, y = (track.x1 + track.x2) / 2, (track.y1 + track.y2) / 2
     size = 6 * unit
     return (
         f"M{x - size:.1f} {y - size:.1f}l{2 * size:.1f} {2 * size:.1f}"

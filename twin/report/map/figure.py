@@ -59,7 +59,7 @@ def map_figure(
     if series:
         face = text("Over time")
         shown.append(tag("button", face, type="button", data_map="series", disabled=True))
-    caption = "Each lane is one direction: traffic keeps right, and the arrow is where it goes. "
+    caption = "Each line is one direction: traffic keeps right, and the arrow is where it goes. "
     caption += "Colour and width say how much of the limit is used."
     if not placed.stated:
         caption += " Not all coordinates of sites are known: they are placed by their links."

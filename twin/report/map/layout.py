@@ -36,7 +36,7 @@ class Layout:
 
     @cached_property
     def unit(self) -> float:
-        """How large lanes, sites and letters are: 1 where there is room, less in a crowd."""
+        """How large tracks, sites and letters are: 1 where there is room, less in a crowd."""
         room = math.sqrt(WIDE * self.high / max(len(self.places), 1))
         return round(min(max(room / 150, 0.35), 1.0), 2)
 

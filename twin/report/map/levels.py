@@ -39,7 +39,7 @@ def legend_of_levels() -> Html:
 
 
 def _entry(class_: str, name: str) -> Html:
-    line = tag("path", d="M0 5H26", class_="lane")
+    line = tag("path", d="M0 5H26", class_="track")
     key = tag("svg", tag("g", line, class_=class_), class_="key", viewBox="0 0 26 10",
               aria_hidden="true")  # fmt: skip
     return tag("li", key, text(f" {name}"))

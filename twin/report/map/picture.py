@@ -10,7 +10,7 @@ import numpy as np
 
 from twin.core.arrays import Ints
 from twin.report.html.page import shared
-from twin.report.map.drawing import DrawnLink, lanes, network
+from twin.report.map.drawing import DrawnLink, network, tracks
 from twin.report.map.labels import MOST_NAMES, labels
 from twin.report.map.layout import WIDE, layout
 from twin.report.map.levels import COLOURS, NAMES, WIDTHS
@@ -53,12 +53,14 @@ def paint(panel: Axes, topology: Topology, levels: Ints, down: Sequence[int] = (
     box = panel.get_window_extent().transformed(panel.figure.dpi_scale_trans.inverted())
     # How many points a unit of the map is on this panel.
     points = 72 * min(box.width / WIDE, box.height / placed.high)
-    for i, lane in enumerate(lanes(topology, placed)):
+    for i, track in enumerate(tracks(topology, placed)):
         look: dict[str, Any] = {"color": COLOURS[levels[i]], "linewidth": WIDTHS[levels[i]]}
         if i in down:
             look = {"color": _DOWN, "linewidth": 2, "linestyle": (0, (4, 3))}
         look["linewidth"] *= placed.unit * points
-        panel.plot([lane.x1, lane.x2], [lane.y1, lane.y2], solid_capstyle="butt", zorder=1, **look)
+        panel.plot(
+            [track.x1, track.x2], [track.y1, track.y2], solid_capstyle="butt", zorder=1, **look
+        )
     x, y = placed.places.T
     size = (14 * placed.unit * points) ** 2
     panel.scatter(x, y, s=size, color="white", edgecolors=INK, linewidths=placed.unit, zorder=2)
