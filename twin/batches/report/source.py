@@ -101,6 +101,11 @@ class BatchData:
         """Places of the policies that are not bounds."""
         return tuple(i for i, name in enumerate(self.policies) if name not in self.bounds)
 
+    @property
+    def links(self) -> int:
+        """Number of links of a run."""
+        return int(self.facts.get("links", 1))
+
     @cached_property
     def keys(self) -> tuple[str, ...]:
         """The varied keys."""

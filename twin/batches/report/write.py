@@ -8,6 +8,7 @@ from typing import BinaryIO, Literal
 
 from twin.batches.execute.folder import put
 from twin.batches.report.figures import paint_policies, pictures_of
+from twin.batches.report.lead_times import saving_in_words
 from twin.batches.report.page import render
 from twin.batches.report.ranking_entries import rank_policies
 from twin.batches.report.source import BatchData
@@ -52,5 +53,5 @@ def slides(folder: Path) -> list[str]:
 
 def _slide(batch: BatchData, form: Literal["pdf", "png"], source: str, stream: BinaryIO) -> None:
     ranked = rank_policies(batch)
-    sentence = verdict(batch, ranked)[0]
+    sentence = [*saving_in_words(batch), *verdict(batch, ranked)][0]
     write_slide(stream, form, sentence, source, partial(paint_policies, batch, ranked))
