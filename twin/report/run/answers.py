@@ -51,7 +51,7 @@ def short_section(found: Findings) -> Html:
         head("To allocate", "Mbit/s, constant"), head(f"{lead} allocated", "Mbit/s, mean"),
     ]  # fmt: skip
     rows = [_short_row(found, i) for i in short]
-    parts = [paragraph(*_others(found))]
+    parts = [paragraph(_others(found))]
     if short:
         caption = f"Links that fall short under {lead}, the most violated first"
         parts.append(long_table(headers, rows, caption=caption, class_="answers"))
@@ -72,18 +72,18 @@ def short_section(found: Findings) -> Html:
     return section("short", "What falls short", *parts, paragraph(note, class_="note"))
 
 
-def _others(found: Findings) -> list[str]:
-    """Return how many links fall short under each policy, and which where they are few."""
-    run, sentences = found.run, []
+def _others(found: Findings) -> str:
+    """Say how many links fall short under each policy, and which where they are few."""
+    run, parts = found.run, []
     for name in found.order[:_MOST_POLICIES]:
         short = [run.links[i] for i in found.short(name)]
         if not short:
-            sentences.append(f"{name}: none.")
+            parts.append(f"none under {name}")
         elif len(short) == len(run.links) > 1:
-            sentences.append(f"{name}: all {len(short):,}.")
+            parts.append(f"all {len(short):,} under {name}")
         else:
-            sentences.append(f"{name}: {len(short):,} of {len(run.links):,} ({some(short)}).")
-    return ["Links that fall short at some time, under", *sentences]
+            parts.append(f"{len(short):,} of {len(run.links):,} under {name} ({some(short)})")
+    return f"Links that fall short at some time: {'; '.join(parts)}."
 
 
 def _short_row(found: Findings, i: int) -> list[Html]:
