@@ -16,7 +16,7 @@ from twin.core.arrays import Floats, Ints
 from twin.core.rounding import allowed
 from twin.report.run.event_spans import EventSpan
 from twin.report.run.paths import FEWEST, Extremes, edges, extremes
-from twin.report.run.sampled import MapSamples, Samples, instants
+from twin.report.run.sampled import MapSamples, SampledLinks, instants
 from twin.report.run.shortfall import Shortfall, ShortfallSums
 from twin.report.run.source import LinkIntervals, RunData
 
@@ -105,7 +105,7 @@ class Aggregates:
     at: Ints
     """Edges of the buckets of what is drawn."""
     shortfall: Shortfall
-    samples: Samples | None = None
+    samples: SampledLinks | None = None
     """What the map shows, where there is one."""
 
 

@@ -26,14 +26,14 @@ from twin.report.map.drawing import DrawnLink
 from twin.report.map.figure import CAPACITY, against, choice, map_figure
 from twin.report.map.levels import levels_of
 from twin.report.run.event_spans import EventSpan
-from twin.report.run.sampled import Samples, WorstCase
+from twin.report.run.sampled import SampledLinks, WorstCase
 from twin.report.run.source import RunData
 
 _MOST_POLICIES = 6
 
 
 def network_section(
-    run: RunData, samples: Samples, spans: Sequence[EventSpan], order: Sequence[str]
+    run: RunData, samples: SampledLinks, spans: Sequence[EventSpan], order: Sequence[str]
 ) -> Html:
     """Return the section; `order` begins with the policy whose state is seen first."""
     topology = run.topology
@@ -81,7 +81,7 @@ def when(run: RunData, interval: int) -> str:
     return f"{date:%Y-%m-%d %H:%M} ({since})"
 
 
-def struck_at(run: RunData, samples: Samples, spans: Sequence[EventSpan]) -> int | None:
+def struck_at(run: RunData, samples: SampledLinks, spans: Sequence[EventSpan]) -> int | None:
     """Return the place of an instant in the first failure, None without one."""
     for span in spans:
         during = span.touches(run.intervals, run.tick_s)
@@ -95,7 +95,7 @@ def struck_at(run: RunData, samples: Samples, spans: Sequence[EventSpan]) -> int
 
 def _link(
     run: RunData,
-    samples: Samples,
+    samples: SampledLinks,
     spans: Sequence[EventSpan],
     policies: Sequence[str],
     i: int,
@@ -123,7 +123,7 @@ def _link(
     return DrawnLink(class_, str(data["data_s0"]), data)
 
 
-def _down(run: RunData, samples: Samples, spans: Sequence[EventSpan], link: str) -> list[int]:
+def _down(run: RunData, samples: SampledLinks, spans: Sequence[EventSpan], link: str) -> list[int]:
     """Return the places of the instants throughout which a link is down."""
     starts = samples.instants * run.tick_s
     down = np.zeros(len(starts), dtype=np.bool_)
@@ -168,7 +168,7 @@ def _number(value: float) -> str:
     return "Infinity" if math.isinf(value) else f"{value:.4g}"
 
 
-def _table(run: RunData, samples: Samples, policies: Sequence[str]) -> Html:
+def _table(run: RunData, samples: SampledLinks, policies: Sequence[str]) -> Html:
     headers = [head("Link"), head("Load over capacity", "at worst"), head("at")]
     headers += [policy_head(run.looks[name], name, "load over allocation, at", "col")
                 for name in policies]  # fmt: skip

@@ -31,7 +31,7 @@ class WorstCase:
 
 
 @dataclass(slots=True)
-class Samples:
+class SampledLinks:
     """All links at some intervals, Mbit/s, [links, instants], and each at its worst."""
 
     instants: Ints
@@ -65,7 +65,7 @@ class MapSamples:
     def __init__(self, run: RunData, at: Ints) -> None:
         links, self._first = len(run.links), run.policies[0]
         shape = links, len(at)
-        self.samples = Samples(
+        self.samples = SampledLinks(
             at,
             np.empty(shape),
             np.empty(shape),
