@@ -22,7 +22,19 @@ ORDER = [
 
 INSIDE = {
     "batches": ["plan", "execute", "statistics", "status", "report", "batch"],
-    "report": ["style", "dates", "metrics", "html", "run", "branches"],
+    "report": [
+        "style",
+        "colours",
+        "dates",
+        "files",
+        "metrics",
+        "html",
+        "map",
+        "slide",
+        "run",
+        "contingency",
+        "branches",
+    ],
 }
 """The same inside these packages."""
 

@@ -22,6 +22,7 @@ from pages import read
 
 import twin
 from twin.batches.report.figures import pictures_of
+from twin.batches.report.lead_times import lead_times, saving_in_words
 from twin.batches.report.page import render
 from twin.batches.report.ranking_entries import rank_policies
 from twin.batches.report.source import BatchData
@@ -321,3 +322,64 @@ def test_a_table_that_is_no_table_is_told(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "runs.parquet").write_text("no table")
     with pytest.raises(InputError, match="cannot be read"):
         report_folder(tmp_path)
+
+
+# A sweep of lead times
+
+
+def _leads(values: dict[str, float], kept: bool = True) -> BatchData:
+    """A batch at these lead times, whose best policy over-provisions so much at each."""
+    key = "links.defaults.lead_time"
+
+    def change(runs: pd.DataFrame) -> None:
+        for lead, value in values.items():
+            at = runs[key] == lead
+            runs.loc[at, "over_provisioning_pct"] = value + 5
+            runs.loc[at & (runs["policy"] == POLICIES[1]), "over_provisioning_pct"] = value
+        runs["worst_burn_rate"] = 0.5
+        if not kept:
+            runs.loc[runs[key] == next(iter(values)), "worst_burn_rate"] = 2.0
+
+    return batch_data({key: list(values)}, 2, POLICIES[:2], change)
+
+
+def test_a_sweep_of_lead_times_leads_with_what_faster_provisioning_saves() -> None:
+    batch = _leads({"15min": 20.0, "0s": 12.5, "1d": 61.0})
+    (sentence,) = saving_in_words(batch)
+    assert sentence == (
+        "Provisioning within 0s instead of 1d saves 48.5 % of demand in over-provisioning: the "
+        "best policies that keep the SLA on every link come to 12.5 instead of 61."
+    )
+    said = words(batch)
+    assert said.index(sentence) < said.index("Ranking")
+    found = {lead.seconds: (lead.value, lead.policies) for lead in lead_times(batch)}
+    assert found == {
+        0.0: (12.5, (POLICIES[1],)), 900.0: (20.0, (POLICIES[1],)), 86400.0: (61.0, (POLICIES[1],)),
+    }  # fmt: skip
+
+
+def test_a_lead_time_at_which_nothing_keeps_the_sla_saves_nothing() -> None:
+    batch = _leads({"1d": 61.0, "15min": 20.0, "0s": 12.5}, kept=False)
+    (sentence,) = saving_in_words(batch)
+    assert sentence.startswith("Provisioning within 0s instead of 15min saves 7.5 % of demand")
+    slowest = lead_times(batch)[0]
+    assert (slowest.kept, slowest.points, slowest.policies) == (0, 1, ())
+
+
+def test_other_sweeps_say_nothing_of_lead_times() -> None:
+    assert lead_times(batch_data()) == []
+    assert "What provisioning faster saves" not in words(batch_data())
+
+
+def test_a_batch_has_a_slide(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = {
+        "scenario": "surge", "policies": ["static_p95", "last_value"],
+        "set": {"replay.duration": "26h"}, "grid": {"links.defaults.lead_time": ["0s", "15min"]},
+    }  # fmt: skip
+    (tmp_path / "leads.yaml").write_text(yaml.safe_dump(sweep))
+    out = tmp_path / "out"
+    assert call(["batch", str(tmp_path / "leads.yaml"), "--workers", "0", "--out", str(out)]) == 0
+    assert call(["report", str(out), "--slide"]) == 0
+    assert "slide.pdf, slide.png" in capsys.readouterr().out
+    assert (out / "slide.pdf").read_bytes().count(b"/Type /Page ") == 1
+    assert (out / "slide.png").read_bytes().startswith(b"\x89PNG")

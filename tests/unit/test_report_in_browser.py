@@ -16,8 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import policy_file
+from small_network import network
 
 import twin
+from twin.cli.main import call
 from twin.report.run.page import render_result
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -45,13 +47,64 @@ select.dispatchEvent(new Event("change"));
 const [left, , width] = document.querySelector("figure:not([hidden]) .plot")
   .getAttribute("viewBox").split(" ").map(Number);
 const whole = Number(document.querySelector("figure.series").dataset.wide);
+const set = (name, value, event) => {
+  const part = document.querySelector(`[data-map=${name}]`);
+  part.value = value;
+  part.dispatchEvent(new Event(event));
+};
+let mapped = "none";
+if (document.querySelector("figure.network")) {
+  const look = () => all("g.link[data-name]").map((link) => link.getAttribute("class")).join();
+  const readout = () => document.querySelector(".readout").textContent;
+  set("view", "worst", "change");
+  const [worst, said] = [look(), readout()];
+  set("view", "instant", "change");
+  set("instant", "2", "input");
+  const early = look();
+  set("against", "c", "change");
+  const capacity = look();
+  set("link", "3", "change");
+  const name = all("g.link[data-name]")[3].dataset.name;
+  const named = readout().startsWith(`${name} at `);
+  all("g.link[data-name]")[3].dispatchEvent(new Event("click"));
+  const went = select.selectedOptions[0].textContent === name;
+  const pointed = (all("g.link[data-name]")[1].dispatchEvent(new Event("pointerenter")), readout());
+  const states = new Set([worst, early, capacity]).size === 3;
+  mapped = states && named && went && said.includes(" links above ") && pointed.includes("Mbit/s");
+}
 parent.postMessage([
   `zoomed=${width < whole && left >= 0}`,
   `sorted=${all("th[aria-sort]").length === 1}`,
   `labels=${all("figure:not([hidden]) .xs span").length > 1}`,
   `hidden=${document.querySelector(".plot .p0")?.style.display === "none"}`,
   `fits=${document.documentElement.scrollWidth <= innerWidth}`,
+  `mapped=${mapped}`,
   `fetched=${performance.getEntriesByType("resource").length}`,
+].join(" "), "*");
+</script>
+"""
+CUT = {"kind": "link_failure", "links": ["A>C", "C>A"], "start": "1h", "duration": "1h"}
+FAILURES = """
+<script>
+// What a reader of a contingency does: choose a failure, then a link.
+const all = (selector) => [...document.querySelectorAll(selector)];
+const set = (name, value) => {
+  const part = document.querySelector(`[data-map=${name}]`);
+  part.value = value;
+  part.dispatchEvent(new Event("change"));
+};
+const readout = () => document.querySelector(".readout").textContent;
+set("failure", "0");
+const down = document.querySelector("[data-map=failure]").selectedOptions[0].dataset.down;
+const links = all("g.link[data-name]");
+const struck = links.flatMap((link, i) => (link.classList.contains("down") ? [i] : []));
+const failed = readout();
+set("link", "1");
+parent.postMessage([
+  `down=${struck.join(" ") === down}`,
+  `said=${failed.includes(" down: ")}`,
+  `link=${readout().startsWith(all("g.link[data-name]")[1].dataset.name)}`,
+  `fits=${document.documentElement.scrollWidth <= innerWidth}`,
 ].join(" "), "*");
 </script>
 """
@@ -113,11 +166,15 @@ def _crowded(make: Callable[..., Path], tmp_path: Path) -> str:
     return render_result(twin.run(path))
 
 
-@pytest.mark.parametrize("name", ["link_failure", "crowded"])
+@pytest.mark.parametrize("name", ["link_failure", "crowded", "network"])
 def test_a_report_works_on_a_desk_on_a_phone_and_on_paper(
     name: str, make: Callable[..., Path], tmp_path: Path, pictures: Path, browse: Browse
 ) -> None:
-    text = _crowded(make, tmp_path) if name == "crowded" else render_result(twin.run(name))
+    mapped = name == "network"
+    text = (
+        _crowded(make, tmp_path) if name == "crowded" else
+        render_result(twin.run(network(tmp_path, events=[CUT]) if mapped else name))
+    )  # fmt: skip
     report = tmp_path / "page.html"
     report.write_text(text, encoding="utf-8")
 
@@ -133,7 +190,10 @@ def test_a_report_works_on_a_desk_on_a_phone_and_on_paper(
     assert console == []
     said = re.search('data-said="([^"]*)"', dom)
     assert said is not None
-    assert said[1] == "zoomed=true sorted=true labels=true hidden=true fits=true fetched=0"
+    assert said[1] == (
+        "zoomed=true sorted=true labels=true hidden=true fits=true "
+        f"mapped={'true' if mapped else 'none'} fetched=0"
+    )
 
     frame.write_text(FRAME % ("page.html", PHONE, PHONE_HEIGHT))
     browse(
@@ -145,6 +205,25 @@ def test_a_report_works_on_a_desk_on_a_phone_and_on_paper(
     _, console = browse(report, "--no-pdf-header-footer", f"--print-to-pdf={paper}")
     assert console == []
     assert paper.read_bytes().startswith(b"%PDF")
+
+
+def test_the_page_of_a_contingency_works_on_a_phone(
+    tmp_path: Path, pictures: Path, browse: Browse
+) -> None:
+    out = tmp_path / "out"
+    assert call(["contingency", str(network(tmp_path)), "--out", str(out)]) == 0
+    text = (out / "report.html").read_text(encoding="utf-8")
+    (tmp_path / "used.html").write_text(text.replace("</body>", f"{FAILURES}</body>"))
+    frame = tmp_path / "phone.html"
+    frame.write_text(FRAME % ("used.html", PHONE, PHONE_HEIGHT))
+    dom, console = browse(frame, "--dump-dom")
+    assert console == []
+    said = re.search('data-said="([^"]*)"', dom)
+    assert said is not None
+    assert said[1] == "down=true said=true link=true fits=true"
+    shot = pictures / "contingency.png"
+    _, console = browse(out / "report.html", "--window-size=1280,3000", f"--screenshot={shot}")
+    assert console == []
 
 
 def test_a_page_that_asks_the_network_is_noticed(tmp_path: Path, browse: Browse) -> None:

@@ -31,6 +31,7 @@ def run_contingency(
     order: int,
     sample: int | None,
     force: bool,
+    report: bool = True,
 ) -> None:
     """Hold every failure against a scenario's policies; print and write."""
     picks = None if policies is None else tuple(policies)
@@ -41,7 +42,7 @@ def run_contingency(
     with progress(f"failures of {checked.spec.name}") as show:
         study = contingencies(checked, order=order, sample=sample, progress=show)
     # Before anything is printed: whoever closes the pipe keeps the tables.
-    save(study, folder, force=force)
+    save(study, folder, force=force, report=report)
     _print(study)
     typer.echo(f"\nWritten to {folder}/: {', '.join([*files_of(folder), MANIFEST])}")
 

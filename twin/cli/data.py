@@ -1,4 +1,4 @@
-"""`twin data`: makes, describes and downloads traces."""
+"""`twin data`: makes, describes and downloads traces; describes and draws networks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Make, describe or download traces.", invoke_without_command=True)
+from twin.core.errors import InputError
+
+app = typer.Typer(
+    help="Make, describe or download traces and networks.", invoke_without_command=True
+)
 
 
 @app.callback()
@@ -33,7 +37,11 @@ def synth(
 @app.command()
 def info(
     trace: Annotated[
-        str, typer.Argument(help="A CSV or Parquet file, a dataset's folder, or a scenario.")
+        str,
+        typer.Argument(
+            metavar="TRACE_OR_NET",
+            help="A CSV or Parquet file, a dataset's folder, a scenario, or a network's file.",
+        ),
     ],
     set_: Annotated[
         list[str] | None,
@@ -41,11 +49,20 @@ def info(
             "--set", metavar="KEY=VALUE", help="A key of the scenario, such as demand.unit=bit/s."
         ),
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the network: NAME.svg or NAME.png.")
+    ] = None,
 ) -> None:
-    """Describe a trace and what was repaired in it."""
+    """Describe a trace and what was repaired in it, or a network and what is odd about it."""
+    from twin.cli.networks import is_network_file, print_network_file
     from twin.cli.traces import print_description
 
-    print_description(trace, set_ or [])
+    if is_network_file(trace):
+        if set_:
+            raise InputError("--set: does not go with the file of a network")
+        print_network_file(trace, out)
+    else:
+        print_description(trace, set_ or [], out)
 
 
 @app.command(name="import")

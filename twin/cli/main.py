@@ -120,12 +120,16 @@ def contingency(
         Path | None, typer.Option(help="Folder to write; default out/NAME-contingency.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a run in that folder.")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no page.")] = False,
 ) -> None:
     """Hold every failure at every tick against what each policy had allocated."""
     from twin.cli.contingency import run_contingency
 
     picks = None if policies is None else [name.strip() for name in policies.split(",")]
-    run_contingency(scenario, picks, set_ or [], out, order=order, sample=sample, force=force)
+    run_contingency(
+        scenario, picks, set_ or [], out, order=order, sample=sample, force=force,
+        report=not no_report,
+    )  # fmt: skip
 
 
 @app.command()
@@ -244,12 +248,17 @@ def train(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A finished run or batch.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A finished run, contingency or batch.")
+    ],
+    slide: Annotated[
+        bool, typer.Option("--slide", help="One page for a talk instead: slide.pdf and slide.png.")
+    ] = False,
 ) -> None:
-    """Write the report of a finished run or batch, from its files."""
+    """Write the report of a finished run, contingency or batch, from its files."""
     from twin.cli.report import report as report_folder
 
-    report_folder(folder)
+    report_folder(folder, slide=slide)
 
 
 @app.command()

@@ -20,6 +20,7 @@ from twin.results.table import console, say, show_rows
 from twin.scenario.cache import Cache
 from twin.scenario.load import Overrides, Scenario
 from twin.scenario.trace import load_trace
+from twin.topology.topology import Topology
 
 
 def write_synthetic(out: Path, seed: int, facilities: int, length: str, *, force: bool) -> None:
@@ -48,9 +49,15 @@ def write_synthetic(out: Path, seed: int, facilities: int, length: str, *, force
     typer.echo(f"Written: {out} ({facilities} links, {samples} samples of 5 minutes, seed {seed})")
 
 
-def print_description(trace: str, overrides: Sequence[str]) -> None:
-    """Print what is in a trace file, a dataset's folder, or the trace of a scenario."""
-    described = describe(_trace(trace, overrides))
+def print_description(trace: str, overrides: Sequence[str], picture: Path | None = None) -> None:
+    """Print what is in a trace file, a dataset's folder, or a scenario: its trace and its network.
+
+    The network is drawn to `picture`.
+    """
+    read, topology = _trace(trace, overrides)
+    if picture is not None and topology is None:
+        raise InputError(Problem(f"--out: there is no network in '{trace}' to draw"))
+    described = describe(read)
     out = console()
     say(out, _headline(described))
     for note in described.notes:
@@ -70,18 +77,23 @@ def print_description(trace: str, overrides: Sequence[str]) -> None:
         for ln in described.links
     ]
     show_rows(["link", "mean Mbit/s", "P95 Mbit/s", "max Mbit/s", "missing samples"], rows)
+    if topology is not None:
+        from twin.cli.networks import print_network
+
+        print_network(topology, None, picture)
 
 
-def _trace(trace: str, overrides: Sequence[str]) -> Trace:
+def _trace(trace: str, overrides: Sequence[str]) -> tuple[Trace, Topology | None]:
     path = Path(trace)
     if path.suffix in (".yaml", ".yml") or trace in content.shipped("scenarios"):
         # Policies' code is not needed to describe a trace, and not run.
         cache = Cache(run_policies=False)
-        return Scenario.load(trace, Overrides(tuple(overrides)), cache=cache).trace
+        scenario = Scenario.load(trace, Overrides(tuple(overrides)), cache=cache)
+        return scenario.trace, scenario.topology
     source = (
         "zenodo" if content.is_folder(path) else "parquet" if path.suffix == ".parquet" else "csv"
     )
-    return load_trace({"source": source, "path": trace}, overrides)
+    return load_trace({"source": source, "path": trace}, overrides), None
 
 
 def _headline(described: Description) -> str:

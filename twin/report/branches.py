@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from twin.account.summary import ALL
+from twin.report.colours import looks_of
 from twin.report.html.markup import Html, head, section, table, tag, text
 from twin.report.html.page import page
 from twin.report.html.parts import code_block, legend_of_metrics, page_header, policy_head
@@ -38,14 +39,20 @@ def render(title: str, fork: str, summary: pd.DataFrame, futures: Sequence[Futur
     pooled = summary[summary["link"] == ALL]
     policies = [str(name) for name in pooled["policy"].unique()]
     metrics = [metric(column) for column in _COLUMNS]
+    links = summary["link"].nunique() - 1
     rows = []
-    for place, policy in enumerate(policies):
+    looks = looks_of(policies)
+    for policy in policies:
         for name in names:
             chosen = pooled[(pooled["policy"] == policy) & (pooled["branch"] == name)]
             (values,) = chosen[list(_COLUMNS)].to_dict("records")
             label = tag("th", text(name), scope="row")
-            rows.append([policy_head(place, policy), label, *_cells(metrics, values)])
-    headers = [head("policy"), head("branch"), *(head(m.name, m.unit) for m in metrics)]
+            rows.append([policy_head(looks[policy], policy), label, *_cells(metrics, values)])
+    headers = [
+        head("policy"),
+        head("branch"),
+        *(head(m.name, m.over_links(links)) for m in metrics),
+    ]
     caption = f"All links, from the fork at {fork} on"
     compared = section("compared", "Futures", table(headers, rows, caption=caption))
     body = [

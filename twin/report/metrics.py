@@ -33,6 +33,11 @@ class MetricColumn:
     meaning: str
     display: Display
 
+    def over_links(self, links: int) -> str:
+        """Return the unit of a value of `links` together, with how it was made of theirs."""
+        how = "" if links < 2 else _OVER_LINKS.get(self.column, "")
+        return ", ".join(part for part in (self.unit, how) if part)
+
     def text(self, value: float) -> str:
         """Return a value of the column as text, with separated thousands."""
         value = float(value) * self.display.scale
@@ -80,7 +85,30 @@ _DISPLAYS: Final = {
     "infinite_utilization_intervals": Display("low", 0),
     "fallback_intervals": Display("low", 0),
 }
-"""In the order of a page: the SLA, waste and cost, the paper's metrics, counts."""
+"""In the order of a page: the SLA, waste and cost, how well allocations fit, counts."""
+
+_SUM, _MEAN = "sum over links", "mean per link"
+_OVER_LINKS: Final = {
+    "sla_violation_minutes": _SUM,
+    "unavoidable_violation_minutes": _SUM,
+    "onset_violation_minutes": _SUM,
+    "violation_episodes": _SUM,
+    "violation_longest_minutes": "of any link",
+    "unmet_mbit": _SUM,
+    "over_provisioning_mean_mbps": _MEAN,
+    "allocated_mean_mbps": _MEAN,
+    "mae": _MEAN,
+    "cost": _SUM,
+    "energy_kwh": _SUM,
+    "p95_bill_mbps": _SUM,
+    "allocation_changes": _SUM,
+    "churn_mbps": _SUM,
+    "intervals": _SUM,
+    "missing_intervals": _SUM,
+    "infinite_utilization_intervals": _SUM,
+    "fallback_intervals": _SUM,
+}
+"""How the value of all links together is made of theirs, where a reader could take it wrongly."""
 
 KEY: Final = (
     "within_sla", "sla_used_intervals", "sla_allowed_intervals", "sla_violation_rate",

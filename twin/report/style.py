@@ -27,7 +27,9 @@ GREY: Final = "#777777"
 SHADE: Final = "#BBBBBB"
 
 POLICY_COLOURS: Final = (BLUE, ORANGE, GREEN, PINK, SKY, OLIVE)
-"""Colours of policies by their place; vermilion is kept for violations."""
+"""Colours of policies (`colours.py`); vermilion is kept for violations."""
+DASHES: Final = ("", "7 3", "2 3")
+"""Dashes of policies, which tell those of one colour apart."""
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from twin.results.manifest import manifest, replay_starts
 from twin.results.manifest_file import write_manifest
 from twin.scenario.load import Scenario
 from twin.scenario.source import write
+from twin.topology.saved import TOPOLOGY, topology_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,6 +182,9 @@ class Result:
         self.events.to_csv(folder / "events.csv", index=False, lineterminator="\n")
         self.hours.to_csv(folder / "hours.csv", index=False, lineterminator="\n")
         self.write_intervals(folder / "intervals.parquet")
+        if self.scenario.topology is not None:
+            text = topology_text(self.scenario.topology)
+            (folder / TOPOLOGY).write_text(text, encoding="utf-8", newline="\n")
         if figures and self._drawing is not None:
             self._drawing.write(self, folder)
 

@@ -188,17 +188,22 @@ def _circuits(parts: Sequence[LinkPart]) -> Iterator[list[tuple[str, str, LinkPa
 
 def _apart(topology: Topology) -> Iterator[str]:
     """Yield what is odd about how the sites hang together."""
-    import networkx as nx
-
     graph = topology.graph()
     alone = [name for name in topology.site_names if not graph.degree(name)]
     if alone:
         yield f"no link ends at {counted(len(alone), 'site')}: {_listed(alone)}"
-    graph.remove_nodes_from(alone)
-    parts = sorted(nx.strongly_connected_components(graph), key=len, reverse=True)
-    if len(parts) > 1:
-        cut = [name for name in topology.site_names if name in set().union(*parts[1:])]
+    if cut := parted(topology):
         yield f"not every site can reach every other; cut off from the rest: {_listed(cut)}"
+
+
+def parted(topology: Topology) -> list[str]:
+    """Return the sites with links that are not in the largest part where all reach each other."""
+    import networkx as nx
+
+    graph = topology.graph()
+    linked = graph.subgraph(name for name in topology.site_names if graph.degree(name))
+    _, *others = sorted(nx.strongly_connected_components(linked), key=len, reverse=True)
+    return [name for name in topology.site_names if name in set().union(*others)]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -11,14 +11,17 @@ from pathlib import Path
 
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.topology.graphml import read_graphml
-from twin.topology.link_table import read_link_table
+from twin.topology.link_table import COLUMNS, read_link_table
 from twin.topology.node_link import node_link_parts, read_node_link
-from twin.topology.parts import LinkPart, Place, SitePart, topology_of, with_groups
+from twin.topology.odd import odd_things
+from twin.topology.parts import LinkPart, Place, SitePart, parted, topology_of, with_groups
 from twin.topology.sndlib import read_sndlib_native, read_sndlib_xml
 from twin.topology.spec import TopologySpec
 from twin.topology.topology import Topology
 
 PATH = ("topology", "path")
+_START = 4_096
+"""Bytes by which a format is told."""
 
 
 def read_topology(
@@ -49,25 +52,52 @@ def _of_file(path: Path, spec: TopologySpec) -> Topology:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", PATH)) from None
-    sites: list[SitePart] | None = None
-    match _kind(path, data):
-        case "graphml":
-            sites, links = read_graphml(data, path)
-        case "json":
-            sites, links = read_node_link(data, path)
-        case "sndlib-xml":
-            sites, links = read_sndlib_xml(data, path)
-        case "sndlib-native":
-            sites, links = read_sndlib_native(data, path)
-        case _:
-            links = read_link_table(data, path, spec.directed)
+    sites, links = _parts(path, data, spec.directed)
     digest = hashlib.sha256(data).hexdigest()
     return topology_of(sites, links, origin=path.name, digest=digest, file=path)
 
 
+def _parts(
+    path: Path, data: bytes, directed: bool | None
+) -> tuple[list[SitePart] | None, list[LinkPart]]:
+    """Return the sites and links in a file; None for sites where it lists none."""
+    match _kind(path, data):
+        case "graphml":
+            return read_graphml(data, path)
+        case "json":
+            return read_node_link(data, path)
+        case "sndlib-xml":
+            return read_sndlib_xml(data, path)
+        case "sndlib-native":
+            return read_sndlib_native(data, path)
+        case _:
+            return None, read_link_table(data, path, directed)
+
+
+def read_network(path: Path, *, directed: bool | None = None) -> tuple[Topology, list[Problem]]:
+    """Return the network in a file, and what is odd about it, a line each. Raises InputError."""
+    data = path.read_bytes()
+    sites, links = _parts(path, data, directed)
+    digest = hashlib.sha256(data).hexdigest()
+    topology = topology_of(sites, links, origin=path.name, digest=digest, file=path)
+    return topology, list(odd_things(sites, links, parted(topology)))
+
+
+def is_network(path: Path) -> bool:
+    """Return whether a file holds a network, by its ending or how it begins. Raises OSError."""
+    with path.open("rb") as stream:
+        start = stream.read(_START)
+    if _kind(path, start) != "csv":
+        # A demand matrix of SNDlib is XML as well.
+        return b"<demands" not in start or b"<links" in start
+    header = start.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0].decode(errors="replace")
+    cells = {cell.strip() for cell in re.split("[,;\t]", header)}
+    return set(COLUMNS[:2]) <= cells
+
+
 def _kind(path: Path, data: bytes) -> str:
     """Return the format of a file, by its ending, or else by how it begins."""
-    start = data[:4_096].lstrip(b"\xef\xbb\xbf \t\r\n")
+    start = data[:_START].lstrip(b"\xef\xbb\xbf \t\r\n")
     if path.suffix == ".graphml" or (start.startswith(b"<") and b"<graphml" in start):
         return "graphml"
     if start.startswith(b"<"):

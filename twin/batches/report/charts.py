@@ -20,9 +20,9 @@ _ROW = 58
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One policy: its means at the levels, their half widths (NaN where unknown), and its dots."""
+    """A policy by its look: means at the levels, half widths (NaN where unknown), and dots."""
 
-    index: int
+    look: int
     means: Floats
     half_widths: Floats
     dots: tuple[Floats, Floats] | None = None
@@ -93,7 +93,7 @@ def _labels(marks: Sequence[tuple[float, str]]) -> list[Html]:
 
 def _line(line: Line, at: Floats, axis: _Axis) -> list[Html]:
     parts = []
-    look = stroke(line.index)
+    look = stroke(line.look)
     if line.dots is not None:
         parts.append(_dots(line, axis))
     known = [i for i in range(len(at)) if math.isfinite(line.means[i])]
@@ -121,4 +121,4 @@ def _dots(line: Line, axis: _Axis) -> Html:
         for share, value in zip(shares[::step], values[::step], strict=True)
         if math.isfinite(value)
     )
-    return tag("path", d=path, class_="dots", stroke=stroke(line.index)["stroke"])
+    return tag("path", d=path, class_="dots", stroke=stroke(line.look)["stroke"])

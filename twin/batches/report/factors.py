@@ -91,7 +91,7 @@ def _keys(ranked: Sequence[RankingEntry]) -> Html:
     )
     if len(drawn) < len(ranked):
         note += f" The first {len(drawn)} of {len(ranked)} policies are drawn."
-    legend = legend_of_policies((s.index, s.name) for s in drawn)
+    legend = legend_of_policies((s.look, s.name) for s in drawn)
     return Html(legend + paragraph(note, class_="note"))
 
 
@@ -113,7 +113,7 @@ def _chart(batch: BatchData, factor: Factor, name: str, ranked: Sequence[Ranking
     points = batch.at_points(name) * scale
     lines = [
         Line(
-            s.index,
+            s.look,
             np.array([mean.mean[s.index] for mean in means]) * scale,
             np.array([mean.half_width[s.index] for mean in means]) * scale,
             (places, points[:, s.index]) if factor.classed else None,

@@ -11,8 +11,9 @@ import numpy as np
 from twin.batches.report.effects import EFFECTS, MOST_VALUES, Factor, at_levels, measure_factors
 from twin.batches.report.ranking_entries import RankingEntry, rank_policies
 from twin.batches.report.source import OVER, RATE, BatchData
+from twin.report.colours import colour_of
 from twin.report.metrics import metric
-from twin.report.style import POLICY_COLOURS, add_title, new_figure, plot_style, save
+from twin.report.style import add_title, new_figure, plot_style, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,12 +46,24 @@ def _policies(batch: BatchData, ranked: list[RankingEntry]) -> Figure:
     """Return a figure of violations against over-provisioning, a mark for each policy."""
     figure = new_figure(8, 5)
     panel = figure.subplots()
+    paint_policies(batch, ranked, panel)
+    title = f"{batch.name}: means over {batch.finished_points:,} points"
+    if batch.most_replications > 1:
+        title += ", bars are 95 % intervals"
+    if len(ranked) > _MOST_NAMED:
+        title += f" (the first {_MOST_NAMED} of {len(ranked)} policies are named)"
+    panel.set_title(title, loc="left", fontweight="bold")
+    return figure
+
+
+def paint_policies(batch: BatchData, ranked: list[RankingEntry], panel: Axes) -> None:
+    """Draw violations against over-provisioning on a panel, a mark for each policy."""
     over, rate = batch.mean(OVER), batch.mean(RATE)
     for at, s in enumerate(ranked):
         x, y = over.mean[s.index], 100 * rate.mean[s.index]
         wide = [np.nan_to_num(over.half_width[s.index])]
         high = [np.nan_to_num(100 * rate.half_width[s.index])]
-        colour = POLICY_COLOURS[s.index % len(POLICY_COLOURS)]
+        colour = colour_of(s.look)
         marker = "D" if s.bound else "o"
         panel.errorbar([x], [y], high, wide, fmt=marker, color=colour, capsize=3, markersize=6)
         if at < _MOST_NAMED:
@@ -61,13 +74,6 @@ def _policies(batch: BatchData, ranked: list[RankingEntry]) -> Figure:
     panel.set_xlim(left=min(0, panel.get_xlim()[0]))
     panel.set_ylim(bottom=min(0, panel.get_ylim()[0]))
     panel.margins(x=0.15)
-    title = f"{batch.name}: means over {batch.finished_points:,} points"
-    if batch.most_replications > 1:
-        title += ", bars are 95 % intervals"
-    if len(ranked) > _MOST_NAMED:
-        title += f" (the first {_MOST_NAMED} of {len(ranked)} policies are named)"
-    panel.set_title(title, loc="left", fontweight="bold")
-    return figure
 
 
 def _factors(batch: BatchData, measured: list[Factor], ranked: list[RankingEntry]) -> Figure:
@@ -93,7 +99,7 @@ def _levels(
     for s in ranked:
         mean = np.array([at.mean[s.index] for at in means]) * shown.display.scale
         width = np.array([at.half_width[s.index] for at in means]) * shown.display.scale
-        colour = POLICY_COLOURS[s.index % len(POLICY_COLOURS)]
+        colour = colour_of(s.look)
         panel.errorbar(
             range(len(means)), mean, np.nan_to_num(width), color=colour, marker="o", markersize=4,
             capsize=2, label=s.name,

@@ -6,6 +6,7 @@ from importlib.resources import files
 
 from twin.batches.report.effects import measure_factors
 from twin.batches.report.factors import factors_section, pairs_section
+from twin.batches.report.lead_times import lead_times_section, saving_in_words
 from twin.batches.report.ranking import best_section, ranking_section
 from twin.batches.report.ranking_entries import rank_policies
 from twin.batches.report.runs import failed_runs_section, provenance_section, worst_runs_section
@@ -23,7 +24,8 @@ def render(batch: BatchData) -> str:
     factors = measure_factors(batch)
     body = [
         _header(batch),
-        verdict_box(verdict(batch, ranked), contents(batch)),
+        verdict_box([*saving_in_words(batch), *verdict(batch, ranked)], contents(batch)),
+        *lead_times_section(batch),
         ranking_section(batch, ranked),
         best_section(batch),
         factors_section(batch, factors, ranked),

@@ -32,7 +32,7 @@ MAIN = (
 def entry_head(entry: RankingEntry, scope: str = "row") -> Html:
     """Return the head of a policy's row, in its colour."""
     note = "bound, not ranked" if entry.bound else ""
-    return policy_head(entry.index, entry.name, note, scope)
+    return policy_head(entry.look, entry.name, note, scope)
 
 
 def ranking_section(batch: BatchData, ranked: Sequence[RankingEntry]) -> Html:
@@ -72,7 +72,8 @@ def _ranks(batch: BatchData, ranked: Sequence[RankingEntry]) -> Html:
     failed_runs = any(s.failed_runs for s in ranked)
     if failed_runs:
         counts.append(head("Made fail", "runs"))
-    headers = [head("Policy"), head("Rank"), *counts, *(head(m.name, m.unit) for m in metrics)]
+    headers = [head("Policy"), head("Rank"), *counts]
+    headers += [head(m.name, m.over_links(batch.links)) for m in metrics]
     rows = []
     for s in ranked:
         mark = "\N{ALMOST EQUAL TO} " * s.tied
@@ -153,7 +154,7 @@ def _every(batch: BatchData, ranked: Sequence[RankingEntry]) -> Html:
             tag("td", text(interval(m, mean.mean[s.index], mean.half_width[s.index])))
             for s in ranked
         ]
-        rows.append([metric_head(m), *cells])
+        rows.append([metric_head(m, batch.links), *cells])
     headers = [head("Metric"), *(entry_head(s, "col") for s in ranked)]
     shown = table(headers, rows, caption="Every metric, means over all points")
     return folded("Every metric", shown)

@@ -19,6 +19,8 @@ class RankingEntry:
 
     index: int
     name: str
+    look: int
+    """The number of its look."""
     bound: bool
     rank: int | None
     """From 1; None for a bound."""
@@ -63,6 +65,7 @@ def rank_policies(batch: BatchData) -> list[RankingEntry]:
         RankingEntry(
             index=i,
             name=batch.policies[i],
+            look=batch.looks[batch.policies[i]],
             bound=i in bounds,
             rank=None if i in bounds else at + 1,
             points=int(points[i]),

@@ -17,6 +17,7 @@ from twin.batches.statistics.estimate import Estimate, estimate, point_means
 from twin.batches.statistics.ranking import point_numbers
 from twin.core.arrays import Floats, Ints
 from twin.core.errors import InputError, Problem, one_line
+from twin.report.colours import looks_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,6 +87,11 @@ class BatchData:
         return tuple(str(name) for name in self.facts["policies"])
 
     @cached_property
+    def looks(self) -> dict[str, int]:
+        """The number of each policy's look."""
+        return looks_of(self.policies)
+
+    @cached_property
     def bounds(self) -> frozenset[str]:
         """Policies that see the future: shown, never ranked."""
         return frozenset(str(name) for name in self.facts["bounds"])
@@ -94,6 +100,11 @@ class BatchData:
     def ranked(self) -> tuple[int, ...]:
         """Places of the policies that are not bounds."""
         return tuple(i for i, name in enumerate(self.policies) if name not in self.bounds)
+
+    @property
+    def links(self) -> int:
+        """Number of links of a run."""
+        return int(self.facts.get("links", 1))
 
     @cached_property
     def keys(self) -> tuple[str, ...]:

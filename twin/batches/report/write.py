@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO, Literal
 
 from twin.batches.execute.folder import put
-from twin.batches.report.figures import pictures_of
+from twin.batches.report.figures import paint_policies, pictures_of
+from twin.batches.report.lead_times import saving_in_words
 from twin.batches.report.page import render
+from twin.batches.report.ranking_entries import rank_policies
 from twin.batches.report.source import BatchData
+from twin.batches.report.verdict import verdict
+from twin.core.errors import RunError
+from twin.core.units import counted
+from twin.report.slide import FILES, write_slide
 
 PAGE = "report.html"
 FIGURES = "figures"
@@ -23,3 +31,27 @@ def write(folder: Path) -> None:
     for name, draw in pictures_of(batch).items():
         put(folder / FIGURES / name, draw)
     put(folder / PAGE, lambda stream: stream.write(page.encode()))
+
+
+def slides(folder: Path) -> list[str]:
+    """Write the slide of the batch in `folder`, and return the names of its files.
+
+    Raises InputError where the batch's files are missing or damaged, and RunError where no run
+    ended well or nothing can be written.
+    """
+    batch = BatchData.read(folder)
+    ranked = rank_policies(batch)
+    if not ranked:
+        raise RunError("no run of the batch ended well: there is nothing to draw")
+    runs = counted(len(batch.done_runs), "run")
+    source = f"{batch.name}: means over {batch.finished_points:,} points, {runs}"
+    for name in FILES:
+        form: Literal["pdf", "png"] = "pdf" if name.endswith("pdf") else "png"
+        put(folder / name, partial(_slide, batch, form, source))
+    return list(FILES)
+
+
+def _slide(batch: BatchData, form: Literal["pdf", "png"], source: str, stream: BinaryIO) -> None:
+    ranked = rank_policies(batch)
+    sentence = [*saving_in_words(batch), *verdict(batch, ranked)][0]
+    write_slide(stream, form, sentence, source, partial(paint_policies, batch, ranked))

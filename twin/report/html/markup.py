@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final, NewType
 
 from twin.core.printable import printable
-from twin.report.style import POLICY_COLOURS
+from twin.report.colours import colour_of, dashes_of
 
 Html = NewType("Html", str)
-
-DASHES: Final = ("", "7 3", "2 3")
-"""With more policies than colours, dashes tell them apart."""
 
 _VOID: Final = frozenset({"img", "input"})
 
@@ -70,19 +68,27 @@ def head(name: str, unit: str = "", **attributes: object) -> Html:
     return tag("th", breakable(name), below, scope="col", **attributes)
 
 
-def swatch(index: int) -> Html:
-    """Return a short line in a policy's colour and dashes."""
-    line = tag("line", x1=0, y1=5, x2=22, y2=5, **stroke(index))
+def swatch(look: int) -> Html:
+    """Return a short line in the colour and dashes of a look."""
+    line = tag("line", x1=0, y1=5, x2=22, y2=5, **stroke(look))
     return tag("svg", line, class_="swatch", viewBox="0 0 22 10", aria_hidden="true")
 
 
-def stroke(index: int) -> dict[str, object]:
-    """Return how the line of a policy is drawn."""
-    dashes = DASHES[index // len(POLICY_COLOURS) % len(DASHES)]
-    return {
-        "stroke": POLICY_COLOURS[index % len(POLICY_COLOURS)],
-        "stroke_dasharray": dashes or None,
-    }
+def stroke(look: int) -> dict[str, object]:
+    """Return how the line of a policy is drawn that has this look."""
+    return {"stroke": colour_of(look), "stroke_dasharray": dashes_of(look) or None}
+
+
+def amount(value: float, digits: int = 4) -> str:
+    """Return a number with so many significant digits, and separated thousands."""
+    if math.isinf(value):
+        return "\N{INFINITY}"
+    return f"{float(f'{value:.{digits}g}'):,.12g}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent(share: float) -> str:
+    """Return a share as percent, with three significant digits."""
+    return f"{amount(100 * share, 3)} %"
 
 
 def some(names: Sequence[str], most: int = 4) -> str:

@@ -13,11 +13,14 @@ _SECURITY_POLICY = (
 """What a browser lets the page do: nothing that leaves the file."""
 
 
-def page(title: str, body: Sequence[Html], style: str = "") -> str:
-    """Return a whole page; `style` is added to the style that all pages have."""
-    here = files(__name__.rpartition(".")[0])
-    style = (here / "page.css").read_text(encoding="utf-8") + style
-    script = (here / "page.js").read_text(encoding="utf-8")
+def page(title: str, body: Sequence[Html], style: str = "", *, mapped: bool = False) -> str:
+    """Return a whole page; `style` is added to the style that all pages have.
+
+    A page is `mapped` where it has the map of a network.
+    """
+    style = shared("page.css") + (shared("map.css") if mapped else "") + style
+    scripts = [shared("page.js"), *([shared("map.js")] if mapped else [])]
+    run = "".join(f"<script>\n{script}</script>\n" for script in scripts)
     main = tag("main", *body)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -25,5 +28,10 @@ def page(title: str, body: Sequence[Html], style: str = "") -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{_SECURITY_POLICY}">\n'
         '<link rel="icon" href="data:,">\n'
         f"<title>{text(title)}: report</title>\n<style>\n{style}</style>\n</head>\n"
-        f"<body>\n{main}\n<script>\n{script}</script>\n</body>\n</html>\n"
+        f"<body>\n{main}\n{run}</body>\n</html>\n"
     )
+
+
+def shared(name: str) -> str:
+    """Return the text of a file that pages share."""
+    return (files(__name__.rpartition(".")[0]) / name).read_text(encoding="utf-8")

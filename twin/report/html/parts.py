@@ -36,9 +36,10 @@ def legend_of_policies(policies: Iterable[tuple[int, str]]) -> Html:
     return tag("ul", *entries, class_="keys")
 
 
-def metric_head(metric: MetricColumn) -> Html:
-    """Return the head of a metric's row."""
-    unit = tag("small", text(metric.unit)) if metric.unit else Html("")
+def metric_head(metric: MetricColumn, links: int = 1) -> Html:
+    """Return the head of a metric's row, whose values are of so many links together."""
+    below = metric.over_links(links)
+    unit = tag("small", text(below)) if below else Html("")
     return tag("th", text(metric.name), unit, scope="row")
 
 
@@ -63,6 +64,23 @@ def facts_table(facts: Iterable[tuple[str, str]]) -> Html:
 def folded(title: str, *inside: Html, opened: bool = False) -> Html:
     """Return parts under a title that a reader unfolds; `opened` shows them from the start."""
     return tag("details", tag("summary", text(title)), *inside, open=opened)
+
+
+def long_table(
+    headers: Sequence[Html],
+    rows: Sequence[Sequence[Html]],
+    *,
+    caption: str,
+    class_: str | None = None,
+    shown: int = 10,
+) -> Html:
+    """Return a table of which a reader unfolds all rows but the first ones."""
+    first = table(headers, rows[:shown], caption=caption, class_=class_)
+    # A few more rows are no reason to fold.
+    if len(rows) <= shown + 3:
+        return table(headers, rows, caption=caption, class_=class_)
+    rest = table(headers, rows[shown:], caption=f"{caption}, continued", class_=class_)
+    return tag("div", first, folded(f"{len(rows) - shown:,} more", rest))
 
 
 def code_block(code: str) -> Html:

@@ -12,23 +12,32 @@ from numpy.typing import NDArray
 
 from twin.account.budget import by_period
 from twin.account.uncertainty import StretchSums
-from twin.core.arrays import Floats
+from twin.core.arrays import Floats, Ints
 from twin.core.rounding import allowed
 from twin.report.run.event_spans import EventSpan
+from twin.report.run.paths import FEWEST, Extremes, edges, extremes
+from twin.report.run.sampled import MapSamples, SampledLinks, instants
+from twin.report.run.shortfall import Shortfall, ShortfallSums
 from twin.report.run.source import LinkIntervals, RunData
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _BINS = 2_000
+MOST_POLICIES = 12
+"""Policies that are drawn over time."""
+_MOST_BUCKETS = 300_000
+"""Of all that is drawn over time: about four megabytes."""
+_MOST_LINKS = 600
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySeries:
-    """What differs between policies on one link, [intervals], Mbit/s."""
+    """What differs between policies on one link, Mbit/s, by the buckets of a picture."""
 
-    allocated: Floats
+    allocated: Extremes
     unmet: Floats
+    """The largest, which is 0 where nothing is unserved."""
 
 
 @dataclass(slots=True)
@@ -78,10 +87,11 @@ class PolicyTotals:
 
 @dataclass(frozen=True, slots=True)
 class LinkSeries:
-    """What all policies share on one link, [intervals], Mbit/s."""
+    """What all policies share on one link, Mbit/s, by the buckets of a picture."""
 
-    demand: Floats
-    capacity: Floats
+    demand: Extremes
+    capacity: Extremes | None
+    """None where it is never limited."""
 
 
 @dataclass(slots=True)
@@ -92,10 +102,15 @@ class Aggregates:
     unservable: NDArray[np.int64]
     """Intervals whose mean demand is above the capacity, [links]."""
     drawn: dict[str, LinkSeries]
+    at: Ints
+    """Edges of the buckets of what is drawn."""
+    shortfall: Shortfall
+    samples: SampledLinks | None = None
+    """What the map shows, where there is one."""
 
 
 def aggregate(run: RunData, spans: Sequence[EventSpan], shown: Sequence[str]) -> Aggregates:
-    """Read all intervals once; of the links `shown` every interval is kept."""
+    """Read all intervals once; of the links `shown` what a picture needs is kept."""
     aggregator = _Aggregator(run, spans, frozenset(shown))
     for _, blocks in groupby(run.read_intervals(), key=lambda block: block.policy):
         first = 0
@@ -111,6 +126,10 @@ class _Aggregator:
     def __init__(self, run: RunData, spans: Sequence[EventSpan], shown: frozenset[str]) -> None:
         links, self._size, self._tick_s = len(run.links), run.intervals, run.tick_s
         self._shown, self._settlement = shown, run.settlement
+        paths = len(shown) * (min(len(run.policies), MOST_POLICIES) + 1)
+        self._at = edges(run, spans, paths)
+        self._short = ShortfallSums(run, spans)
+        self._map = MapSamples(run, instants(run, spans)) if run.topology is not None else None
         self._during = [span.touches(self._size, self._tick_s) for span in spans]
         self._everywhere = [i for i, span in enumerate(spans) if len(span.links) == links]
         self._on: dict[str, list[int]] = {}
@@ -126,7 +145,10 @@ class _Aggregator:
             for policy in run.policies
         }  # fmt: skip
         self._first = run.policies[0]
-        self.aggregates = Aggregates(totals, np.zeros(links, dtype=np.int64), {})
+        self.aggregates = Aggregates(
+            totals, np.zeros(links, dtype=np.int64), {}, self._at, self._short.shortfall,
+            None if self._map is None else self._map.samples,
+        )  # fmt: skip
 
     def add(self, block: LinkIntervals, part: slice) -> None:
         """Add a block, whose links are at `part` among all links."""
@@ -148,11 +170,24 @@ class _Aggregator:
         limit = allowed(target, by_period(known, period))
         totals.servable[part] = (by_period(avoidable, period) <= limit).all(axis=1)
         self._events(block, totals, short)
+        self._short.add(block, part)
+        if self._map is not None:
+            self._map.add(block, part)
         for i, link in enumerate(block.links):
             if link in self._shown:
-                demand, capacity = block.demand[i].copy(), block.capacity[i].copy()
-                self.aggregates.drawn[link] = LinkSeries(demand, capacity)
-                totals.rows[link] = PolicySeries(block.allocated[i].copy(), block.unmet[i].copy())
+                if block.policy == self._first:
+                    self.aggregates.drawn[link] = self._series(block, i)
+                unmet = extremes(np.nan_to_num(block.unmet[i]), self._at).high
+                totals.rows[link] = PolicySeries(extremes(block.allocated[i], self._at), unmet)
+
+    def _series(self, block: LinkIntervals, i: int) -> LinkSeries:
+        capacity = block.capacity[i]
+        limited = np.isfinite(capacity)
+        limit = np.where(limited, capacity, np.nan)
+        return LinkSeries(
+            extremes(block.demand[i], self._at),
+            extremes(limit, self._at) if limited.any() else None,
+        )
 
     def _events(self, block: LinkIntervals, totals: PolicyTotals, short: NDArray[np.bool_]) -> None:
         minutes, inside = block.violation_s / 60, np.zeros_like(short)
@@ -167,8 +202,13 @@ class _Aggregator:
         totals.unservable_outside += float(minutes.sum(where=short & ~inside))
 
 
-def links_to_draw(run: RunData, spans: Sequence[EventSpan], most: int) -> list[str]:
-    """Return links that are hit by an event that does not hit all, then the most violated ones."""
+def links_to_draw(run: RunData, spans: Sequence[EventSpan]) -> list[str]:
+    """Return the links that are drawn over time: as many as a page can hold.
+
+    First come those that are hit by an event that does not hit all, then the most violated ones.
+    """
+    paths = min(len(run.policies), MOST_POLICIES) + 1
+    most = min(_MOST_LINKS, max(_MOST_BUCKETS // (min(FEWEST, run.intervals) * paths), 8))
     table = run.by_link
     ranked = table[table["policy"].isin(run.ranked or run.policies)]
     minutes = ranked.groupby("link", sort=False)["sla_violation_minutes"].sum()

@@ -8,6 +8,9 @@ from typing import Any
 
 from twin.core.printable import listed
 from twin.core.units import duration
+from twin.events.base import Event
+from twin.events.outage import Outage
+from twin.report.html.markup import some
 from twin.report.run.source import RunData
 
 _OWN = ("kind", "name", "links", "start", "duration")
@@ -24,6 +27,17 @@ class EventSpan:
     end: float
     details: dict[str, Any]
     """Its keys in the scenario other than kind, name, links and times."""
+
+    @property
+    def outage(self) -> bool:
+        """Whether its links are down in its time."""
+        return issubclass(Event.kinds.get(self.kind, Event), Outage)
+
+    @property
+    def failed(self) -> str:
+        """What is down in a failure: the sites or groups that it names, else its links."""
+        named = self.details.get("sites") or self.details.get("groups")
+        return some([named] if isinstance(named, str) else list(named or self.links))
 
     @property
     def label(self) -> str:

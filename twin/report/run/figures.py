@@ -1,4 +1,4 @@
-"""Pictures of a run: allocation over time, and the paper's metrics side by side."""
+"""Pictures of a run: allocation over time, and metrics side by side."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from twin.account.summary import ALL
 from twin.core.arrays import Floats
 from twin.core.units import counted, format_duration
+from twin.report.colours import colour_of
 from twin.report.dates import date_axis
-from twin.report.run.event_spans import EventSpan, event_spans
+from twin.report.run.event_spans import EventSpan
+from twin.report.run.findings import Findings, find
 from twin.report.run.source import RunData
 from twin.report.style import (
     INK,
-    POLICY_COLOURS,
     SHADE,
     VERMILION,
     add_title,
@@ -35,14 +36,14 @@ if TYPE_CHECKING:
 _MOST_PANELS = 8
 
 
-def draw(run: RunData, folder: Path) -> list[str]:
+def draw(found: Findings, folder: Path) -> list[str]:
     """Write the pictures of a run to `folder`, and return their names.
 
     Raises InputError where the files behind the report are damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with plot_style(grid=True):
-        figures = {"allocation.png": _allocation(run), "metrics.png": _metrics(run)}
+        figures = {"allocation.png": _allocation(found), "metrics.png": _metrics(found.run)}
         for name, figure in figures.items():
             save(figure, folder / name)
     return list(figures)
@@ -51,14 +52,14 @@ def draw(run: RunData, folder: Path) -> list[str]:
 def allocation_figure(run: RunData) -> Figure:
     """Return demand and each policy's allocation on one link, to look at or to save."""
     with plot_style(grid=True):
-        return _allocation(run)
+        return _allocation(find(run))
 
 
-def _allocation(run: RunData) -> Figure:
+def _allocation(found: Findings) -> Figure:
     """Return demand and each policy's allocation on one link: the whole replay, and six hours."""
-    spans = event_spans(run)
-    link = _link_to_show(run, spans)
-    spans = [span for span in spans if link in span.links]
+    run, link = found.run, found.focus
+    own = [span for span in found.spans if link in span.links]
+    spans = own or [found.spans[i] for i in found.failures]
     policies = run.policies[:_MOST_PANELS]
     rows = _rows(run, link, policies)
     figure = new_figure(12.5, 1.1 + 1.65 * len(policies))
@@ -69,7 +70,7 @@ def _allocation(run: RunData) -> Figure:
     near = _six_hours(run, rows[0].demand, spans)
     for i, (policy, row) in enumerate(zip(policies, rows, strict=True)):
         for panel, part in zip(panels[i], (slice(None), near), strict=True):
-            _panel(panel, hours, row, part, POLICY_COLOURS[i % len(POLICY_COLOURS)])
+            _panel(panel, hours, row, part, colour_of(run.looks[policy]))
         share = _value(run, policy, "sla_violation_rate", link)
         waste = _value(run, policy, "over_provisioning_pct", link)
         title = f"{policy}: {share:.2%} of intervals violated, over-provisioning {waste:.1f} %"
@@ -190,17 +191,8 @@ def _mark_events(panels: Any, spans: Sequence[EventSpan]) -> None:
         note.set_in_layout(False)
 
 
-def _link_to_show(run: RunData, spans: Sequence[EventSpan]) -> str:
-    """Return the first link that is hit by an event that does not hit all, else the first."""
-    for span in spans:
-        hit = [link for link in span.links if link in run.links]
-        if 0 < len(hit) < len(run.links):
-            return hit[0]
-    return run.links[0]
-
-
 def _metrics(run: RunData) -> Figure:
-    """Return bars of the paper's metrics, all links pooled."""
+    """Return bars of the main metrics, all links pooled."""
     names = run.policies
     figure = new_figure(11, 1.2 + 2 * max(1.6, 0.28 * len(names)))
     panels = figure.subplots(2, 3)
@@ -214,7 +206,7 @@ def _metrics(run: RunData) -> Figure:
     )
     for panel, (title, column, scale, text) in zip(panels.flat, shown, strict=True):
         values = [scale * _value(run, name, column, ALL) for name in names]
-        colours = [POLICY_COLOURS[i % len(POLICY_COLOURS)] for i in range(len(names))]
+        colours = [colour_of(run.looks[name]) for name in names]
         bars = panel.barh(names, np.nan_to_num(values), color=colours)
         panel.bar_label(bars, [text.format(value) for value in values], padding=3, fontsize=8)
         panel.set_title(title, loc="left")

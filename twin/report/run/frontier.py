@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from twin.report.colours import looks_of
 from twin.report.html.markup import (
     Html,
     head,
@@ -46,19 +47,19 @@ def frontier_sections(run: RunData) -> list[Html]:
         "over-provisioning in the replay, and 1 % less of one of them.",
     )
     names = [str(name) for name in points["policy"].unique()]
-    order = list(dict.fromkeys([*run.policies, *names]))
-    legend = legend_of_policies((order.index(name), name) for name in names)
-    figure = tag("figure", _picture(run, points, order), legend)
-    shown = _table(points, order)
+    looks = looks_of([*run.policies, *names])
+    legend = legend_of_policies((looks[name], name) for name in names)
+    figure = tag("figure", _picture(run, points, looks), legend)
+    shown = _table(points, looks)
     return [section("frontier", "What each policy's knob buys", advice, lead, figure, shown)]
 
 
-def _picture(run: RunData, points: pd.DataFrame, order: Sequence[str]) -> Html:
+def _picture(run: RunData, points: pd.DataFrame, looks: Mapping[str, int]) -> Html:
     scale = _Scale(run, points)
     lines = []
     for part in ("history", "replay"):
         for name, rows in points[points["part"] == part].groupby("policy", sort=False):
-            lines += _line_of(str(name), rows.to_dict("records"), scale, order)
+            lines += _line_of(str(name), rows.to_dict("records"), scale, looks)
     label = "Violated intervals against over-provisioning, a line for each policy"
     parts = [*scale.axes(), *lines]
     return tag(
@@ -68,14 +69,14 @@ def _picture(run: RunData, points: pd.DataFrame, order: Sequence[str]) -> Html:
 
 
 def _line_of(
-    name: str, rows: Sequence[FrontierRow], scale: _Scale, order: Sequence[str]
+    name: str, rows: Sequence[FrontierRow], scale: _Scale, looks: Mapping[str, int]
 ) -> list[Html]:
     """Return the line of a policy in one part, its points, and a ring at what was recommended."""
     placed = [(*scale.at(row), row) for row in rows]
     placed = [each for each in placed if not math.isnan(each[0])]
     shape = " ".join(f"{x:.1f},{y:.1f}" for x, y, *_ in placed)
     past = rows[0]["part"] == "history"
-    look = stroke(order.index(name)) | ({"stroke_dasharray": "4 3"} if past else {})
+    look = stroke(looks[name]) | ({"stroke_dasharray": "4 3"} if past else {})
     lines = [tag("polyline", points=shape, class_="shape", **look)]
     for x, y, label, row in placed:
         at = {"cx": f"{x:.1f}", "cy": f"{y:.1f}"}
@@ -144,7 +145,7 @@ def _label(x: float, y: float, face: str, anchor: str) -> Html:
     return tag("text", text(face), x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor)
 
 
-def _table(points: pd.DataFrame, order: Sequence[str]) -> Html:
+def _table(points: pd.DataFrame, looks: Mapping[str, int]) -> Html:
     headers = [head("Policy"), head("Knob"), head("Set to")]
     headers += [
         head(name, f"{unit}, {part}")
@@ -152,7 +153,7 @@ def _table(points: pd.DataFrame, order: Sequence[str]) -> Html:
         for name, unit in (("Violated", "% of intervals"), ("Over-provisioning", "% of demand"))
     ]
     headers += [head("Links within SLA", "replay"), head("Dominated", "settings, replay")]
-    rows = [_row(setting, points, order) for setting in chosen(points)]
+    rows = [_row(setting, points, looks) for setting in chosen(points)]
     caption = (
         "Each policy's setting, chosen on the end of the history, and what it then gave in the "
         "replay, all links together"
@@ -160,7 +161,7 @@ def _table(points: pd.DataFrame, order: Sequence[str]) -> Html:
     return table(headers, rows, caption=caption)
 
 
-def _row(setting: Setting, points: pd.DataFrame, order: Sequence[str]) -> list[Html]:
+def _row(setting: Setting, points: pd.DataFrame, looks: Mapping[str, int]) -> list[Html]:
     name, past, replay = setting.policy, setting.history, setting.replay
     rows = points[(points["policy"] == name) & (points["part"] == "replay")]
     value = setting.value or "fixed"
@@ -174,7 +175,7 @@ def _row(setting: Setting, points: pd.DataFrame, order: Sequence[str]) -> list[H
         "the bound" if setting.bound else f"{int(rows['dominated'].sum())} of {len(rows)}",
     ]
     missed = "missed" if not setting.bound and not keeps(replay) else None
-    policy = policy_head(order.index(name), name)
+    policy = policy_head(looks[name], name)
     return [policy, *(tag("td", text(cell), class_=missed) for cell in cells)]
 
 

@@ -8,14 +8,20 @@ from twin.core.units import counted, format_duration
 from twin.report.html.markup import Html, some
 from twin.report.html.page import page
 from twin.report.html.parts import page_header, verdict_box
-from twin.report.run.aggregate import aggregate, links_to_draw
-from twin.report.run.event_spans import event_spans
+from twin.report.run.answers import (
+    failure_in_words,
+    failures_sections,
+    short_in_words,
+    short_section,
+)
 from twin.report.run.events import events_section
 from twin.report.run.failures import failures
+from twin.report.run.findings import Findings, find
 from twin.report.run.frontier import frontier_sections
+from twin.report.run.network import network_section
 from twin.report.run.pictures import efficiency_section, hours_section, radar_section
-from twin.report.run.series import MOST_LINKS, series_section
-from twin.report.run.sla_scores import ranking, sla_scores, sla_terms
+from twin.report.run.series import series_section
+from twin.report.run.sla_scores import ranking, sla_terms
 from twin.report.run.source import RunData
 from twin.report.run.tables import (
     budget_section,
@@ -23,7 +29,7 @@ from twin.report.run.tables import (
     links_section,
     provenance_section,
 )
-from twin.report.run.verdict import recommended, verdict
+from twin.report.run.verdict import verdict
 
 if TYPE_CHECKING:
     from twin.results.result import Result
@@ -36,37 +42,50 @@ def render_result(result: Result) -> str:
 
 def render(run: RunData) -> str:
     """Return the page of a run. Raises InputError where its files are damaged."""
-    spans = event_spans(run)
-    aggregates = aggregate(run, spans, links_to_draw(run, spans, MOST_LINKS))
-    scores = sla_scores(run, aggregates)
-    best = recommended(scores)
-    first = None if best is None else best.name
-    # The recommended policy first, then the paper's, then by violations; bounds last.
-    order = [
-        s.name for s in sorted(scores, key=lambda s: (s.name != first, not s.static, s.minutes))
-    ]
-    order += [name for name in run.policies if name in run.bounds]
-    compare = ranking(run, aggregates).difference
-    sentences = [
-        *verdict(scores, sla_terms(run, aggregates), compare),
-        *_replaced(run),
-        *_warnings(run),
-    ]
+    return render_findings(find(run))
+
+
+def render_findings(found: Findings) -> str:
+    """Return the page of a run in which this was found."""
+    run, aggregates, spans, first = found.run, found.aggregates, found.spans, found.first
     body = [
         _header(run),
-        verdict_box(sentences),
+        verdict_box(verdict_of(found), _more(found)),
+        *failures_sections(found),
+        *_network(found),
+        short_section(found),
+        series_section(found),
         comparison_section(run),
-        series_section(run, aggregates, spans, first),
-        radar_section(run, aggregates, [name for name in order if name in run.ranked]),
+        radar_section(run, aggregates, [name for name in found.order if name in run.ranked]),
         *frontier_sections(run),
         efficiency_section(run, aggregates),
-        hours_section(run, order),
+        hours_section(run, found.order),
         events_section(run, aggregates, spans, first),
         budget_section(run, first),
         links_section(run, first),
         provenance_section(run),
     ]
-    return page(run.name, body)
+    return page(run.name, body, mapped=run.topology is not None)
+
+
+def verdict_of(found: Findings) -> list[str]:
+    """Return the verdict in sentences; the first of them stands by itself."""
+    run, aggregates = found.run, found.aggregates
+    compare = ranking(run, aggregates).difference
+    return verdict(found.scores, sla_terms(run, aggregates), compare)
+
+
+def _more(found: Findings) -> list[str]:
+    """Return what a reader has to know beside the verdict."""
+    struck = [failure_in_words(found, i) for i in found.failures[:1]]
+    return [*short_in_words(found), *struck, *_replaced(found.run), *_warnings(found.run)]
+
+
+def _network(found: Findings) -> list[Html]:
+    samples = found.aggregates.samples
+    return (
+        [] if samples is None else [network_section(found.run, samples, found.spans, found.order)]
+    )
 
 
 def _warnings(run: RunData) -> list[str]:

@@ -6,6 +6,7 @@ A unit is half an interval horizontally, 1/5000 of the highest value vertically.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +21,9 @@ LANE = 100
 """Height of a row of bars, units."""
 
 _BUDGET = 130_000
-"""Buckets of all paths together: a little over a megabyte."""
+"""Buckets of all paths together, while each has enough: a little over a megabyte."""
+FEWEST = 96
+"""Buckets that a path has at least, where there are very many."""
 _AROUND_S = 2 * 3600
 
 
@@ -30,7 +33,7 @@ def edges(run: RunData, spans: Sequence[EventSpan], paths: int) -> Ints:
     Else half of the budget goes to events and what surrounds them, interval by interval, the
     rest to all other times.
     """
-    size, most = run.intervals, max(200, _BUDGET // max(paths, 1))
+    size, most = run.intervals, max(FEWEST, _BUDGET // max(paths, 1))
     if size <= most:
         return np.arange(size + 1)
     fine = np.zeros(size, dtype=np.bool_)
@@ -47,14 +50,26 @@ def edges(run: RunData, spans: Sequence[EventSpan], paths: int) -> Ints:
     return np.append(np.flatnonzero(starts), size)
 
 
-def line(values: Floats, at: Ints, top: float) -> str:
-    """Return a path with the lowest and the highest value of each bucket; NaN leaves a gap."""
-    if len(values) and (values == values[0]).all():
-        return f"M0 {_y(values[:1], top)[0]}h{2 * at[-1]}"
+class Extremes(NamedTuple):
+    """The lowest and the highest value of each bucket, Mbit/s; NaN where none is known."""
+
+    low: Floats
+    high: Floats
+
+
+def extremes(values: Floats, at: Ints) -> Extremes:
+    """Return the extremes of values, [intervals], in the buckets between the edges `at`."""
     with np.errstate(invalid="ignore"):
-        low = _y(np.fmin.reduceat(values, at[:-1]), top)
-        high = _y(np.fmax.reduceat(values, at[:-1]), top)
-    known = np.logical_or.reduceat(~np.isnan(values), at[:-1])
+        return Extremes(np.fmin.reduceat(values, at[:-1]), np.fmax.reduceat(values, at[:-1]))
+
+
+def line(values: Extremes, at: Ints, top: float) -> str:
+    """Return a path with the lowest and the highest value of each bucket; NaN leaves a gap."""
+    first = values.low[0]
+    if (values.low == first).all() and (values.high == first).all():
+        return f"M0 {_y(values.low[:1], top)[0]}h{2 * at[-1]}"
+    low, high = _y(values.low, top), _y(values.high, top)
+    known = ~np.isnan(values.high)
     # Unknown buckets hold zeros and are skipped.
     parts: list[str] = []
     x, y, drawn = 0, 0, False
@@ -74,9 +89,8 @@ def line(values: Floats, at: Ints, top: float) -> str:
     return _joined(parts)
 
 
-def bars(values: Floats, at: Ints, top: float) -> str:
-    """Return a path of bars from the base of a lane, one for each bucket that is not 0."""
-    most = np.fmax.reduceat(values, at[:-1])
+def bars(most: Floats, at: Ints, top: float) -> str:
+    """Return a path of bars from the base of a lane, one for each bucket whose most is not 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         # A violation must be seen however small it is.
         tall = np.clip(np.rint(LANE * most / top), 25, LANE).astype(np.int64)

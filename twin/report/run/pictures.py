@@ -38,7 +38,7 @@ _R = 100
 
 
 def radar_section(run: RunData, aggregates: Aggregates, order: Sequence[str]) -> Html:
-    """Return the paper's radar over the policies that are ranked; `order` begins with the best."""
+    """Return a radar over the policies that are ranked; `order` begins with the best."""
     names = sorted(order[:_MOST_RADAR], key=run.policies.index)
     if len(names) < 2:
         only = paragraph("A radar compares policies; only one was ranked.")
@@ -47,10 +47,10 @@ def radar_section(run: RunData, aggregates: Aggregates, order: Sequence[str]) ->
     low, high = values.min(axis=0), values.max(axis=0)
     spread = np.where(high > low, high - low, 1.0)
     scaled = np.where(high > low, (values - low) / spread, 1.0)
-    legend = legend_of_policies((run.policies.index(name), name) for name in names)
+    legend = legend_of_policies((run.looks[name], name) for name in names)
     note = (
-        "Every axis runs from the worst (centre) to the best (rim) of the policies drawn, as in "
-        "the paper. It hides how far apart they are: the rim may be a hair or a mile from the "
+        "Every axis runs from the worst (centre) to the best (rim) of the policies drawn. "
+        "It hides how far apart they are: the rim may be a hair or a mile from the "
         "centre, and a policy that is left out would move all others. Read sizes from the table."
     )
     left = len(run.ranked) - len(names)
@@ -89,7 +89,7 @@ def _web(run: RunData, names: Sequence[str], scaled: Floats) -> Html:
     shapes = [
         # The worst is a little off the centre, so that it can be seen.
         tag("polygon", points=_points(angles, 0.04 + 0.96 * row), class_="shape",
-            **stroke(run.policies.index(name)))
+            **stroke(run.looks[name]))
         for name, row in zip(names, scaled, strict=True)
     ]  # fmt: skip
     label = f"Radar of {', '.join(name for name, _, _ in _AXES)} for {some(names, 6)}"
@@ -114,7 +114,9 @@ def efficiency_section(run: RunData, aggregates: Aggregates) -> Html:
         values = [aggregates.totals[name].efficiency(share) for share in shares]
         values[2] = float(run.pooled.loc[name, "efficiency_median"])  # type: ignore[arg-type]
         cells = [tag("td", text(f"{value:.3f}")) for value in values]
-        rows.append([_name(run, i), tag("td", _box(name, values, i), class_="box"), *cells])
+        rows.append(
+            [_name(run, i), tag("td", _box(name, values, run.looks[name]), class_="box"), *cells]
+        )
     note = paragraph(
         "Efficiency is min(demand / allocation, 1) of each interval, over all links. The box holds "
         "the middle half, the bar is the median, the whiskers end at 5 % and 95 %. Close to 1 "
@@ -125,11 +127,11 @@ def efficiency_section(run: RunData, aggregates: Aggregates) -> Html:
     return section("efficiency", "Spread of efficiency", shown, note)
 
 
-def _box(name: str, values: Sequence[float], index: int) -> Html:
+def _box(name: str, values: Sequence[float], look: int) -> Html:
     if any(math.isnan(value) for value in values):
         return Html("")
     x = [200 * value for value in values]
-    colour = stroke(index)["stroke"]
+    colour = stroke(look)["stroke"]
     whisker = f"M{x[0]:.1f} 10H{x[4]:.1f}M{x[0]:.1f} 5v10M{x[4]:.1f} 5v10"
     parts = [
         tag("path", d="M50 0v20M100 0v20M150 0v20", class_="ring"),
@@ -144,7 +146,7 @@ def _box(name: str, values: Sequence[float], index: int) -> Html:
 
 def _name(run: RunData, index: int) -> Html:
     name = run.policies[index]
-    return policy_head(index, name, "bound" if name in run.bounds else "")
+    return policy_head(run.looks[name], name, "bound" if name in run.bounds else "")
 
 
 def hours_section(run: RunData, order: Sequence[str]) -> Html:

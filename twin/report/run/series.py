@@ -14,17 +14,16 @@ from twin.core.arrays import Ints
 from twin.core.units import format_duration
 from twin.report.html.markup import Html, paragraph, section, some, stroke, swatch, tag, text
 from twin.report.metrics import metric
-from twin.report.run.aggregate import Aggregates, LinkSeries, PolicySeries
+from twin.report.run.aggregate import MOST_POLICIES, Aggregates, LinkSeries, PolicySeries
 from twin.report.run.event_spans import EventSpan
-from twin.report.run.paths import HEIGHT, LANE, bars, edges, line
+from twin.report.run.findings import Findings
+from twin.report.run.paths import HEIGHT, LANE, bars, line
 from twin.report.run.source import RunData
-
-MOST_LINKS = 8
-MOST_POLICIES = 12
 
 _SHOWN_AT_FIRST = 6
 _MOST_EVENTS = 12
-_MOST_BANDS = 200
+_MOST_BANDS = 1_600
+"""Times of events in all pictures together."""
 _MOST_TICKS = 6
 _ZOOMS = (
     ("in", "+", "Zoom in"),
@@ -36,18 +35,22 @@ _ZOOMS = (
 _STEPS_S = (300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2419200)
 
 
-def series_section(
-    run: RunData, aggregates: Aggregates, spans: Sequence[EventSpan], first: str | None
-) -> Html:
-    """Return the section: one figure for each link that is drawn, the first of them to be seen."""
-    policies = _order(run, first)
-    at = edges(run, spans, len(aggregates.drawn) * (len(policies) + 1))
+def series_section(found: Findings) -> Html:
+    """Return the section: one figure for each link that is drawn, the one in focus to be seen."""
+    run, aggregates, spans = found.run, found.aggregates, found.spans
+    policies, links = _order(run, found.first), _links(found)
     figures = [
-        _figure(run, aggregates, spans, link, policies, at, hidden=i > 0)
-        for i, link in enumerate(aggregates.drawn)
+        _figure(run, aggregates, spans, link, policies, hidden=i > 0)
+        for i, link in enumerate(links)
     ]
-    parts = [_lead(run, aggregates, at, len(policies)), _controls(run, aggregates, spans)]
+    parts = [_lead(run, aggregates, len(policies)), _controls(links, run, spans)]
     return section("series", "Over time", *parts, *figures)
+
+
+def _links(found: Findings) -> list[str]:
+    """Return the links that are drawn: in focus first, then those that fall short, then others."""
+    names = [found.focus, *(found.run.links[i] for i in found.short(found.lead)), *found.run.links]
+    return [name for name in dict.fromkeys(names) if name in found.aggregates.drawn]
 
 
 def _order(run: RunData, first: str | None) -> list[int]:
@@ -57,7 +60,7 @@ def _order(run: RunData, first: str | None) -> list[int]:
     return sorted(order[:MOST_POLICIES])
 
 
-def _lead(run: RunData, aggregates: Aggregates, at: Ints, policies: int) -> Html:
+def _lead(run: RunData, aggregates: Aggregates, policies: int) -> Html:
     drawn, links = len(aggregates.drawn), len(run.links)
     sentences = ["The black line is the demand; bars under the picture are what stayed unserved."]
     if drawn < links:
@@ -66,7 +69,7 @@ def _lead(run: RunData, aggregates: Aggregates, at: Ints, policies: int) -> Html
         )
     if policies < len(run.policies):
         sentences.append(f"{policies} of {len(run.policies)} policies.")
-    widest = int(np.diff(at).max())
+    widest = int(np.diff(aggregates.at).max())
     if widest > 1:
         sentences.append(
             f"Away from events a line runs through the lowest and the highest value of every "
@@ -75,19 +78,19 @@ def _lead(run: RunData, aggregates: Aggregates, at: Ints, policies: int) -> Html
     return paragraph(*sentences)
 
 
-def _controls(run: RunData, aggregates: Aggregates, spans: Sequence[EventSpan]) -> Html:
+def _controls(links: Sequence[str], run: RunData, spans: Sequence[EventSpan]) -> Html:
     """Return the controls that need the script; they are hidden until it runs."""
-    options = [tag("option", text(link), value=i) for i, link in enumerate(aggregates.drawn)]
+    options = [tag("option", text(link), value=i) for i, link in enumerate(links)]
     choose = tag("label", text("Link "), tag("select", *options, id="link"))
     buttons = [
         tag("button", text(face), type="button", data_zoom=key, aria_label=name)
         for key, face, name in _ZOOMS
     ]
-    for span in [span for span in spans if set(span.links) & set(aggregates.drawn)][:_MOST_EVENTS]:
+    for span in [span for span in spans if set(span.links) & set(links)][:_MOST_EVENTS]:
         near = max(span.end - span.start, 3600) / 2
         low, high = (span.start - near) / run.tick_s, (span.end + near) / run.tick_s
-        link = next(i for i, name in enumerate(aggregates.drawn) if name in span.links)
-        on = " ".join(str(i) for i, name in enumerate(aggregates.drawn) if name in span.links)
+        link = next(i for i, name in enumerate(links) if name in span.links)
+        on = " ".join(str(i) for i, name in enumerate(links) if name in span.links)
         extent = f"{2 * max(low, 0):.0f} {2 * min(high, run.intervals):.0f}"
         face = text(f"Event: {span.label}")
         buttons.append(
@@ -103,28 +106,31 @@ def _figure(
     spans: Sequence[EventSpan],
     link: str,
     policies: Sequence[int],
-    at: Ints,
     *,
     hidden: bool,
 ) -> Html:
-    names, drawn = run.policies, aggregates.drawn[link]
+    names, drawn, at = run.policies, aggregates.drawn[link], aggregates.at
     rows = {i: aggregates.totals[names[i]].rows[link] for i in policies}
     top, wide = _top(drawn, rows.values()), 2 * run.intervals
-    bands = _bands(run, spans, link, wide)
+    bands = _bands(run, spans, link, wide, len(aggregates.drawn))
     paths = [
-        _path(line(row.allocated, at, top), f"p{i}", hide=n >= _SHOWN_AT_FIRST, **stroke(i))
+        _path(
+            line(row.allocated, at, top),
+            f"p{i}",
+            hide=n >= _SHOWN_AT_FIRST,
+            **stroke(run.looks[names[i]]),
+        )
         for n, (i, row) in enumerate(rows.items())
     ]
     paths.append(_path(line(drawn.demand, at, top), "demand"))
-    if np.isfinite(drawn.capacity).any():
-        limit = np.where(np.isfinite(drawn.capacity), drawn.capacity, np.nan)
-        paths.insert(0, _path(line(limit, at, top), "capacity"))
+    if drawn.capacity is not None:
+        paths.insert(0, _path(line(drawn.capacity, at, top), "capacity"))
     label = f"Demand and allocation on {link}, Mbit/s over time"
     plot = tag(
         "svg", bands, *paths, class_="plot", preserveAspectRatio="none",
         viewBox=f"0 0 {wide} {HEIGHT}", role="img", aria_label=label,
     )  # fmt: skip
-    most = max((float(np.nanmax(row.unmet, initial=0)) for row in rows.values()), default=0.0)
+    most = max((float(np.nanmax(row.unmet, initial=0.0)) for row in rows.values()), default=0.0)
     lanes = [
         _lane(run, link, i, row, at, most, bands, shown=n < _SHOWN_AT_FIRST)
         for n, (i, row) in enumerate(rows.items())
@@ -141,16 +147,17 @@ def _figure(
 
 
 def _top(drawn: LinkSeries, rows: Iterable[PolicySeries]) -> float:
-    shown = [float(np.nanmax(row.allocated, initial=0)) for row in rows]
-    demand = float(np.nanmax(drawn.demand, initial=0))
+    shown = [float(np.nanmax(row.allocated.high, initial=0.0)) for row in rows]
+    demand = float(np.nanmax(drawn.demand.high, initial=0.0))
     high = max([demand, *(value for value in shown if np.isfinite(value))])
     # One policy that asks for far too much must not flatten the others.
     return 1.06 * (min(high, 3 * demand) if demand > 0 else high) or 1.0
 
 
-def _bands(run: RunData, spans: Sequence[EventSpan], link: str, wide: int) -> Html:
+def _bands(run: RunData, spans: Sequence[EventSpan], link: str, wide: int, drawn: int) -> Html:
     """Return the times of the link's events, the longest where there are very many."""
-    own = sorted((s for s in spans if link in s.links), key=lambda s: s.start - s.end)[:_MOST_BANDS]
+    most = max(_MOST_BANDS // drawn, 8)
+    own = sorted((s for s in spans if link in s.links), key=lambda s: s.start - s.end)[:most]
     parts = []
     for span in own:
         start, end = (min(2 * time / run.tick_s, wide) for time in (span.start, span.end))
@@ -172,17 +179,15 @@ def _lane(
     shown: bool,
 ) -> Html:  # fmt: skip
     name = run.policies[policy]
-    table = run.by_link
-    summary = table[(table["policy"] == name) & (table["link"] == link)].iloc[0]
+    summary = run.cells[name, link]
     rate = metric("sla_violation_rate").text(summary["sla_violation_rate"])
     waste = metric("over_provisioning_pct").text(summary["over_provisioning_pct"])
     box = tag("input", type="checkbox", checked=shown, data_policy=policy, hidden=True)
     bound = " (bound)" if name in run.bounds else ""
     numbers = tag("small", text(f" {rate} % violated, {waste} % over"))
-    label = tag("label", box, swatch(policy), text(f" {name}{bound}"), numbers)
-    unmet = np.nan_to_num(row.unmet)
+    label = tag("label", box, swatch(run.looks[name]), text(f" {name}{bound}"), numbers)
     strip = tag(
-        "svg", bands, _path(bars(unmet, at, most or 1.0), "unmet"), class_="lane",
+        "svg", bands, _path(bars(row.unmet, at, most or 1.0), "unmet"), class_="lane",
         viewBox=f"0 0 {2 * run.intervals} {LANE}", preserveAspectRatio="none", role="img",
         aria_label=f"When {name} left demand unserved on {link}",
     )  # fmt: skip

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _STATIC = ("static_mean2sigma", "static_p95")
-"""The paper's baselines."""
+"""What many provision by: the baselines."""
 
 
 def sla_scores(run: RunData, aggregates: Aggregates) -> list[SlaScore]:
@@ -30,6 +30,8 @@ def sla_scores(run: RunData, aggregates: Aggregates) -> list[SlaScore]:
         row, totals = pooled[policy], aggregates.totals[policy]
         # A link without a known interval has no violation.
         worst = links.iloc[int(links["worst_burn_rate"].fillna(-1.0).to_numpy().argmax())]
+        # A target of 0 is used up without bound.
+        burn = min(float(worst["worst_burn_rate"]), np.finfo(float).max)
         scores.append(
             SlaScore(
                 name=policy,
@@ -37,7 +39,7 @@ def sla_scores(run: RunData, aggregates: Aggregates) -> list[SlaScore]:
                 within_servable=int(totals.servable.sum()),
                 links=len(links),
                 worst_link=str(worst["link"]),
-                worst_rate=float(np.nan_to_num(run.target * worst["worst_burn_rate"])),
+                worst_rate=float(np.nan_to_num(run.target * burn)),
                 allowed=int(worst["sla_allowed_intervals"]),
                 used=int(worst["sla_used_intervals"]),
                 interval=(float(worst[ENDS[0]]), float(worst[ENDS[1]])),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -19,14 +18,17 @@ from twin.account.prices import PricesSpec
 from twin.account.summary import ALL, COLUMNS, Settlement
 from twin.account.uncertainty import MeasuredRows
 from twin.core.arrays import Floats
-from twin.core.errors import InputError, Problem, one_line
 from twin.core.printable import listed
 from twin.core.units import duration
 from twin.engine.links import LinkSpec, link_specs
 from twin.engine.recording import Recording
+from twin.report.colours import looks_of
+from twin.report.files import check_numbers, read_table, readable
 from twin.results.folder import read_manifest
 from twin.results.manifest import bounds, replay_starts
 from twin.results.manifest_file import check_file
+from twin.topology.saved import TOPOLOGY, saved_topology
+from twin.topology.topology import Topology
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,6 +103,8 @@ class RunData:
     read_intervals: IntervalReader
     frontier: pd.DataFrame | None = None
     """What each policy's knob buys, where the folder holds it."""
+    topology: Topology | None = None
+    """The network, where the scenario has one."""
 
     @classmethod
     def of(cls, result: Result) -> RunData:
@@ -116,6 +120,7 @@ class RunData:
             bounds=frozenset(bounds(result.scenario)),
             starts=replay_starts(result.scenario),
             read_intervals=partial(_recorded, result.recording),
+            topology=result.scenario.topology,
         )
 
     @classmethod
@@ -127,26 +132,26 @@ class RunData:
             for name in ("scenario.yaml", "hours.csv", "intervals.parquet")
         )
         kept = check_file(folder, facts, "summary.csv")
-        summary = _table(kept, COLUMNS)
-        with _readable(kept):
+        summary = _read(kept, COLUMNS)
+        with readable(kept):
             _check_summary(summary)
         columns = ("time_s", "kind", "name", "phase", "links")
-        events = _table(check_file(folder, facts, "events.csv"), columns)
-        with _readable(folder / "events.csv"):
-            _check_numbers(events, ("time_s",))
+        events = _read(check_file(folder, facts, "events.csv"), columns)
+        with readable(folder / "events.csv"):
+            check_numbers(events, ("time_s",))
             known = set(summary["link"])
             for link in {link for text in set(events["links"]) for link in listed(text)} - known:
                 raise ValueError(f"names a link that the summary has not: {link!r}")
-        by_hour = _table(hours, ("policy", "link", "hour", *COUNTED))
-        with _readable(hours):
+        by_hour = _read(hours, ("policy", "link", "hour", *COUNTED))
+        with readable(hours):
             keys = [
                 (policy, link, hour) for policy, link in _rows(summary) for hour in range(HOURS)
             ]
             if list(zip(*(by_hour[k] for k in ("policy", "link", "hour")), strict=True)) != keys:
                 raise ValueError("has other rows than the summary")
-            _check_numbers(by_hour, COUNTED)
+            check_numbers(by_hour, COUNTED)
         starts, text = facts["replay_starts"], ""
-        with _readable(file):
+        with readable(file):
             text = file.read_text(encoding="utf-8")
             data = cls(
                 summary, events, by_hour, facts, yaml.safe_load(text), text,
@@ -155,6 +160,8 @@ class RunData:
                 partial(_stored, intervals, *_shape(summary)),
             )  # fmt: skip
             data._check_scenario()
+        if TOPOLOGY in facts["files"]:
+            data = data._with_topology(check_file(folder, facts, TOPOLOGY))
         if FRONTIER in facts["files"]:
             data = data.with_frontier(check_file(folder, facts, FRONTIER))
         return data
@@ -166,15 +173,22 @@ class RunData:
             "intervals",
             "links_within_sla", "links_missing_sla", "cost", *_FLAGS,
         )  # fmt: skip
-        table = _table(file, needed)
-        with _readable(file):
+        table = _read(file, needed)
+        with readable(file):
             past, replayed = (
                 table[table["part"] == part].groupby("policy").size() for part in _PARTS
             )
             if len(past) == 0 or not past.equals(replayed):
                 raise ValueError("has other settings in the history than in the replay")
-            _check_numbers(table, ("intervals", "links_within_sla", "links_missing_sla"))
+            check_numbers(table, ("intervals", "links_within_sla", "links_missing_sla"))
         return replace(self, frontier=table.assign(**{n: table[n] == "True" for n in _FLAGS}))
+
+    def _with_topology(self, file: Path) -> RunData:
+        with readable(file):
+            topology = saved_topology(file)
+            if not set(self.links) <= set(topology.link_names):
+                raise ValueError("lacks a link that the summary has")
+        return replace(self, topology=topology)
 
     def _check_scenario(self) -> None:
         """Read what the report takes from the scenario. Raises what a damaged one causes."""
@@ -186,27 +200,32 @@ class RunData:
         """The scenario's name."""
         return str(self.scenario["name"])
 
-    @property
+    @cached_property
     def policies(self) -> tuple[str, ...]:
         """Names of the policies, in the scenario's order."""
         return tuple(str(name) for name in self.summary["policy"].unique())
 
-    @property
+    @cached_property
     def ranked(self) -> tuple[str, ...]:
         """The policies that are not bounds."""
         return tuple(name for name in self.policies if name not in self.bounds)
 
-    @property
+    @cached_property
+    def looks(self) -> dict[str, int]:
+        """The number of each policy's look."""
+        return looks_of(self.policies)
+
+    @cached_property
     def links(self) -> tuple[str, ...]:
         """Names of the links, in order."""
         return _shape(self.summary)[1]
 
-    @property
+    @cached_property
     def intervals(self) -> int:
         """Replayed intervals of a link."""
         return _shape(self.summary)[2]
 
-    @property
+    @cached_property
     def tick_s(self) -> int:
         """Length of an interval, seconds."""
         return int(duration(self.scenario["tick"]))
@@ -236,14 +255,31 @@ class RunData:
         return str(self.scenario.get("fallback", {}).get("use", ""))
 
     @property
+    def rerouted(self) -> bool:
+        """Whether the traffic of a failed link goes elsewhere."""
+        matrix = self.scenario.get("demand", {}).get("source") == "matrix"
+        return (matrix and self.topology is not None) or bool(self.scenario.get("backup"))
+
+    @cached_property
+    def cells(self) -> dict[tuple[str, str], dict[Hashable, Any]]:
+        """The rows of the summary by policy and link."""
+        return {
+            (str(row["policy"]), str(row["link"])): row for row in self.summary.to_dict("records")
+        }
+
+    @cached_property
     def pooled(self) -> pd.DataFrame:
         """The summary of all links together, by policy."""
         return self.summary[self.summary["link"] == ALL].set_index("policy")
 
-    @property
+    @cached_property
     def by_link(self) -> pd.DataFrame:
         """The summary without the rows that pool all links."""
         return self.summary[self.summary["link"] != ALL]
+
+
+def _read(file: Path, needed: tuple[str, ...]) -> pd.DataFrame:
+    return read_table(file, needed, _WORDS)
 
 
 def _shape(summary: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...], int]:
@@ -259,18 +295,11 @@ def _check_summary(summary: pd.DataFrame) -> None:
     rows = [(policy, link) for policy in policies for link in (*links, ALL)]
     if _rows(summary) != rows:
         raise ValueError("has no row for each policy and link, and one for all links")
-    _check_numbers(summary, (*_COUNTS, "sla_violation_rate"))
+    check_numbers(summary, (*_COUNTS, "sla_violation_rate"))
 
 
 def _rows(table: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(table["policy"], table["link"], strict=True))
-
-
-def _check_numbers(table: pd.DataFrame, columns: Sequence[str]) -> None:
-    """Raise ValueError where a column holds anything but finite numbers."""
-    for name in columns:
-        if not np.isfinite(table[name]).all():
-            raise ValueError(f"column '{name}' holds what is no number")
 
 
 def _recorded(recording: Recording, link: str | None = None) -> Iterator[LinkIntervals]:
@@ -293,7 +322,7 @@ def _stored(
     link: str | None = None,
 ) -> Iterator[LinkIntervals]:
     """Yield the rows of a file, which are in order of policy, link and interval."""
-    with _readable(file):
+    with readable(file):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -329,30 +358,3 @@ def _sound(block: LinkIntervals) -> LinkIntervals:
     if not (possible[known].all() and (block.violation_s >= 0).all()):
         raise ValueError(f"holds values of {block.policy} that no run has")
     return block
-
-
-def _table(file: Path, needed: tuple[str, ...]) -> pd.DataFrame:
-    import pandas as pd
-
-    with _readable(file):
-        # Python reads a float exactly as it was written; the fast parser of pandas may not.
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
-        for name in [column for column in table.columns if column not in _WORDS]:
-            table[name] = [float(value) if value else np.nan for value in table[name]]
-        lacking = [name for name in needed if name not in table.columns]
-        if lacking:
-            raise ValueError(f"has no column '{lacking[0]}'")
-    return table
-
-
-@contextmanager
-def _readable(file: Path) -> Iterator[None]:
-    """Turn any error that a missing or damaged file causes into one line."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise InputError(Problem("is missing from the run's folder", file=file)) from None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
-            yaml.YAMLError) as error:  # fmt: skip
-        what = one_line(str(error)) or type(error).__name__
-        raise InputError(Problem(f"cannot be read: {what}", file=file)) from None

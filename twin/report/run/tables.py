@@ -26,6 +26,7 @@ from twin.report.html.parts import (
     file_name,
     folded,
     legend_of_metrics,
+    long_table,
     metric_head,
     policy_head,
     short_digest,
@@ -86,7 +87,7 @@ def _key(run: RunData) -> Html:
     by_column = {m.column: m for m in (WITHIN, *_valued(pooled))}
     metrics = [by_column[column] for column in KEY if column in by_column]
     best = {m.column: _best(run, pooled, m) for m in metrics}
-    headers = [head("Policy"), *(head(m.name, m.unit) for m in metrics)]
+    headers = [head("Policy"), *(head(m.name, m.over_links(len(run.links))) for m in metrics)]
     rows = []
     for i in _order(run):
         name = run.policies[i]
@@ -105,7 +106,7 @@ def _valued(pooled: pd.DataFrame) -> list[MetricColumn]:
 def _policy(run: RunData, index: int, scope: str = "row") -> Html:
     name = run.policies[index]
     note = "bound, not ranked" if name in run.bounds else ""
-    return policy_head(index, name, note, scope)
+    return policy_head(run.looks[name], name, note, scope)
 
 
 def _cell(shown: MetricColumn, value: float, best: bool) -> Html:
@@ -133,9 +134,9 @@ def _all(run: RunData) -> Html:
     for row in _valued(pooled):
         best, values = _best(run, pooled, row), pooled[row.column]
         cells = [_cell(row, float(values[run.policies[i]]), run.policies[i] in best) for i in order]
-        rows.append([metric_head(row), *cells])
+        rows.append([metric_head(row, len(run.links)), *cells])
     shown = table(headers, rows, caption="Every metric, all links together")
-    return folded("Every metric", shown, opened=True)
+    return folded("Every metric", shown)
 
 
 def links_section(run: RunData, recommended: str | None) -> Html:
@@ -170,7 +171,7 @@ def links_section(run: RunData, recommended: str | None) -> Html:
         )
     if len(columns) < len(ranked):
         sentences.append(f"{len(ranked) - len(columns)} policies are left out.")
-    shown_table = table(headers, rows, caption="Links, most violated first")
+    shown_table = long_table(headers, rows, caption="Links, most violated first")
     return section("links", "Links", paragraph(*sentences), shown_table)
 
 
@@ -199,7 +200,7 @@ def budget_section(run: RunData, recommended: str | None) -> Html:
     ]
     if len(order) > _MOST_LINKS:
         sentences.append(f"The {_MOST_LINKS} links of {len(order):,} that used most.")
-    shown = table(headers, rows, caption="Error budget, links that used most first")
+    shown = long_table(headers, rows, caption="Error budget, links that used most first")
     return section("budget", "Error budget", paragraph(*sentences), shown)
 
 

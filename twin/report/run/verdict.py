@@ -43,7 +43,7 @@ class SlaScore:
     causes: Mapping[str, float]
     """Violated minutes by cause: `unservable`, `onset`, `event` and `ordinary`."""
     static: bool = False
-    """Whether it is one of the paper's static rules."""
+    """Whether it is a static rule."""
     cost: float = float("nan")
     """At the scenario's prices; NaN without."""
 
@@ -282,7 +282,7 @@ def _why(best: SlaScore) -> str:
 
 
 def _statics(best: SlaScore, scores: Sequence[SlaScore]) -> list[str]:
-    """Say what the paper's static rules would have cost instead."""
+    """Say what static rules would have cost instead."""
     others = [s for s in scores if s.static and s.name != best.name]
     if not others:
         return []
@@ -294,7 +294,7 @@ def _statics(best: SlaScore, scores: Sequence[SlaScore]) -> list[str]:
     rules = "other static rule" if best.static else "static rule"
     rules += "s" * (len(others) > 1)
     return [
-        f"The paper's {rules} would have meant {amounts}, "
+        f"The {rules} would have meant {amounts} on the same demand, "
         f"against {best.minutes:,.0f} with {best.name}."
     ]
 

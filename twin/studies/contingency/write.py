@@ -7,10 +7,11 @@ from pathlib import Path
 from twin.results.folder import staged
 from twin.results.manifest_file import write_manifest
 from twin.studies.contingency.study import Contingencies
+from twin.topology.saved import TOPOLOGY, topology_text
 
 
-def save(study: Contingencies, folder: Path, *, force: bool = False) -> Path:
-    """Write all files to `folder`, or none after an error.
+def save(study: Contingencies, folder: Path, *, force: bool = False, report: bool = True) -> Path:
+    """Write all files to `folder`, or none after an error; the page with `report` alone.
 
     Raises InputError where the folder holds anything and `force` is false.
     """
@@ -21,8 +22,22 @@ def save(study: Contingencies, folder: Path, *, force: bool = False) -> Path:
             table.to_csv(stage / f"{name}.csv", index=False, lineterminator="\n")
         facts = result.manifest | {
             "contingencies": study.failures["failure"].nunique() - 1,
+            "intervals": result.scenario.span.intervals,
             "intervals_skipped": study.skipped,
             "wall_time_s": round(study.wall_time_s, 3),
         }
+        topology = result.scenario.topology
+        assert topology is not None
+        text = topology_text(topology)
+        (stage / TOPOLOGY).write_text(text, encoding="utf-8", newline="\n")
+        if report:
+            # Tables alone need no page, and are there sooner.
+            from twin.report.contingency.source import ContingencyData
+            from twin.report.contingency.write import write
+
+            scenario = result.resolved_scenario()
+            write(
+                ContingencyData(study.failures, study.worst_cases, topology, facts, scenario), stage
+            )
         write_manifest(stage, facts)
     return folder

@@ -10,6 +10,7 @@ import numpy as np
 from twin.core.arrays import Floats
 from twin.core.units import format_duration
 from twin.report import style
+from twin.report.colours import colour_of, looks_of
 from twin.studies.lead_times.compare import LeadTimes
 
 if TYPE_CHECKING:
@@ -31,11 +32,12 @@ def draw(study: LeadTimes, path: Path) -> None:
         figure = style.new_figure(9, 6.4)
         waste, violated = figure.subplots(2, 1, sharex=True)
         floor = _floor(study)
-        for place, name in enumerate(study.policies):
+        looks = looks_of(study.policies)
+        for name in study.policies:
             rows = study.table[study.table["policy"] == name]
-            _line(waste, rows, rows["over_provisioning_pct"].to_numpy(), place)
+            _line(waste, rows, rows["over_provisioning_pct"].to_numpy(), looks[name])
             shares = np.maximum(100 * rows["sla_violation_rate"].to_numpy(), floor)
-            _line(violated, rows, shares, place)
+            _line(violated, rows, shares, looks[name])
         _waste_axis(waste, study)
         _violations_axis(violated, study, floor)
         _time_axis(violated, study)
@@ -44,9 +46,9 @@ def draw(study: LeadTimes, path: Path) -> None:
         style.save(figure, path)
 
 
-def _line(panel: Axes, rows: pd.DataFrame, values: Floats, place: int) -> None:
+def _line(panel: Axes, rows: pd.DataFrame, values: Floats, number: int) -> None:
     """Draw a policy; a point is hollow where a link misses the SLA."""
-    look = _look(place)
+    look = _look(number)
     leads = rows["lead_time_s"].to_numpy()
     panel.plot(leads, values, linewidth=1.4, **(look | {"marker": ""}))
     held = rows["links_missing_sla"].to_numpy() == 0
@@ -58,13 +60,13 @@ def _line(panel: Axes, rows: pd.DataFrame, values: Floats, place: int) -> None:
             )  # fmt: skip
 
 
-def _look(place: int) -> dict[str, Any]:
-    """Return colour, dashes and marker of a policy by its place."""
-    again, shade = divmod(place, len(style.POLICY_COLOURS))
+def _look(number: int) -> dict[str, Any]:
+    """Return colour, dashes and marker of the look with this number."""
+    again = number // len(style.POLICY_COLOURS)
     return {
-        "color": style.POLICY_COLOURS[shade],
+        "color": colour_of(number),
         "linestyle": _DASHES[again % len(_DASHES)],
-        "marker": _MARKERS[place % len(_MARKERS)],
+        "marker": _MARKERS[number % len(_MARKERS)],
     }
 
 
@@ -117,8 +119,9 @@ def _legend(figure: Figure, study: LeadTimes) -> None:
     from matplotlib.lines import Line2D
 
     handles = []
-    for place, name in enumerate(study.policies):
-        look = _look(place)
+    looks = looks_of(study.policies)
+    for name in study.policies:
+        look = _look(looks[name])
         handles.append(Line2D([], [], label=name, markersize=6, linewidth=1.4, **look))
     hollow: dict[str, Any] = {"marker": "o", "markerfacecolor": "white", "color": style.GREY}
     handles.append(Line2D([], [], linestyle="", label="a link misses\nthe SLA", **hollow))

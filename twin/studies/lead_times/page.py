@@ -6,6 +6,7 @@ import base64
 from typing import Final
 
 from twin.core.units import counted, format_duration
+from twin.report.colours import looks_of
 from twin.report.html.markup import Html, head, paragraph, section, table, tag, text
 from twin.report.html.page import page
 from twin.report.html.parts import (
@@ -68,10 +69,11 @@ def _metrics(study: LeadTimes) -> list[MetricColumn]:
 def _table(study: LeadTimes) -> Html:
     metrics = _metrics(study)
     headers = [head("policy"), head("lead time"), head(WITHIN.name)]
-    headers += [head(each.name, each.unit) for each in metrics]
-    rows = []
+    links = len(study.scenario.links)
+    headers += [head(each.name, each.over_links(links)) for each in metrics]
+    looks, rows = looks_of(study.policies), []
     for row in study.table.to_dict("records"):
-        place, kept = study.policies.index(row["policy"]), int(row["links_within_sla"])
+        kept = int(row["links_within_sla"])
         missed = int(row["links_missing_sla"])
         cells = [f"{kept} of {kept + missed}", *(each.text(row[each.column]) for each in metrics)]
         mark = "missed" if missed and not row["bound"] else None
@@ -79,7 +81,7 @@ def _table(study: LeadTimes) -> Html:
         note = "the bound" if row["bound"] else ""
         rows.append(
             [
-                policy_head(place, row["policy"], note),
+                policy_head(looks[row["policy"]], row["policy"], note),
                 lead,
                 *(tag("td", text(cell), class_=mark) for cell in cells),
             ]
