@@ -16,6 +16,7 @@ from twin.core.files import digest_of
 from twin.core.units import format_duration
 from twin.demand.columns import Times
 from twin.demand.csv_table import CsvTable
+from twin.demand.extend import extended
 from twin.demand.grid import Grid, grid
 from twin.demand.gridded import in_ticks_of
 from twin.demand.parquet_table import ParquetTable
@@ -78,7 +79,8 @@ def _trace(
     digest: str,
 ) -> Trace:
     kpis, gaps, repairs, starts = in_ticks_of(gridded, demand, tick_s)
-    return Trace(links, kpis, tick_s, starts, origin, digest, repairs, gaps)
+    trace = Trace(links, kpis, tick_s, starts, origin, digest, repairs, gaps)
+    return extended(trace, demand)
 
 
 def _existing(demand: DemandSpec, folder: Path) -> Path:

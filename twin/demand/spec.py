@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from twin.core.calendar import Ahead
 from twin.core.errors import show
 from twin.core.fields import Integer, Strict, iso_time
-from twin.core.units import Duration, Share, seconds
+from twin.core.units import Duration, Share, Window, seconds
+from twin.demand.growth import GrowthField
 
 SYNTHETIC_KEYS = ("facilities", "length")
 """Keys of the demand that only the synthetic source has."""
@@ -31,6 +33,13 @@ def _unit(value: Any) -> Any:
     if isinstance(value, str) and re.fullmatch("[kKMGT]i?B(/s|ps)", value):
         raise ValueError(f"{show(value)} is not known; of bytes there is 'byte/s' alone")
     return value
+
+
+class ExtendSpec(Strict):
+    """How a trace goes on after its end: its last weeks again and again, grown."""
+
+    ahead: Ahead = Field(alias="for", description="how far it goes on, such as 24mo")
+    repeat: Window = Field(seconds("4w"), description="what is repeated: the end of the trace")
 
 
 class DemandSpec(Strict):
@@ -60,6 +69,10 @@ class DemandSpec(Strict):
         4, description="number of links of the synthetic source"
     )
     length: Duration = Field(seconds("37d 6h 50min"), description="length of the synthetic source")
+    growth: GrowthField | None = Field(
+        None, description="how demand grows after the trace, such as 30%/year; or by link"
+    )
+    extend: ExtendSpec | None = Field(None, description="absent: the trace ends where it ends")
 
     @field_validator("starts")
     @classmethod

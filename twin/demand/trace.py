@@ -40,6 +40,8 @@ class Trace:
     """What was repaired while reading, a sentence each."""
     gaps: Mapping[str, Gaps] = field(default_factory=dict)
     """Samples of each KPI that were interpolated, and when that could be known."""
+    measured: int | None = None
+    """Samples before those that were added to extend the trace; None where none were."""
 
     def __post_init__(self) -> None:
         shape = (len(next(iter(self.kpis.values()))), len(self.links))
@@ -73,7 +75,7 @@ class Trace:
     def __reduce__(self) -> tuple[Any, ...]:
         # A mapping proxy cannot be pickled.
         fields = (self.links, dict(self.kpis), self.tick_s, self.starts, self.origin, self.digest)
-        return Trace, (*fields, self.repairs, dict(self.gaps))
+        return Trace, (*fields, self.repairs, dict(self.gaps), self.measured)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Trace:
         # Nothing here ever changes.

@@ -44,6 +44,7 @@ def manifest(
             "sha256": trace.digest,
             "file": None if demand.path is None else _absolute(scenario.folder / demand.path),
             "samples": trace.samples,
+            "measured_samples": trace.measured or trace.samples,
             "links": len(trace.links),
             "repairs": list(trace.repairs),
         },

@@ -9,7 +9,9 @@ import numpy as np
 from twin.core.errors import InputError, Loc, Problem, did_you_mean
 from twin.core.printable import unfit
 from twin.core.units import counted, format_duration
+from twin.demand.extend import extension_note
 from twin.demand.gaps import ArrayFeed, known
+from twin.demand.growth import growth_problems
 from twin.demand.trace import Trace
 from twin.engine.links import LinkSpec, link_specs
 from twin.engine.span import ReplaySpan
@@ -20,7 +22,8 @@ from twin.topology.topology import Topology
 
 def span_of(spec: ScenarioSpec, trace: Trace) -> ReplaySpan:
     """Return how the scenario cuts the trace. Raises InputError where it cannot."""
-    history = int(spec.demand.train * trace.samples)
+    # What was added to extend a trace is no past to learn from.
+    history = int(spec.demand.train * (trace.measured or trace.samples))
     available = trace.samples - history
     if history < 1 or available < 1:
         what = f"leaves {history} samples of history and {available} to replay"
@@ -88,6 +91,7 @@ def link_problems(
     for link in spec.links:
         if link != "defaults" and link not in links:
             yield _no_link(link, links, ("links", link))
+    yield from growth_problems(spec.demand.growth or {}, flows or links)
     defaults = spec.links.get("defaults", LinkSpec())
     for link, stated in spec.links.items():
         if link != "defaults" and (contradiction := stated.over(defaults).contradiction()):
@@ -109,11 +113,16 @@ def link_problems(
 
 
 def warnings(
-    spec: ScenarioSpec, links: tuple[str, ...], span: ReplaySpan, topology: Topology | None = None
+    spec: ScenarioSpec,
+    trace: Trace,
+    links: tuple[str, ...],
+    span: ReplaySpan,
+    topology: Topology | None = None,
 ) -> Iterator[str]:
     """Yield what may be meant, but changes what a run says."""
     if topology is not None:
         yield from (f"{topology.origin}: {note}" for note in topology.notes)
+    yield from _of_the_future(spec, trace, span)
     replayed = span.horizon(int(spec.tick))
     settings = link_specs(spec.links, links)
     leads = [link.lead_time.low for link in settings if link.lead_time.low >= replayed]
@@ -123,6 +132,19 @@ def warnings(
             f"a lead time of {times} on {counted(len(leads), 'link')} is as long as the replay "
             f"({format_duration(replayed)}) or longer: there, only the first decision takes effect"
         )
+
+
+def _of_the_future(spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> Iterator[str]:
+    """Yield what a run makes of growth, of an extended trace and of upgrades."""
+    if note := extension_note(trace, spec.demand, span.first):
+        yield note
+    elif spec.demand.growth:
+        yield (
+            "'demand.growth' changes no measured demand: it is for 'twin outlook' and for "
+            "'demand.extend'"
+        )
+    if any(link.upgrade is not None for link in spec.links.values()):
+        yield "'links.*.upgrade' is for 'twin outlook': this replay upgrades no link"
 
 
 def _not_there(name: str, event: Event, scope: Scope, where: Loc) -> Problem:

@@ -16,6 +16,7 @@ from twin.core.errors import InputError, Loc, Problem
 from twin.core.printable import unfit
 from twin.core.units import format_duration
 from twin.core.validation import problems_of
+from twin.demand.extend import extended
 from twin.demand.trace import Trace
 from twin.engine.span import ReplaySpan
 from twin.events.base import Event
@@ -101,7 +102,7 @@ class Scenario:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What may be meant, but changes what a run says."""
-        return tuple(warnings(self.spec, self.links, self.span, self.topology))
+        return tuple(warnings(self.spec, self.trace, self.links, self.span, self.topology))
 
     def __repr__(self) -> str:
         names = ", ".join(choice.name for choice in self.policies)
@@ -272,7 +273,7 @@ class _Assembly:
 
     def _trace(self, spec: ScenarioSpec) -> Trace | None:
         if self._given.trace is not None:
-            return self._given.trace
+            return self._try(partial(extended, self._given.trace, spec.demand))
         tick_s = int(spec.tick)
         read = self._cache.trace
         return self._try(partial(read, spec.demand, self._folder, tick_s, spec.seed))

@@ -145,5 +145,4 @@ def _content(value: Trace | Forecaster | PolicySource) -> tuple[str, Any]:
     if isinstance(value, Forecaster):
         card = card_path(value.path)
         return "model", (value.path, value.path.read_bytes(), card.read_bytes())
-    fields = (value.links, dict(value.kpis), value.tick_s, value.starts, value.origin)
-    return "trace", (*fields, value.digest, value.repairs)
+    return "trace", value.__reduce__()[1]
