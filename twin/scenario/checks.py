@@ -99,6 +99,9 @@ def link_problems(
             keys = [key for key in ("max", "step", "min") if key in stated.model_fields_set]
             place: Loc = ("links", link, *keys[:1])
             yield Problem(f"beside 'defaults', {what}", place, suggestion=remedy)
+        if stated.upgrade is not None and stated.upgrade.over % spec.tick:
+            what = f"must be a multiple of the tick, {format_duration(spec.tick)}"
+            yield Problem(what, ("links", link, "upgrade", "over"))
     names: dict[str, int] = {}
     for i, event in enumerate(spec.events):
         scope = Scope(links, flows or links, 0.0, 0, "", topology)

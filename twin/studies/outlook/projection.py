@@ -41,8 +41,9 @@ class Yearly(NamedTuple):
 class Projection(Protocol):
     """The busy value of a link from the end of the trace on."""
 
-    source: str
-    """``stated`` or ``fitted``."""
+    @property
+    def source(self) -> str:
+        """``stated`` or ``fitted``."""
 
     def at(self, seconds: Floats) -> Band:
         """Return the busy values at times after the end of the trace."""

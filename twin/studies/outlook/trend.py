@@ -1,8 +1,8 @@
 """The trend of busy values: level, growth and season of each link, and how well they are known.
 
-The busy values y of n windows, mostly weeks, are taken for y = X b + e. X has a level, a slope and, from a year on,
-harmonics of the year; e is an AR(1) process, since a window is like the one before. Compound growth
-is a straight line of the logarithm of y.
+The busy values y of n windows, mostly weeks, are taken for y = X b + e. X has a level, a slope and,
+from a year on, harmonics of the year; e is an AR(1) process, since a window is like the one before.
+Compound growth is a straight line of the logarithm of y.
 
 Robust: a Huber fit finds what is far off, and values more than three scales off are drawn in. For
 a correlation r of one week with the next, whitening by r makes least squares exact. With flat
@@ -99,7 +99,8 @@ def fit(places: Ints, values: Floats, window_s: float) -> list[Trend]:
     `places` are the numbers of these windows, of `window_s` each; the last one is 0, others are
     below.
     """
-    years, gaps = places * (window_s / YEAR_S), np.diff(places)
+    years = np.asarray(places * (window_s / YEAR_S), dtype=np.float64)
+    gaps = np.diff(places)
     days = (1 - int(places[0])) * window_s / DAY_S
     rows = design(years, harmonics_for(days, len(places)))
     drawn = _drawn_in(rows, values)
