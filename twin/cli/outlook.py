@@ -119,8 +119,8 @@ def _table(study: Outlook) -> None:
     shown = [*first, *others][:_SHOWN]
     at = f"{100 * study.spec.at:g} %"
     headers = ["link", "capacity\nMbit/s", "busy\nMbit/s", "busy\n% of cap.", "growth\n% a year",
-               "90 %\ninterval", f"reaches\n{at}", "90 %\ninterval of that", "full", "upgrades", "cost",
-               "days\nshort"]  # fmt: skip
+               "90 %\ninterval", f"reaches\n{at}", "90 %\ninterval of that", "full", "upgrades",
+               "cost", "days\nshort"]  # fmt: skip
     dropped = [
         "capacity\nMbit/s",
         "days\nshort",

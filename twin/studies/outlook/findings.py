@@ -20,7 +20,7 @@ def answer(outlook: Outlook) -> list[str]:
     reach = soonest(outlook)
     ahead, share = outlook.spec.ahead.text, f"{100 * outlook.spec.at:g} %"
     of = f"of {counted(len(told), 'link')}"
-    sentences = [f"None {of} reaches {share} of its capacity within {ahead}."]
+    sentences = [f"None {of} reaches {share} of its capacity within {ahead}{_may(outlook)}."]
     if reach:
         first = reach[0]
         full = sum(not math.isnan(link.full.middle) for link in reach)
@@ -33,6 +33,15 @@ def answer(outlook: Outlook) -> list[str]:
         ]
     sentences += [f"Not told: {reason}." for reason in _reasons(outlook)]
     return sentences + ([_remedy()] if len(told) < len(outlook.links) else [])
+
+
+def _may(outlook: Outlook) -> str:
+    """Return which links may reach the target, where none does at the middle of its interval."""
+    may = [each for each in outlook.links if not math.isnan(each.target.early)]
+    if not may:
+        return ""
+    first = min(may, key=lambda each: each.target.early)
+    return f", but {len(may)} may: {first.link} {between(outlook, first.target)}"
 
 
 def upgrading(outlook: Outlook) -> list[str]:

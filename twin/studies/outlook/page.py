@@ -55,7 +55,8 @@ def _links(outlook: Outlook) -> list[Html]:
     headers = [
         head("link"), head("capacity", "Mbit/s"), head("busy", "Mbit/s"),
         head("utilization", "% of capacity"), head("growth", "% a year"), head("growth", "90 %"),
-        head(f"reaches {at}"), head("interval", "90 %"), head("full"), head("at the end", "% of capacity"),
+        head(f"reaches {at}"), head("interval", "90 %"), head("full"),
+        head("at the end", "% of capacity"),
     ]  # fmt: skip
     if outlook.failures:
         headers += [head("full", "worst failure"), head("worst failure")]
