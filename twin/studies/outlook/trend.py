@@ -1,27 +1,32 @@
 """The trend of busy values: level, growth and season of each link, and how well they are known.
 
 The busy values y of n windows, mostly weeks, are taken for y = X b + e. X has a level, a slope and,
-from a year on, harmonics of the year; e is an AR(1) process, since a window is like the one before.
+from a year on, harmonics of the year. Of the errors e a part is a window's own, and a part is like
+that of the windows before: with d windows between two values, their correlation is
+
+    W = u I + (1 - u) r^d.
+
 Compound growth is a straight line of the logarithm of y.
 
 Robust: a Huber fit finds what is far off, and values more than three scales off are drawn in. For
-a correlation r of one week with the next, whitening by r makes least squares exact. With flat
-priors of b, log sigma and r, b given r is a multivariate t distribution around the fit, and r
-weighs as
+given r and u least squares on values whitened by W are exact. With flat priors of b, log sigma, r
+and u, b given r and u is a multivariate t distribution around that fit, and these weigh as
 
-    p(r | y) ~ |W|^(-1/2) |X' W^-1 X|^(-1/2) RSS(r)^(-(n - p) / 2)
+    p(r, u | y) ~ |W|^(-1/2) |X' W^-1 X|^(-1/2) RSS^(-(n - p) / 2)
 
-(the restricted likelihood; W is the correlation matrix of e). The mixture over a grid of r has the
-mean and the scale that :class:`Trend` holds, with n - p degrees of freedom: so the interval is
-wider than one that takes an estimate of r for the truth.
+(the restricted likelihood). The mixture over a grid of them has the mean and the scale that
+:class:`Trend` holds, with n - p degrees of freedom: so the interval is wider than one that takes
+estimates of r and u for the truth.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from twin.core.arrays import Floats, Ints
 from twin.core.units import DAY_S, YEAR_S
@@ -33,7 +38,9 @@ HARMONICS: Final = ((728, 3), (546, 2), (364, 1))
 _EACH: Final = 3
 """Least number of busy values for each coefficient."""
 
-_CORRELATIONS: Final = np.linspace(-0.3, 0.97, 50)
+_CORRELATIONS: Final = (np.arange(20) + 0.5) / 20
+_OWN: Final = (np.arange(6) + 0.5) / 6
+"""Shares u of the errors' variance that are a window's own."""
 _HUBER: Final = 1.345
 """Scales from which on a residual counts less: 95 % as efficient as least squares where none is."""
 _FAR: Final = 3.0
@@ -100,30 +107,32 @@ def fit(places: Ints, values: Floats, window_s: float) -> list[Trend]:
     below.
     """
     years = np.asarray(places * (window_s / YEAR_S), dtype=np.float64)
-    gaps = np.diff(places)
     days = (1 - int(places[0])) * window_s / DAY_S
     rows = design(years, harmonics_for(days, len(places)))
-    drawn = _drawn_in(rows, values)
+    both = np.hstack([rows, _drawn_in(rows, values)])
     n, p = rows.shape
+    apart = np.abs(places[:, None] - places)
     weights, betas, scales = [], [], []
-    for correlation in _CORRELATIONS:
-        like = correlation**gaps
-        spread = np.sqrt(1 - like**2)
-        q, r = np.linalg.qr(_whitened(rows, like, spread))
-        target = _whitened(drawn, like, spread)
-        beta = np.linalg.solve(r, q.T @ target)
-        left = np.square(target - q @ (q.T @ target)).sum(axis=0)
-        left = np.maximum(left, _ROUNDING * np.square(target).sum(axis=0) + np.finfo(float).tiny)
+    for correlation, own in product(_CORRELATIONS, _OWN):
+        like = (1 - own) * correlation**apart
+        np.fill_diagonal(like, 1.0)
+        root = np.linalg.cholesky(like)
+        white = solve_triangular(root, both, lower=True, check_finite=False)
+        q, r = np.linalg.qr(white[:, :p])
+        target, along = white[:, p:], q.T @ white[:, p:]
+        total = np.square(target).sum(axis=0)
+        left = np.square(target - q @ along).sum(axis=0)
+        left = np.maximum(left, _ROUNDING * total + np.finfo(float).tiny)
         inverse = np.linalg.inv(r)
-        determinants = 2 * np.log(spread).sum() + 2 * np.log(np.abs(np.diag(r))).sum()
-        weights.append(-0.5 * determinants - 0.5 * (n - p) * np.log(left))
-        betas.append(beta.T)
+        determinants = np.log(np.diag(root)).sum() + np.log(np.abs(np.diag(r))).sum()
+        weights.append(-determinants - 0.5 * (n - p) * np.log(left))
+        betas.append((inverse @ along).T)
         scales.append(left[:, None, None] / (n - p) * (inverse @ inverse.T))
     return _mixed(np.array(weights), np.array(betas), np.array(scales), n - p)
 
 
 def _mixed(weights: Floats, betas: Floats, scales: Floats, freedom: int) -> list[Trend]:
-    """Return mean and scale of the mixture over correlations, the first axis."""
+    """Return mean and scale of the mixture over the first axis."""
     shares = np.exp(weights - weights.max(axis=0))
     shares /= shares.sum(axis=0)
     mean = np.einsum("kl,klp->lp", shares, betas)
@@ -131,13 +140,6 @@ def _mixed(weights: Floats, betas: Floats, scales: Floats, freedom: int) -> list
     scale = np.einsum("kl,klpq->lpq", shares, scales)
     scale += np.einsum("kl,klp,klq->lpq", shares, apart, apart)
     return [Trend(b, s, freedom) for b, s in zip(mean, scale, strict=True)]
-
-
-def _whitened(values: Floats, like: Floats, spread: Floats) -> Floats:
-    """Return values of which an AR(1) process is left as independent numbers of one variance."""
-    white = values.copy()
-    white[1:] = (values[1:] - like[:, None] * values[:-1]) / spread[:, None]
-    return white
 
 
 def _drawn_in(rows: Floats, values: Floats) -> Floats:
