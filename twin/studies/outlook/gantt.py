@@ -27,7 +27,8 @@ STYLE: Final = """
 .gantt i.near { background: #E69F00; } .gantt i.short { background: #D55E00; }
 .gantt i.order { top: auto; height: .3rem; background: #0072B2; }
 .gantt i.span { top: .58rem; bottom: auto; height: .14rem; background: var(--ink); }
-.gantt .axis div { background: none; height: 1.1rem; font-size: .74rem; color: var(--soft); }
+.gantt .axis div { background: none; overflow: hidden; height: 1.1rem; font-size: .74rem;
+  color: var(--soft); }
 .gantt .axis i { background: none; font-style: normal; white-space: nowrap; padding-left: .2rem;
   border-left: 1px solid var(--soft); overflow: hidden; }
 .gantt .keys i { position: static; display: inline-block; width: 1.4rem; height: .7rem; }
@@ -94,18 +95,22 @@ def _states(outlook: Outlook, link: LinkOutlook) -> Iterator[tuple[str, float, f
 
 
 def _bar(kind: str, first: float, last: float, horizon: float, title: str | None = None) -> Html:
-    left, width = 100 * first / horizon, 100 * max(last - first, 0.0) / horizon
-    place = f"left:{left:.2f}%;width:{max(width, 0.3):.2f}%"
-    return tag("i", class_=kind, style=place, title=title)
+    return tag("i", class_=kind, style=_place(first, last, horizon), title=title)
+
+
+def _place(first: float, last: float, horizon: float) -> str:
+    """Return the style of what goes from one instant to another, wide enough to be seen."""
+    width = max(100 * (last - first) / horizon, 0.3)
+    return f"left:{100 * first / horizon:.2f}%;width:{width:.2f}%"
 
 
 def _axis(outlook: Outlook) -> Html:
     """Return the row with the quarters."""
     marks = list(_marks(outlook))
-    apart = max(math.ceil(len(marks) / 12), 1)
+    apart = max(math.ceil(len(marks) / 8), 1)
     shown = [
-        tag("i", text(name), style=f"left:{100 * at / outlook.horizon_s:.2f}%")
-        for at, name in marks[::apart]
+        tag("i", text(name), style=_place(at, after, outlook.horizon_s))
+        for (at, name), (after, _) in pairwise([*marks[::apart], (outlook.horizon_s, "")])
     ]
     return tag("li", tag("b", text("")), tag("div", *shown), class_="axis")
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
-
-import pandas as pd
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from twin.core.units import counted
-from twin.report.html.markup import Html, head, paragraph, section, table, tag, text
+from twin.report.html.markup import Html, breakable, head, paragraph, section, table, tag, text
 from twin.report.html.page import page
 from twin.report.html.parts import (
     code_block,
@@ -19,10 +17,10 @@ from twin.report.html.parts import (
     short_digest,
     verdict_box,
 )
-from twin.studies.outlook.findings import answer, basis, failing, upgrading
+from twin.studies.outlook.findings import answer, basis, failing, soonest, upgrading
 from twin.studies.outlook.gantt import STYLE, drawn, gantt
-from twin.studies.outlook.study import Outlook
-from twin.studies.outlook.tables import link_table, spend_table, upgrade_table
+from twin.studies.outlook.study import LinkOutlook, Outlook
+from twin.studies.outlook.tables import between, spend_table, upgrade_table, when
 
 _MOST: Final = 200
 """Rows of a table before the rest is folded away."""
@@ -45,41 +43,37 @@ def render(outlook: Outlook, resolved: str) -> str:
 
 
 def _links(outlook: Outlook) -> list[Html]:
-    rows = link_table(outlook)
-    order = rows.sort_values(
-        ["reaches_target_days", "utilization_at_end"], ascending=[True, False], na_position="last"
-    )
-    many = len(drawn(outlook))
-    picture = [gantt(outlook)] if many else []
+    picture = [gantt(outlook)] if drawn(outlook) else []
     at = f"{100 * outlook.spec.at:g} %"
     headers = [
-        head("link"), head("capacity", "Mbit/s"), head("busy", "Mbit/s"),
-        head("utilization", "% of capacity"), head("growth", "% a year"), head("growth", "90 %"),
-        head(f"reaches {at}"), head("interval", "90 %"), head("full"),
-        head("at the end", "% of capacity"),
+        head("link"), head(f"reaches {at}"), head("interval of that", "90 %"), head("full"),
+        head("busy", "% of capacity"), head("at the end", "% of capacity"),
+        head("growth", "% a year"), head("growth", "90 % interval"), head("capacity", "Mbit/s"),
+        head("busy", "Mbit/s"),
     ]  # fmt: skip
     if outlook.failures:
         headers += [head("full", "worst failure"), head("worst failure")]
-    cells = [_cells(row, failures=outlook.failures) for row in order.to_dict("records")]
-    return [*picture, *_folding(headers, cells, "Links, the first to run out first")]
+    order = [*(first := soonest(outlook)), *(each for each in outlook.links if each not in first)]
+    rows = [_cells(outlook, link) for link in order]
+    return [*picture, *_folding(headers, rows, "Links, the first to run out first")]
 
 
-def _cells(row: Mapping[Any, Any], *, failures: bool) -> list[Html]:
-    reach = str(row["reaches_target"]) or "-"
-    between = f"{row['reaches_target_early']} to {row['reaches_target_late'] or 'later'}"
+def _cells(outlook: Outlook, link: LinkOutlook) -> list[Html]:
+    growth, interval = "not known", "-"
+    if link.projection is not None:
+        yearly, stated = link.projection.yearly(), link.projection.source == "stated"
+        growth = _share(yearly.share)
+        interval = "stated" if stated else f"{_share(yearly.low)} to {_share(yearly.high)}"
     texts = [
-        _number(row["capacity_mbps"]), _number(row["busy_mbps"]), _share(row["utilization"]),
-        _share(row["growth_per_year"]),
-        f"{_share(row['growth_low'])} to {_share(row['growth_high'])}",
-        reach, between if row["reaches_target_early"] else "-",
-        str(row["reaches_capacity"]) or "-", _share(row["utilization_at_end"]),
+        when(outlook, link.target.middle), between(outlook, link.target),
+        when(outlook, link.full.middle), _share(link.busy_mbps / link.capacity_mbps),
+        _share(link.busy_at_end_mbps / link.capacity_mbps), growth, interval,
+        _number(link.capacity_mbps), _number(link.busy_mbps),
     ]  # fmt: skip
-    if row["reason"]:
-        texts[3:5] = ["cannot be told", "-"]
-    if failures:
-        texts += [str(row["reaches_capacity_failed"]) or "-", str(row["worst_failure"]) or "-"]
-    name = tag("th", text(row["link"]), scope="row")
-    return [name, *(tag("td", text(each)) for each in texts)]
+    if outlook.failures:
+        texts += [when(outlook, link.full_failed), link.worst_failure]
+    name = tag("th", breakable(link.link), scope="row")
+    return [name, *(tag("td", text(each or "-")) for each in texts)]
 
 
 def _upgrades(outlook: Outlook) -> list[Html]:
@@ -139,19 +133,17 @@ def _facts(outlook: Outlook, resolved: str) -> Iterable[Html]:
     ]
     return [
         paragraph(*basis(outlook)),
-        *(paragraph(f"{note[0].upper()}{note[1:]}.") for note in outlook.notes),
+        *(paragraph(f"Note: {note}.") for note in outlook.notes),
         facts_table(facts),
         folded("The scenario", code_block(resolved)),
     ]
 
 
-def _number(value: object) -> str:
-    number = float(str(value))
+def _number(number: float) -> str:
     if math.isinf(number):
         return "unlimited"
-    return "-" if pd.isna(number) else f"{number:,.0f}"
+    return "-" if math.isnan(number) else f"{number:,.0f}"
 
 
-def _share(value: object) -> str:
-    number = float(str(value))
-    return "-" if pd.isna(number) else f"{100 * number:.1f}"
+def _share(number: float) -> str:
+    return "-" if math.isnan(number) else f"{100 * number:.1f}"

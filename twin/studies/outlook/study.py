@@ -243,7 +243,4 @@ class _Study:
             yield f"{counted(unlimited, 'link')} without a capacity cannot run out"
         days = self._busy.shape[1] * self.spec.over_s / DAY_S
         if days < HARMONICS[-1][0]:
-            yield (
-                f"{days / 7:.0f} weeks are less than a year: a season of the year, if there is "
-                "one, cannot be told from growth"
-            )
+            yield "the trace is shorter than a year, and cannot show a season of the year"
