@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from outlooks import HOUR_S, hours, scenario, weekly
 
 import twin
+from twin.batches.plan.payload import Payload, UnpackedPayload
 from twin.core.calendar import CalendarSpan
 from twin.core.units import DAY_S, YEAR_S, bit_rate, duration
 from twin.demand.growth import GrowthRate, growth_of, growths
@@ -140,3 +143,20 @@ def test_an_extended_scenario_is_read_again_as_it_was_written() -> None:
     assert block["growth"] == {"link-1": "30%/year"}
     assert block["extend"] == {"for": "2mo", "repeat": "14d"}
     assert checked.trace.tick_s == HOUR_S
+
+
+def test_workers_of_a_batch_know_what_was_measured_and_what_was_interpolated(
+    tmp_path: Path,
+) -> None:
+    mbps = 100 * weekly(hours(6))
+    rows = [f"{300 * i},{value}" for i, value in enumerate(mbps[:600]) if i not in (40, 41)]
+    (tmp_path / "t.csv").write_text("time,internet\n" + "\n".join(rows))
+    demand = {"source": "csv", "path": "t.csv", "extend": {"for": "1d", "repeat": "1d"}}
+    path = tmp_path / "gaps.yaml"
+    path.write_text(yaml.safe_dump({"demand": demand, "policies": ["static_p95"]}))
+    checked = twin.Scenario.load(path)
+    payload = Payload()
+    packed = payload.pack(checked)
+    trace = UnpackedPayload(payload.sealed()[1]).scenario(packed).trace
+    assert trace.measured == checked.trace.measured == 600
+    assert len(trace.gaps["internet"]) == len(checked.trace.gaps["internet"]) == 1
