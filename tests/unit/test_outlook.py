@@ -196,6 +196,17 @@ def test_growth_by_link() -> None:
         look(demand, demand={"growth": {"lnk-2": "1%/year"}})
 
 
+def test_an_idle_link_gains_an_amount_too() -> None:
+    study = look(np.zeros(8 * 168), "400 Mbit/s/year", "36mo")
+    assert link_table(study)["reaches_target_days"][0] == pytest.approx(2 * 365.25)
+    assert link_table(look(np.zeros(8 * 168), "30%/year"))["reaches_target"][0] == ""
+
+
+def test_growth_beyond_all_bounds_ends_nowhere() -> None:
+    study = look(500 * weekly(hours(8)), "200%/month", "90y")
+    assert link_table(study)["reaches_capacity_days"][0] < 25
+
+
 def test_noise_gives_an_interval_around_the_day() -> None:
     rng = np.random.default_rng(3)
     times = hours(8)

@@ -6,7 +6,7 @@ import fnmatch
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import numpy as np
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -21,6 +21,8 @@ DEFAULTS = "defaults"
 _RATE = re.compile(
     r"\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*(%|[A-Za-z]+/s)\s*(?:/|per|a)\s*([A-Za-z]+)\s*"
 )
+_LARGEST: Final = 300.0
+"""Exponent at which growth ends: e^300 times as much is beyond all that can be meant."""
 _TIMES = {
     "y": YEAR_S, "year": YEAR_S, "mo": MONTH_S, "month": MONTH_S, "w": 7 * DAY_S, "week": 7 * DAY_S,
 }  # fmt: skip
@@ -63,18 +65,24 @@ class GrowthRate:
         """Whether it adds the same amount year after year."""
         return self.mbps_per_year != 0
 
+    def grown(self, elapsed_s: Floats, busy_mbps: float) -> Floats:
+        """Return a busy value after times, of the shape of `elapsed_s`, Mbit/s; never below 0."""
+        years = elapsed_s / YEAR_S
+        if self.linear:
+            return np.maximum(busy_mbps + self.mbps_per_year * years, 0.0)
+        exponents = years * np.log(self.yearly_factor)
+        return np.asarray(busy_mbps * np.exp(np.minimum(exponents, _LARGEST)))
+
     def factor(self, elapsed_s: Floats, busy_mbps: float) -> Floats:
         """Return what demand is multiplied by after times, of the shape of `elapsed_s`.
 
         `busy_mbps` is the busy value at the beginning, to which an amount is added: the shape of a
-        day stays as it is. Never below 0.
+        day stays as it is. What is never busy has nothing that an amount could be added to.
         """
-        years = elapsed_s / YEAR_S
-        if not self.linear:
-            return np.asarray(self.yearly_factor**years)
-        if busy_mbps <= 0:
-            return np.ones_like(years)
-        return np.maximum(1 + self.mbps_per_year * years / busy_mbps, 0.0)
+        if self.linear and busy_mbps <= 0:
+            return np.ones_like(elapsed_s)
+        level = busy_mbps if self.linear else 1.0
+        return self.grown(elapsed_s, level) / level
 
 
 Growths = Mapping[str, GrowthRate]

@@ -18,6 +18,8 @@ LEVEL: Final = 0.9
 """Of every interval."""
 _RECENT: Final = 13
 """Windows by whose changes the error of a single busy value is told."""
+_LARGEST: Final = 300.0
+"""Logarithm of Mbit/s beyond all that can be meant."""
 _FEWEST: Final = 3
 """Changes by which it is told at least."""
 
@@ -68,7 +70,7 @@ class Fitted:
         wide = _quantile(self.trend.freedom) * self.trend.deviation(years)
         band = Band(middle, middle - wide, middle + wide)
         if self.compound:
-            return Band(*map(np.exp, band))
+            return Band(*(np.exp(np.minimum(each, _LARGEST)) for each in band))
         return Band(*(np.maximum(each, 0.0) for each in band))
 
     def yearly(self) -> Yearly:
@@ -77,7 +79,7 @@ class Fitted:
         wide = _quantile(self.trend.freedom) * float(np.sqrt(self.trend.scale[1, 1]))
         ends = np.array([slope, slope - wide, slope + wide])
         if self.compound:
-            return Yearly(*np.expm1(ends).tolist())
+            return Yearly(*np.expm1(np.minimum(ends, _LARGEST)).tolist())
         level = float(self.trend.coefficients[0])
         return Yearly(*(ends / level if level > 0 else np.full(3, np.nan)).tolist())
 
@@ -97,25 +99,34 @@ class Stated:
 
     def at(self, seconds: Floats) -> Band:
         """Return the busy values at times after the end of the trace."""
-        middle = self.busy_mbps * self.factor(seconds)
+        middle = self._grown(seconds)
         if self.season is not None:
             middle = middle * np.exp(
                 self.season.season(seconds / YEAR_S) - self.season.season(np.zeros(1))
             )
         return Band(middle, middle * np.exp(-self.error), middle * np.exp(self.error))
 
-    def factor(self, seconds: Floats) -> Floats:
-        """Return what the busy value is multiplied by after times, without a season."""
-        factor = np.zeros_like(seconds)
+    def _grown(self, seconds: Floats) -> Floats:
+        """Return the busy values after times, without a season."""
+        grown = np.zeros_like(seconds)
         for share, rate in self.parts:
             part = self.busy_mbps * share
-            factor += share * (1.0 if rate is None else rate.factor(seconds, part))
-        return factor
+            grown += part if rate is None else rate.grown(seconds, part)
+        return grown
 
     def yearly(self) -> Yearly:
-        """Return its growth, which is as stated."""
-        share = float(self.factor(np.array([float(YEAR_S)]))[0]) - 1
+        """Return its growth, which is as stated; NaN for an amount beside nothing."""
+        if self.busy_mbps <= 0:
+            return Yearly(*(_rate_of(self.parts),) * 3)
+        share = float(self._grown(np.array([float(YEAR_S)]))[0]) / self.busy_mbps - 1
         return Yearly(share, share, share)
+
+
+def _rate_of(parts: Sequence[tuple[float, GrowthRate | None]]) -> float:
+    """Return the compound growth that all parts have, NaN where they differ or add amounts."""
+    rates = {rate for _, rate in parts}
+    rate = rates.pop()
+    return rate.yearly_factor - 1 if not rates and rate and not rate.linear else float("nan")
 
 
 def error_of(busy: Floats) -> float:

@@ -9,14 +9,15 @@ that of the windows before: with d windows between two values, their correlation
 Compound growth is a straight line of the logarithm of y.
 
 Robust: a Huber fit finds what is far off, and values more than three scales off are drawn in. For
-given r and u least squares on values whitened by W are exact. With flat priors of b, log sigma, r
-and u, b given r and u is a multivariate t distribution around that fit, and these weigh as
+given r and u least squares on values whitened by W are exact. With flat priors of b, log sigma and
+u, and one of r that falls to 0 at 1, where errors could not be told from a trend, b given r and u
+is a multivariate t distribution around that fit, and these weigh as
 
-    p(r, u | y) ~ |W|^(-1/2) |X' W^-1 X|^(-1/2) RSS^(-(n - p) / 2)
+    p(r, u | y) ~ (1 - r) |W|^(-1/2) |X' W^-1 X|^(-1/2) RSS^(-(n - p) / 2)
 
-(the restricted likelihood). The mixture over a grid of them has the mean and the scale that
-:class:`Trend` holds, with n - p degrees of freedom: so the interval is wider than one that takes
-estimates of r and u for the truth.
+(the restricted likelihood, times the prior). The mixture over a grid of them has the mean and the
+scale that :class:`Trend` holds, with n - p degrees of freedom: so the interval is wider than one
+that takes estimates of r and u for the truth.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ def fit(places: Ints, values: Floats, window_s: float) -> list[Trend]:
         left = np.maximum(left, _ROUNDING * total + np.finfo(float).tiny)
         inverse = np.linalg.inv(r)
         determinants = np.log(np.diag(root)).sum() + np.log(np.abs(np.diag(r))).sum()
-        weights.append(-determinants - 0.5 * (n - p) * np.log(left))
+        weights.append(np.log(1 - correlation) - determinants - 0.5 * (n - p) * np.log(left))
         betas.append((inverse @ along).T)
         scales.append(left[:, None, None] / (n - p) * (inverse @ inverse.T))
     return _mixed(np.array(weights), np.array(betas), np.array(scales), n - p)
