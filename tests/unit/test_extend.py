@@ -15,7 +15,7 @@ import twin
 from twin.batches.plan.payload import Payload, UnpackedPayload
 from twin.core.calendar import CalendarSpan
 from twin.core.units import DAY_S, YEAR_S, bit_rate, duration
-from twin.demand.growth import GrowthRate, growth_of, growths
+from twin.demand.growth import Growth, growth_of, growths
 
 
 def extended(mbps: Any, growth: Any = None, **extend: Any) -> Any:
@@ -112,17 +112,17 @@ def test_spans_of_the_calendar() -> None:
 
 
 def test_rates_of_growth() -> None:
-    assert GrowthRate.of("30%/year").yearly_factor == pytest.approx(1.3)
-    assert GrowthRate.of("2 %/month").yearly_factor == pytest.approx(1.02**12)
-    assert GrowthRate.of("-1.5Gbit/s per y").mbps_per_year == -1500
-    assert GrowthRate.of("7Mbit/s/week").mbps_per_year == pytest.approx(365.25)
-    busy = GrowthRate.of("-1.5Gbit/s/year").factor(np.array([0.0, YEAR_S]), 1000)
+    assert Growth.of("30%/year").yearly_factor == pytest.approx(1.3)
+    assert Growth.of("2 %/month").yearly_factor == pytest.approx(1.02**12)
+    assert Growth.of("-1.5Gbit/s per y").mbps_per_year == -1500
+    assert Growth.of("7Mbit/s/week").mbps_per_year == pytest.approx(365.25)
+    busy = Growth.of("-1.5Gbit/s/year").factor(np.array([0.0, YEAR_S]), 1000)
     assert busy.tolist() == [1, 0]
     for wrong in ("30%", "30/year", "30%/day", "1GB/s/year", 30, "x%/year"):
         with pytest.raises(ValueError, match="growth is written like"):
-            GrowthRate.of(wrong)
+            Growth.of(wrong)
     with pytest.raises(ValueError, match="leaves nothing; write more than -100%"):
-        GrowthRate.of("-100%/year")
+        Growth.of("-100%/year")
     stated = growths({"a": "1%/year", "b*": "2%/year", "defaults": "3%/year"})
     texts = [rate.text if rate else None for rate in growth_of(stated, ["a", "ba", "c"])]
     assert texts == ["1%/year", "2%/year", "3%/year"]

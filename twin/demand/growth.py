@@ -29,7 +29,7 @@ _TIMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class GrowthRate:
+class Growth:
     """A rate of growth; a year has 365.25 days."""
 
     text: str
@@ -40,7 +40,7 @@ class GrowthRate:
     """What the busy value gains in a year, in place of the factor."""
 
     @classmethod
-    def of(cls, text: object) -> GrowthRate:
+    def of(cls, text: object) -> Growth:
         """Return the rate in ``30%/year``, ``-2%/month`` or ``200 Mbit/s/year``.
 
         Raises ValueError for anything else, and for a loss of all demand or more.
@@ -85,7 +85,7 @@ class GrowthRate:
         return self.grown(elapsed_s, level) / level
 
 
-Growths = Mapping[str, GrowthRate]
+Growths = Mapping[str, Growth]
 """Rates by the names or patterns of links or flows, and ``defaults``."""
 
 
@@ -93,19 +93,19 @@ def growths(value: Any) -> Any:
     """Return what a scenario or an option says of growth. Raises ValueError for a bad rate."""
     if isinstance(value, dict):
         return {name: _rate(each, str(name)) for name, each in value.items()}
-    return value if isinstance(value, Mapping) else {DEFAULTS: GrowthRate.of(value)}
+    return value if isinstance(value, Mapping) else {DEFAULTS: Growth.of(value)}
 
 
-def _rate(value: Any, name: str) -> GrowthRate:
-    if isinstance(value, GrowthRate):
+def _rate(value: Any, name: str) -> Growth:
+    if isinstance(value, Growth):
         return value
     try:
-        return GrowthRate.of(value)
+        return Growth.of(value)
     except ValueError as error:
         raise ValueError(f"of '{name}': {error}") from None
 
 
-def growth_of(stated: Growths, names: Sequence[str]) -> list[GrowthRate | None]:
+def growth_of(stated: Growths, names: Sequence[str]) -> list[Growth | None]:
     """Return the rate of each name: its own, else of the first pattern, else of ``defaults``."""
     patterns = [each for each in stated if each != DEFAULTS]
     rates = []
@@ -132,7 +132,7 @@ def growths_text(stated: Growths) -> Any:
 _TEXT_SCHEMA = {"type": "string", "examples": ["30%/year", "200 Mbit/s/year"]}
 
 GrowthField = Annotated[
-    dict[str, GrowthRate],
+    dict[str, Growth],
     BeforeValidator(growths),
     PlainSerializer(growths_text),
     WithJsonSchema(

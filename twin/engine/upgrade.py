@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from twin.core.fields import Amount, Strict
-from twin.core.units import BitRate, Duration, Window, seconds, share
+from twin.core.units import BitRate, Duration, Share, Window, seconds
 from twin.demand.busy import BusyStatistic, Statistic
 
 
 class UpgradeSpec(Strict):
     """A step of capacity is ordered once the link is so busy, and is there a lead time later."""
 
-    at: Annotated[
-        float,
-        BeforeValidator(share),
-        Field(gt=0, le=10),
-        WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}], "examples": ["80%"]}),
-    ] = Field(0.8, description="share of the capacity, what is on order included")
+    at: Annotated[Share, Field(gt=0)] = Field(
+        0.8, description="share of the capacity, what is on order included"
+    )
     of: Statistic = Field(BusyStatistic("p95"), description="what of the demand is meant")
     over: Window = Field(seconds("7d"), description="time before an instant that it is taken over")
     step: BitRate = Field(description="what an order adds, such as 100Gbit/s; several if need be")

@@ -11,7 +11,7 @@ from scipy import stats
 
 from twin.core.arrays import Floats
 from twin.core.units import YEAR_S
-from twin.demand.growth import GrowthRate
+from twin.demand.growth import Growth
 from twin.studies.outlook.trend import Trend
 
 LEVEL: Final = 0.9
@@ -89,7 +89,7 @@ class Stated:
     """The busy value today grows as stated, by the season of its past where that is known."""
 
     busy_mbps: float
-    parts: Sequence[tuple[float, GrowthRate | None]]
+    parts: Sequence[tuple[float, Growth | None]]
     """Shares of the busy value, and how each grows."""
     error: float
     """Half of the interval of the busy value today, as a logarithm; NaN where it is not told."""
@@ -122,7 +122,7 @@ class Stated:
         return Yearly(share, share, share)
 
 
-def _rate_of(parts: Sequence[tuple[float, GrowthRate | None]]) -> float:
+def _rate_of(parts: Sequence[tuple[float, Growth | None]]) -> float:
     """Return the compound growth that all parts have, NaN where they differ or add amounts."""
     rates = {rate for _, rate in parts}
     rate = rates.pop()

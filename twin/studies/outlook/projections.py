@@ -9,7 +9,7 @@ import numpy as np
 
 from twin.core.arrays import Bools, Floats, Ints
 from twin.core.units import DAY_S, format_duration
-from twin.demand.growth import GrowthRate, growth_of
+from twin.demand.growth import Growth, growth_of
 from twin.scenario.load import Scenario
 from twin.studies.outlook.projection import Fitted, Projection, Stated, error_of
 from twin.studies.outlook.spec import OutlookSpec
@@ -85,14 +85,14 @@ class Projections:
         )
 
 
-Parts = Sequence[tuple[float, GrowthRate | None]]
+Parts = Sequence[tuple[float, Growth | None]]
 
 
-def _own(rate: GrowthRate | None) -> Parts | None:
+def _own(rate: Growth | None) -> Parts | None:
     return None if rate is None else ((1.0, rate),)
 
 
-def _shared(rates: list[GrowthRate | None], matrix: Any, means: Floats) -> list[Parts | None]:
+def _shared(rates: list[Growth | None], matrix: Any, means: Floats) -> list[Parts | None]:
     """Return the rates of each link, and of all flows, with the shares of the load they have.
 
     `matrix` is [links, flows], `means` the mean demand of each flow. None where all that is carried

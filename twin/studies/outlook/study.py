@@ -26,7 +26,7 @@ from twin.studies.outlook.projection import Band, Projection
 from twin.studies.outlook.projections import Projections
 from twin.studies.outlook.spec import OutlookSpec
 from twin.studies.outlook.trend import HARMONICS
-from twin.studies.outlook.upgrades import Upgrade, upgrades_of
+from twin.studies.outlook.upgrades import UpgradeOrder, upgrades_of
 from twin.studies.outlook.windows import busy_values, measured
 
 NEVER = math.nan
@@ -57,7 +57,7 @@ class LinkOutlook:
     """When it reaches its capacity as it is today."""
     busy_at_end_mbps: float = math.nan
     """At the horizon."""
-    upgrades: tuple[Upgrade, ...] = ()
+    upgrades: tuple[UpgradeOrder, ...] = ()
     days_short: float = 0.0
     """Days up to the horizon on which it is busier than its capacity, upgrades included."""
     busy_failed_mbps: float = math.nan

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from twin.core.units import DAY_S, MONTH_S
 from twin.studies.outlook.study import LinkOutlook, Outlook, Reach
-from twin.studies.outlook.upgrades import Upgrade
+from twin.studies.outlook.upgrades import UpgradeOrder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +84,7 @@ def _link_row(outlook: Outlook, link: LinkOutlook) -> dict[str, Any]:
     }
 
 
-def orders(outlook: Outlook) -> Iterator[tuple[LinkOutlook, Upgrade]]:
+def orders(outlook: Outlook) -> Iterator[tuple[LinkOutlook, UpgradeOrder]]:
     """Yield every order with its link, in order of time."""
     every = [(link, upgrade) for link in outlook.links for upgrade in link.upgrades]
     yield from sorted(every, key=lambda order: order[1].ordered)

@@ -17,7 +17,7 @@ MOST: Final = 1000
 """Orders of one link: more are a step that is too small."""
 
 
-class Upgrade(NamedTuple):
+class UpgradeOrder(NamedTuple):
     """One order of capacity; times are seconds from the end of the trace on."""
 
     ordered: float
@@ -40,7 +40,7 @@ def upgrades_of(
     times: Floats,
     busy: Floats,
     ratio: float,
-) -> tuple[list[Upgrade], float]:
+) -> tuple[list[UpgradeOrder], float]:
     """Return the orders of a link up to the last of `times`, and the days on which it is short.
 
     `busy` is the curve of its busy value, Mbit/s; that of the upgrade's statistic is `ratio` times
@@ -70,6 +70,6 @@ def upgrades_of(
         start, short = stop, short + missing
         after, cost = before + steps * spec.step, steps * spec.price
         upgrades.append(
-            Upgrade(ordered, effective, steps, before, after, level, cost, missing)
+            UpgradeOrder(ordered, effective, steps, before, after, level, cost, missing)
         )  # fmt: skip
     return upgrades, short + time_above(times, busy, total, start, horizon) / DAY_S
