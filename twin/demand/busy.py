@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import numpy as np
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, WithJsonSchema
 
 from twin.core.arrays import Floats
 from twin.core.errors import show
@@ -91,18 +91,13 @@ class BusyStatistic:
         return float(means[np.isfinite(means)].mean())
 
 
-def _statistic(value: Any) -> BusyStatistic:
-    return value if isinstance(value, BusyStatistic) else BusyStatistic.of(value)
+def _checked(value: Any) -> str:
+    return BusyStatistic.of(value).name
 
 
-def _name(statistic: BusyStatistic) -> str:
-    return statistic.name
-
-
-Statistic = Annotated[
-    BusyStatistic,
-    BeforeValidator(_statistic),
-    PlainSerializer(_name, return_type=str),
+StatisticName = Annotated[
+    str,
+    BeforeValidator(_checked),
     WithJsonSchema(
         {
             "type": "string",
@@ -111,4 +106,4 @@ Statistic = Annotated[
         }
     ),
 ]
-"""A statistic of a window, written by its name."""
+"""The name of a statistic of a window."""

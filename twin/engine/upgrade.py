@@ -8,7 +8,7 @@ from pydantic import Field
 
 from twin.core.fields import Amount, Strict
 from twin.core.units import BitRate, Duration, Share, Window, seconds
-from twin.demand.busy import BusyStatistic, Statistic
+from twin.demand.busy import StatisticName
 
 
 class UpgradeSpec(Strict):
@@ -17,7 +17,7 @@ class UpgradeSpec(Strict):
     at: Annotated[Share, Field(gt=0)] = Field(
         0.8, description="share of the capacity, what is on order included"
     )
-    of: Statistic = Field(BusyStatistic("p95"), description="what of the demand is meant")
+    of: StatisticName = Field("p95", description="what of the demand is meant")
     over: Window = Field(seconds("7d"), description="time before an instant that it is taken over")
     step: BitRate = Field(description="what an order adds, such as 100Gbit/s; several if need be")
     lead_time: Duration = Field(seconds("0s"), description="time from the order to its effect")

@@ -125,7 +125,7 @@ class _Study:
         self._demand = measured(scenario.trace)
         self._busy = self._values(self._demand, spec.of, spec.over_s, ("--over",))
         self._projections = Projections(scenario, spec, self._busy)
-        self._of_upgrades: dict[tuple[BusyStatistic, float], Floats] = {}
+        self._of_upgrades: dict[tuple[str, float], Floats] = {}
 
     def _check(self) -> None:
         if not np.isfinite(self._capacity).any():
@@ -212,7 +212,7 @@ class _Study:
             length = int(spec.over // self._scenario.trace.tick_s)
             demand = self._demand[-length:] if length else self._demand
             where = ("links", plain.link, "upgrade", "over")
-            values = self._values(demand, spec.of, spec.over, where)
+            values = self._values(demand, BusyStatistic.of(spec.of), spec.over, where)
             self._of_upgrades[spec.of, spec.over] = values[:, -1]
         own = float(self._of_upgrades[spec.of, spec.over][link])
         ratio = own / plain.busy_mbps if plain.busy_mbps > 0 and math.isfinite(own) else 1.0
