@@ -16,7 +16,7 @@ def answer(outlook: Outlook) -> list[str]:
     """Return which links run out and when, in sentences; the first is the answer."""
     told = [each for each in outlook.links if each.projection is not None]
     if not told:
-        return [f"When links run out cannot be told: {_reasons(outlook)[0]}.", _remedy()]
+        return [f"When links run out cannot be told: {'; '.join(_reasons(outlook))}.", _remedy()]
     reach = soonest(outlook)
     ahead, share = outlook.spec.ahead.text, f"{100 * outlook.spec.at:g} %"
     of = f"of {counted(len(told), 'link')}"
