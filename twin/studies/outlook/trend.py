@@ -13,7 +13,7 @@ given r and u least squares on values whitened by W are exact. With flat priors 
 u, and one of r that falls to 0 at 1, where errors could not be told from a trend, b given r and u
 is a multivariate t distribution around that fit, and these weigh as
 
-    p(r, u | y) ~ (1 - r) |W|^(-1/2) |X' W^-1 X|^(-1/2) RSS^(-(n - p) / 2)
+    p(r, u | y) ~ (1 - r)^(1/2) |W|^(-1/2) |X' W^-1 X|^(-1/2) RSS^(-(n - p) / 2)
 
 (the restricted likelihood, times the prior). The mixture over a grid of them has the mean and the
 scale that :class:`Trend` holds, with n - p degrees of freedom: so the interval is wider than one
@@ -126,7 +126,8 @@ def fit(places: Ints, values: Floats, window_s: float) -> list[Trend]:
         left = np.maximum(left, _ROUNDING * total + np.finfo(float).tiny)
         inverse = np.linalg.inv(r)
         determinants = np.log(np.diag(root)).sum() + np.log(np.abs(np.diag(r))).sum()
-        weights.append(np.log(1 - correlation) - determinants - 0.5 * (n - p) * np.log(left))
+        prior = 0.5 * np.log(1 - correlation)
+        weights.append(prior - determinants - 0.5 * (n - p) * np.log(left))
         betas.append((inverse @ along).T)
         scales.append(left[:, None, None] / (n - p) * (inverse @ inverse.T))
     return _mixed(np.array(weights), np.array(betas), np.array(scales), n - p)
