@@ -68,6 +68,11 @@ def test_a_run_says_what_is_not_measured() -> None:
     result = twin.run(checked)
     assert note in result.manifest["warnings"]
     assert result.manifest["trace"]["measured_samples"] == 1680
+    within = {"start": "7d", "duration": "7d"}
+    again = scenario(
+        100 * weekly(hours(10)), demand={"extend": {"for": "8w", "repeat": "2w"}}, replay=within
+    )
+    assert again.warnings == ()
     # Growth by itself changes no measured demand, and a run says so.
     (note,) = scenario(100 * weekly(hours(10)), demand={"growth": "30%/year"}).warnings
     assert note.startswith("'demand.growth' changes no measured demand")

@@ -101,9 +101,9 @@ def _factors(trace: Trace, demand: DemandSpec, repeat: int, elapsed: Floats) -> 
     return factors
 
 
-def extension_note(trace: Trace, demand: DemandSpec, first: int) -> str:
-    """Return what is not measured of a replay that begins at sample `first`; else no text."""
-    if trace.measured is None or demand.extend is None:
+def extension_note(trace: Trace, demand: DemandSpec, first: int, stop: int) -> str:
+    """Return what is not measured of a replay of samples first <= i < stop; else no text."""
+    if trace.measured is None or demand.extend is None or stop <= trace.measured:
         return ""
     when = format_duration(max(trace.measured - first, 0) * trace.tick_s)
     if trace.starts is not None:

@@ -139,9 +139,10 @@ def warnings(
 
 def _of_the_future(spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> Iterator[str]:
     """Yield what a run makes of growth, of an extended trace and of upgrades."""
-    if note := extension_note(trace, spec.demand, span.first):
+    stop = span.first + span.intervals
+    if note := extension_note(trace, spec.demand, span.first, stop):
         yield note
-    elif spec.demand.growth:
+    elif spec.demand.growth and spec.demand.extend is None:
         yield (
             "'demand.growth' changes no measured demand: it is for 'twin outlook' and for "
             "'demand.extend'"
