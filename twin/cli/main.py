@@ -133,6 +133,44 @@ def contingency(
 
 
 @app.command()
+def outlook(
+    scenario: ScenarioArgument,
+    growth: Annotated[
+        str | None,
+        typer.Option(metavar="30%/year", help="Of all demand; default: stated, else fitted."),
+    ] = None,
+    ahead: Annotated[
+        str, typer.Option("--for", metavar="24mo", help="How far to look ahead.")
+    ] = "24mo",
+    at: Annotated[
+        str, typer.Option(metavar="80%", help="The target: a share of capacity.")
+    ] = "80%",
+    of: Annotated[
+        str, typer.Option(metavar="p95", help="What is busy: p95, max, mean or busy_hour ...")
+    ] = "p95",
+    over: Annotated[
+        str, typer.Option(metavar="7d", help="... of the demand over this time.")
+    ] = "7d",
+    fit: Annotated[
+        str, typer.Option(metavar="compound|linear", help="What is fitted where none is stated.")
+    ] = "compound",
+    set_: SetOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; default out/NAME-outlook.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a run in that folder.")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no page.")] = False,
+) -> None:
+    """Say when each link runs out, and what upgrades cost."""
+    from twin.cli.outlook import run_outlook
+
+    asked = {"--for": ahead, "--at": at, "--of": of, "--over": over, "--fit": fit}
+    if growth is not None:
+        asked["--growth"] = growth
+    run_outlook(scenario, set_ or [], out, asked=asked, force=force, report=not no_report)
+
+
+@app.command()
 def batch(
     sweep: Annotated[str, typer.Argument(help="A path.")],
     workers: Annotated[

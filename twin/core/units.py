@@ -12,6 +12,9 @@ from twin.core.errors import show
 
 DAY_S = 86_400
 LONGEST_S = 36_525 * DAY_S
+YEAR_S = 31_557_600
+"""A year of 365.25 days; a month is a twelfth of it, wherever no date says which month it is."""
+MONTH_S = YEAR_S // 12
 
 _SECONDS = {
     "ms": 0.001,
@@ -20,6 +23,8 @@ _SECONDS = {
     "h": 3600, "hour": 3600, "hours": 3600,
     "d": DAY_S, "day": DAY_S, "days": DAY_S,
     "w": 7 * DAY_S, "week": 7 * DAY_S, "weeks": 7 * DAY_S,
+    "mo": MONTH_S, "month": MONTH_S, "months": MONTH_S,
+    "y": YEAR_S, "year": YEAR_S, "years": YEAR_S,
 }  # fmt: skip
 
 MBPS = {
@@ -31,22 +36,34 @@ MBPS = {
 }
 """Mbit/s in one of each traffic unit that a trace may be written in."""
 
+BIT_RATES = {unit: MBPS[unit] for unit in ("bit/s", "kbit/s", "Mbit/s", "Gbit/s")} | {"Tbit/s": 1e6}
+"""Mbit/s in one of each unit that a rate may be written in."""
+
 _PART = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)")
+_RATE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+/s)\s*")
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _PERCENT = re.compile(rf"\s*({_NUMBER})\s*%\s*")
 _PLAIN = re.compile(rf"\s*({_NUMBER})\s*")
 
 
 def duration(text: object) -> float:
-    """Return the seconds in a duration such as ``90min``, ``8h 2min 30s`` or ``3d``.
+    """Return the seconds in a duration such as ``90min``, ``8h 2min 30s``, ``3d`` or ``24mo``.
 
     Raises ValueError for a number without a unit, an unknown unit or a negative duration.
     """
+    total = sum(number * _SECONDS[unit] for number, unit in duration_parts(text))
+    if not total <= LONGEST_S:
+        raise ValueError(f"{show(text)} is longer than a hundred years")
+    return total
+
+
+def duration_parts(text: object) -> list[tuple[float, str]]:
+    """Return the numbers and units in the text of a duration. Raises ValueError as it does."""
     if not isinstance(text, str):
         raise ValueError(
             f"a duration is text with a unit, such as '90min' or '1h 30min', not {show(text)}"
         )
-    position, total = 0, 0.0
+    position, parts = 0, []
     while position < len(text.rstrip()):
         part = _PART.match(text, position)
         if part is None:
@@ -55,16 +72,24 @@ def duration(text: object) -> float:
             )
         number, unit = part.groups()
         if unit not in _SECONDS:
-            raise ValueError(
-                f"{show(text)} has the unknown unit '{unit}'; use ms, s, min, h, d or w"
-            )
-        total += float(number) * _SECONDS[unit]
+            known = "ms, s, min, h, d, w, mo or y"
+            raise ValueError(f"{show(text)} has the unknown unit '{unit}'; use {known}")
+        parts.append((float(number), unit))
         position = part.end()
     if position == 0:
         raise ValueError("a duration is empty; write it like '90min', '8h 2min 30s' or '3d'")
-    if not total <= LONGEST_S:
-        raise ValueError(f"{show(text)} is longer than a hundred years")
-    return total
+    return parts
+
+
+def bit_rate(value: object) -> float:
+    """Return the Mbit/s in ``100Gbit/s``; a bare number is in Mbit/s. Raises ValueError."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return as_float(value)
+    match = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if match is None or match[2] not in BIT_RATES:
+        what = f"a rate is written like '10Gbit/s', or as a number of Mbit/s, not {show(value)}"
+        raise ValueError(what)
+    return float(match[1]) * BIT_RATES[match[2]]
 
 
 def format_duration(seconds: float) -> str:
@@ -124,8 +149,8 @@ class Seconds(float):
 
 DURATION_SCHEMA = {
     "type": "string",
-    "pattern": r"^\s*(\d+(\.\d+)?\s*"
-    r"(ms|s|sec|min|h|d|w|seconds?|minutes?|hours?|days?|weeks?)\s*)+$",
+    "pattern": r"^\s*(\d+(\.\d+)?\s*(ms|s|sec|min|h|d|w|mo|y"
+    r"|seconds?|minutes?|hours?|days?|weeks?|months?|years?)\s*)+$",
     "examples": ["90min", "8h 2min 30s", "3d"],
 }
 _SHARE_SCHEMA = {
@@ -152,6 +177,14 @@ Share = Annotated[float, BeforeValidator(share), Field(ge=0, le=1), WithJsonSche
 
 Margin = Annotated[float, BeforeValidator(share), Field(gt=-1), WithJsonSchema(_SHARE_SCHEMA)]
 """A relative margin above -1, written as ``10%`` or ``0.1``."""
+
+BitRate = Annotated[
+    float,
+    BeforeValidator(bit_rate),
+    Field(ge=1e-6, allow_inf_nan=False),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}], "examples": ["10Gbit/s"]}),
+]
+"""Mbit/s, written with a unit or as a number of them."""
 
 Percentile = Annotated[float, Field(ge=0, le=100)]
 """A percentile between 0 and 100."""

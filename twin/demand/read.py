@@ -22,6 +22,7 @@ from twin.demand.columns import natural
 from twin.demand.counters import rates
 from twin.demand.csv_table import CsvTable
 from twin.demand.dates import Times
+from twin.demand.extend import extended
 from twin.demand.grid import TICK_S, Grid, grid, own_tick_s
 from twin.demand.gridded import in_ticks_of
 from twin.demand.parquet_table import ParquetTable
@@ -142,10 +143,11 @@ def _trace(demand: DemandSpec, tick_s: int | None, found: _Found, origin: str) -
     warnings = found.warnings
     if demand.source != "synthetic":
         warnings += tuple(unlikely_units(kpis, found.rows, demand))
-    return Trace(
+    trace = Trace(
         found.links, kpis, tick_s, starts, origin, found.digest, (*notes, *repairs), gaps,
-        demand.timezone, warnings,
+        demand.timezone, warnings=warnings,
     )  # fmt: skip
+    return extended(trace, demand)
 
 
 def _existing(demand: DemandSpec, folder: Path) -> list[Path]:

@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from twin.core import clock
+from twin.core.calendar import Ahead
 from twin.core.errors import show
 from twin.core.fields import Integer, Strict, iso_time
-from twin.core.units import MBPS, Duration, Share, seconds
+from twin.core.units import MBPS, Duration, Share, Window, seconds
+from twin.demand.growth import GrowthField
 from twin.demand.matrix_spec import MatrixSpec
 
 SYNTHETIC_KEYS = ("facilities", "length", "busiest")
@@ -100,6 +102,13 @@ def _names(value: Any) -> Any:
     return (value,) if isinstance(value, str) else _several(value)
 
 
+class ExtendSpec(Strict):
+    """How a trace goes on after its end: its last weeks again and again, grown."""
+
+    ahead: Ahead = Field(alias="for", description="how far it goes on, such as 24mo")
+    repeat: Window = Field(seconds("4w"), description="what is repeated: the end of the trace")
+
+
 class DemandSpec(Strict):
     """Where the demand comes from."""
 
@@ -171,6 +180,10 @@ class DemandSpec(Strict):
         4, description="number of links of the synthetic source"
     )
     length: Duration = Field(seconds("37d 6h 50min"), description="length of the synthetic source")
+    growth: GrowthField | None = Field(
+        None, description="how demand grows after the trace, such as 30%/year; or by link"
+    )
+    extend: ExtendSpec | None = Field(None, description="absent: the trace ends where it ends")
     busiest: Annotated[Share, Field(gt=0)] | None = Field(
         None,
         description="of a generated matrix: the highest load of any link over its capacity; "

@@ -46,6 +46,8 @@ class Trace:
     """How it was estimated or generated, a sentence each; nothing for one that was read."""
     warnings: tuple[str, ...] = ()
     """What may be wrong with it, a sentence each."""
+    measured: int | None = None
+    """Samples before those that were added to extend the trace; None where none were."""
 
     def __post_init__(self) -> None:
         shape = (len(next(iter(self.kpis.values()))), len(self.links))
@@ -84,7 +86,14 @@ class Trace:
         """What another like it is made with, all of it fit to be pickled."""
         # A mapping proxy cannot be pickled.
         series = (self.links, dict(self.kpis), self.tick_s, self.starts)
-        told = (self.repairs, dict(self.gaps), self.timezone, self.notes, self.warnings)
+        told = (
+            self.repairs,
+            dict(self.gaps),
+            self.timezone,
+            self.notes,
+            self.warnings,
+            self.measured,
+        )
         return *series, self.origin, self.digest, *told
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Trace:

@@ -12,6 +12,7 @@ from twin.core.arrays import Floats
 from twin.core.fields import Amount, Capacity, Number, Strict
 from twin.core.rounding import steps_for, steps_within
 from twin.core.units import Duration, Share, format_duration, seconds
+from twin.engine.upgrade import UpgradeSpec
 
 
 class Spread(Strict):
@@ -69,6 +70,9 @@ class LinkSpec(Strict):
     hysteresis_down: Share = Field(0.0, description="a smaller fall is not ordered")
     change_cost: Amount = Field(0.0, description="cost of an order")
     energy: EnergySpec | None = Field(None, description="what it draws; absent: not counted")
+    upgrade: UpgradeSpec | None = Field(
+        None, description="when its capacity is raised, by how much, and at what price"
+    )
 
     @model_validator(mode="after")
     def _limits_leave_something(self) -> LinkSpec:

@@ -46,6 +46,7 @@ def manifest(
             "sha256": trace.digest,
             "file": _read_from(demand, scenario.folder),
             "samples": trace.samples,
+            "measured_samples": trace.measured or trace.samples,
             "links": len(trace.links),
             "notes": list(trace.notes),
             "repairs": list(trace.repairs),

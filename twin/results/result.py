@@ -16,16 +16,14 @@ from twin.account.hours import by_hour
 from twin.account.summary import ALL, Account, Settlement, settle
 from twin.core import clock
 from twin.core.printable import list_text
-from twin.core.units import format_duration
-from twin.demand.spec import SYNTHETIC_KEYS
 from twin.engine.links import link_specs
 from twin.engine.recording import Recording
 from twin.results.folder import staged
 from twin.results.intervals import interval_table, write_intervals
 from twin.results.manifest import manifest, replay_starts
 from twin.results.manifest_file import write_manifest
+from twin.results.resolved import resolved_scenario
 from twin.scenario.load import Scenario
-from twin.scenario.source import write
 from twin.topology.saved import TOPOLOGY, topology_text
 
 if TYPE_CHECKING:
@@ -188,47 +186,6 @@ class Result:
         if figures and self._drawing is not None:
             self._drawing.write(self, folder)
 
-    def _resolve_demand(self, demand: dict[str, Any]) -> None:
-        """Make the paths of a block `demand` absolute, and remove keys of another source."""
-        spec = self.scenario.spec
-        others = () if demand["source"] == "synthetic" else SYNTHETIC_KEYS
-        for key in ("facilities",) if spec.is_generated else others:
-            demand.pop(key, None)
-        if spec.demand.paths:
-            paths = [str((self.scenario.folder / each).resolve()) for each in spec.demand.paths]
-            demand["path"] = paths if isinstance(spec.demand.path, tuple) else paths[0]
-        if "sites" in (matrix := demand.get("matrix", {})):
-            matrix["sites"] = str((self.scenario.folder / matrix["sites"]).resolve())
-
     def resolved_scenario(self) -> str:
         """Return the scenario as YAML with every default written out and paths made absolute."""
-        spec = self.scenario.spec
-        data = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-        if self.scenario.given.trace is not None:
-            data["demand"] = {"source": "python", "trace": self.scenario.trace.origin}
-        else:
-            self._resolve_demand(data["demand"])
-        if (topology := data.get("topology")) and "path" in topology:
-            topology["path"] = str((self.scenario.folder / topology["path"]).resolve())
-        # Keys that a link does not state are those of `defaults`, and stay unstated.
-        data["links"] = {
-            name: link.model_dump(mode="json", exclude_unset=True, exclude_none=True)
-            for name, link in self.scenario.spec.links.items()
-        }
-        data["policies"] = [self._resolved_policy(i) for i in range(len(self.scenario.policies))]
-        if self.scenario.fallback is not None:
-            data["fallback"]["use"] = self.scenario.fallback.members[0].use
-        return write(data)
-
-    def _resolved_policy(self, index: int) -> dict[str, Any]:
-        choice, kpis = self.scenario.policies[index], tuple(self.scenario.trace.kpis)
-        members = [member.resolved(self.scenario.folder, kpis) for member in choice.members]
-        if not choice.scheduled:
-            return {"name": choice.name, **members[0]}
-        tick_s = self.scenario.spec.tick
-        entries = zip(choice.members, members, strict=True)
-        schedule = [
-            {"from": format_duration(member.first * tick_s), **resolved}
-            for member, resolved in entries
-        ]
-        return {"name": choice.name, "schedule": schedule}
+        return resolved_scenario(self.scenario)

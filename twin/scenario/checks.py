@@ -9,7 +9,9 @@ import numpy as np
 from twin.core.errors import InputError, Loc, Problem, did_you_mean
 from twin.core.printable import unfit
 from twin.core.units import counted, format_duration
+from twin.demand.extend import extension_note
 from twin.demand.gaps import ArrayFeed, known
+from twin.demand.growth import growth_problems
 from twin.demand.trace import Trace
 from twin.engine.links import LinkSpec, link_specs
 from twin.engine.span import ReplaySpan
@@ -21,7 +23,8 @@ from twin.topology.topology import Topology
 
 def span_of(spec: ScenarioSpec, trace: Trace) -> ReplaySpan:
     """Return how the scenario cuts the trace. Raises InputError where it cannot."""
-    history = int(spec.demand.train * trace.samples)
+    # What was added to extend a trace is no past to learn from.
+    history = int(spec.demand.train * (trace.measured or trace.samples))
     available = trace.samples - history
     if history < 1 or available < 1:
         what = f"leaves {history} samples of history and {available} to replay"
@@ -95,6 +98,7 @@ def link_problems(
     for link in spec.links:
         if link != "defaults" and link not in links:
             yield _no_link(link, links, ("links", link))
+    yield from growth_problems(spec.demand.growth or {}, flows or links)
     defaults = spec.links.get("defaults", LinkSpec())
     for link, stated in spec.links.items():
         if link != "defaults" and (contradiction := stated.over(defaults).contradiction()):
@@ -102,6 +106,9 @@ def link_problems(
             keys = [key for key in ("max", "step", "min") if key in stated.model_fields_set]
             place: Loc = ("links", link, *keys[:1])
             yield Problem(f"beside 'defaults', {what}", place, suggestion=remedy)
+        if stated.upgrade is not None and stated.upgrade.over % spec.tick:
+            what = f"must be a multiple of the tick, {format_duration(spec.tick)}"
+            yield Problem(what, ("links", link, "upgrade", "over"))
     names: dict[str, int] = {}
     for i, event in enumerate(spec.events):
         scope = Scope(links, flows or links, 0.0, 0, "", topology)
@@ -116,11 +123,16 @@ def link_problems(
 
 
 def warnings(
-    spec: ScenarioSpec, links: tuple[str, ...], span: ReplaySpan, topology: Topology | None = None
+    spec: ScenarioSpec,
+    trace: Trace,
+    links: tuple[str, ...],
+    span: ReplaySpan,
+    topology: Topology | None = None,
 ) -> Iterator[str]:
     """Yield what may be meant, but changes what a run says."""
     if topology is not None:
         yield from (f"{topology.origin}: {note}" for note in topology.notes)
+    yield from _of_the_future(spec, trace, span)
     replayed = span.horizon(int(spec.tick))
     if not span.endless and span.intervals < 2:
         yield f"the replay is a single interval of {format_duration(spec.tick)}"
@@ -132,6 +144,20 @@ def warnings(
             f"a lead time of {times} on {counted(len(leads), 'link')} is as long as the replay "
             f"({format_duration(replayed)}) or longer: there, only the first decision takes effect"
         )
+
+
+def _of_the_future(spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> Iterator[str]:
+    """Yield what a run makes of growth, of an extended trace and of upgrades."""
+    stop = span.first + span.intervals
+    if note := extension_note(trace, spec.demand, span.first, stop):
+        yield note
+    elif spec.demand.growth and spec.demand.extend is None:
+        yield (
+            "'demand.growth' changes no measured demand: it is for 'twin outlook' and for "
+            "'demand.extend'"
+        )
+    if any(link.upgrade is not None for link in spec.links.values()):
+        yield "'links.*.upgrade' is for 'twin outlook': this replay upgrades no link"
 
 
 def _not_there(name: str, event: Event, scope: Scope, where: Loc) -> Problem:

@@ -16,6 +16,7 @@ from twin.core.errors import InputError, Loc, Problem
 from twin.core.printable import unfit
 from twin.core.units import Seconds, format_duration
 from twin.core.validation import problems_of
+from twin.demand.extend import extended
 from twin.demand.trace import Trace
 from twin.engine.span import ReplaySpan
 from twin.events.base import Event
@@ -108,7 +109,7 @@ class Scenario:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What may be meant, but changes what a run says."""
-        own = warnings(self.spec, self.links, self.span, self.topology)
+        own = warnings(self.spec, self.trace, self.links, self.span, self.topology)
         return *self.trace.warnings, *own
 
     def __repr__(self) -> str:
@@ -289,7 +290,7 @@ class _Assembly:
 
     def _trace(self, spec: ScenarioSpec, topology: Topology | None) -> Trace | None:
         if self._given.trace is not None:
-            return self._given.trace
+            return self._try(partial(extended, self._given.trace, spec.demand))
         if topology is None and spec.topology is not None:
             return None
         return self._try(partial(trace_of, spec, topology, self._folder, self._cache))

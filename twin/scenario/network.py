@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.core.text import ARROW
 from twin.core.units import Seconds
+from twin.demand.extend import extended
 from twin.demand.trace import Trace
 from twin.routing.shortest_paths import ShortestPaths
 from twin.routing.table import Routing
@@ -37,7 +37,7 @@ def trace_of(spec: ScenarioSpec, topology: Topology | None, folder: Path, cache:
     if topology is not None and spec.is_generated:
         links = {name: link.capacity_mbps for name, link in spec.links.items()}
         key = f"{stated} {spec.seed} {topology.digest} {links}"
-        return cache.derived(key, partial(generated, spec, topology))
+        return cache.derived(key, lambda: extended(generated(spec, topology), demand))
     capacities = {**capacities_of(topology), **spec.capacities}
     if topology is None or demand.matrix is None:
         return cache.trace(demand, folder, tick_s, spec.seed, capacities)
@@ -49,7 +49,7 @@ def trace_of(spec: ScenarioSpec, topology: Topology | None, folder: Path, cache:
         if problems:
             raise InputError(problems)
     key = f"{stated} {folder} {topology.digest}"
-    return cache.derived(key, partial(estimated, spec, counters, topology, folder))
+    return cache.derived(key, lambda: extended(estimated(spec, counters, topology, folder), demand))
 
 
 def routing_of(spec: ScenarioSpec, trace: Trace, topology: Topology | None) -> Routing | None:

@@ -13,6 +13,7 @@ from twin.core.units import DAY_S, Duration, Share, seconds
 from twin.demand.matrix_spec import MatrixSpec
 from twin.demand.spec import DemandSpec
 from twin.engine.links import EnergySpec, LinkSpec
+from twin.engine.upgrade import UpgradeSpec
 from twin.events.base import AnyEvent, Event
 from twin.topology.spec import ConnectionSpec, SiteSpec, TopologySpec
 
@@ -187,11 +188,13 @@ def blocks() -> dict[tuple[int | str, ...], list[str]]:
         (): list(ScenarioSpec.model_fields),
         ("demand",): list(DemandSpec.model_fields),
         ("demand", "matrix"): list(MatrixSpec.model_fields),
+        ("demand", "extend"): ["for", "repeat"],
         ("topology",): list(TopologySpec.model_fields),
         ("topology", "links", "*"): list(ConnectionSpec.model_fields),
         ("topology", "sites", "*"): list(SiteSpec.model_fields),
         ("links", "*"): list(LinkSpec.model_fields),
         ("links", "*", "energy"): list(EnergySpec.model_fields),
+        ("links", "*", "upgrade"): list(UpgradeSpec.model_fields),
         ("replay",): list(ReplaySpec.model_fields),
         ("sla",): list(SlaSpec.model_fields),
         ("prices",): list(PricesSpec.model_fields),

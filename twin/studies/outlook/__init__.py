@@ -1,0 +1,1 @@
+"""When each link runs out: busy values, their growth, upgrades and what these cost."""
