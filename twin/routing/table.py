@@ -27,6 +27,9 @@ class Routing(Protocol):
     def matrix(self, down: Bools) -> sparse.csr_array[Any]:
         """Return the share of each flow on each link, [links, flows], given what is down."""
 
+    def lost(self, matrix: sparse.csr_array[Any]) -> Floats:
+        """Return the share of each flow that a matrix has no path for, [flows]."""
+
 
 class RoutingTable:
     """Stated routings: the usual one, and others for certain sets of links that are down."""
@@ -67,6 +70,15 @@ class RoutingTable:
         """Return the share of each flow on each link; the usual one where no other is stated."""
         names = frozenset(np.asarray(self.links)[down].tolist())
         return self._others.get(names, self._usual)
+
+    def lost(self, matrix: sparse.csr_array[Any]) -> Floats:
+        """Return the share of each flow that a matrix has no path for, [flows]."""
+        return pathless(matrix)
+
+
+def pathless(matrix: sparse.csr_array[Any]) -> Floats:
+    """Return 1 for each flow that loads no link, [flows]."""
+    return np.where(np.asarray(matrix.sum(axis=0)) == 0, 1.0, 0.0)
 
 
 def routed(matrix: sparse.csr_array[Any], flows: Floats) -> Floats:

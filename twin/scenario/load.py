@@ -19,12 +19,14 @@ from twin.core.validation import problems_of
 from twin.demand.trace import Trace
 from twin.engine.span import ReplaySpan
 from twin.events.base import Event
+from twin.events.scope import Scope
 from twin.forecast.forecaster import Forecaster
 from twin.forecast.library import ModelLibrary
 from twin.forecast.names import files
 from twin.routing.table import Routing
+from twin.scenario import checks
 from twin.scenario.cache import Cache
-from twin.scenario.checks import link_problems, span_of, span_problems, warnings, whole_ticks
+from twin.scenario.checks import span_of, span_problems, warnings, whole_ticks
 from twin.scenario.choices import GivenPolicy, Member, PolicyChoice
 from twin.scenario.find import IN_PYTHON, read_mapping, read_source
 from twin.scenario.network import routing_of, topology_of
@@ -219,7 +221,9 @@ class _Assembly:
 
     def scenario(self, spec: ScenarioSpec, asked: Overrides) -> Scenario:
         """Return the scenario. Raises InputError with all problems found."""
-        spec, places = self._pick(spec, asked.policies)
+        spec, places = self._pick(
+            self._try(partial(checks.with_files, spec, self._folder)) or spec, asked.policies
+        )
         choices = [
             self._try(partial(self._choice, place, entry, spec.tick))
             for place, entry in zip(places, spec.policies, strict=True)
@@ -250,8 +254,9 @@ class _Assembly:
             named = f"{', '.join(routing.flows[:8])}; the trace has {', '.join(trace.links[:8])}"
             remedy = "name the columns of the matrix in the order of the trace"
             self._take([Problem(f"is for the flows {named}", ("routing",), suggestion=remedy)])
-        self._take(link_problems(spec, links, flows, topology, self._source.blamed))
-        samples = trace.samples
+        names, samples = tuple(choice.name for choice in policies), trace.samples
+        scope = Scope(links, flows or links, 0.0, spec.seed, "", topology, policies=names)
+        self._take(checks.link_problems(spec, scope, self._source.blamed))
         span = (
             self._try(partial(span_of, spec, trace))
             if live is None
@@ -262,6 +267,8 @@ class _Assembly:
             self._check_schedules(policies, places, spec, span)
         self._stop_on_problems()
         assert span is not None
+        self._take(checks.event_problems(spec, span, scope))
+        self._stop_on_problems()
         every = [*policies, *([fallback] if fallback is not None else [])]
         models = self._models(every, [*places, ("fallback",)][: len(every)], trace, span)
         self._stop_on_problems()

@@ -8,6 +8,7 @@ from pathlib import Path
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.core.text import ARROW
 from twin.demand.trace import Trace
+from twin.routing.backup import BackupRouting
 from twin.routing.shortest_paths import ShortestPaths
 from twin.routing.table import Routing
 from twin.scenario.cache import Cache
@@ -27,6 +28,8 @@ def routing_of(spec: ScenarioSpec, trace: Trace, topology: Topology | None) -> R
 
     Raises InputError for series that have no place in the topology.
     """
+    if spec.backup:
+        return _backup(spec, trace)
     if topology is None:
         return None
     problems = list(_problems(spec, trace, topology))
@@ -34,7 +37,21 @@ def routing_of(spec: ScenarioSpec, trace: Trace, topology: Topology | None) -> R
         raise InputError(problems)
     if spec.demand.source != "matrix":
         return None
-    return ShortestPaths(topology, trace.links, split=spec.routing == "ecmp")
+    split = spec.routing is not None and spec.routing.by == "ecmp"
+    return ShortestPaths(topology, trace.links, split=split)
+
+
+def _backup(spec: ScenarioSpec, trace: Trace) -> BackupRouting:
+    problems = []
+    for link, backups in spec.backup.items():
+        for name in (link, *backups):
+            if name not in trace.links:
+                place = ("backup", link) if name == link else ("backup", link, name)
+                hint = did_you_mean(name, trace.links) or f"links: {', '.join(trace.links[:8])}"
+                problems.append(Problem(f"the trace has no link '{name}'", place, suggestion=hint))
+    if problems:
+        raise InputError(problems)
+    return BackupRouting(trace.links, spec.backup)
 
 
 def _problems(spec: ScenarioSpec, trace: Trace, topology: Topology) -> Iterator[Problem]:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_validator,
+    model_validator,
+)
 
 from twin.account.prices import PricesSpec
 from twin.core.fields import Integer, Name, Strict, longer_than_nothing
-from twin.core.units import DAY_S, Duration, Share, seconds
+from twin.core.units import DAY_S, Duration, Share, format_duration, seconds
 from twin.demand.spec import DemandSpec
 from twin.engine.links import EnergySpec, LinkSpec
 from twin.events.base import AnyEvent, Event
@@ -100,6 +107,35 @@ def policy_entry(value: Any) -> Any:
     return {"use": value} if isinstance(value, str) else value
 
 
+class RoutingSpec(Strict):
+    """How flows are carried."""
+
+    by: Literal["shortest_path", "ecmp"] | None = Field(
+        None,
+        description="of a matrix: over one shortest path by weight, or split equally over all; "
+        "absent: shortest_path",
+    )
+    detection_delay: Duration = Field(
+        seconds("0s"),
+        description="time from a failure or repair until traffic takes other paths; "
+        "what has changed back before then is never seen",
+    )
+
+
+def _routing(value: Any) -> Any:
+    return {"by": value} if isinstance(value, str) else value
+
+
+def _short_routing(routing: RoutingSpec | None) -> Any:
+    """Return it as a scenario states it."""
+    if routing is None:
+        return None
+    if not routing.detection_delay:
+        return routing.by
+    delay = {"detection_delay": format_duration(routing.detection_delay)}
+    return delay if routing.by is None else {"by": routing.by, **delay}
+
+
 class ScenarioSpec(Strict):
     """A whole scenario as written, with defaults filled in."""
 
@@ -108,10 +144,13 @@ class ScenarioSpec(Strict):
     tick: Duration = seconds("5min")
     demand: DemandSpec = DemandSpec()
     topology: TopologySpec | None = None
-    routing: Literal["shortest_path", "ecmp"] | None = Field(
-        None,
-        description="of a matrix: over one shortest path by weight, or split equally over all; "
-        "absent: shortest_path",
+    routing: Annotated[
+        RoutingSpec | None, BeforeValidator(_routing), PlainSerializer(_short_routing)
+    ] = None
+    backup: dict[str, dict[str, Share]] = Field(
+        {},
+        description="of links that are flows: where the traffic of a link goes when it fails, "
+        "by the name of the link; the rest is unrouted",
     )
     risk_groups: dict[Name, tuple[str, ...]] = Field(
         {}, description="links that fail together, by the name of the group"
@@ -138,11 +177,26 @@ class ScenarioSpec(Strict):
         matrix = self.demand.source == "matrix"
         if matrix and self.topology is None:
             raise ValueError("'source: matrix' needs a 'topology' to route it over")
-        if self.routing is not None and not matrix:
+        if self.routing is not None and not (matrix or self.backup):
             raise ValueError("'routing' belongs to 'source: matrix'")
+        if self.backup and matrix:
+            raise ValueError("'backup' is of links; with 'source: matrix', traffic is routed anew")
+        if self.backup and self.routing is not None and self.routing.by is not None:
+            raise ValueError("'routing.by' belongs to 'source: matrix'")
         if self.risk_groups and self.topology is None:
             raise ValueError("'risk_groups' need a 'topology'")
         return self
+
+    @field_validator("backup")
+    @classmethod
+    def _at_most_all(cls, value: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        for link, backups in value.items():
+            if link in backups:
+                raise ValueError(f"'{link}' is its own backup")
+            total = sum(backups.values())
+            if total > 1 + 1e-9:
+                raise ValueError(f"of '{link}', {100 * total:.15g}% would be moved; at most 100%")
+        return value
 
     @field_validator("tick")
     @classmethod
@@ -155,10 +209,12 @@ class ScenarioSpec(Strict):
 def blocks() -> dict[tuple[int | str, ...], list[str]]:
     """Return the keys of every block, by its place; ``*`` stands for any entry."""
     kinds: dict[tuple[int | str, ...], list[str]] = {
-        ("events", "*", kind): list(spec.model_fields) for kind, spec in Event.kinds.items()
+        ("events", "*", kind): [field.alias or key for key, field in spec.model_fields.items()]
+        for kind, spec in Event.kinds.items()
     }
     return {
         (): list(ScenarioSpec.model_fields),
+        ("routing",): list(RoutingSpec.model_fields),
         ("demand",): list(DemandSpec.model_fields),
         ("topology",): list(TopologySpec.model_fields),
         ("topology", "links", "*"): list(ConnectionSpec.model_fields),

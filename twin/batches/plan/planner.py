@@ -236,7 +236,8 @@ class _Planner:
 def _random(scenario: Scenario) -> bool:
     links = scenario.spec.links.values()
     varied = any(link.lead_time.low < link.lead_time.high for link in links)
-    return varied or scenario.spec.demand.source == "synthetic"
+    drawn = any(event.draws for event in scenario.spec.events)
+    return varied or drawn or scenario.spec.demand.source == "synthetic"
 
 
 def _values_text(values: Point) -> str:
