@@ -24,7 +24,7 @@ from twin.engine.span import ReplaySpan
 from twin.engine.surges import SurgedDemand
 from twin.events.course import Course
 from twin.events.effects import Echo
-from twin.routing.table import Routing, routed
+from twin.routing.table import Routing, lost, routed
 from twin.telemetry.source import TelemetrySource
 
 if TYPE_CHECKING:
@@ -280,11 +280,11 @@ class OfferedLoad:
         """
         if self._routing is None:
             return {}
-        lost = np.zeros(len(self._source.flows))
+        lost_mbit = np.zeros(len(self._source.flows))
         tick_s, end = self._source.tick_s, float(closed * self._source.tick_s)
         begins = [min(time, end) for time, _ in self._routes]
         for (_, matrix), begin, stop in zip(self._routes, begins, [*begins[1:], end], strict=True):
-            share = self._routing.lost(matrix)
+            share = lost(self._routing, matrix)
             if stop <= begin or not share.any():
                 continue
             for interval in range(int(begin // tick_s), int(np.ceil(stop / tick_s))):
@@ -292,9 +292,11 @@ class OfferedLoad:
                 sample = self._span.first + interval
                 base = self._source.values(DEMAND, sample, sample + 1)[0]
                 mean = np.nan_to_num(self._surged[DEMAND].over(base, a, b))
-                lost += share * mean * (b - a)
+                lost_mbit += share * mean * (b - a)
         return {
-            flow: float(mbit) for flow, mbit in zip(self._source.flows, lost, strict=True) if mbit
+            flow: float(mbit)
+            for flow, mbit in zip(self._source.flows, lost_mbit, strict=True)
+            if mbit
         }
 
     # Interval by interval

@@ -15,7 +15,7 @@ import numpy as np
 from twin.core.arrays import Bools, Floats
 from twin.engine.network import Network
 from twin.events.base import Change
-from twin.routing.table import Routing
+from twin.routing.table import Routing, lost
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -69,7 +69,7 @@ def shares(routing: Routing, state: RouteState) -> sparse.csr_array[Any]:
     matrix = routing.matrix(state.seen | state.drained)
     if not (state.drained & ~state.seen).any():
         return matrix
-    stays = routing.lost(matrix) > 0
+    stays = lost(routing, matrix) > 0
     if not stays.any():
         return matrix
     from scipy import sparse
@@ -85,4 +85,4 @@ def lost_shares(routing: Routing | None, state: RouteState) -> Floats:
         return np.where(state.down, 1.0, 0.0)
     matrix = shares(routing, state)
     dead = np.asarray(state.down.astype(np.float64) @ matrix)
-    return np.asarray(np.minimum(routing.lost(matrix) + dead, 1.0))
+    return np.asarray(np.minimum(lost(routing, matrix) + dead, 1.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from twin.core.fields import Integer, Number, longer_than_nothing
@@ -22,6 +23,7 @@ class Surge(FlowEvent):
     """Demand rises: base x factor + add_mbps, in a shape, once or again and again.
 
     Surges that overlap multiply their factors and add up their additions, also with other events.
+    A flash crowd is gone after 20 half-lives, if it does not end before.
     """
 
     kind: Literal["surge"] = "surge"
@@ -78,9 +80,9 @@ class Surge(FlowEvent):
     @property
     def _lasts(self) -> float:
         """How long one of it lasts, seconds."""
-        if self.duration is not None:
-            return self.duration
-        return self.ramp + GONE * (self.half_life or 0.0)
+        stated = np.inf if self.duration is None else self.duration
+        gone = np.inf if self.half_life is None else self.ramp + GONE * self.half_life
+        return float(min(stated, gone))
 
     def end(self, horizon: float) -> float:
         """Return when the last one of it ends."""

@@ -128,7 +128,8 @@ class _Trigger:
             return
         while self.next <= time:
             self.next += self.event.every
-        self.ordered = [each for each in self.ordered if each[0] > time]
+        # What takes effect now does so after the interval has closed.
+        self.ordered = [each for each in self.ordered if each[0] >= time]
         to_be = built + self.event.step * sum(links.astype(float) for _, links in self.ordered)
         assert self.event.at is not None
         called = self.links & (_of_load(self.event, loads) > self.event.at * to_be)

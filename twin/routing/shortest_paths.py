@@ -18,7 +18,6 @@ import numpy as np
 
 from twin.core.arrays import Bools, Floats, Ints
 from twin.core.text import ARROW
-from twin.routing.table import pathless
 from twin.topology.topology import Topology
 
 if TYPE_CHECKING:
@@ -103,10 +102,6 @@ class ShortestPaths:
                 self._matrices.popitem(last=False)
         self._matrices.move_to_end(key)
         return self._matrices[key]
-
-    def lost(self, matrix: sparse.csr_array[Any]) -> Floats:
-        """Return the share of each flow that a matrix has no path for, [flows]."""
-        return pathless(matrix)
 
     def distances(self, down: Bools) -> Floats:
         """Return the least weight from each site to each other, infinite without a path.

@@ -27,9 +27,6 @@ class Routing(Protocol):
     def matrix(self, down: Bools) -> sparse.csr_array[Any]:
         """Return the share of each flow on each link, [links, flows], given what is down."""
 
-    def lost(self, matrix: sparse.csr_array[Any]) -> Floats:
-        """Return the share of each flow that a matrix has no path for, [flows]."""
-
 
 class RoutingTable:
     """Stated routings: the usual one, and others for certain sets of links that are down."""
@@ -71,13 +68,15 @@ class RoutingTable:
         names = frozenset(np.asarray(self.links)[down].tolist())
         return self._others.get(names, self._usual)
 
-    def lost(self, matrix: sparse.csr_array[Any]) -> Floats:
-        """Return the share of each flow that a matrix has no path for, [flows]."""
-        return pathless(matrix)
 
+def lost(routing: Routing, matrix: sparse.csr_array[Any]) -> Floats:
+    """Return the share of each flow that a matrix of `routing` has no path for, [flows].
 
-def pathless(matrix: sparse.csr_array[Any]) -> Floats:
-    """Return 1 for each flow that loads no link, [flows]."""
+    Where the routing does not say so itself: all of a flow that loads no link.
+    """
+    own = getattr(routing, "lost", None)
+    if own is not None:
+        return np.asarray(own(matrix))
     return np.where(np.asarray(matrix.sum(axis=0)) == 0, 1.0, 0.0)
 
 
