@@ -149,7 +149,7 @@ def traffic(value: object) -> object:
     found = _RATE.fullmatch(value)
     if found is None or found.group(2) not in MBPS:
         units = ", ".join(MBPS)
-        raise ValueError(f"{show(value)} is not such as '100Gbit/s'; units: {units}")
+        raise ValueError(f"{show(value)} is not a rate such as '100Gbit/s'; units: {units}")
     return float(found.group(1)) * MBPS[found.group(2)]
 
 

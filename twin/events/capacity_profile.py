@@ -57,7 +57,7 @@ class CapacityProfile(LinkEvent):
         if (self.path is None) == (not self.points):
             raise ValueError("needs either 'points' or 'path'")
         if wrong := _out_of_order(self.points):
-            raise ValueError(f"'points': {wrong}")
+            raise ValueError(f"'points' must {wrong}")
         return self
 
     def read(self, folder: Path) -> Self:
@@ -102,11 +102,11 @@ class CapacityProfile(LinkEvent):
 def _out_of_order(points: Sequence[ProfilePoint]) -> str:
     """Return what is wrong with the times of points; empty where nothing is."""
     if points and points[0].at != 0:
-        return f"the first is at {format_duration(points[0].at)}, not at 0s"
+        return f"begin at 0s, not at {format_duration(points[0].at)}"
     for earlier, later in pairwise(points):
         if later.at <= earlier.at:
             times = f"{format_duration(later.at)} after {format_duration(earlier.at)}"
-            return f"must be in order of time, not {times}"
+            return f"be in order of time, not {times}"
     return ""
 
 
@@ -145,7 +145,7 @@ def read_profile(path: Path) -> tuple[ProfilePoint, ...]:
             raise refuse(f"{values[0]}: {show(cells[values[0]])} is no number above 0", line)
         points.append(ProfilePoint.model_validate({"at": Seconds(time), values[0]: value}))
         if len(points) == 1 and points[0].at != 0:
-            raise refuse(_out_of_order(points), line)
+            raise refuse(f"time: must {_out_of_order(points)}", line)
         if len(points) > 1 and points[-1].at <= points[-2].at:
             raise refuse("time: is not after that of the row before", line)
     if not points:

@@ -79,8 +79,8 @@ class RandomFailures(LinkEvent):
         expected = 0.0
         for name, _, length in self._circuits(scope):
             if self.per is not None and not length:
-                what = f"link '{name}' has no length in the topology"
-                yield Refusal("per", what, "state its 'length_km', or leave 'per' out")
+                what = f"link '{name}' has no length"
+                yield Refusal("per", what, "state 'length_km' in the topology, or leave 'per' out")
                 return
             expected += (end - (self.start or 0.0)) / (self._mean_time(length) + self.mttr)
         if expected > MOST:
