@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 from numpy.typing import NDArray
 
 import twin
-from twin.events.base import Event
+from twin.events.base import Event, event_of
 
 Floats = NDArray[np.float64]
 HISTORY, REPLAYED, TICK = 24, 24, 300
@@ -31,8 +32,8 @@ def replay(*events: dict[str, Any], policies: Any = ("static_p95",), **more: Any
 
 
 def column(result: twin.Result, name: str = "demand_mbps", link: str = "link-1") -> Floats:
-    first = result.intervals["policy"].iloc[0]
-    rows = result.intervals.query("link == @link and policy == @first")
+    rows = result.intervals
+    rows = rows[(rows["link"] == link) & (rows["policy"] == rows["policy"].iloc[0])]
     return rows[name].to_numpy()
 
 
@@ -43,7 +44,7 @@ def test_a_flash_crowd_rises_and_halves() -> None:
     crowd = {"kind": "surge", "shape": "flash_crowd", "start": "10min", "factor": 3, "ramp": "5min",
              "half_life": "10min"}  # fmt: skip
     found = column(replay(crowd))
-    # Its mean over 5 min at an age of k half lives / 2: the integral of 2 ** -x over [k/2, k/2 + 1/2].
+    # Its mean over 5 min at an age of k/2 half-lives: the integral of 2 ** -x from there on.
     decay = [(2 ** -(k / 2) - 2 ** -((k + 1) / 2)) / math.log(2) * 2 for k in range(REPLAYED - 3)]
     expected = [100, 100, 200, *(100 * (1 + 2 * share) for share in decay)]
     np.testing.assert_allclose(found, expected, rtol=1e-13)
@@ -120,7 +121,12 @@ def test_demand_moves_to_another_link_and_back() -> None:
 
 # A network: a-b, b-c, a-c (longer), c-d
 
-NET = "a,b,capacity_mbps,weight,length_km\na,b,1000,1,100\nb,c,1000,1,50\na,c,1000,3,400\nc,d,1000,1,\n"
+NET = """a,b,capacity_mbps,weight,length_km
+a,b,1000,1,100
+b,c,1000,1,50
+a,c,1000,3,400
+c,d,1000,1,
+"""
 FLOWS = {"a>c": 60.0, "b>d": 40.0, "d>a": 20.0, "a>d": 10.0}
 
 
@@ -284,8 +290,8 @@ def test_an_upgrade_comes_at_its_time_or_when_the_load_calls_for_it() -> None:
     np.testing.assert_allclose(
         column(replay(planned, links=links), "capacity_mbps")[:5], [110, 110, 110, 160, 160]
     )
-    called = {"kind": "upgrade", "start": "0s", "step": 20, "at": "80%", "of": "max", "over": "10min",
-              "every": "5min", "lead_time": "10min", "price": 7}  # fmt: skip
+    called = {"kind": "upgrade", "start": "0s", "step": 20, "at": "80%", "of": "max",
+              "over": "10min", "every": "5min", "lead_time": "10min", "price": 7}  # fmt: skip
     result = replay(called, links=links)
     # 100 > 0.8 x 110 at the first tick; 100 < 0.8 x 130 from then on.
     np.testing.assert_allclose(column(result, "capacity_mbps")[:4], [110, 110, 110, 130])
@@ -450,3 +456,20 @@ def test_every_kind_has_a_case_here() -> None:
     text += (Path(__file__).parents[1] / "theory/test_closed_forms.py").read_text()
     for kind in Event.kinds:
         assert f'"{kind}"' in text, f"{kind} has no case that was calculated by hand"
+
+
+def test_the_page_of_events_is_whole(network: Any) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
+    blocks = [yaml.safe_load(part) for part in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    shown = [event for block in blocks for event in block.get("events", ())]
+    assert all(event_of(event) for event in shown)
+    assert set(Event.kinds) == set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    for kind, spec in Event.kinds.items():
+        (row,) = re.findall(rf"^\| `{kind}` \|(.*)$", text, re.MULTILINE)
+        told = row if kind not in FLOWS_KINDS else row + "`links` `sites` `from` `to`"
+        for key, field in spec.model_fields.items():
+            if key not in ("kind", "name", "start", "duration"):
+                assert f"`{field.alias or key}" in told, (kind, key)
+
+
+FLOWS_KINDS = ("surge", "growth", "ddos", "retry_storm")

@@ -148,7 +148,7 @@ class DistortedFeed:
         )
 
     def _later(self, revision: Revision) -> Iterator[Revision]:
-        """Yield a revision of the feed as it is observed: measured, without what is lost, later."""
+        """Yield the parts of a revision that are not lost, as they are measured, and later."""
         stop = revision.first + len(revision.values)
         column = np.full((len(revision.values), len(self.links)), np.nan)
         column[:, revision.series] = revision.values
@@ -158,8 +158,10 @@ class DistortedFeed:
             if distortion.links[revision.series]:
                 late = max(late, self._ticks_late(distortion))
                 values[part] = np.nan if distortion.lost else values[part]
-        if not np.isnan(values).all():
-            yield revision._replace(closed=revision.closed + late, values=values)
+        edges = np.flatnonzero(np.diff(~np.isnan(values), prepend=False, append=False))
+        for first, stop in edges.reshape(-1, 2).tolist():
+            part = revision._replace(first=revision.first + first, values=values[first:stop])
+            yield part._replace(closed=revision.closed + late)
 
     def _arrived(self, after: int, upto: int) -> Iterator[Revision]:
         """Yield the late samples that have come, which each link sends with its own delay."""
