@@ -197,7 +197,13 @@ class OfferedLoad:
         seen = self.rows(kpi, revision.first, revision.first + count)
         for series in np.flatnonzero(self._surged[kpi].reached(flow)).tolist():
             if series == revision.series or np.isnan(seen[:, series]).any():
-                yield revision._replace(series=series, values=rows[:, series])
+                # While another flow that moves there is in a gap, it stays missing.
+                edges = np.flatnonzero(
+                    np.diff(~np.isnan(rows[:, series]), prepend=False, append=False)
+                )
+                for start, stop in edges.reshape(-1, 2).tolist():
+                    part = revision._replace(series=series, first=revision.first + start)
+                    yield part._replace(values=rows[start:stop, series])
 
     def _under_courses(self, revision: Revision) -> Revision:
         first = self._span.first

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from twin.core.errors import show
 from twin.core.units import Window
 from twin.events.base import Change, Event, LinkEvent, Phase, Refusal
-from twin.events.outage import Fail, Repair
+from twin.events.outage import Fail, Outage, Repair
 from twin.events.scope import Scope
 
 MOST = 100_000
@@ -29,7 +29,7 @@ def _kilometres(value: Any) -> Any:
     return float(found.group(1))
 
 
-class RandomFailures(LinkEvent):
+class RandomFailures(LinkEvent, Outage):
     """Links fail and are repaired by chance: times to failure and to repair are exponential.
 
     Both directions of a circuit fail together. A circuit that is up fails after a time of mean

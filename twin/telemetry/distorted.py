@@ -160,8 +160,8 @@ class DistortedFeed:
                 values[part] = np.nan if distortion.lost else values[part]
         edges = np.flatnonzero(np.diff(~np.isnan(values), prepend=False, append=False))
         for first, stop in edges.reshape(-1, 2).tolist():
-            part = revision._replace(first=revision.first + first, values=values[first:stop])
-            yield part._replace(closed=revision.closed + late)
+            left = revision._replace(first=revision.first + first, values=values[first:stop])
+            yield left._replace(closed=revision.closed + late)
 
     def _arrived(self, after: int, upto: int) -> Iterator[Revision]:
         """Yield the late samples that have come, which each link sends with its own delay."""
