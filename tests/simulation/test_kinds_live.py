@@ -58,18 +58,18 @@ def same(a: tuple[pd.DataFrame, ...], b: tuple[pd.DataFrame, ...]) -> None:
 def test_a_live_simulation_sees_the_same_as_a_replay() -> None:
     replay = ReplaySource(trace())
     live = simulation(LiveSource(head(trace(), HISTORY)))
-    for sample in range(HISTORY, HISTORY + 120):
+    for sample in range(HISTORY, HISTORY + 126):
         live.source.deliver(delivered(replay, sample))
-    same(tables(live.run()), tables(simulation(trace()).run("10h")))
+    same(tables(live.run()), tables(simulation(trace()).run("10h 30min")))
 
 
 def test_a_copy_goes_on_as_its_original() -> None:
     started = simulation(trace())
     started.run("7h 10min")
     copies = started.fork(), pickle.loads(pickle.dumps(started))
-    whole = tables(started.run("10h"))
+    whole = tables(started.run("10h 30min"))
     for copy in copies:
-        same(tables(copy.run("10h")), whole)
+        same(tables(copy.run("10h 30min")), whole)
 
 
 def test_an_event_that_is_added_later_is_as_if_it_had_always_been_planned() -> None:
