@@ -12,7 +12,7 @@ from twin import Scenario, Trace
 from twin.core.calendar import CalendarSpan
 from twin.core.units import DAY_S, YEAR_S
 from twin.demand.growth import growths
-from twin.scenario.load import Given
+from twin.scenario.given import Given
 from twin.studies.outlook.spec import OutlookSpec
 from twin.studies.outlook.study import Outlook, outlook
 

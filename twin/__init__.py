@@ -25,6 +25,20 @@ _HOMES = {
     "NodeFailure": "twin.events.node_failure",
     "SrlgFailure": "twin.events.srlg_failure",
     "CapacityChange": "twin.events.capacity_change",
+    "CapacityProfile": "twin.events.capacity_profile",
+    "Ddos": "twin.events.ddos",
+    "DemandGrowth": "twin.events.growth",
+    "DemandShift": "twin.events.demand_shift",
+    "ForecastOutage": "twin.events.forecast_outage",
+    "Maintenance": "twin.events.maintenance",
+    "PolicyFreeze": "twin.events.policy_freeze",
+    "RandomFailures": "twin.events.random_failures",
+    "RetryStorm": "twin.events.retry_storm",
+    "TelemetryBias": "twin.events.telemetry_bias",
+    "TelemetryDelay": "twin.events.telemetry_delay",
+    "TelemetryGap": "twin.events.telemetry_gap",
+    "TelemetryNoise": "twin.events.telemetry_noise",
+    "Upgrade": "twin.events.upgrade",
     "Event": "twin.events.base",
     "Result": "twin.results.result",
     "Scenario": "twin.scenario.load",
@@ -59,10 +73,24 @@ if TYPE_CHECKING:
     from twin.demand.trace import Trace
     from twin.events.base import Event, LinkEvent
     from twin.events.capacity_change import CapacityChange
+    from twin.events.capacity_profile import CapacityProfile
+    from twin.events.ddos import Ddos
+    from twin.events.demand_shift import DemandShift
+    from twin.events.forecast_outage import ForecastOutage
+    from twin.events.growth import DemandGrowth
     from twin.events.link_failure import LinkFailure
+    from twin.events.maintenance import Maintenance
     from twin.events.node_failure import NodeFailure
+    from twin.events.policy_freeze import PolicyFreeze
+    from twin.events.random_failures import RandomFailures
+    from twin.events.retry_storm import RetryStorm
     from twin.events.srlg_failure import SrlgFailure
     from twin.events.surge import Surge
+    from twin.events.telemetry_bias import TelemetryBias
+    from twin.events.telemetry_delay import TelemetryDelay
+    from twin.events.telemetry_gap import TelemetryGap
+    from twin.events.telemetry_noise import TelemetryNoise
+    from twin.events.upgrade import Upgrade
     from twin.forecast.names import model_for_kpis
     from twin.policy.base import History, Observation, Policy
     from twin.policy.commitment import Commitment
@@ -75,11 +103,14 @@ if TYPE_CHECKING:
     from twin.telemetry.source import LiveSource
 
 __all__ = [
-    "KPIS", "AdaptiveMargin", "Batch", "CapacityChange", "Commitment", "Duration", "Event",
-    "History", "InputError", "LinkEvent", "LinkFailure", "LiveSource", "Margin", "NodeFailure",
-    "Observation", "Percentile", "Policy", "Prices", "RelativeMargin", "Result", "RoutingTable",
-    "RunError", "Scenario", "Share", "Simulation", "SrlgFailure", "Surge", "Trace", "TwinError",
-    "Window", "batch", "load", "model_for_kpis", "run", "seconds",
+    "KPIS", "AdaptiveMargin", "Batch", "CapacityChange", "CapacityProfile", "Commitment", "Ddos",
+    "DemandGrowth", "DemandShift", "Duration", "Event", "ForecastOutage", "History", "InputError",
+    "LinkEvent", "LinkFailure", "LiveSource", "Maintenance", "Margin", "NodeFailure",
+    "Observation", "Percentile", "Policy", "PolicyFreeze", "Prices", "RandomFailures",
+    "RelativeMargin", "Result", "RetryStorm", "RoutingTable", "RunError", "Scenario", "Share",
+    "Simulation", "SrlgFailure", "Surge", "TelemetryBias", "TelemetryDelay", "TelemetryGap",
+    "TelemetryNoise", "Trace", "TwinError", "Upgrade", "Window", "batch", "load",
+    "model_for_kpis", "run", "seconds",
 ]  # fmt: skip
 
 

@@ -26,7 +26,8 @@ from twin.cli import run as running
 from twin.cli.report import report
 from twin.demand.write import write_csv, write_parquet
 from twin.results.folder import check_free
-from twin.scenario.load import Overrides, Scenario
+from twin.scenario.given import Overrides
+from twin.scenario.load import Scenario
 from twin.studies.evaluation import unseen
 from twin.studies.evaluation.evaluate import evaluate
 from twin.studies.evaluation.write import save as save_evaluation

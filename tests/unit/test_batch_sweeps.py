@@ -20,7 +20,8 @@ from twin.batches.plan.plan import Plan
 from twin.batches.plan.planner import plan
 from twin.cli.main import call
 from twin.core.errors import InputError
-from twin.scenario.load import Overrides, Scenario
+from twin.scenario.given import Overrides
+from twin.scenario.load import Scenario
 
 
 def test_a_row_for_each_point_replication_and_policy_in_this_order(sweep: Sweep) -> None:

@@ -120,9 +120,10 @@ def test_list_names_everything_that_is_shipped(capsys: Capture) -> None:
     assert "[window=1h, margin=0.1]" in out
     assert call(["list", "events"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == sorted(
-        ["surge", "link_failure", "capacity_change", "node_failure", "srlg_failure"]
-    )
+    kinds = [line.split()[0] for line in lines]
+    assert kinds == sorted(kinds)
+    assert len(kinds) == 19
+    assert {"surge", "link_failure", "random_failures", "policy_freeze"} <= set(kinds)
 
 
 def test_schema_accepts_what_is_shipped_and_refuses_unknown_keys(capsys: Capture) -> None:

@@ -18,7 +18,7 @@ from twin.core import content
 from twin.policy.load import load
 from twin.report.run.recommended import recommendation
 from twin.scenario.choices import Member
-from twin.scenario.load import Overrides
+from twin.scenario.given import Overrides
 from twin.studies.frontier.knobs import turned
 from twin.studies.frontier.sweep import Frontier, sweep
 

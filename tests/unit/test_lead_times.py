@@ -14,7 +14,7 @@ from conftest import Maker
 import twin
 from twin import Scenario
 from twin.cli.main import call
-from twin.scenario.load import Overrides
+from twin.scenario.given import Overrides
 from twin.studies.lead_times.compare import LeadTimes, compare
 from twin.studies.lead_times.findings import gain, warnings
 

@@ -15,7 +15,8 @@ from twin.results.result import Result
 from twin.results.saved import SavedResult
 from twin.scenario.build import simulate
 from twin.scenario.choices import named
-from twin.scenario.load import Given, Overrides, Scenario
+from twin.scenario.given import Given, Overrides
+from twin.scenario.load import Scenario
 
 Policies = Sequence[str | Policy | type[Policy]] | str | Policy | type[Policy]
 

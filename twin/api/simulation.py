@@ -24,7 +24,8 @@ from twin.results.result import Result
 from twin.routing.table import Routing
 from twin.scenario.build import engine_arguments
 from twin.scenario.choices import named
-from twin.scenario.load import Given, Scenario
+from twin.scenario.given import Given
+from twin.scenario.load import Scenario
 from twin.telemetry.source import LiveSource
 
 _SNAPSHOT = "twin snapshot"

@@ -13,7 +13,8 @@ from twin.core.units import counted, format_duration
 from twin.results.folder import check_free, files_of
 from twin.results.manifest_file import MANIFEST
 from twin.results.table import show_rows
-from twin.scenario.load import Overrides, Scenario
+from twin.scenario.given import Overrides
+from twin.scenario.load import Scenario
 from twin.studies.contingency.failures import NONE
 from twin.studies.contingency.study import Contingencies, contingencies, without_shortfall
 from twin.studies.contingency.write import save

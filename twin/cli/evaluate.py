@@ -21,7 +21,8 @@ from twin.results.folder import check_free, files_of
 from twin.results.manifest_file import MANIFEST
 from twin.results.table import cell, show_rows
 from twin.scenario.cache import Cache
-from twin.scenario.load import Overrides, Scenario
+from twin.scenario.given import Overrides
+from twin.scenario.load import Scenario
 from twin.studies.evaluation import unseen
 from twin.studies.evaluation.evaluate import Evaluation, evaluate
 from twin.studies.evaluation.horizons import SEASONAL, HorizonEvaluation, evaluate_horizons

@@ -13,7 +13,8 @@ from twin.core.units import counted, share
 from twin.report.run.recommended import FrontierRow, Setting, chosen, recommendation
 from twin.results.folder import check_free
 from twin.results.table import cell, show_rows
-from twin.scenario.load import Overrides, Scenario
+from twin.scenario.given import Overrides
+from twin.scenario.load import Scenario
 from twin.studies.frontier.sweep import Frontier, sweep
 from twin.studies.frontier.write import save
 

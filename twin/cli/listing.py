@@ -79,10 +79,8 @@ def _keys(model: type[BaseModel], skip: tuple[str, ...] = ()) -> str:
         if name in skip:
             continue
         required = field.default is PydanticUndefined
-        optional = field.default is None
-        shown.append(
-            name if required else f"{name}?" if optional else f"{name}={_show(blank[name])}"
-        )
+        optional, key = field.default is None, field.alias or name
+        shown.append(key if required else f"{key}?" if optional else f"{key}={_show(blank[name])}")
     return ", ".join(shown)
 
 

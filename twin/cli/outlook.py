@@ -19,7 +19,8 @@ from twin.results.folder import check_free, files_of
 from twin.results.manifest_file import MANIFEST
 from twin.results.resolved import resolved_scenario
 from twin.results.table import console, say, show_rows
-from twin.scenario.load import Overrides, Scenario
+from twin.scenario.given import Overrides
+from twin.scenario.load import Scenario
 from twin.studies.outlook.findings import answer, basis, failing, soonest, upgrading
 from twin.studies.outlook.spec import OutlookSpec
 from twin.studies.outlook.study import LinkOutlook, Outlook, outlook

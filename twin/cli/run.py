@@ -14,7 +14,8 @@ from twin.results.manifest import forecast_facts, forecasts_in_words, unrouted_i
 from twin.results.manifest_file import MANIFEST, write_manifest
 from twin.results.result import Result
 from twin.results.table import print_table
-from twin.scenario.load import Overrides, Scenario
+from twin.scenario.given import Overrides
+from twin.scenario.load import Scenario
 
 
 def run_scenario(

@@ -18,7 +18,8 @@ from twin.demand.trace import Trace
 from twin.demand.write import write_csv, write_parquet
 from twin.results.table import console, say, show_rows
 from twin.scenario.cache import Cache
-from twin.scenario.load import Overrides, Scenario
+from twin.scenario.given import Overrides
+from twin.scenario.load import Scenario
 from twin.scenario.trace import load_trace
 from twin.topology.topology import Topology
 

@@ -12,7 +12,8 @@ from twin.core.errors import InputError, Problem, did_you_mean
 from twin.demand.kpis import KPIS
 from twin.forecast.training.train import train
 from twin.scenario.cache import Cache
-from twin.scenario.load import Overrides, Scenario
+from twin.scenario.given import Overrides
+from twin.scenario.load import Scenario
 
 
 def train_model(

@@ -10,7 +10,8 @@ from twin.core.errors import InputError, Problem
 from twin.core.units import counted
 from twin.scenario import source
 from twin.scenario.cache import Cache
-from twin.scenario.load import Overrides, Scenario
+from twin.scenario.given import Overrides
+from twin.scenario.load import Scenario
 
 
 def valid(file: str, overrides: Sequence[str] = (), *, run_policies: bool = True) -> str:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from twin.core.arrays import Bools, Floats
+from twin.engine.lane import Lane
+from twin.engine.load import OfferedLoad
+from twin.engine.network import Network
 from twin.engine.provisioning import Order
 from twin.events.base import Change
 
@@ -43,3 +49,17 @@ class ClosedInterval(NamedTuple):
     capacity_mbps: Floats
     down: Bools
     """At its end."""
+
+
+def closed_interval(
+    interval: int, tick_s: int, load: OfferedLoad, lanes: Sequence[Lane], network: Network
+) -> ClosedInterval:
+    """Return what is to be said of an interval that closes now."""
+    granted = {}
+    for lane in lanes:
+        rows = lane.granted(interval + 1)
+        row = lane.requested(interval + 1)[interval] if rows is None else rows[interval]
+        granted[lane.name] = np.minimum(row, network.nominal)
+    demand = load.demand(interval, interval + 1)[0].copy()
+    start = float(interval * tick_s)
+    return ClosedInterval(interval, start, demand, granted, network.capacity, network.down)

@@ -8,8 +8,9 @@ from datetime import timedelta
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.core.units import format_duration
 from twin.engine.span import ReplaySpan
-from twin.events.base import Event, Scope, clashes, unknown
+from twin.events.base import Event, clashes
 from twin.events.dates import in_replay
+from twin.events.scope import Scope, unknown
 from twin.telemetry.source import TelemetrySource
 
 
@@ -27,7 +28,16 @@ def begun(
     return [*in_replay(at_once, starts, source.timezone)]
 
 
-def refuse_late(event: Event, now: float, horizon: float) -> None:
+def refuse(added: Sequence[Event], earlier: Sequence[Event], now: float, scope: Scope) -> None:
+    """Raise InputError for the first of the events that cannot be added beside the earlier ones."""
+    for event in added:
+        _refuse_late(event, now, scope.horizon)
+        _refuse_unknown(event, scope)
+        _refuse_impossible(event, scope)
+    _refuse_clashing(added, earlier, scope.links)
+
+
+def _refuse_late(event: Event, now: float, horizon: float) -> None:
     """Raise InputError for an event that would have begun already, or begins after the end."""
     if event.begins < now:
         begins = format_duration(event.begins)
@@ -38,16 +48,25 @@ def refuse_late(event: Event, now: float, horizon: float) -> None:
         raise InputError(Problem(what, _name(event)))
 
 
-def refuse_unknown(event: Event, scope: Scope) -> None:
-    """Raise InputError for an event on a link, a flow, a site or a group that there is not."""
-    known = scope.known(event.acts_on)
-    for name in unknown(known, event.targets):
-        what = f"there is no {event.acts_on.removesuffix('s')} '{name}'"
-        hint = did_you_mean(name, known) or f"there are: {', '.join(known[:8])}"
-        raise InputError(Problem(what, _name(event), suggestion=hint))
+def _refuse_unknown(event: Event, scope: Scope) -> None:
+    """Raise InputError for an event that names what there is not, such as a link."""
+    for _, kind, names in event.names():
+        known = scope.known(kind)
+        for name in unknown(known, names):
+            word = "policy" if kind == "policies" else kind.removesuffix("s")
+            hint = did_you_mean(name, known) or f"there are: {', '.join(known[:8])}"
+            problem = Problem(f"there is no {word} '{name}'", _name(event), suggestion=hint)
+            raise InputError(problem)
 
 
-def refuse_clashing(
+def _refuse_impossible(event: Event, scope: Scope) -> None:
+    """Raise InputError for an event that cannot happen in this network."""
+    for refusal in event.refusals(scope):
+        where = f"{_name(event)}.{refusal.key}".rstrip(".")
+        raise InputError(Problem(refusal.what, where, suggestion=refusal.suggestion))
+
+
+def _refuse_clashing(
     events: Sequence[Event], earlier: Sequence[Event], links: tuple[str, ...]
 ) -> None:
     """Raise InputError for an event that cannot stand beside an earlier one, or one before it."""

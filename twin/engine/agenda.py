@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import simpy
 from simpy.events import EventPriority
 
+from twin.engine.actions import Happening
 from twin.events.base import Phase
 
 
@@ -65,3 +66,15 @@ class Agenda(simpy.Environment):
         """All that is to happen, in order."""
         entries: list[Any] = sorted(self._queue, key=lambda entry: entry[:3])
         return [entry[-1].value for entry in entries]
+
+    def is_to_come(self, event: int, time: float) -> bool:
+        """Return whether anything of the event with this number is planned for `time`."""
+        return any(each.time == time for each in self.planned if _is_of(each, event))
+
+    def without(self, event: int) -> list[Planned]:
+        """Return all that is to happen but for the event with this number."""
+        return [each for each in self.planned if not _is_of(each, event)]
+
+
+def _is_of(planned: Planned, event: int) -> bool:
+    return isinstance(planned.action, Happening) and planned.action.event == event

@@ -22,15 +22,17 @@ from typing import Any, Self
 
 import numpy as np
 
+from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem, RunError, did_you_mean
 from twin.core.units import format_duration
-from twin.engine.actions import Close, ClosedInterval, Decide, Effect, Happening
-from twin.engine.additions import begun, refuse_clashing, refuse_late, refuse_unknown
+from twin.engine.actions import Close, ClosedInterval, Decide, Effect, Happening, closed_interval
+from twin.engine.additions import begun, refuse
 from twin.engine.agenda import Agenda
 from twin.engine.lane import Lane
 from twin.engine.links import LinkSpec, capacities
-from twin.engine.load import OfferedLoad
+from twin.engine.load import DEMAND, OfferedLoad
 from twin.engine.network import Network
+from twin.engine.plans import Plans
 from twin.engine.provisioning import LinkSettings, Provisioning
 from twin.engine.recorder import Recorder
 from twin.engine.recording import LoggedEvent, Recording
@@ -38,13 +40,15 @@ from twin.engine.services import EngineServices, Models
 from twin.engine.shown import Sla, history_of, observation_of
 from twin.engine.span import ReplaySpan
 from twin.engine.surroundings import Surroundings
-from twin.events.base import Change, Event, Phase, Scope
-from twin.events.course import Course
+from twin.events.base import Change, Event, Phase
+from twin.events.effects import Distortion, Echo, Silence
+from twin.events.scope import Scope
 from twin.policy.base import History
 from twin.policy.guard import unchanged_code
 from twin.policy.prices import Prices
 from twin.policy.services import serving
 from twin.routing.table import Routing
+from twin.telemetry.distorted import DistortedFeed
 from twin.telemetry.source import TelemetrySource
 from twin.topology.topology import Topology
 
@@ -71,12 +75,16 @@ class Engine:
         events: Iterable[Event] = (),
         routing: Routing | None = None,
         topology: Topology | None = None,
+        detection_delay: float = 0.0,
         sla_target: float = 0.01,
         sla_period_s: float | None = None,
         prices: Prices | None = None,
         seed: int = 1,
     ) -> None:
-        """Take what is stated of each link in `settings`; nothing runs yet."""
+        """Take what is stated of each link in `settings`; nothing runs yet.
+
+        Traffic moves `detection_delay` seconds after what is down has changed.
+        """
         self.span, self.seed, self._sla = span, seed, Sla(sla_target, sla_period_s, prices)
         self._settings = LinkSettings.of(settings)
         self._source, self._topology = source, topology
@@ -85,9 +93,9 @@ class Engine:
         self.tick_s = source.tick_s
         self._network = Network(capacities(settings))
         self._lanes = list(lanes)
-        self._services = EngineServices(self._load, span, models)
-        self._events: list[Event] = []
-        self._courses: dict[int, tuple[Course, ...]] = {}
+        self._telemetry = DistortedFeed(self._load, span.first, source.tick_s, seed)
+        self._services = EngineServices(self._telemetry, span, models, source.tick_s)
+        self._plans = Plans(len(self.links), detection_delay)
         self._interval = self._decided = 0
         self._started = False
         self._failure: str | None = None
@@ -231,61 +239,52 @@ class Engine:
         return self._services.intact()
 
     # Changes from outside
-
     def add(self, *events: Event) -> None:
         """Let events happen. Raises InputError, before any does, for one that cannot."""
-        horizon, first = self.span.horizon(self.tick_s), len(self._events)
         added = begun(events, self.now, self._source, self.span)
+        refuse(added, self._plans.events, self.now, self._scope())
         for event in added:
-            refuse_late(event, self.now, horizon)
-            refuse_unknown(event, self._scope())
-        refuse_clashing(added, self._events, self.links)
-        self._events += added
-        for number, event in enumerate(added, first):
-            scope = self._scope(number)
-            for change in event.changes(scope):
+            number = len(self._plans.events)
+            for change in self._plans.take(event, self._scope(number)):
                 self._agenda.plan(change.time, change.phase, Happening(number, change))
-            self._courses[number] = event.courses(scope)
-        if any(self._courses[number] for number in range(first, len(self._events))):
-            self._surge()
+        self._replan()
 
     def cancel(self, number: int) -> None:
         """Call off the event that was added as number `number`.
 
         Raises InputError for one that has begun.
         """
-        event = self._events[number]
-        to_come = (
-            each.action.event == number and each.action.change.logged == "start"
-            for each in self._agenda.planned
-            if isinstance(each.action, Happening)
-        )
-        if not any(to_come):
+        event = self._plans.events[number]
+        if not self._agenda.is_to_come(number, event.begins):
             what = f"has begun at {format_duration(event.begins)}, and it is "
             where = event.name or type(event).__name__
             raise InputError(Problem(what + format_duration(self.now), where))
-        planned = [
-            each
-            for each in self._agenda.planned
-            if not (isinstance(each.action, Happening) and each.action.event == number)
-        ]
-        self._agenda = Agenda(self._do, self._agenda.now, planned)
-        if self._courses.pop(number):
-            self._surge()
+        self._agenda = Agenda(self._do, self._agenda.now, self._agenda.without(number))
+        self._plans.drop(number)
+        self._replan()
 
-    def _surge(self) -> None:
-        self._load.surge([course for courses in self._courses.values() for course in courses])
-        self._services.forget_forecasts()
+    def _replan(self) -> None:
+        """Let what is to come follow from the events that there are."""
+        plans = self._plans
+        changed = self._load.plan(plans.courses, plans.effects(Echo), plans.states())
+        changed |= self._telemetry.distort(plans.effects(Distortion))
+        self._services.silence(plans.effects(Silence))
+        if changed:
+            self._services.forget_forecasts()
 
-    def _touched(self, event: Event) -> tuple[str, ...]:
-        """Return the links that an event touches, those that carry its flows among them."""
-        links = event.touched(self._scope())
-        links = self._load.carriers(links) if event.acts_on == "flows" else links
+    def _touched(self, event: Event, change: Change) -> tuple[str, ...]:
+        """Return the links that a change touches, those that carry its flows among them."""
+        links = event.touched(self._scope()) if change.links is None else change.links
+        if change.links is None and event.acts_on == "flows":
+            links = self._load.carriers(links, self.now)
         return tuple(np.asarray(self.links)[links].tolist())
 
     def _scope(self, number: int = 0) -> Scope:
         flows, horizon = self._source.flows, self.span.horizon(self.tick_s)
-        return Scope(self.links, flows, horizon, self.seed, f"event {number}", self._topology)
+        return Scope(
+            self.links, flows, horizon, self.seed, f"event {number}", self._topology,
+            self._network.built, tuple(lane.name for lane in self._lanes),
+        )  # fmt: skip
 
     def change_links(self, settings: Sequence[LinkSpec]) -> None:
         """Replace the capacities and settings of the links from now on."""
@@ -328,7 +327,7 @@ class Engine:
             assert provisioning is not None
             provisioning.apply(action.order)
         else:
-            self._happen(self._events[action.event], action.change)
+            self._happen(action.event, action.change)
 
     def _decide(self) -> None:
         k, now = self._interval, self.now
@@ -336,12 +335,13 @@ class Engine:
         observation = observation_of(self.links, self._source, self._network, k, sample)
         self._recorder.begin(now)
         self._decided = k + 1
-        around = Surroundings()
+        around, held = Surroundings(), self._plans.held(now)
         with serving(self._services):
             for lane in self._lanes:
                 self._services.asking = lane.name
                 terms = lane.provisioning and lane.provisioning.commitment(now, self.tick_s)
                 seen = observation._replace(commitment=terms.sealed()) if terms else observation
+                lane.held = lane.name in held
                 lane.decide(seen, around)
         for number, lane in enumerate(self._lanes):
             for phase, detail, where in lane.notices():
@@ -358,41 +358,41 @@ class Engine:
         self._recorder.close(self.now, self._network, self._lanes)
         self._load.close(self._interval)
         if self._watched:
-            self._latest = self._closed_interval(self._interval)
+            self._latest = closed_interval(
+                self._interval, self.tick_s, self._load, self._lanes, self._network
+            )
         self._interval += 1
         if not self.finished:
+            self._watch()
             self._agenda.plan(self.now, Phase.DECIDE, _DECIDE)
 
-    def _happen(self, event: Event, change: Change) -> None:
+    def _watch(self) -> None:
+        """Let follow what the load that is offered calls for."""
+        for number, watch in self._plans.watches.items():
+            for change in watch.closed(self.now, self._loads, self._network.built):
+                self._agenda.plan(change.time, change.phase, Happening(number, change))
+
+    def _loads(self, seconds: float) -> Floats:
+        """Return the load in the intervals of the last `seconds`, [intervals, links]."""
+        closed = self.span.first + self._interval
+        return self._load.rows(DEMAND, max(closed - int(-(-seconds // self.tick_s)), 0), closed)
+
+    def _happen(self, number: int, change: Change) -> None:
+        event = self._plans.events[number]
         self._recorder.cut(self.now, self._network, self._lanes)
         if change.operation is not None:
             down = self._network.down
             change.operation.apply(self._network)
             self._recorder.note_capacity(self.now, self._network)
-            if (self._network.down != down).any():
-                self._load.reroute(self.now, self._network.down)
+            if self._plans.detection_delay and (self._network.down != down).any():
+                seen = Change(self.now + self._plans.detection_delay, Phase.START)
+                self._agenda.plan(seen.time, seen.phase, Happening(number, seen))
         if change.logged:
-            touched = self._touched(event)
-            logged = LoggedEvent(self.now, event.kind, event.name or "", change.logged, touched)
+            touched, name = self._touched(event, change), event.name or ""
+            logged = LoggedEvent(self.now, event.kind, name, change.logged, touched, change.detail)
             self._recorder.log.append(logged)
 
     # What was recorded
-
-    def _closed_interval(self, interval: int) -> ClosedInterval:
-        nominal = self._network.nominal
-        granted = {}
-        for lane in self._lanes:
-            rows = lane.granted(interval + 1)
-            row = lane.requested(interval + 1)[interval] if rows is None else rows[interval]
-            granted[lane.name] = np.minimum(row, nominal)
-        return ClosedInterval(
-            interval,
-            float(interval * self.tick_s),
-            self._load.demand(interval, interval + 1)[0].copy(),
-            granted,
-            self._network.capacity,
-            self._network.down,
-        )
 
     def recording(self) -> Recording:
         """Return what was recorded of the intervals that have closed."""

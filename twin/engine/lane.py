@@ -69,6 +69,8 @@ class Lane:
         """Intervals that the fallback decided."""
         self.fell_back = False
         """Whether the fallback made the latest decision."""
+        self.held = False
+        """Whether its request stays as it is, whatever the policy answers."""
         self.files = files
         self._capacity = intervals or _ROOM
         self._fallback = fallback
@@ -155,12 +157,15 @@ class Lane:
     def decide(self, observation: Observation, around: Surroundings) -> None:
         """Ask the policy for the coming interval and record its answer.
 
-        It is a failure of the policy to leave other surroundings than it found.
+        Where it is held, the request before is recorded in its place. It is a failure of the
+        policy to leave other surroundings than it found.
 
         Raises RunError, with policy, link and tick, for an answer that is not a finite allocation
         of at least 0 for each link, and where the policy raises, unless a fallback stands in.
         """
         answer, new = self._answer(observation, around)
+        if self.held:
+            answer, new = self.latest, False
         if new:
             self._change(answer.astype(np.float64), observation.interval)
         if self._rows is not None:

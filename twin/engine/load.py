@@ -7,7 +7,8 @@ load of a link is linear in the flows, so that a mean over a span is the routed 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,15 @@ import numpy as np
 
 from twin.core.arrays import Bools, Floats
 from twin.core.tail import Growing
-from twin.demand.gaps import Revision, became_known, next_known
+from twin.demand.gaps import Revision, became_known, known, next_known
 from twin.demand.kpis import TRAFFIC_KPIS
+from twin.engine.echoes import Echoes
+from twin.engine.routes import RouteState, shares
 from twin.engine.span import ReplaySpan
 from twin.engine.surges import SurgedDemand
 from twin.events.course import Course
-from twin.routing.table import Routing, routed
+from twin.events.effects import Echo
+from twin.routing.table import Routing, lost, routed
 from twin.telemetry.source import TelemetrySource
 
 if TYPE_CHECKING:
@@ -42,11 +46,14 @@ class OfferedLoad:
     ) -> None:
         self._source, self._span, self._routing = source, span, routing
         self._courses: tuple[Course, ...] = ()
+        self._echoes = Echoes(source, span, routing)
         self._surged = self._surges()
         self.links = source.flows if routing is None else routing.links
         self.whole = source.ahead and routing is None
         """Whether the whole replay is there at once."""
         self._mean: dict[str, Floats] = {}
+        self._first_seen: dict[str, Floats] = {}
+        """As means, of samples as first seen, where demand moves from flow to flow."""
         self._closed = span.first
         self._routes: list[tuple[float, sparse.csr_array[Any]]] = []
         # Interval by interval: the flows as known so far, and the links as first seen and as known.
@@ -66,7 +73,8 @@ class OfferedLoad:
         other = object.__new__(type(self))
         # Nothing in a whole load changes in place; means are replaced, not written to.
         for name, value in self.__dict__.items():
-            copied = value if name == "_mean" or self.whole else copy.deepcopy(value, memo)
+            shared = self.whole or name in ("_mean", "_first_seen")
+            copied = value if shared else copy.deepcopy(value, memo)
             setattr(other, name, copied)
         memo[id(self)] = other
         return other
@@ -78,18 +86,44 @@ class OfferedLoad:
             for name in self._source.kpis
         }
 
-    def surge(self, courses: Sequence[Course]) -> None:
-        """Replace the surges by these, which agree with the former ones in closed intervals."""
-        self._courses = tuple(courses)
+    def plan(
+        self, courses: Sequence[Course], echoes: Sequence[Echo], states: Sequence[RouteState]
+    ) -> bool:
+        """Replace what changes demand and routes; in closed intervals it is as it was.
+
+        Return whether demand changes.
+        """
+        if self._routing is not None:
+            made: dict[bytes, sparse.csr_array[Any]] = {}
+            self._routes = []
+            for state in states:
+                key = np.packbits([state.seen, state.drained]).tobytes()
+                if key not in made:
+                    made[key] = shares(self._routing, state)
+                self._routes.append((state.time, made[key]))
+        self._echoes.plan(courses, echoes, states)
+        return self._change((*courses, *self._echoes.courses))
+
+    def _change(self, courses: tuple[Course, ...]) -> bool:
+        same = len(courses) == len(self._courses)
+        if same and all(a is b for a, b in zip(courses, self._courses, strict=True)):
+            return False
+        self._courses = courses
         self._surged = self._surges()
         if self.whole:
             self._make_means()
+        return True
 
     def _make_means(self) -> None:
         start, stop = self._span.first, self._span.first + self._span.intervals
         self._mean = {
             name: surged.means(self._source.values(name, start, stop))
             for name, surged in self._surged.items()
+        }
+        self._first_seen = {
+            name: surged.means(self._source.rows(name, start, stop))
+            for name, surged in self._surged.items()
+            if surged.moves
         }
 
     def _begin(self) -> None:
@@ -133,6 +167,9 @@ class OfferedLoad:
             return seen
         # A sample that is hidden at first is hidden under a surge too.
         later = slice(max(start - first, 0), stop - first)
+        if kpi in self._first_seen:
+            moved = self._first_seen[kpi][later]
+            return moved if start >= first else np.concatenate([seen[: first - start], moved])
         hidden = np.isnan(seen[max(first - start, 0) :])
         surged = np.where(hidden, np.nan, self._mean[kpi][later])
         return surged if start >= first else np.concatenate([seen[: first - start], surged])
@@ -142,9 +179,33 @@ class OfferedLoad:
         if not self.whole:
             return became_known(self._revisions, after, upto)
         revisions = self._source.revisions(after, upto)
-        return [self._under_surges(each) for each in revisions] if self._courses else revisions
+        if not self._first_seen:
+            return [self._under_courses(r) for r in revisions] if self._courses else revisions
+        return [each for revision in revisions for each in self._moved(revision)]
 
-    def _under_surges(self, revision: Revision) -> Revision:
+    def _moved(self, revision: Revision) -> Iterator[Revision]:
+        """Yield a revision of a flow, and of those that its demand moves to."""
+        kpi, count = revision.kpi, len(revision.values)
+        flow = np.arange(len(self.links)) == revision.series
+        base = known(self._source, kpi, revision.closed)[revision.first :][:count]
+        rows = np.stack(
+            [
+                self._averaged(kpi, interval, row) if interval >= 0 else row
+                for interval, row in enumerate(base, revision.first - self._span.first)
+            ]
+        )
+        seen = self.rows(kpi, revision.first, revision.first + count)
+        for series in np.flatnonzero(self._surged[kpi].reached(flow)).tolist():
+            if series == revision.series or np.isnan(seen[:, series]).any():
+                # While another flow that moves there is in a gap, it stays missing.
+                edges = np.flatnonzero(
+                    np.diff(~np.isnan(rows[:, series]), prepend=False, append=False)
+                )
+                for start, stop in edges.reshape(-1, 2).tolist():
+                    part = revision._replace(series=series, first=revision.first + start)
+                    yield part._replace(values=rows[start:stop, series])
+
+    def _under_courses(self, revision: Revision) -> Revision:
         first = self._span.first
         values = revision.values.copy()
         start = max(first - revision.first, 0)
@@ -201,9 +262,8 @@ class OfferedLoad:
         flows = self._surged[DEMAND].at_breakpoint(time, len(self._source.flows))
         if self._routing is None:
             return flows
-        now = self._route(time)
+        now, since = self._route(time), self._place(time)
         links = np.asarray(now @ flows.astype(np.float64) > 0)
-        since = max(place for place, (at, _) in enumerate(self._routes) if at <= time)
         if since and self._routes[since][0] == time:
             changed = abs(now - self._routes[since - 1][1])
             links |= np.asarray(changed.sum(axis=1)) > 0
@@ -226,37 +286,33 @@ class OfferedLoad:
         """
         if self._routing is None:
             return {}
-        lost = np.zeros(len(self._source.flows))
+        lost_mbit = np.zeros(len(self._source.flows))
         tick_s, end = self._source.tick_s, float(closed * self._source.tick_s)
         begins = [min(time, end) for time, _ in self._routes]
         for (_, matrix), begin, stop in zip(self._routes, begins, [*begins[1:], end], strict=True):
-            pathless = np.asarray(matrix.sum(axis=0)) == 0
-            if stop <= begin or not pathless.any():
+            share = lost(self._routing, matrix)
+            if stop <= begin or not share.any():
                 continue
             for interval in range(int(begin // tick_s), int(np.ceil(stop / tick_s))):
                 a, b = max(begin, interval * tick_s), min(stop, (interval + 1) * tick_s)
                 sample = self._span.first + interval
                 base = self._source.values(DEMAND, sample, sample + 1)[0]
                 mean = np.nan_to_num(self._surged[DEMAND].over(base, a, b))
-                lost += np.where(pathless, mean * (b - a), 0.0)
+                lost_mbit += share * mean * (b - a)
         return {
-            flow: float(mbit) for flow, mbit in zip(self._source.flows, lost, strict=True) if mbit
+            flow: float(mbit)
+            for flow, mbit in zip(self._source.flows, lost_mbit, strict=True)
+            if mbit
         }
 
     # Interval by interval
-
-    def reroute(self, time: float, down: Bools) -> None:
-        """Route by what is down from `time` on, where there is a routing."""
-        if self._routing is None:
-            return
-        if self._routes and self._routes[-1][0] == time:
-            self._routes.pop()
-        self._routes.append((time, self._routing.matrix(down)))
 
     def close(self, interval: int) -> None:
         """Take the interval that has closed, whose samples the source has."""
         if self.whole:
             return
+        if self._echoes.close(interval):
+            self._change((*self._echoes.planned, *self._echoes.courses))
         sample = self._span.first + interval
         for name in self.kpis:
             flows = self._source.rows(name, sample, sample + 1)
@@ -275,6 +331,7 @@ class OfferedLoad:
         rows = np.stack([self._known_row(revision.kpi, sample) for sample in samples])
         flow = np.zeros(len(self._source.flows), dtype=np.bool_)
         flow[revision.series] = True
+        flow = self._surged[revision.kpi].reached(flow)
         for link in np.flatnonzero(self.carriers(flow)).tolist():
             # While another of its flows is in a gap, the link stays missing there.
             edges = np.flatnonzero(np.diff(~np.isnan(rows[:, link]), prepend=False, append=False))
@@ -284,13 +341,14 @@ class OfferedLoad:
                 part = revision._replace(series=link, first=revision.first + start, values=values)
                 self._revisions.append(part)
 
-    def carriers(self, flows: Bools) -> Bools:
-        """Return the links that carry any of `flows` in a routing so far, [links]."""
+    def carriers(self, flows: Bools, upto: float = np.inf) -> Bools:
+        """Return the links that carry any of `flows` in a routing until a time, [links]."""
         if self._routing is None:
             return flows
-        matrices = (self._intact, *(matrix for _, matrix in self._routes))
-        shares = [np.asarray(matrix @ flows.astype(np.float64)) > 0 for matrix in matrices]
-        carrying: Bools = np.any(shares, axis=0)
+        wanted = flows.astype(np.float64)
+        carrying = np.asarray(self._intact @ wanted) > 0
+        for matrix in {id(each): each for time, each in self._routes if time <= upto}.values():
+            carrying |= np.asarray(matrix @ wanted) > 0
         return carrying
 
     def _known_row(self, kpi: str, sample: int) -> Floats:
@@ -312,8 +370,9 @@ class OfferedLoad:
         """Return the mean load of the links over [start, end) of one interval, [links]."""
         if self._routing is None:
             return self._surged[kpi].over(base, start, end)
-        reroutings = (time for time, _ in self._routes if start < time < end)
-        edges = sorted({start, *reroutings, end})
+        first = bisect_right(self._routes, start, key=_time)
+        last = bisect_left(self._routes, end, key=_time)
+        edges = [start, *(time for time, _ in self._routes[first:last]), end]
         parts = [
             routed(self._route(a), self._surged[kpi].over(base, a, b)) * ((b - a) / (end - start))
             for a, b in pairwise(edges)
@@ -322,4 +381,12 @@ class OfferedLoad:
 
     def _route(self, time: float) -> sparse.csr_array[Any]:
         """Return the matrix that is in force from `time` on."""
-        return next(matrix for since, matrix in reversed(self._routes) if since <= time)
+        return self._routes[self._place(time)][1]
+
+    def _place(self, time: float) -> int:
+        """Return the number of the route that is in force from `time` on."""
+        return bisect_right(self._routes, time, key=_time) - 1
+
+
+def _time(route: tuple[float, Any]) -> float:
+    return route[0]

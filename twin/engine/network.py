@@ -25,6 +25,8 @@ class Network:
     def __init__(self, base_capacity: Floats) -> None:
         self._base = base_capacity
         self._failures: Ints = np.zeros(len(base_capacity), dtype=np.int64)
+        self._drains: Ints = np.zeros(len(base_capacity), dtype=np.int64)
+        self._extensions: Floats = np.zeros(len(base_capacity))
         self._limits: dict[str, _Limit] = {}
         self.nominal = base_capacity
         """Capacity without failures; what limits an allocation."""
@@ -49,6 +51,16 @@ class Network:
         return down
 
     @property
+    def drained(self) -> Bools:
+        """Links that traffic is moved away from, where it can."""
+        return self._drains > 0
+
+    @property
+    def built(self) -> Floats:
+        """Capacity with its upgrades, whatever limits it for a time."""
+        return self._base + self._extensions
+
+    @property
     def capacity(self) -> Floats:
         """Capacity with failures: 0 on links that are down."""
         return np.where(self.down, 0.0, self.nominal)
@@ -62,6 +74,19 @@ class Network:
         """End one failure of each of `links`; overlapping ones keep a link down."""
         self._failures = self._failures - links
         self._shown = None
+
+    def drain(self, links: Bools) -> None:
+        """Begin to move traffic away from `links`, which are up."""
+        self._drains = self._drains + links
+
+    def undrain(self, links: Bools) -> None:
+        """End one drain of each of `links`."""
+        self._drains = self._drains - links
+
+    def extend(self, mbps: Floats) -> None:
+        """Build so much more capacity, Mbit/s, [links]."""
+        self._extensions = self._extensions + mbps
+        self.nominal, self._shown = self._combined(), None
 
     def limit(
         self, key: str, start: float, links: Bools, mbps: float | None, factor: float
@@ -81,8 +106,9 @@ class Network:
         self.nominal, self._shown = self._combined(), None
 
     def _combined(self) -> Floats:
-        # Of several stated capacities the latest to begin holds; factors multiply.
-        nominal, scale = self._base.copy(), np.ones(len(self._base))
+        # Limits act on what is built: of stated capacities the latest to begin holds, factors
+        # multiply.
+        nominal, scale = self.built, np.ones(len(self._base))
         for limit in sorted(self._limits.values(), key=lambda limit: limit.start):
             if limit.mbps is not None:
                 nominal[limit.links] = limit.mbps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,11 +11,13 @@ import numpy as np
 from twin.core.arrays import Floats, Ints
 from twin.core.errors import InputError, Problem
 from twin.core.sealed import sealed
+from twin.core.units import format_duration
 from twin.demand.gaps import known
 from twin.engine.calibrated import CalibratedQuantiles
-from twin.engine.load import DEMAND, OfferedLoad
+from twin.engine.load import DEMAND
 from twin.engine.recording import ForecastUse
 from twin.engine.span import ReplaySpan
+from twin.events.effects import Silence
 from twin.forecast.auto import AutoForecasts
 from twin.forecast.feeding import Feeding
 from twin.forecast.forecaster import Forecaster, Forecasts
@@ -22,6 +25,7 @@ from twin.forecast.horizon import within_reach
 from twin.forecast.names import AUTO, PERSISTENCE, auto_members
 from twin.forecast.windows import forward_filled, season_of
 from twin.policy.services import Quantiles, refuse_future
+from twin.telemetry.distorted import LinkFeed
 from twin.telemetry.observed import Observed
 
 
@@ -35,7 +39,8 @@ class Models(Protocol):
 class EngineServices:
     """Answers what policies ask; all policies share one."""
 
-    def __init__(self, load: OfferedLoad, span: ReplaySpan, models: Models) -> None:
+    def __init__(self, load: LinkFeed, span: ReplaySpan, models: Models, tick_s: int) -> None:
+        self._tick_s = tick_s
         self._load, self._span, self._models = load, span, models
         capacity = span.first + (span.intervals or span.first)
         self._observed = Observed(load, len(load.links), capacity)
@@ -46,6 +51,7 @@ class EngineServices:
         self._past_paths: dict[str, tuple[Forecasts | AutoForecasts, int]] = {}
         self._calibrated = CalibratedQuantiles(span)
         self._season: Ints | None = None
+        self._silences: Sequence[Silence] = ()
         self.asking = ""
         """The policy that is being asked."""
         self._askers: dict[str, set[str]] = {}
@@ -61,6 +67,31 @@ class EngineServices:
         """Make forecasts anew when they are next asked for: what is to come has changed."""
         self._evaluated = self._windows_run()
         self._bound, self._feeding = {}, self._fed()
+
+    def silence(self, silences: Sequence[Silence]) -> None:
+        """Replace when models make no forecasts."""
+        self._silences = silences
+
+    def _asked_at(self, sample: int) -> int:
+        """Return before which sample the forecast is made that is the answer before `sample`.
+
+        Raises InputError where there is none.
+        """
+        time = float((self._past_only(sample) - self._span.first) * self._tick_s)
+        for silence in self._silences:
+            if silence.start <= time < silence.end and silence.answers == "nothing":
+                since = f"forecasts are out since {format_duration(silence.start)}"
+                raise InputError(Problem(since, suggestion="a 'fallback' would decide"))
+        return self._made_at(sample)
+
+    def _made_at(self, sample: int) -> int:
+        """Return before which sample models made their last forecasts, `sample` included."""
+        for silence in sorted(self._silences, key=lambda each: each.start, reverse=True):
+            first = self._span.first + int(-(-silence.start // self._tick_s))
+            time = (sample - self._span.first) * self._tick_s
+            if silence.start <= time < silence.end:
+                sample = max(first - 1, self._span.first)
+        return sample
 
     def _fed(self) -> Feeding:
         span = self._span
@@ -94,22 +125,24 @@ class EngineServices:
         if model == PERSISTENCE:
             return self.last_known(sample)
         self._askers.setdefault(self.asking, set()).add(model)
-        return sealed(self._forecasts(model).at(self._past_only(sample), _within(ahead)))
+        made = self._asked_at(sample)
+        return sealed(self._forecasts(model).at(made, _within(ahead)))
 
     def forecast_path(self, model: str, sample: int, first: int, count: int) -> Floats:
         """Return a model's forecasts of sample + first and those after it, [count, links]."""
         if model == PERSISTENCE:
             return sealed(np.tile(self.last_known(sample), (count, 1)))
         self._askers.setdefault(self.asking, set()).add(model)
-        return sealed(_path(self._forecasts(model), self._past_only(sample), first, count))
+        made = self._asked_at(sample)
+        return sealed(_path(self._forecasts(model), made, first, count))
 
     def quantiles(self, model: str, sample: int, ahead: int) -> Quantiles:
         """Return the same for its quantiles, [links, quantiles], and their levels."""
         levels = self._levels(model)
         self._askers.setdefault(self.asking, set()).add(model)
-        forecasts = self._forecasts(model)
+        made, forecasts = self._asked_at(sample), self._forecasts(model)
         assert isinstance(forecasts, Forecasts)
-        return sealed(forecasts.quantiles_at(self._past_only(sample), _within(ahead))), levels
+        return sealed(forecasts.quantiles_at(made, _within(ahead))), levels
 
     def calibrated(
         self, model: str, sample: int, ahead: int, levels: tuple[float, ...]
@@ -117,6 +150,7 @@ class EngineServices:
         """Return calibrated quantiles of any model at `levels`, as :meth:`quantiles` does."""
         if model != PERSISTENCE:
             self._askers.setdefault(self.asking, set()).add(model)
+            self._asked_at(sample)
         values = self._calibrated.at(self, model, self._past_only(sample), ahead, levels)
         return sealed(values), levels
 
@@ -128,7 +162,7 @@ class EngineServices:
 
     def forecast_before(self, model: str, sample: int, ahead: int) -> Floats:
         """Return the forecast of sample + ahead, for rising samples of the replay, [links]."""
-        return self._joined_once(model).at(sample, ahead)
+        return self._joined_once(model).at(self._made_at(sample), ahead)
 
     def settling(self, model: str, samples: int, ahead: int) -> Floats:
         """Return the forecasts made before the last `samples` of the history, [samples, links].

@@ -7,13 +7,12 @@ its base over time. Both are plain data, so that a simulation that holds them ca
 
 from __future__ import annotations
 
-import fnmatch
 import zlib
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 from pydantic import (
@@ -25,19 +24,20 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, InitErrorDetails
 
-from twin.core.arrays import Bools
+from twin.core.arrays import Bools, Floats
 from twin.core.errors import InputError, Loc, did_you_mean, show
 from twin.core.fields import Name, Strict, longer_than_nothing
 from twin.core.units import Duration
 from twin.core.validation import problems_of
+from twin.events.scope import Acted, Scope, Targets, names_of
 from twin.events.start import Start
 
 if TYPE_CHECKING:
-    from twin.events.course import Course
-    from twin.topology.topology import Topology
+    from pathlib import Path
 
-Targets = Literal["all"] | tuple[str, ...]
-Acted = Literal["links", "flows", "sites", "groups"]
+    from twin.events.course import Course
+    from twin.events.effects import Effect
+    from twin.events.watch import Watch
 
 
 class Phase(IntEnum):
@@ -48,6 +48,15 @@ class Phase(IntEnum):
     START = 30
     DECIDE = 40
     EFFECT = 50
+
+
+class Refusal(NamedTuple):
+    """Why an event cannot happen in a network."""
+
+    key: str
+    """The key that says so; empty: all of it."""
+    what: str
+    suggestion: str = ""
 
 
 class LinkState(Protocol):
@@ -67,6 +76,15 @@ class LinkState(Protocol):
     def unlimit(self, key: str) -> None:
         """End the change of nominal capacity that began under `key`."""
 
+    def drain(self, links: Bools) -> None:
+        """Begin to move traffic away from `links`, which are up."""
+
+    def undrain(self, links: Bools) -> None:
+        """End one drain of each of `links`."""
+
+    def extend(self, mbps: Floats) -> None:
+        """Build so much more capacity, Mbit/s, [links]."""
+
 
 class Operation(Protocol):
     """What a change does."""
@@ -85,97 +103,11 @@ class Change:
     operation: Operation | None = None
     """None: nothing but an instant at which an interval is divided."""
     logged: str = ""
-    """``start`` or ``end`` in the log of events; empty: not logged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What an event is compiled for."""
-
-    links: tuple[str, ...]
-    flows: tuple[str, ...]
-    """Demand series: the links themselves, or what is routed over them."""
-    horizon: float
-    """End of the replay, seconds from its start; infinite in a live simulation."""
-    seed: int
-    key: str
-    """Unique among the events of a simulation."""
-    topology: Topology | None = None
-
-    def known(self, what: Acted) -> tuple[str, ...]:
-        """Return the names of all links, flows, sites or groups that there are."""
-        if what == "links":
-            return self.links
-        if what == "flows":
-            return self.flows
-        if self.topology is None:
-            return ()
-        return self.topology.site_names if what == "sites" else tuple(self.topology.risk_groups)
-
-    def mask(self, names: Targets) -> Bools:
-        """Return which links `names` stands for, [links]."""
-        return _mask(self.links, names)
-
-    def flow_mask(self, names: Targets) -> Bools:
-        """Return which flows `names` stands for, [flows]."""
-        return _mask(self.flows, names)
-
-    def at_sites(self, names: Targets) -> Bools:
-        """Return the links that end at any of the sites `names`, [links]."""
-        sites = set(_named(self.known("sites"), names))
-        links = self.topology.links if self.topology is not None else ()
-        touched = {link.name for link in links if {link.source, link.target} & sites}
-        return np.isin(self.links, list(touched))
-
-    def in_groups(self, names: Targets) -> Bools:
-        """Return the links of the risk groups `names`, [links]."""
-        groups = self.topology.risk_groups if self.topology is not None else {}
-        chosen = _named(self.known("groups"), names)
-        return np.isin(self.links, [link for name in chosen for link in groups[name]])
-
-
-def unknown(known: tuple[str, ...], names: Targets) -> list[str]:
-    """Return the names, or patterns such as ``core-*``, that stand for nothing known."""
-    return [] if names == "all" else [name for name in names if not _named(known, (name,))]
-
-
-def _named(known: tuple[str, ...], names: Targets) -> list[str]:
-    """Return the known names that `names` stand for; a name as it is comes before a pattern."""
-    if names == "all":
-        return list(known)
-    exact = set(known)
-    return [
-        each
-        for name in names
-        for each in ([name] if name in exact else fnmatch.filter(known, name))
-    ]
-
-
-def _mask(known: tuple[str, ...], names: Targets) -> Bools:
-    if names == "all":
-        return np.ones(len(known), dtype=np.bool_)
-    return np.isin(known, _named(known, names))
-
-
-def names_of(what: str) -> BeforeValidator:
-    """Return what reads the names of links, sites or groups, one or several.
-
-    `what` is the word for one of them. Of links there may be all.
-    """
-    several = f"'all' or a list of {what}s" if what == "link" else f"a list of {what}s"
-
-    def read(value: Any) -> Any:
-        if isinstance(value, str):
-            return value if what == "link" and value == "all" else (value,)
-        if not isinstance(value, list | tuple) or any(
-            isinstance(i, dict | list | None) for i in value
-        ):
-            raise ValueError(f"must be {several}")
-        if not value:
-            raise ValueError(f"names no {what}; write {several}")
-        return tuple(str(item) for item in value)
-
-    return BeforeValidator(read)
+    """``start`` or ``end`` in the log of events, or what happens between; empty: not logged."""
+    links: Bools | None = None
+    """What the log says that it touches, [links]; None: all that the event does."""
+    detail: str = ""
+    """What the log says of it."""
 
 
 class Event(Strict):
@@ -183,6 +115,8 @@ class Event(Strict):
 
     acts_on: ClassVar[Acted] = "links"
     """What its targets name; `flows` are the demand series that are routed over links."""
+    draws: ClassVar[bool] = False
+    """Whether it draws random numbers."""
     kinds: ClassVar[dict[str, type[Event]]] = {}
     """Every kind that has been defined, by its name in a scenario."""
 
@@ -220,6 +154,18 @@ class Event(Strict):
         """Names of what it acts on."""
         return "all"
 
+    def names(self) -> Iterator[tuple[str, Acted, Targets]]:
+        """Yield the names that it uses: the key that has them, and what they are names of."""
+        yield "links" if self.acts_on == "flows" else self.acts_on, self.acts_on, self.targets
+
+    def read(self, folder: Path) -> Self:  # noqa: ARG002
+        """Return it with what it names in files, relative to `folder`. Raises InputError."""
+        return self
+
+    def refusals(self, scope: Scope) -> Iterator[Refusal]:  # noqa: ARG002
+        """Yield why it cannot happen here. What it names is there."""
+        yield from ()
+
     def touched(self, scope: Scope) -> Bools:
         """Return the links that it acts on, or the flows where it acts on these."""
         return (
@@ -241,6 +187,14 @@ class Event(Strict):
     def courses(self, scope: Scope) -> tuple[Course, ...]:  # noqa: ARG002
         """Return how it changes the offered demand."""
         return ()
+
+    def effects(self, scope: Scope) -> tuple[Effect, ...]:  # noqa: ARG002
+        """Return what else it does over a span of time."""
+        return ()
+
+    def watch(self, scope: Scope) -> Watch | None:  # noqa: ARG002
+        """Return what looks at the offered load, and lets changes follow from it."""
+        return None
 
     @property
     def rivals(self) -> Hashable:
@@ -289,8 +243,18 @@ class Event(Strict):
         is added beside it moves nothing.
         """
         targets = "all" if self.targets == "all" else "\0".join(self.targets)
-        key = zlib.crc32((self.name or f"{self.kind}\0{targets}").encode())
-        return np.random.default_rng(np.random.SeedSequence([scope.seed, EVENT_STREAM, key]))
+        return self._stream(scope.seed, self.name or f"{self.kind}\0{targets}")
+
+    def random_of(self, seed: int, member: str, *more: int) -> np.random.Generator:
+        """Return the stream of one thing that it acts on, keyed by that and its own name or kind.
+
+        Whatever else it acts on, and whatever happens beside it, moves nothing. `more` are parts.
+        """
+        return self._stream(seed, f"{self.name or self.kind}\0{member}", *more)
+
+    def _stream(self, seed: int, key: str, *more: int) -> np.random.Generator:
+        words = [seed, EVENT_STREAM, zlib.crc32(key.encode()), *more]
+        return np.random.default_rng(np.random.SeedSequence(words))
 
 
 class LinkEvent(Event):

@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from twin.core.arrays import Bools
 from twin.core.fields import Capacity, Number
-from twin.events.base import Event, LinkEvent, LinkState, Scope
+from twin.events.base import Event, LinkEvent, LinkState
+from twin.events.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from twin.core.arrays import Bools
-from twin.events.base import Event, LinkState, Scope
+from twin.events.base import Event, LinkState
+from twin.events.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,10 @@ class Repair:
 
 
 class Outage(Event):
-    """Links are down: their capacity is 0, their allocation stays."""
+    """Links are down: their capacity is 0, their allocation stays.
+
+    Outages may overlap: a link is up again when the last of them has ended.
+    """
 
     def begin(self, scope: Scope) -> Fail:
         """Return what happens when it starts."""

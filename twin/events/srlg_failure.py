@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from twin.core.arrays import Bools
-from twin.events.base import Acted, Scope, Targets, names_of
 from twin.events.outage import Outage
+from twin.events.scope import Acted, Scope, Targets, names_of
 
 
 class SrlgFailure(Outage):

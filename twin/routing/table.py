@@ -69,6 +69,17 @@ class RoutingTable:
         return self._others.get(names, self._usual)
 
 
+def lost(routing: Routing, matrix: sparse.csr_array[Any]) -> Floats:
+    """Return the share of each flow that a matrix of `routing` has no path for, [flows].
+
+    Where the routing does not say so itself: all of a flow that loads no link.
+    """
+    own = getattr(routing, "lost", None)
+    if own is not None:
+        return np.asarray(own(matrix))
+    return np.where(np.asarray(matrix.sum(axis=0)) == 0, 1.0, 0.0)
+
+
 def routed(matrix: sparse.csr_array[Any], flows: Floats) -> Floats:
     """Return the load of the links, [..., links], of flows [..., flows].
 

@@ -37,6 +37,7 @@ def engine_arguments(scenario: Scenario) -> dict[str, Any]:
         "events": spec.events,
         "routing": scenario.routing,
         "topology": scenario.topology,
+        "detection_delay": 0.0 if spec.routing is None else spec.routing.detection_delay,
         "sla_target": spec.sla.target,
         "sla_period_s": spec.sla.period,
         "prices": None if spec.prices is None else spec.prices.of_interval(int(spec.tick)),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -13,12 +15,14 @@ from twin.demand.extend import extension_note
 from twin.demand.gaps import ArrayFeed, known
 from twin.demand.growth import growth_problems
 from twin.demand.trace import Trace
-from twin.engine.links import LinkSpec, link_specs
+from twin.engine.links import LinkSpec, capacities, link_specs
 from twin.engine.span import ReplaySpan
-from twin.events.base import Event, Scope, clashes, unknown
+from twin.events.base import clashes
 from twin.events.dates import in_replay
+from twin.events.scope import Acted, Scope, unknown
+from twin.routing.table import Routing
 from twin.scenario.spec import ScenarioSpec
-from twin.topology.topology import Topology
+from twin.topology.topology import Topology, capacities_of
 
 
 def span_of(spec: ScenarioSpec, trace: Trace) -> ReplaySpan:
@@ -41,6 +45,18 @@ def span_of(spec: ScenarioSpec, trace: Trace) -> ReplaySpan:
             Problem(f"the replay would end {ends} {trace_ends}", ("replay", "duration"))
         )
     return ReplaySpan(history, history + start, length)
+
+
+def scope_of(
+    spec: ScenarioSpec,
+    trace: Trace,
+    routing: Routing | None,
+    topology: Topology | None,
+    policies: tuple[str, ...],
+) -> Scope:
+    """Return what events may name."""
+    links = trace.links if routing is None else routing.links
+    return Scope(links, trace.links, 0.0, spec.seed, "", topology, policies=policies)
 
 
 def placed(spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> ScenarioSpec:
@@ -76,17 +92,13 @@ def whole_ticks(seconds: float, tick_s: float, where: Loc) -> int:
 
 
 def link_problems(
-    spec: ScenarioSpec,
-    links: tuple[str, ...],
-    flows: tuple[str, ...],
-    topology: Topology | None,
-    blamed: Callable[[Loc, Loc, str], Loc],
+    spec: ScenarioSpec, scope: Scope, blamed: Callable[[Loc, Loc, str], Loc]
 ) -> Iterator[Problem]:
-    """Yield what is wrong with the links that are named, and with the names of events.
+    """Yield what is wrong with the links and other things that are named, and with names of events.
 
-    `flows` are the demand series that are routed over them, where they are not links themselves.
-    `blamed` says which of two places that contradict each other is wrong.
+    `scope` says what there is; `blamed` which of two places that contradict each other is wrong.
     """
+    links, flows = scope.links, scope.flows
     for link in ("all", "defaults"):
         if link in links:
             what = f"a link cannot be called '{link}'"
@@ -111,9 +123,9 @@ def link_problems(
             yield Problem(what, ("links", link, "upgrade", "over"))
     names: dict[str, int] = {}
     for i, event in enumerate(spec.events):
-        scope = Scope(links, flows or links, 0.0, 0, "", topology)
-        for name in unknown(scope.known(event.acts_on), event.targets):
-            yield _not_there(name, event, scope, ("events", i))
+        for key, kind, targets in event.names():
+            for name in unknown(scope.known(kind), targets):
+                yield _not_there(name, kind, scope, ("events", i, key))
         if event.name is not None and event.name in names:
             where = blamed(("events", names[event.name]), ("events", i), "name")
             where = where if where[-1] == "name" else (*where, "name")
@@ -160,17 +172,32 @@ def _of_the_future(spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> Iterat
         yield "'links.*.upgrade' is for 'twin outlook': this replay upgrades no link"
 
 
-def _not_there(name: str, event: Event, scope: Scope, where: Loc) -> Problem:
-    known = scope.known(event.acts_on)
-    if event.acts_on in ("links", "flows"):
-        return _no_link(name, known, (*where, "links"))
-    kind = {"sites": "site", "groups": "risk group"}[event.acts_on]
-    if scope.topology is None:
-        return Problem(f"needs a 'topology' to know the {kind} '{name}'", (*where, event.acts_on))
+def with_files(spec: ScenarioSpec, folder: Path) -> ScenarioSpec:
+    """Return a scenario with what its events name in files. Raises InputError."""
+    events = tuple(event.read(folder) for event in spec.events)
+    return spec.model_copy(update={"events": events})
+
+
+def event_problems(spec: ScenarioSpec, span: ReplaySpan, scope: Scope) -> Iterator[Problem]:
+    """Yield which events cannot happen in the network of the scenario."""
+    stated = link_specs(spec.links, scope.links, capacities_of(scope.topology))
+    scope = replace(scope, horizon=span.horizon(int(spec.tick)), capacity=capacities(stated))
+    for i, event in enumerate(spec.events):
+        for key, what, remedy in event.refusals(scope):
+            yield Problem(what, ("events", i, *((key,) if key else ())), suggestion=remedy)
+
+
+def _not_there(name: str, kind: Acted, scope: Scope, where: Loc) -> Problem:
+    known = scope.known(kind)
+    if kind in ("links", "flows"):
+        return _no_link(name, known, where)
+    word = {"sites": "site", "groups": "risk group", "policies": "policy"}[kind]
+    if scope.topology is None and kind != "policies":
+        return Problem(f"needs a 'topology' to know the {word} '{name}'", where)
     hint = did_you_mean(name, known)
     if not hint:
         hint = f"there are: {', '.join(known[:8])}" if known else "state 'risk_groups'"
-    return Problem(f"there is no {kind} '{name}'", (*where, event.acts_on), suggestion=hint)
+    return Problem(f"there is no {word} '{name}'", where, suggestion=hint)
 
 
 def _no_link(link: str, links: tuple[str, ...], where: Loc) -> Problem:

@@ -71,7 +71,7 @@ def estimated(
     filled, gaps, repairs = interpolate(values, spec.tick)
     links = len(topology.links)
     account = _Account(known, estimator, demand, ~missing, fitted=fitted, all_links=links)
-    stated = (matrix.model_dump(exclude={"sites"}), spec.routing, topology.digest, known.digests)
+    stated = (matrix.model_dump(exclude={"sites"}), spec.splits, topology.digest, known.digests)
     return Trace(
         flows,
         {"internet": filled},
@@ -199,7 +199,7 @@ def _estimator(
     wanted = some[0][here] & some[1][there] & (here != there)
     ends: Ints = np.stack([here[wanted], there[wanted]], axis=1)
     up = np.zeros(len(topology.links), dtype=np.bool_)
-    split = spec.routing == "ecmp"
+    split = spec.splits
     routable = ~ShortestPaths(topology, _flows(names, ends), split=split).unrouted(up)
     ends = ends[routable]
     flows = _flows(names, ends)

@@ -37,7 +37,7 @@ def generated(spec: ScenarioSpec, topology: Topology) -> Trace:
     here, there = np.nonzero(~np.eye(sites, dtype=np.bool_))
     up = np.zeros(len(topology.links), dtype=np.bool_)
     flows = [f"{names[a]}{ARROW}{names[b]}" for a, b in zip(here, there, strict=True)]
-    routing = ShortestPaths(topology, flows, split=spec.routing == "ecmp")
+    routing = ShortestPaths(topology, flows, split=spec.splits)
     reached = np.flatnonzero(~routing.unrouted(up))
     if len(reached) * samples > MOST_SAMPLES:
         what = f"{len(reached)} demands of {samples} samples are too much to generate"
@@ -49,7 +49,7 @@ def generated(spec: ScenarioSpec, topology: Topology) -> Trace:
     loads = routed(routing.matrix(up)[:, reached], demand)
     demand *= _scale(spec, loads, capacity)
     stated = (
-        spec.seed, samples, spec.routing, spec.demand.busiest, topology.digest, capacity.tolist(),
+        spec.seed, samples, spec.splits, spec.demand.busiest, topology.digest, capacity.tolist(),
     )  # fmt: skip
     digest = hashlib.sha256(json.dumps(stated).encode()).hexdigest()
     grid = Grid({"internet": demand}, 0, SYNTHETIC_STEP_S, Times(np.zeros(0, np.int64)))

@@ -10,6 +10,7 @@ from twin.core.text import ARROW
 from twin.core.units import Seconds
 from twin.demand.extend import extended
 from twin.demand.trace import Trace
+from twin.routing.backup import BackupRouting
 from twin.routing.shortest_paths import ShortestPaths
 from twin.routing.table import Routing
 from twin.scenario.cache import Cache
@@ -33,7 +34,7 @@ def trace_of(spec: ScenarioSpec, topology: Topology | None, folder: Path, cache:
     """
     demand = spec.demand
     tick_s = int(spec.tick) if "tick" in spec.model_fields_set else None
-    stated = f"{demand.model_dump_json(exclude={'train'})} {tick_s} {spec.routing}"
+    stated = f"{demand.model_dump_json(exclude={'train'})} {tick_s} {spec.splits}"
     if topology is not None and spec.is_generated:
         links = {name: link.capacity_mbps for name, link in spec.links.items()}
         key = f"{stated} {spec.seed} {topology.digest} {links}"
@@ -43,7 +44,9 @@ def trace_of(spec: ScenarioSpec, topology: Topology | None, folder: Path, cache:
         return cache.trace(demand, folder, tick_s, spec.seed, capacities)
     counters = None
     if not demand.of_site_totals:
-        counters = cache.trace(demand, folder, tick_s, spec.seed, capacities)
+        # What is estimated is what was measured; the matrix is extended after that.
+        measured = demand.model_copy(update={"extend": None})
+        counters = cache.trace(measured, folder, tick_s, spec.seed, capacities)
         spec = spec.model_copy(update={"tick": Seconds(counters.tick_s)})
         problems = list(_unknown_links(counters.links, topology))
         if problems:
@@ -57,6 +60,8 @@ def routing_of(spec: ScenarioSpec, trace: Trace, topology: Topology | None) -> R
 
     Raises InputError for series that have no place in the topology.
     """
+    if spec.backup:
+        return _backup(spec, trace)
     if topology is None:
         return None
     problems = list(_problems(spec, trace, topology))
@@ -64,7 +69,20 @@ def routing_of(spec: ScenarioSpec, trace: Trace, topology: Topology | None) -> R
         raise InputError(problems)
     if not spec.is_routed:
         return None
-    return ShortestPaths(topology, trace.links, split=spec.routing == "ecmp")
+    return ShortestPaths(topology, trace.links, split=spec.splits)
+
+
+def _backup(spec: ScenarioSpec, trace: Trace) -> BackupRouting:
+    problems = []
+    for link, backups in spec.backup.items():
+        for name in (link, *backups):
+            if name not in trace.links:
+                place = ("backup", link) if name == link else ("backup", link, name)
+                hint = did_you_mean(name, trace.links) or f"links: {', '.join(trace.links[:8])}"
+                problems.append(Problem(f"the trace has no link '{name}'", place, suggestion=hint))
+    if problems:
+        raise InputError(problems)
+    return BackupRouting(trace.links, spec.backup)
 
 
 def _problems(spec: ScenarioSpec, trace: Trace, topology: Topology) -> Iterator[Problem]:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_validator,
+    model_validator,
+)
 
 from twin.account.prices import PricesSpec
 from twin.core.fields import Integer, Name, Strict, longer_than_nothing
-from twin.core.units import DAY_S, Duration, Share, seconds
+from twin.core.units import DAY_S, Duration, Share, format_duration, seconds
 from twin.demand.matrix_spec import MatrixSpec
 from twin.demand.spec import DemandSpec
 from twin.engine.links import EnergySpec, LinkSpec
@@ -102,6 +109,35 @@ def policy_entry(value: Any) -> Any:
     return {"use": value} if isinstance(value, str) else value
 
 
+class RoutingSpec(Strict):
+    """How flows are carried."""
+
+    by: Literal["shortest_path", "ecmp"] | None = Field(
+        None,
+        description="of a matrix: over one shortest path by weight, or split equally over all; "
+        "absent: shortest_path",
+    )
+    detection_delay: Duration = Field(
+        seconds("0s"),
+        description="time from a failure or repair until traffic takes other paths; "
+        "what has changed back before then is never seen",
+    )
+
+
+def _routing(value: Any) -> Any:
+    return {"by": value} if isinstance(value, str) else value
+
+
+def _short_routing(routing: RoutingSpec | None) -> Any:
+    """Return it as a scenario states it."""
+    if routing is None:
+        return None
+    if not routing.detection_delay:
+        return routing.by
+    delay = {"detection_delay": format_duration(routing.detection_delay)}
+    return delay if routing.by is None else {"by": routing.by, **delay}
+
+
 class ScenarioSpec(Strict):
     """A whole scenario as written, with defaults filled in."""
 
@@ -110,10 +146,13 @@ class ScenarioSpec(Strict):
     tick: Duration = seconds("5min")
     demand: DemandSpec = DemandSpec()
     topology: TopologySpec | None = None
-    routing: Literal["shortest_path", "ecmp"] | None = Field(
-        None,
-        description="of a matrix: over one shortest path by weight, or split equally over all; "
-        "absent: shortest_path",
+    routing: Annotated[
+        RoutingSpec | None, BeforeValidator(_routing), PlainSerializer(_short_routing)
+    ] = None
+    backup: dict[str, dict[str, Share]] = Field(
+        {},
+        description="of links that are flows: where the traffic of a link goes when it fails, "
+        "by the name of the link; the rest is unrouted",
     )
     risk_groups: dict[Name, tuple[str, ...]] = Field(
         {}, description="links that fail together, by the name of the group"
@@ -148,10 +187,14 @@ class ScenarioSpec(Strict):
             raise ValueError("'demand.matrix' needs a 'topology' to route it over")
         if self.topology is None and self.demand.source == "matrix":
             raise ValueError("'source: matrix' needs a 'topology' to route it over")
-        if self.routing is not None and not self.is_routed:
+        if self.routing is not None and not (self.is_routed or self.backup):
             raise ValueError(
                 "'routing' belongs to 'source: matrix', or to a matrix estimated or generated"
             )
+        if self.backup and self.is_routed:
+            raise ValueError("'backup' is of links; demand from site to site is routed anew")
+        if self.backup and self.routing is not None and self.routing.by is not None:
+            raise ValueError("'routing.by' belongs to demand from site to site")
         if self.is_generated and "facilities" in self.demand.model_fields_set:
             raise ValueError("'demand.facilities' are links alone; the 'topology' has its own")
         if self.demand.busiest is not None and not self.is_generated:
@@ -159,6 +202,11 @@ class ScenarioSpec(Strict):
         if self.risk_groups and self.topology is None:
             raise ValueError("'risk_groups' need a 'topology'")
         return self
+
+    @property
+    def splits(self) -> bool:
+        """Whether flows are split equally over all shortest paths."""
+        return self.routing is not None and self.routing.by == "ecmp"
 
     @property
     def is_generated(self) -> bool:
@@ -171,6 +219,17 @@ class ScenarioSpec(Strict):
         matrix = self.demand.source == "matrix" or self.demand.matrix is not None
         return matrix or self.is_generated
 
+    @field_validator("backup")
+    @classmethod
+    def _at_most_all(cls, value: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        for link, backups in value.items():
+            if link in backups:
+                raise ValueError(f"'{link}' is its own backup")
+            total = sum(backups.values())
+            if total > 1 + 1e-9:
+                raise ValueError(f"of '{link}', {100 * total:.15g}% would be moved; at most 100%")
+        return value
+
     @field_validator("tick")
     @classmethod
     def _divides_a_day(cls, value: float) -> float:
@@ -182,10 +241,12 @@ class ScenarioSpec(Strict):
 def blocks() -> dict[tuple[int | str, ...], list[str]]:
     """Return the keys of every block, by its place; ``*`` stands for any entry."""
     kinds: dict[tuple[int | str, ...], list[str]] = {
-        ("events", "*", kind): list(spec.model_fields) for kind, spec in Event.kinds.items()
+        ("events", "*", kind): [field.alias or key for key, field in spec.model_fields.items()]
+        for kind, spec in Event.kinds.items()
     }
     return {
         (): list(ScenarioSpec.model_fields),
+        ("routing",): list(RoutingSpec.model_fields),
         ("demand",): list(DemandSpec.model_fields),
         ("demand", "matrix"): list(MatrixSpec.model_fields),
         ("demand", "extend"): ["for", "repeat"],

@@ -9,7 +9,7 @@ from typing import Any
 from twin.core.errors import InputError
 from twin.demand.read import read as read_trace
 from twin.demand.trace import Trace
-from twin.scenario.load import parse
+from twin.scenario.assembly import parse
 from twin.scenario.source import Source
 from twin.scenario.spec import ScenarioSpec
 

@@ -20,9 +20,11 @@ from twin.core import content
 from twin.core.errors import InputError, Loc, Problem, did_you_mean, dotted, one_of, show
 from twin.core.validation import problems_of
 from twin.scenario import source as yaml_source
+from twin.scenario.assembly import MOST_PROBLEMS, PICKED
 from twin.scenario.cache import Cache
 from twin.scenario.find import read_source
-from twin.scenario.load import MOST_PROBLEMS, PICKED, Overrides, Scenario
+from twin.scenario.given import Overrides
+from twin.scenario.load import Scenario
 from twin.scenario.source import Source
 
 
@@ -257,7 +259,8 @@ def _entry_name(entry: Any) -> Any:
 def _random(scenario: Scenario) -> bool:
     links = scenario.spec.links.values()
     varied = any(link.lead_time.low < link.lead_time.high for link in links)
-    return varied or scenario.spec.demand.source == "synthetic"
+    drawn = any(event.draws for event in scenario.spec.events)
+    return varied or drawn or scenario.spec.demand.source == "synthetic"
 
 
 def _values_text(values: Point) -> str:

@@ -13,8 +13,15 @@ from pydantic import TypeAdapter, ValidationError
 from twin.batches.plan.points import Point
 from twin.core.errors import InputError, Loc
 from twin.scenario.cache import Cache
-from twin.scenario.checks import link_problems, placed, span_problems
-from twin.scenario.load import Overrides, Scenario
+from twin.scenario.checks import (
+    event_problems,
+    link_problems,
+    placed,
+    span_problems,
+    with_files,
+)
+from twin.scenario.given import Overrides
+from twin.scenario.load import Scenario
 from twin.scenario.source import Source
 from twin.scenario.spec import ScenarioSpec
 
@@ -76,16 +83,19 @@ class PointScenarios:
         spec = rest.spec.model_copy(update=blocks)
         if "events" not in blocks:
             return replace(rest, spec=spec)
-        scenario = replace(rest, spec=placed(spec, rest.trace, rest.span))
-        self._check_names(scenario)
+        spec = placed(with_files(spec, rest.folder), rest.trace, rest.span)
+        self._check_events(scenario := replace(rest, spec=spec))
         return scenario
 
-    def _check_names(self, scenario: Scenario) -> None:
-        spec, trace, span = scenario.spec, scenario.trace, scenario.span
-        flows = () if scenario.routing is None else trace.links
-        names = link_problems(spec, scenario.links, flows, scenario.topology, self._base.blamed)
+    def _check_events(self, scenario: Scenario) -> None:
+        spec, trace, span, scope = scenario.spec, scenario.trace, scenario.span, scenario.scope
         silent = self._cache.silent(trace, span.history)
-        if problems := [*names, *span_problems(spec, trace, span, silent)]:
+        problems = [
+            *link_problems(spec, scope, self._base.blamed),
+            *span_problems(spec, trace, span, silent),
+        ]
+        # What an event may do is asked only of one that names what there is.
+        if problems := problems or list(event_problems(spec, span, scope)):
             raise InputError(problems)
 
     def _scenario(self, values: Point, places: dict[str, Loc]) -> Scenario:

@@ -19,7 +19,8 @@ from twin.policy.base import History, Observation, Policy, ask
 from twin.policy.load import PolicySource
 from twin.scenario.build import engine_of
 from twin.scenario.choices import Member, PolicyChoice
-from twin.scenario.load import Overrides, Scenario
+from twin.scenario.given import Overrides
+from twin.scenario.load import Scenario
 from twin.scenario.spec import ScenarioSpec
 from twin.studies.conformance.scenarios import REPLAYED, TICK_S, ConformanceScenario
 

@@ -23,7 +23,8 @@ from twin.forecast.training.train import train
 from twin.policy.load import load as load_policy
 from twin.results.result import Result
 from twin.scenario.choices import Member, PolicyChoice
-from twin.scenario.load import Overrides, Scenario
+from twin.scenario.given import Overrides
+from twin.scenario.load import Scenario
 from twin.studies.evaluation.evaluate import Evaluation, evaluate
 from twin.studies.evaluation.forecasts import (
     SEASONS,

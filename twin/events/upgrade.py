@@ -1,0 +1,149 @@
+"""Capacity that is built: at a time, or once the load calls for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from twin.core.arrays import Bools, Floats
+from twin.core.errors import show
+from twin.core.fields import Amount, longer_than_nothing
+from twin.core.units import Duration, Share, Traffic, seconds
+from twin.events.base import Change, LinkEvent, LinkState, Phase, Refusal
+from twin.events.scope import Scope
+from twin.events.watch import Loads
+
+_STATISTIC = re.compile(r"mean|max|p(\d{1,2}(?:\.\d+)?|100)")
+
+
+def _statistic(value: Any) -> Any:
+    if not isinstance(value, str) or not _STATISTIC.fullmatch(value):
+        raise ValueError(f"must be mean, max or a percentile such as p95, not {show(value)}")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """Builds more capacity."""
+
+    mbps: Floats
+
+    def apply(self, state: LinkState) -> None:
+        """Change the state of the links."""
+        state.extend(self.mbps)
+
+
+class Upgrade(LinkEvent):
+    """Capacity is added, for good: at `start`, or whenever the load of a link calls for it.
+
+    With `at`, each link is looked at every so often from the start on: where the statistic of its
+    offered load over the time before exceeds that share of what is built and ordered, a step is
+    ordered, which is there after the lead time. Events that limit a capacity for a time act on what
+    is built, and do not trigger orders. Load is what is offered, so that orders are the same under
+    every policy. Upgrades add up.
+    """
+
+    kind: Literal["upgrade"] = "upgrade"
+    step: Annotated[Traffic, Field(gt=0, le=1e12)] = Field(
+        description="capacity that is added at a time, Mbit/s or such as 100Gbit/s"
+    )
+    lead_time: Duration = Field(seconds("0s"), description="from an order to its effect")
+    price: Amount = Field(0.0, description="of a step")
+    at: Share | None = Field(
+        None, description="share of capacity that calls for a step; absent: one step at `start`"
+    )
+    of: Annotated[str, BeforeValidator(_statistic)] = Field(
+        "p95", description="of the load: mean, max or a percentile"
+    )
+    over: Duration = Field(seconds("7d"), description="time that the statistic is of")
+    every: Duration = Field(seconds("1d"), description="time between two looks")
+
+    _take_time = field_validator("over", "every")(longer_than_nothing)
+
+    @model_validator(mode="after")
+    def _is_triggered_or_planned(self) -> Upgrade:
+        if self.at is None:
+            for key in ("of", "over", "every", "duration"):
+                if key in self.model_fields_set and getattr(self, key) is not None:
+                    raise ValueError(f"'{key}' belongs to a triggered upgrade; state 'at'")
+        elif self.at == 0:
+            raise ValueError("'at' must be more than 0")
+        return self
+
+    def refusals(self, scope: Scope) -> Iterator[Refusal]:
+        """Yield why it cannot happen here."""
+        if scope.capacity is None:
+            return
+        endless = scope.mask(self.links) & ~np.isfinite(scope.capacity)
+        for place in np.flatnonzero(endless)[:1].tolist():
+            what = f"the capacity of link '{scope.links[place]}' is unlimited already"
+            yield Refusal("links", what, "state its 'capacity_mbps'")
+
+    def changes(self, scope: Scope) -> Iterator[Change]:
+        """Yield what it does to the links, and when."""
+        links = scope.mask(self.links)
+        if self.at is None:
+            yield from self._order(self.begins, links)
+            return
+        yield Change(self.begins, Phase.START, None, "start")
+        if self.end(scope.horizon) < scope.horizon:
+            yield Change(self.end(scope.horizon), Phase.END, None, "end")
+
+    def _order(self, time: float, links: Bools) -> Iterator[Change]:
+        """Yield an order of a step on each of `links`, and its effect."""
+        price = f" for {self.price * links.sum():g}" if self.price else ""
+        said = f"+{self.step:g} Mbit/s each, ordered{price}"
+        ready = Extend(np.where(links, self.step, 0.0))
+        yield Change(time, Phase.START, None, "start" if self.at is None else "order", links, said)
+        yield Change(time + self.lead_time, Phase.START, ready, "upgraded", links)
+
+    def watch(self, scope: Scope) -> _Trigger | None:
+        """Return what looks at the offered load, where that triggers it."""
+        links = scope.mask(self.links)
+        return (
+            None if self.at is None else _Trigger(self, links, self.end(scope.horizon), self.begins)
+        )
+
+
+@dataclass(slots=True)
+class _Trigger:
+    """Orders steps as the load calls for them; arrays are [links]."""
+
+    event: Upgrade
+    links: Bools
+    end: float
+    next: float
+    """When it looks next: at the first tick that is not before, seconds."""
+    ordered: list[tuple[float, Bools]] = field(default_factory=list)
+    """Steps that are not there yet, with when they will be."""
+
+    def closed(self, time: float, loads: Loads, built: Floats) -> Iterator[Change]:
+        """Yield the orders of this tick and their effects."""
+        if time < self.next or time >= self.end:
+            return
+        while self.next <= time:
+            self.next += self.event.every
+        # What takes effect now does so after the interval has closed.
+        self.ordered = [each for each in self.ordered if each[0] >= time]
+        to_be = built + self.event.step * sum(links.astype(float) for _, links in self.ordered)
+        assert self.event.at is not None
+        called = self.links & (_of_load(self.event, loads) > self.event.at * to_be)
+        if called.any():
+            self.ordered.append((time + self.event.lead_time, called))
+            yield from self.event._order(time, called)
+
+
+def _of_load(event: Upgrade, loads: Loads) -> Floats:
+    """Return the statistic of the load of each link, 0 where nothing of it is known, [links]."""
+    rows = loads(event.over)
+    known = ~np.isnan(rows).all(axis=0)
+    shown = np.where(known, rows, 0.0)
+    if event.of == "mean":
+        return np.asarray(np.nanmean(shown, axis=0))
+    percentile = 100.0 if event.of == "max" else float(event.of[1:])
+    return np.asarray(np.nanpercentile(shown, percentile, axis=0))
