@@ -14,7 +14,13 @@ import yaml
 import twin
 from twin.cli.main import call
 from twin.scenario.load import Scenario
-from twin.studies.contingency.study import Contingencies, contingencies
+from twin.studies.contingency import study as study_module
+from twin.studies.contingency.failures import pair_failures
+from twin.studies.contingency.study import (
+    Contingencies,
+    ContingencyAnalysis,
+    contingencies,
+)
 
 SITES = "abcdef"
 EDGES = [("a", "b"), ("b", "c"), ("c", "d"), ("d", "a"), ("a", "c"), ("d", "e"), ("e", "f"),
@@ -62,7 +68,9 @@ def slowly(study: Contingencies, policy: str) -> pd.DataFrame:
             group = result.scenario.spec.risk_groups.get(part, ())
             down |= [name == part or name in group or part in name.split(">") for name in names]
         paths = routing.paths(down)
-        on = paths.links.toarray()
+        on = np.zeros((len(names), len(paths.flow)))
+        for path in range(len(paths.flow)):
+            on[paths.of(path), path] = 1.0
         loads = flows[:, paths.flow] * paths.share @ on.T
         unserved = violated = 0.0
         worst = (0.0, "", 0)
@@ -150,3 +158,25 @@ def test_it_needs_a_network_that_does_not_fail_by_itself(scenario: Path) -> None
     failing = twin.run(scenario, overrides={"events": [event]}).scenario
     with pytest.raises(twin.InputError, match="'node_failure' would be there beside every failure"):
         contingencies(failing)
+
+
+def test_tables_do_not_depend_on_threads_blocks_or_batches(
+    scenario: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = twin.run(scenario)
+    topology = result.scenario.topology
+    assert topology is not None
+    tables = []
+    for threads, block, batch in ((1, 256, 256), (3, 7, 4), (1, 7, 4)):
+        monkeypatch.setattr(study_module, "BLOCK", block)
+        monkeypatch.setattr(study_module, "BATCH", batch)
+        analysis = ContingencyAnalysis(result, threads)
+        steps: list[tuple[int, int]] = []
+        analysis.strike(pair_failures(topology), lambda *step: steps.append(step))
+        assert steps == sorted(steps)
+        assert steps[-1] == (len(pair_failures(topology)),) * 2
+        tables.append(analysis.tables())
+    for whole, parts in zip(tables[0], tables[1], strict=True):
+        pd.testing.assert_frame_equal(whole, parts, rtol=1e-12)
+    for several, one in zip(tables[1], tables[2], strict=True):
+        assert several.to_csv() == one.to_csv()
