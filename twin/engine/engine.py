@@ -366,11 +366,12 @@ class Engine:
     def _happen(self, event: Event, change: Change) -> None:
         self._recorder.cut(self.now, self._network, self._lanes)
         if change.operation is not None:
-            down = self._network.down
+            before = self._network.down
             change.operation.apply(self._network)
             self._recorder.note_capacity(self.now, self._network)
-            if (self._network.down != down).any():
-                self._load.reroute(self.now, self._network.down)
+            down = self._network.down
+            if (down != before).any() and self._load.reroute(self.now, down):
+                self._services.forget_forecasts()
         if change.logged:
             touched = self._touched(event)
             logged = LoggedEvent(self.now, event.kind, event.name or "", change.logged, touched)

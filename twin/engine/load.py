@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 
 DEMAND = "internet"
 """The KPI that is the demand."""
+_SAMPLES: Final = 512
+"""Samples that are routed at a time."""
 
 
 class OfferedLoad:
     """The load of every link, a feed of all KPIs, and its mean over any part of an interval.
 
-    Where flows are links and the source knows what is to come, the whole replay is there at once.
-    Otherwise an interval's load is made when the interval closes.
+    Where the source knows what is to come, the whole replay is there at once: where flows are
+    links, and where they are routed, have no gaps, and no link has been down so far. Otherwise an
+    interval's load is made when the interval closes.
     """
 
     def __init__(
@@ -44,23 +47,25 @@ class OfferedLoad:
         self._courses: tuple[Course, ...] = ()
         self._surged = self._surges()
         self.links = source.flows if routing is None else routing.links
-        self.whole = source.ahead and routing is None
+        self.whole = source.ahead and (routing is None or self._without_gaps())
         """Whether the whole replay is there at once."""
+        self._past: dict[str, Floats] = {}
         self._mean: dict[str, Floats] = {}
         self._closed = span.first
         self._routes: list[tuple[float, sparse.csr_array[Any]]] = []
-        # Interval by interval: the flows as known so far, and the links as first seen and as known.
-        self._known: dict[str, Growing] = {}
-        self._seen: dict[str, Growing] = {}
-        self._best: dict[str, Growing] = {}
-        self._revisions: list[Revision] = []
+        self.down: tuple[tuple[float, Bools], ...] = ()
+        """Which links were down from when on, where there is a routing."""
         if routing is not None:
-            self._intact = routing.matrix(np.zeros(len(self.links), dtype=np.bool_))
+            none = np.zeros(len(self.links), dtype=np.bool_)
+            self.down, self._intact = ((0.0, none),), routing.matrix(none)
             self._routes.append((0.0, self._intact))
-        if self.whole:
-            self._make_means()
-        else:
+        if not self.whole:
             self._begin()
+            return
+        if routing is not None:
+            for name in self.kpis:
+                self._past[name] = self._carried(source.rows(name, 0, span.first))
+        self._make_means()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> OfferedLoad:
         other = object.__new__(type(self))
@@ -70,6 +75,11 @@ class OfferedLoad:
             setattr(other, name, copied)
         memo[id(self)] = other
         return other
+
+    def _without_gaps(self) -> bool:
+        stop = self._span.first + self._span.intervals
+        rows = (self._source.rows(name, 0, stop) for name in self._source.kpis)
+        return not any(np.isnan(each).any() for each in rows)
 
     def _surges(self) -> dict[str, SurgedDemand]:
         tick_s = self._source.tick_s
@@ -88,12 +98,17 @@ class OfferedLoad:
     def _make_means(self) -> None:
         start, stop = self._span.first, self._span.first + self._span.intervals
         self._mean = {
-            name: surged.means(self._source.values(name, start, stop))
+            name: self._carried(surged.means(self._source.values(name, start, stop)))
             for name, surged in self._surged.items()
         }
 
     def _begin(self) -> None:
         """Take what came before the first replayed sample."""
+        # The flows as known so far, and the links as first seen and as known.
+        self._known: dict[str, Growing] = {}
+        self._seen: dict[str, Growing] = {}
+        self._best: dict[str, Growing] = {}
+        self._revisions: list[Revision] = []
         first = self._span.first
         for name in self.kpis:
             flows = self._source.rows(name, 0, first)
@@ -106,8 +121,17 @@ class OfferedLoad:
             self._take(revision)
 
     def _carried(self, flows: Floats) -> Floats:
-        """Return the load of the links before the replay, [..., links]."""
-        return flows if self._routing is None else routed(self._intact, flows)
+        """Return the load of the links while none is down, [..., links]."""
+        if self._routing is None:
+            return flows
+        if flows.ndim == 1:
+            return routed(self._intact, flows)
+        # A few samples at a time: there may be many flows.
+        links = np.empty((len(flows), len(self.links)))
+        for start in range(0, len(flows), _SAMPLES):
+            some = slice(start, start + _SAMPLES)
+            links[some] = routed(self._intact, flows[some])
+        return links
 
     # The feed
 
@@ -127,8 +151,12 @@ class OfferedLoad:
         """Return samples start <= i < stop as first seen, [samples, links]."""
         if not self.whole:
             return self._seen[kpi].view(start, stop)
-        seen = self._source.rows(kpi, start, stop)
         first = self._span.first
+        if self._routing is not None:
+            parts = [self._past[kpi][start:stop]] if start < first else []
+            parts += [self._mean[kpi][max(start - first, 0) : stop - first]] if stop > first else []
+            return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        seen = self._source.rows(kpi, start, stop)
         if stop <= first or not self._courses:
             return seen
         # A sample that is hidden at first is hidden under a surge too.
@@ -245,13 +273,35 @@ class OfferedLoad:
 
     # Interval by interval
 
-    def reroute(self, time: float, down: Bools) -> None:
-        """Route by what is down from `time` on, where there is a routing."""
+    def reroute(self, time: float, down: Bools) -> bool:
+        """Route by what is down from `time` on; return whether what is to come changes by that.
+
+        It does in a routed network that is there as a whole: from here on it is made interval by
+        interval.
+        """
         if self._routing is None:
-            return
-        if self._routes and self._routes[-1][0] == time:
+            return False
+        was_whole = self.whole
+        if was_whole:
+            self._go_on_by_interval(int(time // self._source.tick_s))
+        if self._routes[-1][0] == time:
             self._routes.pop()
         self._routes.append((time, self._routing.matrix(down)))
+        self.down = (*(each for each in self.down if each[0] < time), (time, down))
+        return was_whole
+
+    def _go_on_by_interval(self, closed: int) -> None:
+        """Keep the load of the `closed` intervals alone; forks may share what was there."""
+        self.whole, self._routes = False, list(self._routes)
+        self._begin()
+        first = self._span.first
+        for name in self.kpis:
+            links = self._mean[name][:closed]
+            self._known[name].append(self._source.rows(name, first, first + closed))
+            self._seen[name].append(links)
+            self._best[name].append(links)
+        self._closed = first + closed
+        self._past, self._mean = {}, {}
 
     def close(self, interval: int) -> None:
         """Take the interval that has closed, whose samples the source has."""

@@ -84,6 +84,8 @@ class Recording:
     """By flow: demand that no path was left for, Mbit; only of flows that had any."""
     flow_demand: Floats | None = None
     """Mean offered demand of the flows, Mbit/s, [intervals, flows]; None where flows are links."""
+    down: tuple[tuple[float, NDArray[np.bool_]], ...] = ()
+    """(seconds, links [links]) that are down from then on; nothing where flows are links."""
 
     @cached_property
     def demand_by_link(self) -> Floats:
@@ -128,6 +130,11 @@ class Recording:
                 if mbit > before.unrouted.get(flow, 0.0)
             },
             None if self.flow_demand is None else self.flow_demand[first:],
+            tuple(
+                (max(time - offset, 0.0), down)
+                for i, (time, down) in enumerate(self.down)
+                if i + 1 == len(self.down) or self.down[i + 1][0] > offset
+            ),
         )
 
     @property

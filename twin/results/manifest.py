@@ -44,7 +44,8 @@ def manifest(
             "sha256": trace.digest,
             "file": None if demand.path is None else _absolute(scenario.folder / demand.path),
             "samples": trace.samples,
-            "links": len(trace.links),
+            "links": len(scenario.links),
+            "flows": None if scenario.routing is None else len(trace.links),
             "repairs": list(trace.repairs),
         },
         "policies": {

@@ -88,6 +88,12 @@ class Scenario:
     """The network, where one is stated."""
     routing: Routing | None = None
     """How the series of the trace are carried by links, where they are not links themselves."""
+    source: Source | None = None
+    """What was written, with the line of every key."""
+
+    def place(self, problem: Problem) -> Problem:
+        """Return a problem with the file and line of the key that it names."""
+        return problem if self.source is None else self.source.place(problem)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scenario:
         # Nothing here ever changes, except that models are kept once they are read.
@@ -267,7 +273,7 @@ class _Assembly:
         self._stop_on_problems()
         return Scenario(
             spec, self._path, asked, trace, span, tuple(policies), models, fallback, self._given,
-            None, topology, routing,
+            None, topology, routing, self._source,
         )  # fmt: skip
 
     def _trace(self, spec: ScenarioSpec) -> Trace | None:

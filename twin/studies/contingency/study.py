@@ -97,7 +97,7 @@ def _routing(scenario: Scenario) -> ShortestPaths:
         if isinstance(event, Outage):
             what = f"'{event.kind}' would be there beside every failure that is tried"
             remedy = "remove it: a contingency strikes the network as it is"
-            raise InputError(Problem(what, ("events", i), scenario.path, None, remedy))
+            raise InputError(scenario.place(Problem(what, ("events", i), suggestion=remedy)))
     return scenario.routing
 
 
