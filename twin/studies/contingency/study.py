@@ -147,7 +147,7 @@ class ContingencyAnalysis:
         held = np.searchsorted(since, ticks, side="right") - 1
         capacity = np.stack([mbps for _, mbps in stretches])[held].T.copy()
         lanes = self._recording.lanes
-        allocated = [np.minimum(lane.allocated[ticks].T, capacity) for lane in lanes]
+        allocated = [np.minimum(lane.allocated[ticks].T, capacity, order="C") for lane in lanes]
         return Block(ticks, flows, np.asarray(self._intact @ flows), capacity, allocated, scratch)
 
     def strike(
@@ -170,8 +170,11 @@ class ContingencyAnalysis:
 
     def _hold(self, moved: Sequence[Rerouted], number: int) -> Tally:
         highest, cause = self._highest[number], self._cause[number]
-        # Of the threads that are done with a block; no two use the same one at once.
-        scratch = self._idle.pop() if self._idle else Scratch()
+        # That of a thread which is done with its block; no two use the same one at once.
+        try:
+            scratch = self._idle.pop()
+        except IndexError:
+            scratch = Scratch()
         block = self._block(number, scratch)
         tally = block.hold(moved, self._usual, highest, cause, len(self._names))
         self._idle.append(scratch)
