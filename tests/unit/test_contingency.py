@@ -174,9 +174,9 @@ def test_tables_do_not_depend_on_threads_blocks_or_batches(
     topology = result.scenario.topology
     assert topology is not None
     tables = []
-    for threads, block, batch in ((1, 256, 256), (3, 7, 4), (1, 7, 4)):
+    for threads, block, batch in ((1, 256, 2**29), (3, 7, 4_000), (1, 7, 4_000)):
         monkeypatch.setattr(study_module, "BLOCK", block)
-        monkeypatch.setattr(study_module, "BATCH", batch)
+        monkeypatch.setattr(study_module, "BATCH_BYTES", batch)
         analysis = ContingencyAnalysis(result, threads)
         analysis.strike(pair_failures(topology))
         tables.append(analysis.tables())

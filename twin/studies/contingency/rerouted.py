@@ -36,6 +36,11 @@ class Rerouted(NamedTuple):
     idle: Bools
     """Links that no path uses, [links]."""
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes, next to all."""
+        return self.change.nbytes + self.kept.nbytes + 2 * self.new.link.nbytes
+
 
 def rerouted(routing: ShortestPaths, usual: Paths, failure: Failure) -> Rerouted:
     """Return what a failure changes, given the paths of the network as it is."""

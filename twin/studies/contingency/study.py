@@ -11,7 +11,7 @@ at once. What a block gives does not depend on the others, and is added up in th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 BLOCK: Final = 256
 """Ticks at a time."""
-BATCH: Final = 256
-"""Failures that pass over the blocks at a time; they are kept rerouted."""
+BATCH_BYTES: Final = 2**29
+"""Memory of the failures that pass over the blocks together, rerouted."""
 
 
 @dataclass(frozen=True)
@@ -156,17 +156,27 @@ class ContingencyAnalysis:
         """Let each failure happen at every tick."""
         done, blocks = 0, len(self._ticks)
         with threadpool_limits(1), ThreadPoolExecutor(self._threads) as pool:
-            for first in range(0, len(failures), BATCH):
-                some = failures[first : first + BATCH]
-                moved = [rerouted(self._routing, self._usual, each) for each in some]
+            for some in self._batches(failures):
                 tally = Tally.empty(len(some), len(self._policies), len(self._routing.links))
-                hold = partial(self._hold, moved)
+                hold = partial(self._hold, some)
                 for number, part in enumerate(pool.map(hold, range(blocks)), 1):
                     tally.add(part)
                     if progress is not None:
                         progress(done + len(some) * number // blocks, len(failures))
                 done += len(some)
-                self._take(moved, tally)
+                self._take(some, tally)
+
+    def _batches(self, failures: Sequence[Failure]) -> Iterator[list[Rerouted]]:
+        batch: list[Rerouted] = []
+        size = 0
+        for failure in failures:
+            batch.append(rerouted(self._routing, self._usual, failure))
+            size += batch[-1].nbytes
+            if size >= BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
 
     def _hold(self, moved: Sequence[Rerouted], number: int) -> Tally:
         highest, cause = self._highest[number], self._cause[number]
