@@ -73,8 +73,7 @@ def main(sites: int = 30, circuits: int = 45, ticks: int = 10_656) -> None:
                 continue
             begin = time.perf_counter()
             analysis = ContingencyAnalysis(result)
-            for failure in failures:
-                analysis.strike(failure)
+            analysis.strike(failures)
             analysis.tables()
             print(f"{name}: {len(failures)} failures in {time.perf_counter() - begin:.2f} s")
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2

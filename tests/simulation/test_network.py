@@ -106,6 +106,45 @@ def test_links_that_share_a_duct_fail_together(scenario: Path) -> None:
     np.testing.assert_allclose(measured["d>c"][2:3], da[2:3], atol=1e-9)
 
 
+def test_the_flows_of_a_link_are_those_of_the_instant(scenario: Path) -> None:
+    event = {"kind": "link_failure", "links": ["b>c"], "start": "7min", "duration": "10min"}
+    result = twin.run(scenario, overrides={"events": [event]})
+    ac, bd, _ = demands()[-REPLAYED:].T
+    before, during, after = (result.flows("b>c", at=at) for at in (0, "7min", "17min"))
+    assert sorted(zip(before["flow"], before["path"], strict=True)) == [
+        ("a>c", "a>b b>c"), ("b>d", "b>c c>d"),
+    ]  # fmt: skip
+    assert before["mbps"].tolist() == sorted([ac[0], bd[0]], reverse=True)
+    assert during.empty
+    assert (
+        result.flows("a>c", "8min")["path"].tolist()
+        == ["b>a a>c c>d", "a>c"][:: 1 if bd[1] > ac[1] else -1]
+    )
+    assert set(after["mbps"]) == {ac[3], bd[3]}
+    with pytest.raises(twin.InputError, match="link: there is no link 'b>x'"):
+        result.flows("b>x")
+    with pytest.raises(twin.InputError, match="at: '1h' is not within the replay of 1h"):
+        result.flows("b>c", "1h")
+
+
+def test_what_begins_ends_and_passes_at_a_site(scenario: Path) -> None:
+    event = {"kind": "link_failure", "links": ["c>d"], "start": "5min", "duration": "5min"}
+    result = twin.run(scenario, overrides={"events": [event]})
+    ac, bd, da = 300 * demands()[-REPLAYED:].sum(axis=0)
+    lost = 300 * demands()[-REPLAYED + 1, 1]
+    flows = result.flow_totals.set_index("flow")
+    expected = {"a>c": (ac, ac, 0), "b>d": (bd, bd - lost, lost), "d>a": (da, da, 0)}
+    for flow, row in expected.items():
+        np.testing.assert_allclose(flows.loc[flow], row, atol=1e-6)
+    sites = result.site_totals.set_index("site")
+    through = {"a": (ac, da, 0, 0), "b": (bd - lost, 0, ac + da, lost),
+               "c": (0, ac, bd - lost + da, 0), "d": (da, bd - lost, 0, 0)}  # fmt: skip
+    for site, row in through.items():
+        np.testing.assert_allclose(sites.loc[site], row, atol=1e-6)
+    with pytest.raises(twin.InputError, match="baseline: has no demand from site to site"):
+        _ = twin.run("baseline", policies=["static_p95"]).flow_totals
+
+
 def test_a_surge_is_of_flows_and_takes_patterns(scenario: Path) -> None:
     event = {"kind": "surge", "links": "*>d", "start": "5min", "duration": "5min", "factor": 3}
     measured = loads(twin.run(scenario, overrides={"events": [event]}))

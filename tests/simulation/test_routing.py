@@ -174,6 +174,34 @@ def test_a_routed_network_is_fed_live_and_forked_like_any_other() -> None:
     assert table(live.result) == expected
 
 
+@pytest.mark.parametrize("failing", [False, True])
+def test_a_replay_that_is_routed_at_once_decides_as_one_that_is_fed_live(failing: bool) -> None:
+    whole = twin.Trace.from_frame(flows())
+    surge = twin.Surge(links=["A-B"], start="9h", duration="5h", factor=1.4, ramp="20min")
+    late = twin.Surge(links=["A-C"], start="16h 7min", duration="1h", add_mbps=40)
+    failure = twin.LinkFailure(links=["A>C"], start="20h 7min", duration="3h")
+    options: dict[str, Any] = {
+        "policies": ["conformal", "rolling_max"], "events": [surge],
+        "routing": routing(), "links": {"A>B": {"lead_time": "20min"}}, "sla_period": "8h",
+    }  # fmt: skip
+    replayed = twin.Simulation(whole, train=0.5, **options)
+    replayed.run(until="15h")
+    added = [late, failure] if failing else [late]
+    replayed.add(*added)
+    replayed.run(until="21h")
+    fork, kept = replayed.fork(), replayed.snapshot()
+    expected = table(replayed.run())
+    assert table(fork.run()) == expected
+    assert table(twin.Simulation.restore(kept).run()) == expected
+    live = twin.Simulation(twin.LiveSource(head(whole, 200)), **options)
+    for sample in range(200, 400):
+        if sample == 260:
+            live.add(*added)
+        live.source.deliver(delivered(ReplaySource(whole), sample))
+        live.step()
+    assert table(live.result) == expected
+
+
 def test_a_matrix_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match=r"has shape \(2, 2\), not \(3, 2\)"):
         twin.RoutingTable(LINKS, FLOWS, [[1, 0], [0, 1]])

@@ -14,7 +14,13 @@ import yaml
 import twin
 from twin.cli.main import call
 from twin.scenario.load import Scenario
-from twin.studies.contingency.study import Contingencies, contingencies
+from twin.studies.contingency import study as study_module
+from twin.studies.contingency.failures import pair_failures
+from twin.studies.contingency.study import (
+    Contingencies,
+    ContingencyAnalysis,
+    contingencies,
+)
 
 SITES = "abcdef"
 EDGES = [("a", "b"), ("b", "c"), ("c", "d"), ("d", "a"), ("a", "c"), ("d", "e"), ("e", "f"),
@@ -62,7 +68,9 @@ def slowly(study: Contingencies, policy: str) -> pd.DataFrame:
             group = result.scenario.spec.risk_groups.get(part, ())
             down |= [name == part or name in group or part in name.split(">") for name in names]
         paths = routing.paths(down)
-        on = paths.links.toarray()
+        on = np.zeros((len(names), len(paths.flow)))
+        for path in range(len(paths.flow)):
+            on[paths.of(path), path] = 1.0
         loads = flows[:, paths.flow] * paths.share @ on.T
         unserved = violated = 0.0
         worst = (0.0, "", 0)
@@ -138,7 +146,8 @@ def test_the_command_writes_tables_and_says_where_no_link_is_short(
                            "capacity_utilization", "violation_minutes"]  # fmt: skip
     facts = json.loads((out / "manifest.json").read_text())
     assert facts["contingencies"] == 15
-    assert facts["topology"]["links"] == 16
+    assert facts["topology"]["links"] == facts["trace"]["links"] == 16
+    assert facts["trace"]["flows"] == 30
     assert call(["contingency", str(scenario), "--out", str(out)]) == 2
     assert call(["contingency", str(scenario), "--out", str(out), "--force"]) == 0
 
@@ -146,7 +155,32 @@ def test_the_command_writes_tables_and_says_where_no_link_is_short(
 def test_it_needs_a_network_that_does_not_fail_by_itself(scenario: Path) -> None:
     with pytest.raises(twin.InputError, match="state a 'topology' and a demand with"):
         contingencies(Scenario.load("baseline"))
+    surge = {"kind": "surge", "links": "all", "start": "0h", "duration": "1h", "factor": 2}
     event = {"kind": "node_failure", "sites": ["a"], "start": "0h"}
-    failing = twin.run(scenario, overrides={"events": [event]}).scenario
-    with pytest.raises(twin.InputError, match="'node_failure' would be there beside every failure"):
-        contingencies(failing)
+    with scenario.open("a") as file:
+        file.write(yaml.safe_dump({"events": [surge, event]}, sort_keys=False))
+    line = scenario.read_text().splitlines().index("- kind: node_failure") + 1
+    with pytest.raises(twin.InputError) as raised:
+        contingencies(Scenario.load(scenario))
+    what = "'node_failure' would be there beside every failure that is tried"
+    remedy = "remove it: a contingency strikes the network as it is"
+    assert str(raised.value) == f"{scenario}:{line}: events.1: {what}; {remedy}"
+
+
+def test_tables_do_not_depend_on_threads_blocks_or_batches(
+    scenario: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = twin.run(scenario)
+    topology = result.scenario.topology
+    assert topology is not None
+    tables = []
+    for threads, block, batch in ((1, 256, 2**29), (3, 7, 4_000), (1, 7, 4_000)):
+        monkeypatch.setattr(study_module, "BLOCK", block)
+        monkeypatch.setattr(study_module, "BATCH_BYTES", batch)
+        analysis = ContingencyAnalysis(result, threads)
+        analysis.strike(pair_failures(topology))
+        tables.append(analysis.tables())
+    for whole, parts in zip(tables[0], tables[1], strict=True):
+        pd.testing.assert_frame_equal(whole, parts, rtol=1e-12)
+    for several, one in zip(tables[1], tables[2], strict=True):
+        assert several.to_csv() == one.to_csv()

@@ -7,10 +7,9 @@ load of a link is linear in the flows, so that a mean over a span is the routed 
 from __future__ import annotations
 
 import copy
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,16 +18,14 @@ from twin.core.tail import Growing
 from twin.demand.gaps import Revision, became_known, known, next_known
 from twin.demand.kpis import TRAFFIC_KPIS
 from twin.engine.echoes import Echoes
-from twin.engine.routes import RouteState, shares
+from twin.engine.planned_routes import PlannedRoutes, carried
+from twin.engine.routes import RouteState
 from twin.engine.span import ReplaySpan
 from twin.engine.surges import SurgedDemand
 from twin.events.course import Course
 from twin.events.effects import Echo
 from twin.routing.table import Routing, lost, routed
 from twin.telemetry.source import TelemetrySource
-
-if TYPE_CHECKING:
-    from scipy import sparse
 
 DEMAND = "internet"
 """The KPI that is the demand."""
@@ -37,37 +34,34 @@ DEMAND = "internet"
 class OfferedLoad:
     """The load of every link, a feed of all KPIs, and its mean over any part of an interval.
 
-    Where flows are links and the source knows what is to come, the whole replay is there at once.
-    Otherwise an interval's load is made when the interval closes.
+    Where the source knows what is to come, the whole replay is there at once: where flows are
+    links, and where they are routed and have no gaps. Otherwise an interval's load is made when the
+    interval closes.
     """
 
     def __init__(
         self, source: TelemetrySource, span: ReplaySpan, routing: Routing | None = None
     ) -> None:
-        self._source, self._span, self._routing = source, span, routing
+        self._source, self._span = source, span
         self._courses: tuple[Course, ...] = ()
         self._echoes = Echoes(source, span, routing)
         self._surged = self._surges()
         self.links = source.flows if routing is None else routing.links
-        self.whole = source.ahead and routing is None
+        self.whole = source.ahead and (routing is None or self._without_gaps())
         """Whether the whole replay is there at once."""
+        self._past: dict[str, Floats] = {}
         self._mean: dict[str, Floats] = {}
         self._first_seen: dict[str, Floats] = {}
         """As means, of samples as first seen, where demand moves from flow to flow."""
         self._closed = span.first
-        self._routes: list[tuple[float, sparse.csr_array[Any]]] = []
-        # Interval by interval: the flows as known so far, and the links as first seen and as known.
-        self._known: dict[str, Growing] = {}
-        self._seen: dict[str, Growing] = {}
-        self._best: dict[str, Growing] = {}
-        self._revisions: list[Revision] = []
-        if routing is not None:
-            self._intact = routing.matrix(np.zeros(len(self.links), dtype=np.bool_))
-            self._routes.append((0.0, self._intact))
-        if self.whole:
-            self._make_means()
-        else:
+        self._routes = None if routing is None else PlannedRoutes(routing)
+        if not self.whole:
             self._begin()
+            return
+        if routing is not None:
+            for name in self.kpis:
+                self._past[name] = self._carried(source.rows(name, 0, span.first))
+        self._make_means()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> OfferedLoad:
         other = object.__new__(type(self))
@@ -78,6 +72,11 @@ class OfferedLoad:
             setattr(other, name, copied)
         memo[id(self)] = other
         return other
+
+    def _without_gaps(self) -> bool:
+        stop = self._span.first + self._span.intervals
+        rows = (self._source.rows(name, 0, stop) for name in self._source.kpis)
+        return not any(np.isnan(each).any() for each in rows)
 
     def _surges(self) -> dict[str, SurgedDemand]:
         tick_s = self._source.tick_s
@@ -91,18 +90,22 @@ class OfferedLoad:
     ) -> bool:
         """Replace what changes demand and routes; in closed intervals it is as it was.
 
-        Return whether demand changes.
+        Return whether what was made ahead changes.
         """
-        if self._routing is not None:
-            made: dict[bytes, sparse.csr_array[Any]] = {}
-            self._routes = []
-            for state in states:
-                key = np.packbits([state.seen, state.drained]).tobytes()
-                if key not in made:
-                    made[key] = shares(self._routing, state)
-                self._routes.append((state.time, made[key]))
+        before = self._routes
+        if before is not None:
+            self._routes = before.by(states)
         self._echoes.plan(courses, echoes, states)
-        return self._change((*courses, *self._echoes.courses))
+        changed = self._change((*courses, *self._echoes.courses))
+        if changed or not self.whole or self._routes is before:
+            return changed
+        self._make_means()
+        return True
+
+    @property
+    def states(self) -> tuple[RouteState, ...]:
+        """What routes depend on; nothing where flows are links."""
+        return () if self._routes is None else self._routes.states
 
     def _change(self, courses: tuple[Course, ...]) -> bool:
         same = len(courses) == len(self._courses)
@@ -117,7 +120,7 @@ class OfferedLoad:
     def _make_means(self) -> None:
         start, stop = self._span.first, self._span.first + self._span.intervals
         self._mean = {
-            name: surged.means(self._source.values(name, start, stop))
+            name: self._routed_means(name, surged.means(self._source.values(name, start, stop)))
             for name, surged in self._surged.items()
         }
         self._first_seen = {
@@ -128,6 +131,11 @@ class OfferedLoad:
 
     def _begin(self) -> None:
         """Take what came before the first replayed sample."""
+        # The flows as known so far, and the links as first seen and as known.
+        self._known: dict[str, Growing] = {}
+        self._seen: dict[str, Growing] = {}
+        self._best: dict[str, Growing] = {}
+        self._revisions: list[Revision] = []
         first = self._span.first
         for name in self.kpis:
             flows = self._source.rows(name, 0, first)
@@ -139,9 +147,20 @@ class OfferedLoad:
         for revision in self._source.revisions(0, first):
             self._take(revision)
 
+    def _routed_means(self, kpi: str, flows: Floats) -> Floats:
+        """Return the mean loads of all intervals from those of the flows, [intervals, links]."""
+        if self._routes is None:
+            return flows
+        links, divided = self._routes.means(flows, self._source.tick_s)
+        for interval in divided:
+            sample = self._span.first + interval
+            base = self._source.values(kpi, sample, sample + 1)[0]
+            links[interval] = self._averaged(kpi, interval, base)
+        return links
+
     def _carried(self, flows: Floats) -> Floats:
-        """Return the load of the links before the replay, [..., links]."""
-        return flows if self._routing is None else routed(self._intact, flows)
+        """Return the load of the links before the replay, where none is down, [..., links]."""
+        return flows if self._routes is None else carried(self._routes.intact, flows)
 
     # The feed
 
@@ -161,8 +180,12 @@ class OfferedLoad:
         """Return samples start <= i < stop as first seen, [samples, links]."""
         if not self.whole:
             return self._seen[kpi].view(start, stop)
-        seen = self._source.rows(kpi, start, stop)
         first = self._span.first
+        if self._routes is not None:
+            parts = [self._past[kpi][start:stop]] if start < first else []
+            parts += [self._mean[kpi][max(start - first, 0) : stop - first]] if stop > first else []
+            return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        seen = self._source.rows(kpi, start, stop)
         if stop <= first or not self._courses:
             return seen
         # A sample that is hidden at first is hidden under a surge too.
@@ -260,21 +283,17 @@ class OfferedLoad:
     def at_breakpoint(self, time: float) -> Bools:
         """Return the links with a breakpoint at `time`, of a surge or of their routes, [links]."""
         flows = self._surged[DEMAND].at_breakpoint(time, len(self._source.flows))
-        if self._routing is None:
+        if self._routes is None:
             return flows
-        now, since = self._route(time), self._place(time)
-        links = np.asarray(now @ flows.astype(np.float64) > 0)
-        if since and self._routes[since][0] == time:
-            changed = abs(now - self._routes[since - 1][1])
-            links |= np.asarray(changed.sum(axis=1)) > 0
-        return links
+        links = np.asarray(self._routes.at(time) @ flows.astype(np.float64) > 0)
+        return np.asarray(links | self._routes.changing(time))
 
     def flow_demand(self, closed: int) -> Floats | None:
         """Return the mean demand of the flows in the first `closed` intervals, Mbit/s.
 
         [intervals, flows]; None where flows are links.
         """
-        if self._routing is None:
+        if self._routes is None:
             return None
         first = self._span.first
         return self._surged[DEMAND].means(self._source.values(DEMAND, first, first + closed))
@@ -284,14 +303,13 @@ class OfferedLoad:
 
         In the first `closed` intervals.
         """
-        if self._routing is None:
+        if self._routes is None:
             return {}
         lost_mbit = np.zeros(len(self._source.flows))
-        tick_s, end = self._source.tick_s, float(closed * self._source.tick_s)
-        begins = [min(time, end) for time, _ in self._routes]
-        for (_, matrix), begin, stop in zip(self._routes, begins, [*begins[1:], end], strict=True):
-            share = lost(self._routing, matrix)
-            if stop <= begin or not share.any():
+        tick_s = self._source.tick_s
+        for matrix, begin, stop in self._routes.stretches(float(closed * tick_s)):
+            share = lost(self._routes.routing, matrix)
+            if not share.any():
                 continue
             for interval in range(int(begin // tick_s), int(np.ceil(stop / tick_s))):
                 a, b = max(begin, interval * tick_s), min(stop, (interval + 1) * tick_s)
@@ -343,13 +361,7 @@ class OfferedLoad:
 
     def carriers(self, flows: Bools, upto: float = np.inf) -> Bools:
         """Return the links that carry any of `flows` in a routing until a time, [links]."""
-        if self._routing is None:
-            return flows
-        wanted = flows.astype(np.float64)
-        carrying = np.asarray(self._intact @ wanted) > 0
-        for matrix in {id(each): each for time, each in self._routes if time <= upto}.values():
-            carrying |= np.asarray(matrix @ wanted) > 0
-        return carrying
+        return flows if self._routes is None else self._routes.reached(flows, upto)
 
     def _known_row(self, kpi: str, sample: int) -> Floats:
         """Return the load of the links in a sample as it is known so far, [links]."""
@@ -368,25 +380,11 @@ class OfferedLoad:
 
     def _mean_of(self, kpi: str, base: Floats, start: float, end: float) -> Floats:
         """Return the mean load of the links over [start, end) of one interval, [links]."""
-        if self._routing is None:
+        if self._routes is None:
             return self._surged[kpi].over(base, start, end)
-        first = bisect_right(self._routes, start, key=_time)
-        last = bisect_left(self._routes, end, key=_time)
-        edges = [start, *(time for time, _ in self._routes[first:last]), end]
+        routes, surged = self._routes, self._surged[kpi]
         parts = [
-            routed(self._route(a), self._surged[kpi].over(base, a, b)) * ((b - a) / (end - start))
-            for a, b in pairwise(edges)
+            routed(routes.at(a), surged.over(base, a, b)) * ((b - a) / (end - start))
+            for a, b in pairwise(routes.edges(start, end))
         ]
         return parts[0] if len(parts) == 1 else np.asarray(np.sum(parts, axis=0))
-
-    def _route(self, time: float) -> sparse.csr_array[Any]:
-        """Return the matrix that is in force from `time` on."""
-        return self._routes[self._place(time)][1]
-
-    def _place(self, time: float) -> int:
-        """Return the number of the route that is in force from `time` on."""
-        return bisect_right(self._routes, time, key=_time) - 1
-
-
-def _time(route: tuple[float, Any]) -> float:
-    return route[0]

@@ -89,6 +89,7 @@ class Recorder:
             forecasts,
             load.unrouted(closed),
             load.flow_demand(closed),
+            tuple(each for each in load.states if each.time < max(closed * self._tick_s, 1)),
         )
 
     def _record(self, lane: Lane, closed: int, early: bool) -> LaneRecord:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.core.arrays import Floats
+from twin.engine.routes import RouteState
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ class Recording:
     """By flow: demand that no path was left for, Mbit; only of flows that had any."""
     flow_demand: Floats | None = None
     """Mean offered demand of the flows, Mbit/s, [intervals, flows]; None where flows are links."""
+    routes: tuple[RouteState, ...] = ()
+    """What routing depended on, from instant to instant; nothing where flows are links."""
 
     @cached_property
     def demand_by_link(self) -> Floats:
@@ -128,6 +131,11 @@ class Recording:
                 if mbit > before.unrouted.get(flow, 0.0)
             },
             None if self.flow_demand is None else self.flow_demand[first:],
+            tuple(
+                state._replace(time=max(state.time - offset, 0.0))
+                for i, state in enumerate(self.routes)
+                if i + 1 == len(self.routes) or self.routes[i + 1].time > offset
+            ),
         )
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twin.core.units import format_duration
-from twin.demand.spec import SYNTHETIC_KEYS
+from twin.demand.spec import OF_TABLES, SYNTHETIC_KEYS, TABLES
 from twin.scenario.load import Scenario
 from twin.scenario.source import write
 
@@ -33,8 +33,14 @@ def resolved_scenario(scenario: Scenario) -> str:
 def _resolve_demand(scenario: Scenario, demand: dict[str, Any]) -> None:
     """Make the paths of a block `demand` absolute, and remove keys of another source."""
     spec = scenario.spec
-    others = () if demand["source"] == "synthetic" else SYNTHETIC_KEYS
-    for key in ("facilities",) if spec.is_generated else others:
+    others: tuple[str, ...] = () if demand["source"] == "synthetic" else SYNTHETIC_KEYS
+    if spec.is_generated:
+        others = ("facilities",)
+    if demand["source"] not in TABLES:
+        others = (*others, *OF_TABLES)
+    elif spec.demand.kind == "counter":
+        others = (*others, "stamp")
+    for key in others:
         demand.pop(key, None)
     if spec.demand.paths:
         paths = [str((scenario.folder / each).resolve()) for each in spec.demand.paths]

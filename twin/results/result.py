@@ -15,14 +15,17 @@ from twin.account.energy import LinkPower
 from twin.account.hours import by_hour
 from twin.account.summary import ALL, Account, Settlement, settle
 from twin.core import clock
+from twin.core.errors import InputError, Problem
 from twin.core.printable import list_text
 from twin.engine.links import link_specs
 from twin.engine.recording import Recording
+from twin.results.flows import flow_totals, flows_on, site_totals
 from twin.results.folder import staged
 from twin.results.intervals import interval_table, write_intervals
 from twin.results.manifest import manifest, replay_starts
 from twin.results.manifest_file import write_manifest
 from twin.results.resolved import resolved_scenario
+from twin.routing.shortest_paths import ShortestPaths
 from twin.scenario.load import Scenario
 from twin.topology.saved import TOPOLOGY, topology_text
 
@@ -158,6 +161,38 @@ class Result:
         """
         starts, timezone = replay_starts(self.scenario), self.scenario.trace.timezone
         return by_hour(self.recording, starts, timezone)
+
+    def flows(self, link: str, at: str | float = 0.0) -> pd.DataFrame:
+        """Return the flows on a link at an instant: `flow`, `share`, `mbps` and `path`.
+
+        `at` is text such as ``3h 10min`` or seconds, from the start of the replay; `mbps` is the
+        mean offered demand of its interval. Raises InputError for a scenario without a matrix, an
+        unknown link, or an instant outside the replay.
+        """
+        return flows_on(self.recording, self._routing(), link, at)
+
+    @cached_property
+    def flow_totals(self) -> pd.DataFrame:
+        """A row for each flow of a matrix: `offered_mbit`, `routed_mbit`, `unrouted_mbit`.
+
+        Raises InputError for a scenario without a matrix.
+        """
+        return flow_totals(self.recording, self._routing())
+
+    @cached_property
+    def site_totals(self) -> pd.DataFrame:
+        """A row for each site: `out_mbit`, `in_mbit`, `transit_mbit`, `unrouted_mbit`.
+
+        Raises InputError for a scenario without a matrix.
+        """
+        return site_totals(self.recording, self._routing())
+
+    def _routing(self) -> ShortestPaths:
+        routing = self.scenario.routing
+        if not isinstance(routing, ShortestPaths):
+            what = "has no demand from site to site, and so no flows over links"
+            raise InputError(Problem(what, self.scenario.spec.name))
+        return routing
 
     def save(self, folder: str | Path, *, force: bool = False, figures: bool = True) -> Path:
         """Write the run to `folder`: all of its files, or none where something goes wrong.

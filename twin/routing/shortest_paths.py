@@ -43,25 +43,25 @@ class _Hops(NamedTuple):
 
 
 class Paths(NamedTuple):
-    """Paths of flows."""
+    """Paths of flows, one after the other."""
 
-    links: sparse.csr_array[Any]
-    """Whether a link is on a path, [links, paths]."""
+    link: Ints
+    """The links of each path in the order in which they are travelled, path by path, [hops]."""
+    start: Ints
+    """Where the links of each path begin, [paths]."""
     flow: Ints
     """The flow of each path."""
     share: Floats
     """The share of the flow that takes the path."""
 
-    @classmethod
-    def of(cls, flow: Ints, share: Floats, taken: list[tuple[Bools, Ints]], links: int) -> Paths:
-        """Return paths from the hops of each: whether there is one, and its link."""
-        from scipy import sparse
+    @property
+    def hops(self) -> Ints:
+        """The number of links of each path, at least 1."""
+        return np.diff(self.start, append=len(self.link))
 
-        where = [(link[going], np.flatnonzero(going)) for going, link in taken]
-        link = np.concatenate([each for each, _ in where] or [np.zeros(0, dtype=np.int64)])
-        path = np.concatenate([each for _, each in where] or [np.zeros(0, dtype=np.int64)])
-        on = sparse.csr_array((np.ones(len(link)), (link, path)), shape=(links, len(flow)))
-        return cls(on, flow, share)
+    def of(self, path: int) -> Ints:
+        """Return the links of one path."""
+        return self.link[self.start[path] : self.start[path] + self.hops[path]]
 
 
 class ShortestPaths:
@@ -103,10 +103,10 @@ class ShortestPaths:
         self._matrices.move_to_end(key)
         return self._matrices[key]
 
-    def distances(self, down: Bools) -> Floats:
-        """Return the least weight from each site to each other, infinite without a path.
+    def distances(self, down: Bools, targets: Ints | None = None) -> Floats:
+        """Return the least weight to each target, all sites by default, from each site.
 
-        [sites, sites].
+        Infinite without a path, [targets, sites].
         """
         from scipy import sparse
         from scipy.sparse import csgraph
@@ -119,23 +119,29 @@ class ShortestPaths:
         lightest = np.ones(len(order), dtype=np.bool_)
         lightest[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
         kept = order[lightest]
+        # Links are turned round, so that one search finds all distances to a target.
         graph = sparse.csr_array(
-            (weights[kept], (ends[kept, 0], ends[kept, 1])), shape=(sites, sites)
+            (weights[kept], (ends[kept, 1], ends[kept, 0])), shape=(sites, sites)
         )
-        return np.asarray(csgraph.dijkstra(graph))
+        return np.asarray(csgraph.dijkstra(graph, indices=targets))
 
     def unrouted(self, down: Bools) -> Bools:
         """Return the flows that no path is left for, [flows]."""
-        return np.asarray(~np.isfinite(self.distances(down)[self._ends[:, 0], self._ends[:, 1]]))
+        return np.asarray(~np.isfinite(self.distances(down)[self._ends[:, 1], self._ends[:, 0]]))
 
-    def paths(self, down: Bools) -> Paths:
-        """Return the paths of all flows, given what is down: one of each, or all that share it."""
-        hops = self._hops(down)
-        flow, state = np.flatnonzero(hops.routable), hops.start[hops.routable]
+    def paths(self, down: Bools, flows: Ints | None = None) -> Paths:
+        """Return the paths of some flows, by default of all, given what is down.
+
+        One of each flow, or all that share it; none of a flow that no path is left for.
+        """
+        chosen = np.arange(len(self.flows)) if flows is None else flows
+        hops = self._hops(down, chosen)
+        flow, state = chosen[hops.routable], hops.start[hops.routable]
         order = np.argsort(hops.here, kind="stable")
         first = np.searchsorted(hops.here[order], np.arange(hops.states + 1))
-        part, share = np.arange(len(flow)), np.ones(len(flow))
-        taken: list[tuple[Bools, Ints]] = []
+        share = np.ones(len(flow))
+        # The k-th link of every path, -1 where it has arrived before, [longest path, paths].
+        taken = np.empty((0, len(flow)), dtype=np.int64)
         while True:
             # At its target a path has nowhere to go on to.
             ways = first[state + 1] - first[state]
@@ -147,15 +153,19 @@ class ShortestPaths:
             place = np.arange(len(parent)) - np.repeat(np.cumsum(copies) - copies, copies)
             going = ways[parent] > 0
             hop = order[np.minimum(first[state[parent]] + place, len(order) - 1)]
-            taken = [(each[parent], links[parent]) for each, links in taken]
-            taken.append((going, np.where(going, hops.link[hop], -1)))
+            taken = np.vstack([taken[:, parent], np.where(going, hops.link[hop], -1)])
             share = share[parent] / copies[parent]
-            part, state = part[parent], np.where(going, hops.there[hop], state[parent])
-        return Paths.of(flow[part], share, taken, len(self.links))
+            flow, state = flow[parent], np.where(going, hops.there[hop], state[parent])
+        by_path = taken.T
+        travelled = by_path >= 0
+        length = travelled.sum(axis=1)
+        return Paths(by_path[travelled], np.cumsum(length) - length, flow, share)
 
-    def _hops(self, down: Bools) -> _Hops:
-        distances = self.distances(down)
-        targets, target = np.unique(self._ends[:, 1], return_inverse=True)
+    def _hops(self, down: Bools, flows: Ints) -> _Hops:
+        """Return the links on shortest paths to the targets of some flows."""
+        ends = self._ends[flows]
+        targets, target = np.unique(ends[:, 1], return_inverse=True)
+        distances = self.distances(down, targets)
         link, goal = self._on_shortest_paths(distances, targets, down)
         source, into = self.topology.ends[link].T
         sites = len(self.topology.sites)
@@ -164,14 +174,14 @@ class ShortestPaths:
             goal * sites + source,
             goal * sites + into,
             sites * len(targets),
-            target * sites + self._ends[:, 0],
-            np.isfinite(distances[self._ends[:, 0], self._ends[:, 1]]),
+            target * sites + ends[:, 0],
+            np.isfinite(distances[target, ends[:, 0]]),
         )
 
     def _routed(self, down: Bools) -> sparse.csr_array[Any]:
         from scipy import sparse
 
-        link, here, there, states, start, routable = self._hops(down)
+        link, here, there, states, start, routable = self._hops(down, np.arange(len(self.flows)))
         share = 1.0 / np.bincount(here, minlength=states)[here]
         step = sparse.csr_array((share, (here, there)), shape=(states, states))
         leave = sparse.csr_array((share, (here, link)), shape=(states, len(self.links)))
@@ -190,13 +200,13 @@ class ShortestPaths:
     ) -> tuple[Ints, Ints]:
         """Return each link that is taken on the way to each target, and that target's number."""
         source, into = self.topology.ends.T
-        before = distances[source][:, targets]
-        after = self.topology.weights[:, None] + distances[into][:, targets]
+        before = distances[:, source]
+        after = self.topology.weights + distances[:, into]
         with np.errstate(invalid="ignore"):
             taken = np.isfinite(before) & (np.abs(before - after) <= _TIE * before)
         # At the target itself nothing goes on.
-        taken &= ~down[:, None] & (source[:, None] != targets)
-        goal, link = np.nonzero(taken.T)
+        taken &= ~down & (source != targets[:, None])
+        goal, link = np.nonzero(taken)
         if not self._split:
             # The first link out of each site, for each target: they are in order.
             _, first = np.unique(goal * len(self.topology.sites) + source[link], return_index=True)

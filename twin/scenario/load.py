@@ -48,6 +48,12 @@ class Scenario:
     """The network, where one is stated."""
     routing: Routing | None = None
     """How the series of the trace are carried by links, where they are not links themselves."""
+    source: Source | None = None
+    """What was written, with the line of every key."""
+
+    def place(self, problem: Problem) -> Problem:
+        """Return a problem with the file and line of the key that it names."""
+        return problem if self.source is None else self.source.place(problem)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scenario:
         # Nothing here ever changes, except that models are kept once they are read.
@@ -142,7 +148,7 @@ class Scenario:
         given = given or Given()
         assembly = Assembly(source, path, cache or Cache(), given)
         found = assembly.assembled(parse(source), asked.policies)
-        return cls(path=path, asked=asked, given=given, **found._asdict())
+        return cls(path=path, asked=asked, given=given, source=source, **found._asdict())
 
     def forecaster(self, model: str) -> Forecaster:
         """Return a model by name or path. Raises InputError where it cannot be used."""

@@ -4,27 +4,30 @@ Policies decide on the network as it is: at each tick the failure strikes unanno
 to the paths that are left, and the loads are held against the allocations and capacities of that
 tick.
 
-With R the shares of flows on links and X the demand of flows, loads are R X. A failure f changes
-the columns of the flows whose paths use it: loads_f = R X + (R_f - R)[rows, flows] X[flows], which
-is exact, and touches few rows and columns. X is kept by flow, so that these are contiguous.
+Failures are rerouted in batches (`rerouted.py`) and pass over blocks of ticks (`block.py`), several
+at once. What a block gives does not depend on the others, and is added up in their order.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from twin.api.run import run
-from twin.core.arrays import Bools, Floats
 from twin.core.errors import InputError, Problem
 from twin.events.outage import Outage
+from twin.forecast.forecaster import usable_cores
 from twin.results.result import Result
 from twin.routing.shortest_paths import ShortestPaths
 from twin.scenario.load import Scenario
+from twin.studies.contingency.block import Block, Tally
 from twin.studies.contingency.failures import (
     NONE,
     Failure,
@@ -32,14 +35,16 @@ from twin.studies.contingency.failures import (
     sampled,
     single_failures,
 )
-from twin.studies.contingency.unserved import Unserved
+from twin.studies.contingency.rerouted import Rerouted, rerouted
+from twin.studies.contingency.unserved import Scratch
 
 if TYPE_CHECKING:
     import pandas as pd
-    from scipy import sparse
 
-STRETCH = 512
-"""Ticks at a time, so that the loads of all links stay in the cache."""
+BLOCK: Final = 256
+"""Ticks at a time."""
+BATCH_BYTES: Final = 2**29
+"""Memory of the failures that pass over the blocks together, rerouted."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +82,7 @@ def contingencies(
     sets = sets if sample is None else sampled(sets, sample, scenario.spec.seed)
     result = run(scenario)
     analysis = ContingencyAnalysis(result)
-    for done, failure in enumerate(sets):
-        analysis.strike(failure)
-        if progress is not None:
-            progress(done + 1, len(sets))
+    analysis.strike(sets, progress)
     failures, worst_cases = analysis.tables()
     seconds = time.perf_counter() - begin
     return Contingencies(result, failures, worst_cases, analysis.skipped, seconds)
@@ -95,101 +97,122 @@ def _routing(scenario: Scenario) -> ShortestPaths:
         if isinstance(event, Outage):
             what = f"'{event.kind}' would be there beside every failure that is tried"
             remedy = "remove it: a contingency strikes the network as it is"
-            raise InputError(Problem(what, ("events", i), scenario.path, None, remedy))
+            raise InputError(scenario.place(Problem(what, ("events", i), suggestion=remedy)))
     return scenario.routing
 
 
 class ContingencyAnalysis:
     """Loads under one failure after the other, held against all policies. Arrays by link."""
 
-    def __init__(self, result: Result) -> None:
-        """Take the run that failures are held against, of a scenario with a network."""
+    def __init__(self, result: Result, threads: int | None = None) -> None:
+        """Take the run that failures are held against, of a scenario with a network.
+
+        As many blocks of ticks are worked on at once as there are `threads`, by default one for
+        each core; the tables do not depend on it.
+        """
         recording, routing = result.recording, result.scenario.routing
         assert isinstance(routing, ShortestPaths)
         assert recording.flow_demand is not None
-        flows = recording.flow_demand
-        known = np.flatnonzero(~np.isnan(flows).any(axis=1))
-        self.skipped = len(flows) - len(known)
-        self._routing, self._known, self._tick_s = routing, known, recording.tick_s
-        self._flows = np.ascontiguousarray(flows[known].T)
-        """Mbit/s, [flows, ticks]."""
+        self._routing, self._recording = routing, recording
+        self._flows = recording.flow_demand
+        """Mbit/s, [intervals, flows]."""
+        total = self._flows.sum(axis=1)
+        known = np.flatnonzero(~np.isnan(total))
+        self.skipped = len(total) - len(known)
+        # Ticks of like demand in one block: where no link is short then, little is left to do.
+        busiest = known[np.argsort(total[known], kind="stable")]
+        self._ticks = [np.sort(busiest[k : k + BLOCK]) for k in range(0, len(busiest), BLOCK)]
+        self._demand = self._flows[known].sum(axis=0) if self.skipped else self._flows.sum(axis=0)
+        """Of each flow, summed over the known intervals."""
         up = np.zeros(len(routing.links), dtype=np.bool_)
         self._intact = routing.matrix(up)
-        self._loads = np.asarray(self._intact @ self._flows)
-        capacity = np.empty((recording.intervals, len(routing.links)))
-        for first, mbps in recording.capacity:
-            capacity[first:] = mbps
-        self._capacity = np.ascontiguousarray(capacity[known].T)
+        self._usual = routing.paths(up)
         self._policies = [lane.name for lane in recording.lanes]
-        self._allocated = [
-            np.ascontiguousarray(np.minimum(lane.allocated, capacity)[known].T)
-            for lane in recording.lanes
-        ]
-        self._rows: list[dict[str, Any]] = []
+        self._threads = threads or usable_cores()
+        shapes = [(len(routing.links), len(ticks)) for ticks in self._ticks]
         # Of each link: the greatest load so far over all failures at every tick, and of which.
-        self._highest = np.full(self._loads.shape, -np.inf)
-        self._cause = np.zeros(self._loads.shape, dtype=np.int32)
+        self._highest = [np.full(shape, -np.inf) for shape in shapes]
+        self._cause = [np.zeros(shape, dtype=np.int64) for shape in shapes]
+        self._idle: list[Scratch] = []
         self._names: list[str] = []
         self._violated = np.zeros((len(self._policies), len(routing.links)))
-        self._take(NONE, lambda ticks: self._loads[:, ticks], up, 0.0)
+        self._rows: list[dict[str, Any]] = []
+        self.strike([Failure(NONE, up)])
 
-    def strike(self, failure: Failure) -> None:
-        """Let the links of a failure be down at every tick."""
-        matrix = self._routing.matrix(failure.down)
-        changed: sparse.csr_array[Any] = matrix - self._intact
-        changed.eliminate_zeros()
-        affected = np.unique(changed.indices)
-        rows = np.flatnonzero(np.diff(changed.indptr))
-        shares = changed[rows][:, affected].toarray()
-        lost = np.asarray(matrix.sum(axis=0))[affected] == 0
-        unrouted = float(self._flows[affected[lost]].sum()) * self._tick_s
+    def _block(self, number: int, scratch: Scratch) -> Block:
+        ticks = self._ticks[number]
+        flows = np.ascontiguousarray(self._flows[ticks].T)
+        stretches = self._recording.capacity
+        since = np.array([first for first, _ in stretches])
+        held = np.searchsorted(since, ticks, side="right") - 1
+        capacity = np.stack([mbps for _, mbps in stretches])[held].T.copy()
+        lanes = self._recording.lanes
+        allocated = [np.minimum(lane.allocated[ticks].T, capacity, order="C") for lane in lanes]
+        return Block(ticks, flows, np.asarray(self._intact @ flows), capacity, allocated, scratch)
 
-        def loads(ticks: slice) -> Floats:
-            under: Floats = self._loads[:, ticks].copy()
-            under[rows] += shares @ self._flows[affected, ticks]
-            # What is left of a difference of sums is no load.
-            under[failure.down] = 0.0
-            return np.maximum(under, 0.0, out=under)
-
-        self._take(failure.name, loads, failure.down, unrouted)
-
-    def _take(
-        self, name: str, loads: Callable[[slice], Floats], down: Bools, unrouted: float
+    def strike(
+        self, failures: Sequence[Failure], progress: Callable[[int, int], None] | None = None
     ) -> None:
-        """Hold the loads under a failure against all policies, a stretch of ticks at a time."""
-        place, minutes = len(self._names), self._tick_s / 60
-        self._names.append(name)
-        tallies = [_Tally(len(down)) for _ in self._policies]
-        lost: Unserved | None = None
-        for first in range(0, len(self._known), STRETCH):
-            ticks = slice(first, first + STRETCH)
-            now = loads(ticks)
-            higher = now > self._highest[:, ticks]
-            np.copyto(self._highest[:, ticks], now, where=higher)
-            self._cause[:, ticks][higher] = place
-            for tally, allocated in zip(tallies, self._allocated, strict=True):
-                short = tally.take(now, allocated[:, ticks], first)
-                if short is not None:
-                    lost = lost or Unserved(self._routing.paths(down))
-                    flows = self._flows[:, ticks]
-                    tally.unserved += lost.of(flows, now, allocated[:, ticks], short)
-        for policy, tally in enumerate(tallies):
-            self._violated[policy] += tally.short * minutes
-            self._rows.append(
-                {
-                    "policy": self._policies[policy],
-                    "failure": name,
-                    "unrouted_mbit": unrouted,
-                    "unserved_mbit": tally.unserved * self._tick_s,
-                    "violation_minutes": float(tally.short.sum() * minutes),
-                    "links_violated": int((tally.short > 0).sum()),
-                    "worst_link": self._routing.links[tally.link],
-                    "worst_utilization": tally.worst,
-                    "worst_start_s": float(self._known[tally.tick] * self._tick_s),
-                    "intervals_violated": tally.ticks,
-                    "links_down": int(down.sum()),
-                }
-            )
+        """Let each failure happen at every tick."""
+        done, blocks = 0, len(self._ticks)
+        with threadpool_limits(1), ThreadPoolExecutor(self._threads) as pool:
+            for some in self._batches(failures):
+                tally = Tally.empty(len(some), len(self._policies), len(self._routing.links))
+                hold = partial(self._hold, some)
+                for number, part in enumerate(pool.map(hold, range(blocks)), 1):
+                    tally.add(part)
+                    if progress is not None:
+                        progress(done + len(some) * number // blocks, len(failures))
+                done += len(some)
+                self._take(some, tally)
+
+    def _batches(self, failures: Sequence[Failure]) -> Iterator[list[Rerouted]]:
+        batch: list[Rerouted] = []
+        size = 0
+        for failure in failures:
+            batch.append(rerouted(self._routing, self._usual, failure))
+            size += batch[-1].nbytes
+            if size >= BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    def _hold(self, moved: Sequence[Rerouted], number: int) -> Tally:
+        highest, cause = self._highest[number], self._cause[number]
+        # That of a thread which is done with its block; no two use the same one at once.
+        try:
+            scratch = self._idle.pop()
+        except IndexError:
+            scratch = Scratch()
+        block = self._block(number, scratch)
+        tally = block.hold(moved, self._usual, highest, cause, len(self._names))
+        self._idle.append(scratch)
+        return tally
+
+    def _take(self, moved: Sequence[Rerouted], tally: Tally) -> None:
+        """Note what failures did at all ticks."""
+        tick_s = self._recording.tick_s
+        self._violated += tally.short.sum(axis=0) * (tick_s / 60)
+        for number, each in enumerate(moved):
+            self._names.append(each.failure.name)
+            for policy, name in enumerate(self._policies):
+                at = number, policy
+                self._rows.append(
+                    {
+                        "policy": name,
+                        "failure": each.failure.name,
+                        "unrouted_mbit": float(self._demand[each.lost].sum()) * tick_s,
+                        "unserved_mbit": float(tally.unserved[at]) * tick_s,
+                        "violation_minutes": float(tally.short[at].sum() * (tick_s / 60)),
+                        "links_violated": int((tally.short[at] > 0).sum()),
+                        "worst_link": self._routing.links[tally.link[at]],
+                        "worst_utilization": float(max(tally.worst[at], 0.0)),
+                        "worst_start_s": float(tally.tick[at] * tick_s),
+                        "intervals_violated": int(tally.ticks[at]),
+                        "links_down": int(each.failure.down.sum()),
+                    }
+                )
 
     def tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return the failures by policy, and the worst case of every link by policy."""
@@ -198,62 +221,34 @@ class ContingencyAnalysis:
         failures = pd.DataFrame(self._rows)
         order = {name: place for place, name in enumerate(self._policies)}
         failures = failures.sort_values("policy", key=lambda each: each.map(order), kind="stable")
-        rows = []
-        used = utilization(self._highest, self._capacity).max(axis=1)
-        for policy, allocated in enumerate(self._allocated):
-            ratio = utilization(self._highest, allocated)
-            ticks = ratio.argmax(axis=1)
-            for link, tick in enumerate(ticks.tolist()):
-                rows.append(
-                    {
-                        "policy": self._policies[policy],
-                        "link": self._routing.links[link],
-                        "worst_utilization": float(ratio[link, tick]),
-                        "worst_failure": self._names[self._cause[link, tick]],
-                        "worst_start_s": float(self._known[tick] * self._tick_s),
-                        "capacity_utilization": float(used[link]),
-                        "violation_minutes": float(self._violated[policy, link]),
-                    }
-                )
+        shape = len(self._policies), len(self._routing.links)
+        worst, used = np.full(shape, -1.0), np.zeros(shape[1])
+        tick, cause = (np.zeros(shape, dtype=np.int64) for _ in range(2))
+        for number, ticks in enumerate(self._ticks):
+            by_policy, of_capacity = self._block(number, Scratch()).worst_cases(
+                self._highest[number]
+            )
+            np.maximum(used, of_capacity, out=used)
+            for policy, (ratio, place) in enumerate(by_policy):
+                at = ticks[place]
+                earlier = (ratio == worst[policy]) & (at < tick[policy])
+                worse = (ratio > worst[policy]) | earlier
+                worst[policy][worse], tick[policy][worse] = ratio[worse], at[worse]
+                cause[policy][worse] = self._cause[number][np.arange(shape[1]), place][worse]
+        rows = [
+            {
+                "policy": name,
+                "link": link,
+                "worst_utilization": max(worst[policy, number], 0.0),
+                "worst_failure": self._names[cause[policy, number]],
+                "worst_start_s": float(tick[policy, number] * self._recording.tick_s),
+                "capacity_utilization": used[number],
+                "violation_minutes": self._violated[policy, number],
+            }
+            for policy, name in enumerate(self._policies)
+            for number, link in enumerate(self._routing.links)
+        ]
         return failures.reset_index(drop=True), pd.DataFrame(rows)
-
-
-class _Tally:
-    """What one failure does to one policy."""
-
-    def __init__(self, links: int) -> None:
-        self.short = np.zeros(links, dtype=np.int64)
-        """Ticks at which each link is short."""
-        self.ticks = 0
-        """Ticks at which any is."""
-        self.unserved = self.worst = 0.0
-        self.link = self.tick = 0
-        """Where and when the load over the allocation is greatest."""
-
-    def take(self, loads: Floats, allocated: Floats, first: int) -> Bools | None:
-        """Take a stretch of ticks, the `first` of which it begins with.
-
-        Return where a load exceeds its allocation, None where none does.
-        """
-        ratio = utilization(loads, allocated)
-        greatest = int(ratio.argmax())
-        link, tick = divmod(greatest, ratio.shape[1])
-        if ratio[link, tick] > self.worst:
-            self.worst, self.link, self.tick = float(ratio[link, tick]), link, first + tick
-        # Rounding lets a quotient be 1 where the load is greater.
-        if ratio[link, tick] < 1:
-            return None
-        short = loads > allocated
-        self.short += short.sum(axis=1)
-        self.ticks += int(short.any(axis=0).sum())
-        return short
-
-
-def utilization(loads: Floats, limits: Floats) -> Floats:
-    """Return loads over limits: 0 where there is no load, infinite where nothing is allocated."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = loads / limits
-    return np.where(loads > 0, ratio, 0.0)
 
 
 def without_shortfall(table: pd.DataFrame, intervals: int) -> dict[str, tuple[int, float]]:
