@@ -42,10 +42,10 @@ class Upgrade(LinkEvent):
     """Capacity is added, for good: at `start`, or whenever the load of a link calls for it.
 
     With `at`, each link is looked at every so often from the start on: where the statistic of its
-    offered load over the time before exceeds that share of what is built and ordered, a step is
-    ordered, which is there after the lead time. Events that limit a capacity for a time act on what
-    is built, and do not trigger orders. Load is what is offered, so that orders are the same under
-    every policy. Upgrades add up.
+    offered load over the time before reaches that share of what is built and ordered, as many steps
+    are ordered as bring it below, which are there after the lead time. Events that limit a capacity
+    for a time act on what is built, and do not trigger orders. Load is what is offered, so that
+    orders are the same under every policy. Upgrades add up.
     """
 
     kind: Literal["upgrade"] = "upgrade"
@@ -88,17 +88,19 @@ class Upgrade(LinkEvent):
         """Yield what it does to the links, and when."""
         links = scope.mask(self.links)
         if self.at is None:
-            yield from self._order(self.begins, links)
+            yield from self._order(self.begins, links.astype(np.float64))
             return
         yield Change(self.begins, Phase.START, None, "start")
         if self.end(scope.horizon) < scope.horizon:
             yield Change(self.end(scope.horizon), Phase.END, None, "end")
 
-    def _order(self, time: float, links: Bools) -> Iterator[Change]:
-        """Yield an order of a step on each of `links`, and its effect."""
-        price = f" for {self.price * links.sum():g}" if self.price else ""
-        said = f"+{self.step:g} Mbit/s each, ordered{price}"
-        ready = Extend(np.where(links, self.step, 0.0))
+    def _order(self, time: float, steps: Floats) -> Iterator[Change]:
+        """Yield an order of so many steps on each link, and its effect."""
+        links, most = steps > 0, steps.max()
+        price = f" for {self.price * steps.sum():g}" if self.price else ""
+        each = f"+{self.step:g} Mbit/s" if most == 1 else f"up to {most:g} x {self.step:g} Mbit/s"
+        ready = Extend(self.step * steps)
+        said = f"{each} each, ordered{price}"
         yield Change(time, Phase.START, None, "start" if self.at is None else "order", links, said)
         yield Change(time + self.lead_time, Phase.START, ready, "upgraded", links)
 
@@ -119,8 +121,8 @@ class _Trigger:
     end: float
     next: float
     """When it looks next: at the first tick that is not before, seconds."""
-    ordered: list[tuple[float, Bools]] = field(default_factory=list)
-    """Steps that are not there yet, with when they will be."""
+    ordered: list[tuple[float, Floats]] = field(default_factory=list)
+    """Capacity that is not there yet, Mbit/s, with when it will be."""
 
     def closed(self, time: float, loads: Loads, built: Floats) -> Iterator[Change]:
         """Yield the orders of this tick and their effects."""
@@ -130,12 +132,15 @@ class _Trigger:
             self.next += self.event.every
         # What takes effect now does so after the interval has closed.
         self.ordered = [each for each in self.ordered if each[0] >= time]
-        to_be = built + self.event.step * sum(links.astype(float) for _, links in self.ordered)
+        to_be = built + sum(mbps for _, mbps in self.ordered)
         assert self.event.at is not None
-        called = self.links & (_of_load(self.event, loads) > self.event.at * to_be)
-        if called.any():
-            self.ordered.append((time + self.event.lead_time, called))
-            yield from self.event._order(time, called)
+        wanted = _of_load(self.event, loads) / self.event.at
+        # As many steps as it takes to be below the threshold again, where it is reached.
+        missing = np.floor((wanted - to_be) / self.event.step) + 1
+        steps = np.where(self.links & (wanted >= to_be), missing, 0.0)
+        if steps.any():
+            self.ordered.append((time + self.event.lead_time, self.event.step * steps))
+            yield from self.event._order(time, steps)
 
 
 def _of_load(event: Upgrade, loads: Loads) -> Floats:

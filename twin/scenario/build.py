@@ -14,6 +14,8 @@ from twin.engine.lane import Fallback, Lane
 from twin.engine.links import LinkSpec, link_specs
 from twin.engine.provisioning import LinkSettings, Provisioning
 from twin.engine.recording import Recording
+from twin.engine.upgrade import UpgradeSpec
+from twin.events.upgrade import Upgrade
 from twin.scenario.choices import PolicyChoice
 from twin.scenario.load import Scenario
 from twin.telemetry.source import ReplaySource
@@ -34,7 +36,7 @@ def engine_arguments(scenario: Scenario) -> dict[str, Any]:
         "lanes": [lane_of(scenario, choice) for choice in scenario.policies],
         "settings": settings_of(scenario),
         "models": scenario.library,
-        "events": spec.events,
+        "events": (*spec.events, *upgrades_of(scenario)),
         "routing": scenario.routing,
         "topology": scenario.topology,
         "detection_delay": 0.0 if spec.routing is None else spec.routing.detection_delay,
@@ -72,6 +74,22 @@ def simulate(scenario: Scenario, progress: Callable[[int, int], None] | None = N
 def settings_of(scenario: Scenario) -> list[LinkSpec]:
     """Return what the scenario states of each link."""
     return link_specs(scenario.spec.links, scenario.links, capacities_of(scenario.topology))
+
+
+def upgrades_of(scenario: Scenario) -> list[Upgrade]:
+    """Return what raises capacities as `links.*.upgrade` says; by `busy_hour` nothing does."""
+    links: dict[UpgradeSpec, list[str]] = {}
+    for name, stated in zip(scenario.links, settings_of(scenario), strict=True):
+        limited, upgrade = stated.capacity_mbps is not None, stated.upgrade
+        if limited and upgrade is not None and upgrade.of != "busy_hour":
+            links.setdefault(upgrade, []).append(name)
+    return [
+        Upgrade(
+            start="0s", links=names, at=spec.at, of=spec.of, over=format_duration(spec.over),
+            step=spec.step, lead_time=format_duration(spec.lead_time), price=spec.price,
+        )
+        for spec, names in links.items()
+    ]  # fmt: skip
 
 
 def lane_of(scenario: Scenario, choice: PolicyChoice) -> Lane:

@@ -168,8 +168,9 @@ def _of_the_future(spec: ScenarioSpec, trace: Trace, span: ReplaySpan) -> Iterat
             "'demand.growth' changes no measured demand: it is for 'twin outlook' and for "
             "'demand.extend'"
         )
-    if any(link.upgrade is not None for link in spec.links.values()):
-        yield "'links.*.upgrade' is for 'twin outlook': this replay upgrades no link"
+    upgrades = [link.upgrade for link in spec.links.values() if link.upgrade is not None]
+    if any(upgrade.of == "busy_hour" for upgrade in upgrades):
+        yield "'links.*.upgrade' by busy_hour is for 'twin outlook': a replay leaves it out"
 
 
 def with_files(spec: ScenarioSpec, folder: Path) -> ScenarioSpec:
