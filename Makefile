@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-train fuzz soak lint types bench wheel report-in-browser lock clean
+.PHONY: demo test test-train fuzz soak docs lint types bench wheel report-in-browser lock clean
 
 # The main job: replay the embedded default under five policies.
 demo: $(VENV)/.run
@@ -32,6 +32,11 @@ fuzz: $(VENV)/.dev
 soak: $(VENV)/.dev
 	$(BIN)/python tests/bench/soak.py
 
+# The documentation as a site, in out/site: every shipped scenario and every command in it is run.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -54,6 +59,7 @@ lock:
 	$(PYTHON) -m pip install --quiet uv
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock -q
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev -c requirements.lock -o requirements-dev.lock -q
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra docs -c requirements-dev.lock -o requirements-docs.lock -q
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev --extra train -c requirements-dev.lock -o requirements-train.lock -q
 
 # Part of the tests where a Chromium is found; this keeps the screenshots and PDFs to look at.
@@ -68,6 +74,9 @@ $(VENV)/.run: requirements.lock pyproject.toml
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml
 	$(call install,requirements-dev.lock)
+
+$(VENV)/.docs: requirements-docs.lock pyproject.toml
+	$(call install,requirements-docs.lock)
 
 $(VENV)/.train: requirements-train.lock pyproject.toml
 	$(call install,requirements-train.lock)

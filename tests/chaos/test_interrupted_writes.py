@@ -141,8 +141,9 @@ def quick_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("frontier.write", "lead_times.write", "evaluation.write"):
         picture = f"twin.studies.{module}.draw"
         monkeypatch.setattr(picture, lambda _, file: file.write_bytes(b"PNG"))
-    for page in ("report.run.write", "studies.lead_times.write", "cli.branches"):
-        monkeypatch.setattr(f"twin.{page}.render", lambda *_: "<html>")
+    for page in ("studies.lead_times.write.render", "cli.branches.render"):
+        monkeypatch.setattr(f"twin.{page}", lambda *_: "<html>")
+    monkeypatch.setattr("twin.report.run.write.render_findings", lambda *_: "<html>")
 
 
 def _run(made: dict[str, Any], folder: Path) -> None:
