@@ -167,7 +167,7 @@ def test_the_backbone_gives_its_reference_figures(backbone: Path) -> None:
     ("words", "message"),
     [
         (["--lead-times", "0s,5x"],
-         "--lead-times: '5x' has the unknown unit 'x'; use s, min, h, d, w, mo or y"),
+         "--lead-times: '5x' has the unknown unit 'x'; use ms, s, min, h, d, w, mo or y"),
         (["--lead-times", "0s,60min,1h"], "--lead-times: 1h is listed twice"),
         (["--lead-times", "1h"],
          "--lead-times: are to be compared; write at least two, such as 0s,15min,1h"),

@@ -87,7 +87,7 @@ class Decay(Course):
 
 
 @dataclass(frozen=True, slots=True)
-class Growth(Course):
+class Compounding(Course):
     """A course that compounds: factor ** ((t - start) / period), up to `settles` and level then."""
 
     period: float = 1.0

@@ -13,7 +13,7 @@ from twin.core.errors import show
 from twin.core.fields import Number, Strict
 from twin.core.units import DAY_S, Duration, format_duration, share
 from twin.events.base import Change, Phase
-from twin.events.course import Course, Growth
+from twin.events.course import Compounding, Course
 from twin.events.flow_event import FlowEvent
 from twin.events.scope import Scope
 
@@ -105,7 +105,9 @@ class DemandGrowth(FlowEvent):
             return ()
         stops = self.end(last)
         factor, period = 1 + self.rate.share, self.rate.seconds
-        return (Growth(self.begins, last, 0.0, factor, 0.0, flows, period=period, settles=stops),)
+        return (
+            Compounding(self.begins, last, 0.0, factor, 0.0, flows, period=period, settles=stops),
+        )
 
 
 def _order(earlier: GrowthStep, later: GrowthStep) -> str:

@@ -11,13 +11,15 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from twin.batches.execute import worker
 from twin.core.errors import InputError, Problem, RunError
 
+_FIRST_STARTS: Final = 3
+"""Times that the first worker is started before it counts as one that cannot start."""
 _WAIT_FOR_WORKERS_S: Final = 30
 """Seconds that a Dask scheduler may take to get its first worker."""
 
@@ -78,13 +80,15 @@ class WorkerProcesses(Executor):
         return future
 
     def _try_one(self) -> None:
-        # A worker that cannot start must not be mistaken for one that a run killed.
-        try:
-            with _ignoring_interrupts():
+        # A worker that cannot start must not be mistaken for one that a run killed, nor one that
+        # somebody kills while it starts for one that cannot.
+        for _ in range(_FIRST_STARTS):
+            with suppress(BrokenExecutor), _ignoring_interrupts():
                 self._pool(0).submit(os.getpid).result()
-        except BrokenExecutor:
-            what = "no worker process comes up; a script that starts them does so under"
-            raise RunError(f"{what} `if __name__ == '__main__':`") from None
+                return
+            self._pools[0] = None
+        what = "no worker process comes up; a script that starts them does so under"
+        raise RunError(f"{what} `if __name__ == '__main__':`")
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Stop all workers, at once where `wait` is false."""
