@@ -11,8 +11,8 @@ demo: $(VENV)/.run
 	$(BIN)/twin run baseline --out out/baseline --force
 	@echo "Look at out/baseline/figures/allocation.png"
 
-# Which tests: all but those of training.
-TESTED ?= not train
+# Which tests: all but the long ones, which `make test TESTED=long` runs, and those of training.
+TESTED ?= not train and not long
 
 # A worker on each core: more threads in each would wait for one another.
 test: export OPENBLAS_NUM_THREADS = 1

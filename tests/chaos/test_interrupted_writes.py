@@ -38,6 +38,8 @@ from twin.studies.lead_times.write import save as save_lead_times
 from twin.studies.reproduction import reproduce as reproducing
 from twin.studies.reproduction.sections import Tables
 
+pytestmark = pytest.mark.long
+
 Write = Callable[[dict[str, Any], Path], Any]
 """Writes what was worked out to a folder."""
 

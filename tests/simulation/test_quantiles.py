@@ -21,6 +21,8 @@ import numpy as np
 
 from twin import Observation, Policy
 
+pytestmark = pytest.mark.long
+
 
 class Asking(Policy):
     """A calibrated quantile."""

@@ -58,6 +58,8 @@ _orders = st.fixed_dictionaries(
     }
 )
 
+pytestmark = pytest.mark.long
+
 
 def _agree(found: float, expected: float) -> None:
     assert math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-9), (found, expected)

@@ -10,6 +10,8 @@ import pytest
 from twin import InputError
 from twin.policy.calibration import Calibration
 
+pytestmark = pytest.mark.long
+
 LEVELS = (0.9, 0.95, 0.99)
 Z = np.array([NormalDist().inv_cdf(level) for level in LEVELS])
 

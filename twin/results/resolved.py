@@ -7,6 +7,7 @@ from typing import Any
 from twin.core.units import format_duration
 from twin.demand.spec import OF_TABLES, SYNTHETIC_KEYS, TABLES
 from twin.scenario.load import Scenario
+from twin.scenario.network import topology_folder
 from twin.scenario.source import write
 
 
@@ -17,8 +18,10 @@ def resolved_scenario(scenario: Scenario) -> str:
         data["demand"] = {"source": "python", "trace": scenario.trace.origin}
     else:
         _resolve_demand(scenario, data["demand"])
-    if (topology := data.get("topology")) and "path" in topology:
-        topology["path"] = str((scenario.folder / topology["path"]).resolve())
+    network = scenario.spec.topology
+    if network is not None and network.path is not None:
+        folder = topology_folder(network, scenario.folder)
+        data["topology"]["path"] = str((folder / network.path).resolve())
     # Keys that a link does not state are those of `defaults`, and stay unstated.
     data["links"] = {
         name: link.model_dump(mode="json", exclude_unset=True, exclude_none=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from twin.core import content
+from twin.core.content import is_file
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.core.text import ARROW
 from twin.core.units import Seconds
@@ -17,6 +19,7 @@ from twin.scenario.cache import Cache
 from twin.scenario.estimate import estimated
 from twin.scenario.generate import generated
 from twin.scenario.spec import ScenarioSpec
+from twin.topology.spec import TopologySpec
 from twin.topology.topology import Topology, capacities_of
 
 
@@ -24,7 +27,16 @@ def topology_of(spec: ScenarioSpec, folder: Path, cache: Cache) -> Topology | No
     """Return the topology of a scenario, if it states one. Raises InputError."""
     if spec.topology is None:
         return None
-    return cache.topology(spec.topology, folder, spec.risk_groups)
+    return cache.topology(spec.topology, topology_folder(spec.topology, folder), spec.risk_groups)
+
+
+def topology_folder(topology: TopologySpec, folder: Path) -> Path:
+    """Return where the path of a topology starts: the scenario's folder, else the shipped ones'."""
+    shipped = content.shipped_folder("scenarios")
+    path = topology.path
+    if path is None or is_file(folder / path) or not is_file(shipped / path):
+        return folder
+    return shipped
 
 
 def trace_of(spec: ScenarioSpec, topology: Topology | None, folder: Path, cache: Cache) -> Trace:
