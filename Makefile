@@ -13,11 +13,13 @@ demo: $(VENV)/.run
 
 # Which tests: all but the long ones, which `make test TESTED=long` runs, and those of training.
 TESTED ?= not train and not long
+# In which folder: all of them.
+IN ?= tests
 
 # A worker on each core: more threads in each would wait for one another.
 test: export OPENBLAS_NUM_THREADS = 1
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "$(TESTED)"
+	$(BIN)/python -m pytest $(IN) -n auto --dist loadgroup -m "$(TESTED)"
 
 # Training needs TensorFlow, which nothing else does.
 test-train: $(VENV)/.train

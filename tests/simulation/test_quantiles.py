@@ -15,13 +15,13 @@ from twin import RunError, Scenario
 from twin.studies.evaluation.horizons import evaluate_horizons
 from twin.telemetry.source import ReplaySource, head
 
+pytestmark = pytest.mark.long
+
 ASKING = '''"""Allocates a quantile of any model, at some ticks."""
 
 import numpy as np
 
 from twin import Observation, Policy
-
-pytestmark = pytest.mark.long
 
 
 class Asking(Policy):

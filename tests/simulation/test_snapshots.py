@@ -22,7 +22,7 @@ from twin.demand.write import write_csv
 
 pytestmark = pytest.mark.long
 
-TICKS, SHIPPED_TICKS = (20, 20) if FULL else (8, 3)
+TICKS, SHIPPED_TICKS = (20, 6) if FULL else (8, 2)
 """Ticks to go on from; whole shipped scenarios take longer."""
 FINISH = """
 import hashlib, io, sys

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 import twin
 
+pytestmark = pytest.mark.long
+
 TICK = 300
 REPLAYED, LINKS = 40, 3
 POLICIES = ["static_p95", "last_value", "rolling_max"]
@@ -57,8 +59,6 @@ _orders = st.fixed_dictionaries(
         "change_cost": st.sampled_from([0.0, 2.5]),
     }
 )
-
-pytestmark = pytest.mark.long
 
 
 def _agree(found: float, expected: float) -> None:
