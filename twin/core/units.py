@@ -153,7 +153,7 @@ DURATION_SCHEMA = {
     r"|seconds?|minutes?|hours?|days?|weeks?|months?|years?)\s*)+$",
     "examples": ["90min", "8h 2min 30s", "3d"],
 }
-_SHARE_SCHEMA = {
+SHARE_SCHEMA = {
     "anyOf": [
         {"type": "number"},
         {"type": "string", "pattern": r"^\s*[+-]?[0-9.]+([eE][+-]?\d+)?\s*%?\s*$"},
@@ -200,10 +200,10 @@ Duration = Annotated[
 Window = Annotated[Duration, Field(gt=0)]
 """Seconds as :data:`Duration`, more than none."""
 
-Share = Annotated[float, BeforeValidator(share), Field(ge=0, le=1), WithJsonSchema(_SHARE_SCHEMA)]
+Share = Annotated[float, BeforeValidator(share), Field(ge=0, le=1), WithJsonSchema(SHARE_SCHEMA)]
 """A share between 0 and 1, written as ``1%`` or ``0.01``."""
 
-Margin = Annotated[float, BeforeValidator(share), Field(gt=-1), WithJsonSchema(_SHARE_SCHEMA)]
+Margin = Annotated[float, BeforeValidator(share), Field(gt=-1), WithJsonSchema(SHARE_SCHEMA)]
 """A relative margin above -1, written as ``10%`` or ``0.1``."""
 
 BitRate = Annotated[

@@ -5,9 +5,9 @@ from __future__ import annotations
 import zlib
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from twin.core.units import share
+from twin.core.units import SHARE_SCHEMA, share
 from twin.events.effects import Distortion
 from twin.events.scope import Scope
 from twin.events.telemetry import TelemetryEvent
@@ -22,9 +22,9 @@ class TelemetryNoise(TelemetryEvent):
     draws: ClassVar[bool] = True
 
     kind: Literal["telemetry_noise"] = "telemetry_noise"
-    sd: Annotated[float, BeforeValidator(share), Field(gt=0, le=10)] = Field(
-        description="standard deviation over the value, such as 5%"
-    )
+    sd: Annotated[
+        float, BeforeValidator(share), Field(gt=0, le=10), WithJsonSchema(SHARE_SCHEMA)
+    ] = Field(description="standard deviation over the value, such as 5%")
 
     def distortion(self, scope: Scope) -> Distortion:
         """Return how observations differ from what is."""

@@ -48,6 +48,8 @@ def _list_kinds_of_events(document: dict[str, Any]) -> None:
 
 def _allow_short_forms(document: dict[str, Any]) -> None:
     """Add the short forms, which the models expand before they check."""
+    short = {"enum": ["shortest_path", "ecmp"], "type": "string"}
+    document["properties"]["routing"]["anyOf"].insert(0, short)
     item = document["properties"]["policies"]["items"]
     document["properties"]["policies"]["items"] = {"anyOf": [{"type": "string"}, item]}
     for definition in document["$defs"].values():
