@@ -161,34 +161,6 @@ SHARE_SCHEMA = {
     "examples": ["1%", 0.01],
 }
 
-_RATE = re.compile(rf"\s*({_NUMBER})\s*([A-Za-z]+/s)\s*")
-
-
-def traffic(value: object) -> object:
-    """Return Mbit/s of a text such as ``100Gbit/s``; anything else as it is.
-
-    Raises ValueError for a text that is none, and for true and false.
-    """
-    if isinstance(value, bool):
-        raise ValueError(
-            f"must be a number of Mbit/s or a text such as '100Gbit/s', not {show(value)}"
-        )
-    if not isinstance(value, str):
-        return value
-    found = _RATE.fullmatch(value)
-    if found is None or found.group(2) not in MBPS:
-        units = ", ".join(MBPS)
-        raise ValueError(f"{show(value)} is not a rate such as '100Gbit/s'; units: {units}")
-    return float(found.group(1)) * MBPS[found.group(2)]
-
-
-Traffic = Annotated[
-    float,
-    BeforeValidator(traffic),
-    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}], "examples": ["100Gbit/s"]}),
-]
-"""Mbit/s, written as a number or as text with a unit."""
-
 Duration = Annotated[
     float,
     BeforeValidator(duration_field),

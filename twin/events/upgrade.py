@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from twin.core.arrays import Bools, Floats
 from twin.core.errors import show
 from twin.core.fields import Amount, longer_than_nothing
-from twin.core.units import Duration, Share, Traffic, seconds
+from twin.core.units import BitRate, Duration, Share, seconds
 from twin.events.base import Change, LinkEvent, LinkState, Phase, Refusal
 from twin.events.scope import Scope
 from twin.events.watch import Loads
@@ -49,7 +49,7 @@ class Upgrade(LinkEvent):
     """
 
     kind: Literal["upgrade"] = "upgrade"
-    step: Annotated[Traffic, Field(gt=0, le=1e12)] = Field(
+    step: Annotated[BitRate, Field(le=1e12)] = Field(
         description="capacity that is added at a time, Mbit/s or such as 100Gbit/s"
     )
     lead_time: Duration = Field(seconds("0s"), description="from an order to its effect")
