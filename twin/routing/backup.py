@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from twin.core.arrays import Bools, Floats
+from twin.core.recent import Recent
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -33,17 +33,11 @@ class BackupRouting:
             place[link]: [(place[name], share) for name, share in backups.items() if share]
             for link, backups in backup.items()
         }
-        self._matrices: OrderedDict[bytes, sparse.csr_array[Any]] = OrderedDict()
+        self._matrices: Recent[bytes, sparse.csr_array[Any]] = Recent(_KEPT)
 
     def matrix(self, down: Bools) -> sparse.csr_array[Any]:
         """Return the share of each flow on each link, [links, flows], given what is down."""
-        key = np.packbits(down).tobytes()
-        if key not in self._matrices:
-            self._matrices[key] = self._routed(down)
-            if len(self._matrices) > _KEPT:
-                self._matrices.popitem(last=False)
-        self._matrices.move_to_end(key)
-        return self._matrices[key]
+        return self._matrices.get(np.packbits(down).tobytes(), lambda: self._routed(down))
 
     def lost(self, matrix: sparse.csr_array[Any]) -> Floats:
         """Return the share of each flow that no link takes, [flows]."""

@@ -10,13 +10,13 @@ a flow from s to t visits the sites of its graph as often as (I + P + P^2 + ...)
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from twin.core.arrays import Bools, Floats, Ints
+from twin.core.recent import Recent
 from twin.core.text import ARROW
 from twin.topology.topology import Topology
 
@@ -77,7 +77,7 @@ class ShortestPaths:
         self.links, self.flows = topology.link_names, tuple(flows)
         self._split = split
         self._ends = self._ends_of_flows()
-        self._matrices: OrderedDict[bytes, sparse.csr_array[Any]] = OrderedDict()
+        self._matrices: Recent[bytes, sparse.csr_array[Any]] = Recent(_KEPT)
 
     def _ends_of_flows(self) -> Ints:
         """Return the places of both sites of each flow, [flows, 2]."""
@@ -95,13 +95,7 @@ class ShortestPaths:
 
         A flow that no path is left for has none.
         """
-        key = np.packbits(down).tobytes()
-        if key not in self._matrices:
-            self._matrices[key] = self._routed(down)
-            if len(self._matrices) > _KEPT:
-                self._matrices.popitem(last=False)
-        self._matrices.move_to_end(key)
-        return self._matrices[key]
+        return self._matrices.get(np.packbits(down).tobytes(), lambda: self._routed(down))
 
     def distances(self, down: Bools, targets: Ints | None = None) -> Floats:
         """Return the least weight to each target, all sites by default, from each site.

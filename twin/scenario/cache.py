@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from twin.core import content
 from twin.core.errors import Loc
+from twin.core.recent import Recent
 from twin.demand.read import read as read_trace
 from twin.demand.spec import DemandSpec
 from twin.demand.trace import Trace
@@ -39,9 +39,9 @@ class Cache:
         self.not_run: list[Path] = []
         """Files of policies whose code was not run."""
         self._read: dict[tuple[str, Path, int | None], Trace] = {}
-        self._generated: OrderedDict[tuple[str, int | None, int], Trace] = OrderedDict()
-        self._silent: OrderedDict[tuple[int, int], tuple[Trace, tuple[str, ...]]] = OrderedDict()
-        self._derived: OrderedDict[str, Trace] = OrderedDict()
+        self._generated = Recent[tuple[str, int | None, int], Trace](GENERATED)
+        self._silent = Recent[tuple[int, int], tuple[Trace, tuple[str, ...]]](GENERATED)
+        self._derived = Recent[str, Trace](GENERATED)
         self._topologies: dict[tuple[str, Path], Topology] = {}
         self._models: dict[Path, Forecaster] = {}
         self._policies: dict[Path, PolicySource] = {}
@@ -65,31 +65,17 @@ class Cache:
                 self._read[key] = read_trace(demand, folder, tick_s, seed, known)
             return self._read[key]
         seeded_key = (demand_json, tick_s, seed)
-        if seeded_key not in self._generated:
-            self._generated[seeded_key] = read_trace(demand, folder, tick_s, seed)
-            if len(self._generated) > GENERATED:
-                self._generated.popitem(last=False)
-        self._generated.move_to_end(seeded_key)
-        return self._generated[seeded_key]
+        return self._generated.get(seeded_key, lambda: read_trace(demand, folder, tick_s, seed))
 
     def silent(self, trace: Trace, history: int) -> tuple[str, ...]:
         """Return the links that have no sample in the history."""
         key = (id(trace), history)
-        if key not in self._silent:
-            # The trace is kept beside, since another could be given its id.
-            self._silent[key] = (trace, without_history(trace, history))
-            if len(self._silent) > GENERATED:
-                self._silent.popitem(last=False)
-        return self._silent[key][1]
+        # The trace is kept beside, since another could be given its id.
+        return self._silent.get(key, lambda: (trace, without_history(trace, history)))[1]
 
     def derived(self, key: str, make: Callable[[], Trace]) -> Trace:
         """Return what `make` makes of other input, all of which `key` states."""
-        if key not in self._derived:
-            self._derived[key] = make()
-            if len(self._derived) > GENERATED:
-                self._derived.popitem(last=False)
-        self._derived.move_to_end(key)
-        return self._derived[key]
+        return self._derived.get(key, make)
 
     def topology(
         self, spec: TopologySpec, folder: Path, groups: Mapping[str, Sequence[str]]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_type_hints
+from typing import Any, Final, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from twin.batches.plan.points import Point
 from twin.core.errors import InputError, Loc
+from twin.core.recent import Recent
 from twin.scenario.cache import Cache
 from twin.scenario.checks import (
     event_problems,
@@ -34,8 +34,6 @@ _BLOCKS: Final = {
 _KEPT: Final = 4096
 """Scenarios that are kept at a time, and blocks; each of other values."""
 
-T = TypeVar("T")
-
 
 class PointScenarios:
     """Makes the scenario of any point of a sweep."""
@@ -54,8 +52,8 @@ class PointScenarios:
         """
         self._base, self._path, self._asked, self._label = base, path, asked, label
         self._cache = cache or Cache()
-        self._scenarios: OrderedDict[str, Scenario] = OrderedDict()
-        self._blocks: OrderedDict[str, Any] = OrderedDict()
+        self._scenarios = Recent[str, Scenario](_KEPT)
+        self._blocks = Recent[str, Any](_KEPT)
 
     def at(self, values: Point, places: dict[str, Loc] | None = None) -> Scenario:
         """Return the scenario at a point. Raises InputError with every problem of it.
@@ -99,7 +97,7 @@ class PointScenarios:
             raise InputError(problems)
 
     def _scenario(self, values: Point, places: dict[str, Loc]) -> Scenario:
-        return _kept(self._scenarios, repr(values), lambda: self._checked(values, places))
+        return self._scenarios.get(repr(values), lambda: self._checked(values, places))
 
     def _checked(self, values: Point, places: dict[str, Loc]) -> Scenario:
         source = self._assigned(self._base.copy(), values, places)
@@ -110,19 +108,9 @@ class PointScenarios:
             source = self._assigned(self._base.copy(name), values, places)
             return _BLOCKS[name].validate_python(source.data[name])
 
-        return _kept(self._blocks, repr(values), read)
+        return self._blocks.get(repr(values), read)
 
     def _assigned(self, source: Source, values: Point, places: dict[str, Loc]) -> Source:
         for key, value in values.items():
             source.assign(key, value, self._label(places[key]))
         return source
-
-
-def _kept(values: OrderedDict[str, T], key: str, make: Callable[[], T]) -> T:
-    """Return the value of a key, made where it is not kept; the oldest ones are forgotten."""
-    if key not in values:
-        values[key] = make()
-        if len(values) > _KEPT:
-            values.popitem(last=False)
-    values.move_to_end(key)
-    return values[key]
