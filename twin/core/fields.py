@@ -13,7 +13,7 @@ from twin.core.errors import show
 class Strict(BaseModel):
     """A block of what a user writes: frozen, and a key that is not listed is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=True, defer_build=True)
 
 
 def _number(value: Any) -> Any:
