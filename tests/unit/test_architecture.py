@@ -17,7 +17,8 @@ TWIN = ROOT / "twin"
 # In the order in which they may import: a package imports from those before it, never after.
 ORDER = [
     "core", "demand", "topology", "routing", "events", "forecast", "policy", "telemetry", "engine",
-    "account", "scenario", "results", "report", "api", "studies", "batches", "cli", "__main__",
+    "account", "scenario", "results", "report", "api", "studies", "batches", "gym", "cli",
+    "__main__",
 ]  # fmt: skip
 
 INSIDE = {
@@ -44,6 +45,7 @@ ONLY_IN = {
     "onnxruntime": {"forecast"},
     "typer": {"cli"},
     "distributed": {"batches"},
+    "gymnasium": {"gym"},
     "matplotlib": {"report", "studies", "batches"},
     "pooch": {"demand"},
     "filelock": {"core"},
