@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import typer.main
+import yaml
 
 import twin
 from twin.account.catalogue import METRICS
@@ -21,8 +22,8 @@ from twin.scenario.spec import ScenarioSpec
 
 Schema = Mapping[str, Any]
 
-_UNITS = {"mbps": "Mbit/s", "s": "s", "km": "km", "w": "W", "bytes": "bytes"}
-"""Units by the end of a key's name."""
+_END = "...\n"
+"""What YAML ends a document with that is one value."""
 
 
 def scenario() -> str:
@@ -30,9 +31,10 @@ def scenario() -> str:
     document = schema(ScenarioSpec)
     hidden = {event.__name__ for event in Event.kinds.values()}
     intro = (
-        "Every key, as the program checks it (`twin schema` prints it for editors). A key without "
-        "a default has to be there. [Events](events.md) have a page of their own, and so have the "
-        "parameters of [policies](policies.md)."
+        "Every key with its meaning, its default and an example, as the program checks it "
+        "(`twin schema` prints it for editors). A key without a default has to be there. "
+        "[Events](events.md) have a page of their own, and so have the parameters of "
+        "[policies](policies.md)."
     )
     return "\n\n".join(["# Keys of a scenario", intro, *_blocks(document, hidden)]) + "\n"
 
@@ -174,7 +176,7 @@ def _type(value: Schema, document: Schema) -> str:
 
 def _default(value: Schema) -> str:
     default = value.get("default")
-    if default is None or isinstance(default, dict | list):
+    if default in (None, "") or isinstance(default, dict | list):
         return "none" if not default else "see there"
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
@@ -183,7 +185,10 @@ def _example(value: Schema) -> str:
     found = value.get("examples") or [
         each for part in value.get("anyOf", ()) for each in part.get("examples", ())
     ]
-    return f"`{found[0]}`" if found else ""
+    if not found:
+        return ""
+    written = yaml.safe_dump(found[0], default_flow_style=True, width=1000, sort_keys=False)
+    return f"`{_cell(written.removesuffix(_END))}`"
 
 
 def _title(name: str) -> str:
