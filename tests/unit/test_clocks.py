@@ -5,6 +5,7 @@ from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from csv_folder import CsvFolder
@@ -14,6 +15,7 @@ import twin
 from twin.core import clock
 from twin.core.errors import InputError
 from twin.report.dates import date_axis
+from twin.report.run.source import RunData
 
 ZONE = "Europe/Berlin"
 BERLIN = ZoneInfo(ZONE)
@@ -216,3 +218,14 @@ def test_axes_show_local_dates(starts, hours, places, labels):
     assert axes.get_xticks().tolist() == places
     assert [label.get_text() for label in axes.get_xticklabels()] == labels
     assert axes.get_xlabel() == f"time in {ZONE}"
+
+
+def test_the_events_of_a_dated_run_are_read_back(tmp_path):
+    times = pd.date_range("2026-03-26", periods=5 * 288, freq="5min", tz="UTC")
+    trace = twin.Trace.from_frame(pd.DataFrame({"a": np.arange(len(times)) + 1.0}, index=times))
+    event = twin.LinkFailure(start="1h", duration="30min")
+    result = twin.Simulation(trace, ["static_p95"], events=[event]).run()
+    folder = result.save(tmp_path / "dated", figures=False)
+    shown = ["2026-03-30T01:00:00+00:00", "2026-03-30T01:30:00+00:00"]
+    assert RunData.read(folder).events["time"].tolist() == shown
+    assert twin.load(folder).events["time"].tolist() == shown

@@ -48,7 +48,9 @@ _COUNTS = (
 _PARTS = ("history", "replay")
 _ROWS_AT_ONCE = 200_000
 _FLAGS = ("bound", "dominated", "recommended")
-_WORDS = ("policy", "link", "kind", "name", "phase", "links", "detail", "knob", "part", *_FLAGS)
+_WORDS = (
+    "policy", "link", "kind", "name", "phase", "links", "detail", "time", "knob", "part", *_FLAGS,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
