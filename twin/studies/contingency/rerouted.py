@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from twin.core.arrays import Bools, Floats, Ints
-from twin.routing.shortest_paths import Paths, ShortestPaths
+from twin.routing.shortest_paths import Paths, ShortestPaths, joined_paths
 from twin.studies.contingency.failures import Failure
 
 
@@ -65,14 +65,7 @@ def rerouted(routing: ShortestPaths, usual: Paths, failure: Failure) -> Rerouted
 
     change = shares(new, np.ones(len(new.flow), dtype=np.bool_)) - shares(usual, ~kept)
     changed = np.flatnonzero(change.any(axis=1))
-    stays = np.repeat(kept, usual.hops)
-    hops = np.concatenate([usual.hops[kept], new.hops])
-    taken = Paths(
-        np.concatenate([usual.link[stays], new.link]),
-        np.cumsum(hops) - hops,
-        np.concatenate([usual.flow[kept], new.flow]),
-        np.concatenate([usual.share[kept], new.share]),
-    )
-    path = np.repeat(np.arange(len(hops)), hops)
+    taken = joined_paths([usual.only(kept), new])
+    path = np.repeat(np.arange(len(taken.flow)), taken.hops)
     idle = np.bincount(taken.link, minlength=links) == 0
     return Rerouted(failure, taken, path, np.flatnonzero(lost), hit, changed, change[changed], idle)
