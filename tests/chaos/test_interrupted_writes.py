@@ -17,6 +17,8 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import FULL
+from outlooks import hours, look
+from small_network import network
 from sweeps import Sweep
 
 import twin
@@ -28,6 +30,8 @@ from twin.demand.write import write_csv, write_parquet
 from twin.results.folder import check_free
 from twin.scenario.given import Overrides
 from twin.scenario.load import Scenario
+from twin.studies.contingency.study import contingencies
+from twin.studies.contingency.write import save as save_contingencies
 from twin.studies.evaluation import unseen
 from twin.studies.evaluation.evaluate import evaluate
 from twin.studies.evaluation.write import save as save_evaluation
@@ -35,6 +39,7 @@ from twin.studies.frontier.sweep import sweep as turn
 from twin.studies.frontier.write import save as save_frontier
 from twin.studies.lead_times.compare import compare
 from twin.studies.lead_times.write import save as save_lead_times
+from twin.studies.outlook.write import save as save_outlook
 from twin.studies.reproduction import reproduce as reproducing
 from twin.studies.reproduction.sections import Tables
 
@@ -113,6 +118,7 @@ def worked_out(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]
     for file, factor in zip(branches, (2, 1.5), strict=True):
         surge = {"kind": "surge", "start": "4h", "duration": "1h", "factor": factor}
         file.write_text(yaml.safe_dump({"events": [surge]}))
+    ring = contingencies(Scenario.load(network(folder)))
     made = []
     for seed in (1, 2):
         scenario = Scenario.load(folder / "small.yaml", Overrides(seed=seed))
@@ -123,6 +129,8 @@ def worked_out(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]
                 "lead times": compare(scenario, [0, 300 * seed]),
                 "frontier": turn(scenario, 1 + seed),
                 "evaluation": replace(evaluate(scenario, ["persistence"]), scores=table[:seed]),
+                "contingency": replace(ring, failures=ring.failures.head(seed)),
+                "outlook": look(600 + 0 * hours(9), growth=f"{seed}0%/year"),
                 "table": pd.DataFrame({"n": [seed]}),
                 "demand": demand[: 10 * seed],
             }
@@ -143,7 +151,10 @@ def quick_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("frontier.write", "lead_times.write", "evaluation.write"):
         picture = f"twin.studies.{module}.draw"
         monkeypatch.setattr(picture, lambda _, file: file.write_bytes(b"PNG"))
-    for page in ("studies.lead_times.write.render", "cli.branches.render"):
+    monkeypatch.setattr("twin.report.slide.write_slide", lambda stream, *_: stream.write(b"PDF"))
+    monkeypatch.setattr("twin.report.contingency.write.render", lambda *_: "<html>")
+    pages = ("studies.lead_times", "studies.outlook")
+    for page in (*(f"{study}.write.render" for study in pages), "cli.branches.render"):
         monkeypatch.setattr(f"twin.{page}", lambda *_: "<html>")
     monkeypatch.setattr("twin.report.run.write.render_findings", lambda *_: "<html>")
 
@@ -162,6 +173,12 @@ def _report(made: dict[str, Any], folder: Path) -> None:
     if not (folder / "manifest.json").is_file():
         made["run"].save(folder, force=True, figures=False)
     report(folder)
+
+
+def _slide(made: dict[str, Any], folder: Path) -> None:
+    if not (folder / "manifest.json").is_file():
+        made["run"].save(folder, force=True, figures=False)
+    report(folder, slide=True)
 
 
 def _fork(made: dict[str, Any], folder: Path) -> None:
@@ -188,6 +205,9 @@ FOLDERS: dict[str, Write] = {
     "run": _run,
     "run --frontier": _run_with_frontier,
     "report": _report,
+    "report --slide": _slide,
+    "contingency": lambda made, f: save_contingencies(made["contingency"], f, force=True),
+    "outlook": lambda made, f: save_outlook(made["outlook"], "name: made\n", f, force=True),
     "run --fork": _fork,
     "run --lead-times": lambda made, f: save_lead_times(made["lead times"], f, force=True),
     "frontier": lambda made, folder: save_frontier(made["frontier"], folder, force=True),
@@ -215,7 +235,7 @@ def test_a_killed_command_leaves_the_old_run_or_the_new_one(
     write, (first, second) = FOLDERS[command], worked_out
     write(second, tmp_path / "new")
     (tmp_path / "old").mkdir()
-    if command == "report":
+    if command.startswith("report"):
         second["run"].save(tmp_path / "old", figures=False)
     elif over == "a run":
         write(first, tmp_path / "old")

@@ -11,7 +11,8 @@ from twin.core.errors import InputError, Problem, did_you_mean
 from twin.core.text import ARROW
 from twin.core.units import duration, format_duration
 from twin.engine.recording import Recording
-from twin.routing.shortest_paths import Paths, ShortestPaths
+from twin.engine.routes import RouteState
+from twin.routing.shortest_paths import Paths, ShortestPaths, joined_paths
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,26 +34,11 @@ def flows_on(
     seconds = _instant(at, recording)
     state = next(each for each in reversed(recording.routes) if each.time <= seconds)
     offered = _offered(recording)[int(seconds // recording.tick_s)]
-    around = routing.paths(state.seen | state.drained)
-    parts = [_over(routing, around, link, offered)]
-    if state.drained.any():
-        # A flow that has no way around what is drained keeps the way that it has.
-        stays = np.ones(len(routing.flows), dtype=np.bool_)
-        stays[around.flow] = False
-        kept = _over(routing, routing.paths(state.seen), link, np.where(stays, offered, np.nan))
-        parts.append(kept[kept["mbps"].notna()])
-    table = pd.concat(parts)
-    return table.sort_values("mbps", ascending=False, kind="stable", ignore_index=True)
-
-
-def _over(routing: ShortestPaths, paths: Paths, link: str, offered: Floats) -> pd.DataFrame:
-    """Return a row for each path over a link; `offered` is the demand of flows, Mbit/s."""
-    import pandas as pd
-
+    paths = paths_taken(routing, state)
     number, names = routing.links.index(link), np.array(routing.links, dtype=object)
     over = np.flatnonzero(np.logical_or.reduceat(paths.link == number, paths.start))
     flow, share = paths.flow[over], paths.share[over]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "flow": np.array(routing.flows, dtype=object)[flow],
             "share": share,
@@ -60,6 +46,22 @@ def _over(routing: ShortestPaths, paths: Paths, link: str, offered: Floats) -> p
             "path": [" ".join(names[paths.of(int(path))]) for path in over],
         }
     )
+    return table.sort_values("mbps", ascending=False, kind="stable", ignore_index=True)
+
+
+def paths_taken(routing: ShortestPaths, state: RouteState) -> Paths:
+    """Return the paths of all flows in a state of the network.
+
+    A flow that has no way around what is drained keeps the way that it has.
+    """
+    around = routing.paths(state.seen | state.drained)
+    if not (state.drained & ~state.seen).any():
+        return around
+    stays = np.ones(len(routing.flows), dtype=np.bool_)
+    stays[around.flow] = False
+    if not stays.any():
+        return around
+    return joined_paths([around, routing.paths(state.seen, np.flatnonzero(stays))])
 
 
 def _instant(at: str | float, recording: Recording) -> float:

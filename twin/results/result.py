@@ -20,6 +20,7 @@ from twin.core.printable import list_text
 from twin.engine.links import link_specs
 from twin.engine.recording import Recording
 from twin.results.flows import flow_totals, flows_on, site_totals
+from twin.results.service import flow_service
 from twin.results.folder import staged
 from twin.results.intervals import interval_table, write_intervals
 from twin.results.manifest import manifest, replay_starts
@@ -178,6 +179,14 @@ class Result:
         Raises InputError for a scenario without a matrix.
         """
         return flow_totals(self.recording, self._routing())
+
+    @cached_property
+    def flow_service(self) -> pd.DataFrame:
+        """A row for each policy and flow: `served_mbit`, `unserved_mbit`, `unrouted_mbit`.
+
+        They add up to `offered_mbit`. Raises InputError for a scenario without a matrix.
+        """
+        return flow_service(self.recording, self._routing())
 
     @cached_property
     def site_totals(self) -> pd.DataFrame:

@@ -59,9 +59,23 @@ class Paths(NamedTuple):
         """The number of links of each path, at least 1."""
         return np.diff(self.start, append=len(self.link))
 
+    def only(self, some: Bools) -> Paths:
+        """Return some of the paths."""
+        hops = self.hops[some]
+        link = self.link[np.repeat(some, self.hops)]
+        return Paths(link, np.cumsum(hops) - hops, self.flow[some], self.share[some])
+
     def of(self, path: int) -> Ints:
         """Return the links of one path."""
         return self.link[self.start[path] : self.start[path] + self.hops[path]]
+
+
+def joined_paths(parts: Sequence[Paths]) -> Paths:
+    """Return the paths of several, one after the other."""
+    hops = np.concatenate([each.hops for each in parts])
+    link, flow = (np.concatenate([each[k] for each in parts]) for k in (0, 2))
+    share = np.concatenate([each.share for each in parts])
+    return Paths(link, np.cumsum(hops) - hops, flow, share)
 
 
 class ShortestPaths:

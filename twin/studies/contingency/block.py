@@ -13,9 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from twin.core.arrays import Floats, Ints
-from twin.routing.shortest_paths import Paths
 from twin.studies.contingency.rerouted import Rerouted
-from twin.studies.contingency.unserved import Scratch, TakenPaths, unserved
+from twin.studies.contingency.unserved import Scratch, unserved
 
 
 class Tally(NamedTuple):
@@ -71,9 +70,7 @@ class Block:
         self._scratch = scratch
         scratch.columns = len(ticks)
 
-    def hold(
-        self, failures: Sequence[Rerouted], usual: Paths, highest: Floats, cause: Ints, first: int
-    ) -> Tally:
+    def hold(self, failures: Sequence[Rerouted], highest: Floats, cause: Ints, first: int) -> Tally:
         """Hold the loads under each failure against all policies.
 
         `highest` is the greatest load of each link so far, over all failures, and `cause` the
@@ -85,9 +82,9 @@ class Block:
             higher = loads > highest
             np.maximum(highest, loads, out=highest)
             np.putmask(cause, higher, first + number)
-            top, paths = loads.max(axis=1), TakenPaths(usual, each, len(loads))
+            top = loads.max(axis=1)
             for policy in range(len(self._allocated)):
-                self._hold_policy(loads, top, paths, policy, tally, number)
+                self._hold_policy(loads, top, each, policy, tally, number)
         return tally
 
     def _under(self, each: Rerouted) -> Floats:
@@ -103,7 +100,7 @@ class Block:
         return np.maximum(loads, 0.0, out=loads)
 
     def _hold_policy(
-        self, loads: Floats, top: Floats, paths: TakenPaths, policy: int, tally: Tally, number: int
+        self, loads: Floats, top: Floats, each: Rerouted, policy: int, tally: Tally, number: int
     ) -> None:
         allocated, (least, most) = self._allocated[policy], self._bounds[policy]
         at = number, policy
@@ -124,7 +121,13 @@ class Block:
         if not count.any():
             return
         tally.ticks[at] = np.count_nonzero(short.any(axis=0))
-        tally.unserved[at] = unserved(self._flows, paths, some, carried, excess, scratch)
+        ever = count.nonzero()[0]
+        if len(ever) < len(some):
+            carried, excess = (
+                scratch.rows("carried short", carried, ever),
+                scratch.rows("excess short", excess, ever),
+            )
+        tally.unserved[at] = unserved(self._flows, each, some[ever], carried, excess, scratch)
 
     def worst_cases(self, highest: Floats) -> tuple[list[tuple[Floats, Ints]], Floats]:
         """Return each link's greatest load over allocation by policy, and that over capacity.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from twin.core.arrays import Bools, Floats, Ints
-from twin.routing.shortest_paths import Paths, ShortestPaths
+from twin.routing.shortest_paths import Paths, ShortestPaths, joined_paths
 from twin.studies.contingency.failures import Failure
 
 
@@ -21,10 +21,10 @@ class Rerouted(NamedTuple):
     """The network under a failure, by what differs from the network as it is."""
 
     failure: Failure
-    kept: Bools
-    """The paths of the network as it is that stay, [paths]."""
-    new: Paths
-    """The paths of flows that are hit."""
+    taken: Paths
+    """All paths: those that stay as they are, then those of flows that are hit."""
+    path: Ints
+    """The path of each hop in ``taken``."""
     lost: Ints
     """Flows that no path is left for."""
     hit: Ints
@@ -39,7 +39,7 @@ class Rerouted(NamedTuple):
     @property
     def nbytes(self) -> int:
         """The memory that it takes, next to all."""
-        return self.change.nbytes + self.kept.nbytes + 2 * self.new.link.nbytes
+        return self.change.nbytes + self.path.nbytes + sum(each.nbytes for each in self.taken)
 
 
 def rerouted(routing: ShortestPaths, usual: Paths, failure: Failure) -> Rerouted:
@@ -65,8 +65,7 @@ def rerouted(routing: ShortestPaths, usual: Paths, failure: Failure) -> Rerouted
 
     change = shares(new, np.ones(len(new.flow), dtype=np.bool_)) - shares(usual, ~kept)
     changed = np.flatnonzero(change.any(axis=1))
-    used = np.bincount(usual.link[np.repeat(kept, usual.hops)], minlength=links)
-    used += np.bincount(new.link, minlength=links)
-    return Rerouted(
-        failure, kept, new, np.flatnonzero(lost), hit, changed, change[changed], used == 0
-    )
+    taken = joined_paths([usual.only(kept), new])
+    path = np.repeat(np.arange(len(taken.flow)), taken.hops)
+    idle = np.bincount(taken.link, minlength=links) == 0
+    return Rerouted(failure, taken, path, np.flatnonzero(lost), hit, changed, change[changed], idle)

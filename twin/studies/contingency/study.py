@@ -186,7 +186,7 @@ class ContingencyAnalysis:
         except IndexError:
             scratch = Scratch()
         block = self._block(number, scratch)
-        tally = block.hold(moved, self._usual, highest, cause, len(self._names))
+        tally = block.hold(moved, highest, cause, len(self._names))
         self._idle.append(scratch)
         return tally
 

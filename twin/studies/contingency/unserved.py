@@ -13,7 +13,6 @@ from __future__ import annotations
 import numpy as np
 
 from twin.core.arrays import Floats, Ints
-from twin.routing.shortest_paths import Paths
 from twin.studies.contingency.rerouted import Rerouted
 
 
@@ -37,35 +36,9 @@ class Scratch:
         return array.take(some, axis=0, out=self(name, len(some)), mode="clip")
 
 
-class TakenPaths:
-    """All paths under a failure: those that stay, and new ones."""
-
-    def __init__(self, usual: Paths, each: Rerouted, links: int) -> None:
-        self._usual, self._each, self.links = usual, each, links
-        self._joined: tuple[Ints, Ints, Ints, Floats] | None = None
-
-    def joined(self) -> tuple[Ints, Ints, Ints, Floats]:
-        """Return the link and the path of each hop, and flow and share of each path.
-
-        The link of a path that is no longer taken is one beyond the last.
-        """
-        if self._joined is None:
-            usual, new = self._usual, self._each.new
-            path = np.repeat(np.arange(len(usual.flow)), usual.hops)
-            later = np.repeat(np.arange(len(new.flow)), new.hops) + len(usual.flow)
-            stays = np.where(self._each.kept[path], usual.link, self.links)
-            self._joined = (
-                np.concatenate([stays, new.link]),
-                np.concatenate([path, later]),
-                np.concatenate([usual.flow, new.flow]),
-                np.concatenate([usual.share, new.share]),
-            )
-        return self._joined
-
-
 def unserved(
     flows: Floats,
-    paths: TakenPaths,
+    each: Rerouted,
     some: Ints,
     carried: Floats,
     excess: Floats,
@@ -77,19 +50,23 @@ def unserved(
     much of that is above what they may, each [some, ticks].
     """
     total = float(excess.sum())
-    link, path, flow, share = paths.joined()
-    place = np.full(paths.links + 1, -1)
+    flow, share = each.taken.flow, each.taken.share
+    place = np.full(len(each.idle), -1)
     place[some] = np.arange(len(some))
-    row = place.take(link)
+    row = place.take(each.taken.link)
     hop = (row >= 0).nonzero()[0]
-    row = row[hop]
-    first, count = _runs(path[hop])
-    # Paths with several such links. Those with more than k of them are the first so many.
+    row, path = row[hop], each.path[hop]
+    first, count = _runs(path)
     several = (count > 1).nonzero()[0]
     if not len(several):
         return total
-    several = several[np.argsort(-count[several], kind="stable")]
-    first, count = first[several], count[several]
+    taken = path[first[several]]
+    one, group = _same_links(row, first, several, len(some))
+    # A path of each group. Those with more than k of the links are the first so many.
+    most = np.argsort(-count[several[one]], kind="stable")
+    position = np.empty_like(most)
+    position[most] = np.arange(len(most))
+    first, count = first[several[one[most]]], count[several[one[most]]]
     # Where a link carries nothing, nothing is above what it may, and 0 is divided.
     np.maximum(carried, np.finfo(np.float64).tiny, out=carried)
     drop = np.divide(excess, carried, out=scratch("drop", len(some)))
@@ -102,11 +79,23 @@ def unserved(
         top, least = greatest[:longer], scratch("least", longer)
         twice[:longer] += np.minimum(top, others, out=least)
         np.maximum(top, others, out=top)
-    taken = path[hop[first]]
     amount = scratch.rows("amount", flows, flow[taken])
     if (share[taken] != 1).any():
         amount *= share[taken, None]
-    return total - float(np.vdot(twice, amount))
+    return total - float(np.vdot(scratch.rows("of path", twice, position[group]), amount))
+
+
+def _same_links(row: Ints, first: Ints, several: Ints, rows: int) -> tuple[Ints, Ints]:
+    """Return one path of each group with the same links, and the group of each path.
+
+    The links of a path are bits of one number; where there are too many, no paths are grouped.
+    """
+    if rows > 62:
+        alone = np.arange(len(several))
+        return alone, alone
+    links = np.add.reduceat(np.left_shift(1, row), first)[several]
+    _, one, group = np.unique(links, return_index=True, return_inverse=True)
+    return one, group
 
 
 def _runs(sorted_values: Ints) -> tuple[Ints, Ints]:
