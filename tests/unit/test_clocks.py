@@ -9,12 +9,19 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from csv_folder import CsvFolder
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 import twin
 from twin.core import clock
 from twin.core.errors import InputError
+from twin.report import style
 from twin.report.dates import date_axis
+from twin.report.run.answers import failure_in_words
+from twin.report.run.figures import allocation_figure
+from twin.report.run.findings import find
+from twin.report.run.page import render
+from twin.report.run.slide import picture_of
 from twin.report.run.source import RunData
 
 ZONE = "Europe/Berlin"
@@ -229,3 +236,44 @@ def test_the_events_of_a_dated_run_are_read_back(tmp_path):
     shown = ["2026-03-30T01:00:00+00:00", "2026-03-30T01:30:00+00:00"]
     assert RunData.read(folder).events["time"].tolist() == shown
     assert twin.load(folder).events["time"].tolist() == shown
+
+
+def test_a_report_and_its_pictures_show_local_times(tmp_path):
+    times = pd.date_range("2026-03-25", periods=5 * 288, freq="5min", tz="UTC")
+    load = {name: 100 + np.sin(np.arange(len(times))) for name in ("a", "b")}
+    frame = pd.DataFrame(load, index=times)
+    frame.to_csv(tmp_path / "t.csv", index_label="time")
+    keys = {"source": "csv", "path": str(tmp_path / "t.csv"), "layout": "wide", "timezone": ZONE}
+    event = {"kind": "link_failure", "links": ["b"], "start": "2026-03-29T03:00", "duration": "1h"}
+    scenario = {"name": "dated", "demand": keys, "policies": ["static_p95", "rolling_max"]}
+    result = twin.run({**scenario, "events": [event]})
+    run = RunData.of(result)
+    # The clock is set forward at 02:00 on the 29th, an hour into the replay.
+    assert run.instant(0) == "2026-03-29 01:00"
+    assert run.instant(3600) == "2026-03-29 03:00"
+    assert failure_in_words(find(run), 0).startswith(
+        "While b was down (from 2026-03-29 03:00, for 1h), "
+    )
+    panel = Figure().subplots()
+    picture_of(find(run))(panel)
+    assert panel.get_xlabel() == f"time in {ZONE}"
+    labels = [label.get_text() for label in panel.get_xticklabels()]
+    assert labels == [
+        "03:00",
+        "06:00",
+        "09:00",
+        "12:00",
+        "15:00",
+        "18:00",
+        "21:00",
+        "00:00\n30 Mar",
+    ]
+    page = render(run)
+    assert f"2026-03-29 01:00 (time in {ZONE})" in page
+    assert "2026-03-29 03:00" in page
+    figure = allocation_figure(run)
+    (legend,) = figure.legends
+    patch = legend.legend_handles[0]
+    assert legend.get_texts()[0].get_text() == "allocation"
+    assert to_hex(patch.get_edgecolor()) == style.GREY.lower()
+    assert style.GREY not in style.POLICY_COLOURS
