@@ -16,7 +16,7 @@ import twin
 from twin.core import clock
 from twin.core.errors import InputError
 from twin.report import style
-from twin.report.dates import date_axis
+from twin.report.dates import clock_changes, date_axis
 from twin.report.run.answers import failure_in_words
 from twin.report.run.figures import allocation_figure
 from twin.report.run.findings import find
@@ -277,3 +277,13 @@ def test_a_report_and_its_pictures_show_local_times(tmp_path):
     assert legend.get_texts()[0].get_text() == "allocation"
     assert to_hex(patch.get_edgecolor()) == style.GREY.lower()
     assert style.GREY not in style.POLICY_COLOURS
+
+
+def test_changes_of_the_clock_are_told_with_what_it_shows_from_then_on():
+    starts = datetime(2026, 3, 28, 23, 30, tzinfo=UTC)
+    first, second = clock_changes(starts, ZONE, 12)
+    # 00:30 in Berlin; 90 minutes later clocks go from 02:00 to 03:00.
+    begin = int(datetime(2026, 3, 29, 0, 30, tzinfo=UTC).timestamp())
+    assert first == (0, begin)
+    assert second == (5400, begin + 3600)
+    assert clock_changes(starts.replace(tzinfo=None), None, 12) == [(0, begin - 3600)]
