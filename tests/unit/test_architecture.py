@@ -32,6 +32,7 @@ INSIDE = {
         "html",
         "map",
         "slide",
+        "savings",
         "run",
         "contingency",
         "branches",
