@@ -90,7 +90,11 @@ def commands() -> str:
 
 def python() -> str:
     """Return the page of all that `import twin` gives."""
-    parts = ["# Python", "All that `import twin` gives; nothing else is promised to stay."]
+    parts = [
+        "# Python",
+        "All that `import twin` gives; nothing else is promised to stay but `twin.gym`, of which "
+        "[a page of its own](../gym.md) tells.",
+    ]
     for name in twin.__all__:
         value = getattr(twin, name)
         if inspect.isclass(value) or inspect.isfunction(value):

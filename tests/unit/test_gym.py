@@ -93,6 +93,16 @@ def test_the_rewards_are_minus_the_cost_of_the_summary(make: Any) -> None:
     assert summary.loc["all", "cost"] > 0
 
 
+def test_an_agent_provisions_a_network_whose_traffic_moves() -> None:
+    env = ProvisioningEnv("fibre_cut")
+    infos = _episode(env)
+    summary = env.result.summary
+    total = summary.loc[summary["link"] == "all", "cost"].iloc[0]
+    assert -sum(info["reward"] for info in infos) == pytest.approx(total, rel=1e-12)
+    # A circuit is cut, and what it carried is on other links.
+    assert any(np.isin(0.0, info["account"]["capacity_mbps"]) for info in infos)
+
+
 @KINDS
 def test_the_account_is_that_of_the_intervals(make: Any) -> None:
     env = _made(make())
