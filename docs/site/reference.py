@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -30,6 +31,7 @@ def scenario() -> str:
     """Return the page of a scenario's keys, a table for each block."""
     document = schema(ScenarioSpec)
     hidden = {event.__name__ for event in Event.kinds.values()}
+    hidden |= {name for kind in hidden for name in _parts(document["$defs"][kind])}
     intro = (
         "Every key with its meaning, its default and an example, as the program checks it "
         "(`twin schema` prints it for editors). A key without a default has to be there. "
@@ -55,6 +57,10 @@ def events() -> str:
     for kind, event in Event.kinds.items():
         block = document["$defs"][event.__name__]
         parts += [f"## {kind}", _prose(inspect.getdoc(event) or ""), _table(block, document)]
+        for name in _parts(block):
+            part = document["$defs"][name]
+            parts += [f"### {_title(name)}", _prose(part.get("description", ""))]
+            parts.append(_table(part, document))
     return "\n\n".join(parts) + "\n"
 
 
@@ -132,6 +138,12 @@ def _blocks(document: Schema, hidden: set[str]) -> Iterator[str]:
         yield f"## {_title(name)}"
         yield _prose(block.get("description", ""))
         yield _table(block, document)
+
+
+def _parts(block: Schema) -> list[str]:
+    """Return the names of the blocks that an event's keys hold."""
+    refs = re.findall(r'"#/\$defs/(\w+)"', json.dumps(block["properties"]))
+    return list(dict.fromkeys(refs))
 
 
 def _table(block: Schema, document: Schema) -> str:

@@ -70,9 +70,20 @@ def test_the_reference_is_made_of_what_is_there() -> None:
     assert "twin.api.simulation.Simulation" in reference.python()
 
 
+def test_links_within_the_reference_lead_somewhere() -> None:
+    reference = docs_module("reference")
+    pages = (reference.scenario(), reference.events(), reference.sweep())
+    for page in pages:
+        heads = {head.lower().replace(" ", "-") for head in re.findall(r"^#+ (.*)$", page, re.M)}
+        links = set(re.findall(r"\]\(#([^)]+)\)", page))
+        assert links
+        assert links <= heads
+
+
 def test_every_page_is_in_the_navigation() -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    pages |= {f"notebooks/{path.stem}.md" for path in (DOCS / "notebooks").glob("*.ipynb")}
     assert {page for page in pages if page not in text} == set()
     assert yaml.safe_load(text)["strict"] is True
 
