@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -108,6 +109,8 @@ def _shown(printed: str, value: Any, stem: str, page: NotebookPage) -> Iterator[
         page.pictures[name] = stream.getvalue()
         yield f"![What the cell draws]({name})"
     elif hasattr(value, "_repr_html_"):
-        yield value._repr_html_()
+        # A plain table looks as all others do; pandas styles its own.
+        html = re.sub(r"<style.*?</style>", "", value._repr_html_(), flags=re.DOTALL)
+        yield re.sub(r"<(table|tr)\b[^>]*>", r"<\1>", html)
     else:
         yield f"```text\n{value!r}\n```"

@@ -34,6 +34,8 @@ def test_the_commands_of_a_question_end_well(question: str) -> None:
 @pytest.mark.long
 def test_the_tutorial_ends_as_it_says(tmp_path: Path) -> None:
     text = (DOCS / "tutorial.md").read_text(encoding="utf-8")
+    head = (DOCS / "tutorial" / "uplinks.csv").read_text().splitlines()[:3]
+    assert "\n".join(head) in text
     page = docs_module("runs").run_page(text, "tutorial", DOCS / "tutorial")
     assert "no unit is named" in page.text
     assert "3 samples) interpolated" in page.text

@@ -75,6 +75,8 @@ def test_a_cell_shows_what_its_last_line_comes_to(tmp_path: Path) -> None:
         "```python\nx = 3\n```\n\n```python\nx;\n```\n\n```python\nimport pandas"
     )
     assert "<td>3</td>" in text
+    assert "<table>" in text
+    assert "<style" not in text
     path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": ["y = 1\n", "y / 0"]}]}))
     with pytest.raises(ZeroDivisionError):
         runner.run(path)
