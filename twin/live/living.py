@@ -64,7 +64,7 @@ class LivingTwin:
         """Take samples; once this returns they are on disk.
 
         Those of links that it does not know are counted and named, and the others are taken. Raises
-        Backlog where too much waits, NotWritten where the disk fails; nothing is taken then.
+        BacklogError where too much waits, NotWrittenError where the disk fails; nothing is taken then.
         """
         raise NotImplementedError
 
@@ -72,7 +72,7 @@ class LivingTwin:
         """Close the intervals that are due, decide, and return their number.
 
         An interval is due a grace after its end, or at its end once all its samples have come.
-        Raises RunError where a policy fails that has no fallback, NotWritten where the disk does.
+        Raises RunError where a policy fails that has no fallback, NotWrittenError where the disk does.
         """
         raise NotImplementedError
 
