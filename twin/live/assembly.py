@@ -4,9 +4,9 @@
   `demand.aggregate` says), whatever the order in which they came. None: it is missing.
 - The same link, KPI and time once more is a *duplicate*; with another value *conflicting*. The
   first one counts.
-- A sample of an interval that has closed is *late*: it changes the account and what later decisions
-  see, never an earlier decision. Later than that by `telemetry.late`, or from before the live began,
-  it is *too late* and does not count.
+- A sample of an interval that has closed is *late*: it changes the account and what later
+  decisions see, never an earlier decision. Later than that by `telemetry.late`, or from before the
+  live began, it is *too late* and does not count.
 - *negative*, *not a number* (NaN and infinite) and *future* samples do not count, nor do those of
   an *unknown link* or *unknown KPI*.
 

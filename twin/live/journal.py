@@ -63,14 +63,13 @@ class Journal:
     def append(self, kind: bytes, payload: bytes) -> None:
         """Add a record, which is on the disk when this returns.
 
-        Raises NotWrittenError where the disk takes it not; the journal ends where it ended, and can be
-        tried again.
+        Raises NotWrittenError where the disk takes it not; the journal ends where it ended before,
+        and it can be tried again.
         """
         if len(payload) > LONGEST:
             raise ValueError(f"a record of {len(payload)} bytes")
-        checksum = zlib.crc32(payload, zlib.crc32(kind, self._place.checksum))
-        head = _HEAD.pack(len(payload), checksum, kind, 0)[:-_OWN]
-        data = head + zlib.crc32(head).to_bytes(_OWN, "little") + payload
+        checksum = _checksum(kind, payload, self._place.checksum)
+        data = framed(kind, payload, self._place.checksum)
         try:
             os.lseek(self._handle, self._place.position, os.SEEK_SET)
             rest = memoryview(data)
@@ -89,6 +88,16 @@ class Journal:
         os.close(self._handle)
 
 
+def framed(kind: bytes, payload: bytes, before: int = 0) -> bytes:
+    """Return a record as it stands in a journal, after records with the checksum `before`."""
+    head = _HEAD.pack(len(payload), _checksum(kind, payload, before), kind, 0)[:-_OWN]
+    return head + zlib.crc32(head).to_bytes(_OWN, "little") + payload
+
+
+def _checksum(kind: bytes, payload: bytes, before: int) -> int:
+    return zlib.crc32(payload, zlib.crc32(kind, before))
+
+
 def read(path: Path, place: Place = Place()) -> Iterator[tuple[Record, Place]]:  # noqa: B008
     """Yield the records of a journal from `place` on, each with the place after it.
 
@@ -105,7 +114,7 @@ def read(path: Path, place: Place = Place()) -> Iterator[tuple[Record, Place]]: 
             after = place.position + _HEAD.size + length
             payload = stream.read(length) if after <= size else b""
             whole = len(payload) == length
-            if not whole or checksum != zlib.crc32(payload, zlib.crc32(kind, place.checksum)):
+            if not whole or checksum != _checksum(kind, payload, place.checksum):
                 if after < size:
                     raise _damaged(path, place)
                 return
