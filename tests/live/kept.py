@@ -8,7 +8,7 @@ from pathlib import Path
 from fed import HISTORY, TICK, opened, rows_of, trace, zero
 
 POLICIES = ["static_p95", {"name": "steady", "use": "conformal", "model": "persistence"}]
-INTERVALS = 60
+INTERVALS = 40
 
 
 def work(folder: Path) -> None:
