@@ -275,13 +275,13 @@ def test_what_cannot_decide_still_keeps_what_comes(
     with opened(tmp_path, ["last_value"]) as living:
         feed(living, trace(), HISTORY, HISTORY + 3)
         monkeypatch.setattr(twin.Simulation, "step", fails)
-        for _ in range(2):
+        for k in (3, 4):
             with pytest.raises(RunError, match="and so does its fallback"):
-                feed(living, trace(), HISTORY + 3, HISTORY + 4)
+                feed(living, trace(), HISTORY + k, HISTORY + k + 1)
         assert not living.ready
         assert living.why_not == "policy last_value: and so does its fallback"
-        now = zero(living) + (HISTORY + 5) * TICK
-        assert living.take(rows_of(trace(), HISTORY + 4, HISTORY + 5, zero(living)), now).kept == 3
+        now = zero(living) + (HISTORY + 6) * TICK
+        assert living.take(rows_of(trace(), HISTORY + 5, HISTORY + 6, zero(living)), now).kept == 3
     monkeypatch.undo()
     with opened(tmp_path, ["last_value"]) as living:
         assert living.ready
