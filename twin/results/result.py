@@ -20,12 +20,12 @@ from twin.core.printable import list_text
 from twin.engine.links import link_specs
 from twin.engine.recording import Recording
 from twin.results.flows import flow_totals, flows_on, site_totals
-from twin.results.service import flow_service
 from twin.results.folder import staged
 from twin.results.intervals import interval_table, write_intervals
 from twin.results.manifest import manifest, replay_starts
 from twin.results.manifest_file import write_manifest
 from twin.results.resolved import resolved_scenario
+from twin.results.service import flow_service
 from twin.routing.shortest_paths import ShortestPaths
 from twin.scenario.load import Scenario
 from twin.topology.saved import TOPOLOGY, topology_text
