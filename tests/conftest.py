@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -106,4 +109,17 @@ def row(summary: pd.DataFrame, policy: str, link: str = "all") -> pd.Series:
     return summary.set_index(["policy", "link"]).loc[(policy, link)]
 
 
-__all__ = ["BACKBONE", "ROOT", "Scenario", "policy_file", "row", "sealed"]
+def docs_module(name: str) -> ModuleType:
+    """Return a module of those that build the documentation."""
+    spec = importlib.util.spec_from_file_location(
+        f"docs_site_{name}", ROOT / "docs" / "site" / f"{name}.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+__all__ = ["BACKBONE", "ROOT", "Scenario", "docs_module", "policy_file", "row", "sealed"]

@@ -1,58 +1,27 @@
-"""What the README shows, run as it stands."""
+"""What the README shows, run as it stands; what pages show that it points to is in test_guides."""
 
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
 
 import twin
-from twin.batches.plan.planner import plan
 from twin.cli.main import call
-from twin.studies.conformance import check
-from twin.studies.conformance.report import Status
 
-TEXT = (ROOT / "README.md").read_text()
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-AS_LINES = """
-import twin
-trace = twin.Trace.from_frame(frame)
-sim = twin.Simulation(trace, policies=[MyPolicy(margin=0.2), "conformal"],
-                      events=[twin.Surge(links=["a"], start="6h", duration="90min", factor=1.8)],
-                      links={"a": {"capacity_mbps": 1000}}, sla_target=0.01)
-result = sim.run()
-what_if = sim.fork()
-what_if.add(twin.LinkFailure(links=["a"], start="now", duration="1h"))
-what_if.run()
-"""
-"""A whole replay first, and a copy at its end: an event there has nothing left to change."""
+def _block(language: str) -> str:
+    (block,) = re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+    return str(block)
 
 
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
-
-
-@pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
-    """The names of a module of its own, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    module = ModuleType("readme")
-    monkeypatch.setitem(sys.modules, "readme", module)
-    return vars(module)
-
-
-def _execute(code: str, names: dict[str, Any]) -> None:
-    # Without the `from __future__` of this file.
-    exec(compile(code, "README.md", "exec", dont_inherit=True), names)
+def test_it_is_short() -> None:
+    assert len(TEXT.splitlines()) < 150
 
 
 def test_its_two_commands_stand_alone_on_their_lines() -> None:
@@ -60,70 +29,31 @@ def test_its_two_commands_stand_alone_on_their_lines() -> None:
     assert lines.count("make demo") == lines.count("make test") == 1
 
 
-def test_its_first_scenario_is_the_shipped_one() -> None:
-    shown = yaml.safe_load(_blocks("yaml")[0])
+def test_its_scenario_is_the_shipped_one() -> None:
+    shown = yaml.safe_load(_block("yaml"))
     assert shown == yaml.safe_load((ROOT / "scenarios" / "surge.yaml").read_text())
 
 
-def test_its_longer_scenario_runs(tmp_path: Path) -> None:
-    (tmp_path / "longer.yaml").write_text(_blocks("yaml")[1])
-    assert call(["run", str(tmp_path / "longer.yaml"), "--out", str(tmp_path / "out")]) == 0
+def test_its_table_is_the_result_of_its_scenario(tmp_path: Path) -> None:
+    (tmp_path / "surge-of-the-readme.yaml").write_text(_block("yaml"))
+    summary = twin.run(tmp_path / "surge-of-the-readme.yaml").summary
+    pooled = summary[summary["link"] == "all"]
+    links = summary[summary["link"] != "all"]
+    kept = links["sla_used_intervals"] <= links["sla_allowed_intervals"]
+    within = kept.groupby(links["policy"]).sum()
+    rows = [
+        f"| `{row.policy}` | {row.over_provisioning_pct:.1f} | {100 * row.sla_violation_rate:.3f} "
+        f"| {row.sla_violation_minutes:.0f} | {within[row.policy]} of 4 |"
+        for row in pooled.itertuples()
+    ]
+    assert [line for line in TEXT.splitlines() if line in rows] == rows
 
 
-def test_its_priced_scenario_tells_cost_and_energy(tmp_path: Path) -> None:
-    (tmp_path / "priced.yaml").write_text(_blocks("yaml")[2])
-    summary = twin.run(tmp_path / "priced.yaml", overrides={"replay.duration": "1d"}).summary
-    assert (summary["sla_allowed_intervals"] == 2).all()
-    assert (summary[["cost", "energy_kwh"]] > 0).all(axis=None)
-
-
-def test_its_own_trace_and_its_policy_run(tmp_path: Path) -> None:
-    _, _, _, own, _ = _blocks("yaml")
-    (tmp_path / "mine.yaml").write_text(own)
-    times = pd.date_range("2026-03-01", periods=6 * 1440, freq="min")
-    rate = 1e9 * (2 + np.sin(np.arange(len(times)) / 229))
-    pd.DataFrame({"timestamp": times, "bps": rate}).to_csv(tmp_path / "uplinks.csv", index=False)
-    (tmp_path / "rolling_mean.py").write_text(_blocks("python")[0])
-    summary = twin.run(tmp_path / "mine.yaml", policies=["bilstm", "rolling_mean"]).summary
-    assert summary.set_index(["policy", "link"]).loc[("bilstm", "all"), "mae"] < 10
-
-
-def test_its_policy_passes_the_conformance_test(tmp_path: Path) -> None:
-    (tmp_path / "rolling_mean.py").write_text(_blocks("python")[0])
-    assert [
-        c for c in check(tmp_path / "rolling_mean.py").checks if c.status is not Status.OK
-    ] == []
-
-
-def test_its_sweep_and_that_of_the_docs_are_whole(tmp_path: Path) -> None:
-    shown = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "batches.md").read_text(), re.DOTALL)
-    for i, text in enumerate([_blocks("yaml")[4], *shown]):
-        (tmp_path / f"sweep-{i}.yaml").write_text(text)
-    assert plan(tmp_path / "sweep-0.yaml").size == 60
-    assert plan(tmp_path / "sweep-1.yaml").size == 3 * 2 * 12 * 30
-
-
-def test_its_python_runs(session: dict[str, Any], tmp_path: Path) -> None:
-    for block in _blocks("python")[1:]:
-        _execute(block, session)
-    assert (tmp_path / "out" / "mine" / "summary.csv").is_file()
-    failed, parent = (session[name].result.summary for name in ("what_if", "sim"))
-    more = failed["sla_violation_minutes"] - parent["sla_violation_minutes"]
-    assert (more >= 50).all()
-    assert set(session["result"].summary["policy"]) == {"rolling_max", "conformal"}
-
-
-def test_a_simulation_in_eight_lines_runs(session: dict[str, Any]) -> None:
-    _execute(_blocks("python")[1], session)
-    _execute(AS_LINES, session)
-    assert session["what_if"].finished
-    assert set(session["result"].summary["policy"]) == {"MyPolicy", "conformal"}
-
-
-def test_its_commands_are_there(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in set(re.findall(r"^    twin (\w+(?: \w+)?)", TEXT, re.MULTILINE)):
-        words = [word for word in command.split() if word not in {"surge", "mine"}]
-        assert call([*words, "--help"]) == 0
+def test_commands_are_there(capsys: pytest.CaptureFixture[str]) -> None:
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")]
+    text = "\n".join([TEXT, *pages])
+    for command in set(re.findall(r"^    twin (data \w+|\w[\w-]*)", text, re.MULTILINE)):
+        assert call([*command.split(), "--help"]) == 0, command
 
 
 def test_its_error_message_is_the_real_one(tmp_path: Path, monkeypatch, capsys) -> None:
@@ -140,22 +70,3 @@ def test_its_error_message_is_the_real_one(tmp_path: Path, monkeypatch, capsys) 
 def test_every_file_it_points_to_is_there() -> None:
     for target in re.findall(r"\]\((?!http)([^)]+)\)|`(docs/[^`]+)`", TEXT):
         assert (ROOT / next(part for part in target if part)).exists()
-
-
-def test_the_commands_on_choosing_are_ones_that_run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    text = (ROOT / "docs" / "choosing.md").read_text()
-    commands = re.findall(r"^    twin (.+?)(?:  +#.*)?$", text, re.MULTILINE)
-    assert len(commands) == 4
-    monkeypatch.chdir(tmp_path)
-    Path("mine.yaml").write_text(
-        "{name: mine, policies: [static_p95], demand: {facilities: 1, length: 6d}}\n"
-    )
-    # Short ones stand for the shipped scenario's week, and two policies for its six.
-    short = ["--set", "replay.duration=6h", "--policies", "static_p95,rolling_max"]
-    for command in commands:
-        words = command.split()
-        assert call([*words, *(short if "baseline" in words else [])]) == 0, command
-    for file in ("frontier-baseline/frontier.csv", "baseline-lead-times/lead_times.csv"):
-        assert (tmp_path / "out" / file).is_file()

@@ -63,6 +63,9 @@ _HOMES = {
     "TwinError": "twin.core.errors",
 }
 
+_MODULES = ("gym",)
+"""Modules that need an extra; ``import twin`` alone loads none of them."""
+
 if TYPE_CHECKING:
     from twin.api.run import load, run
     from twin.api.simulation import Simulation
@@ -116,6 +119,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Names are fetched when first used, so that `twin --help` imports next to nothing.
+    if name in _MODULES:
+        return importlib.import_module(f"twin.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'twin' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

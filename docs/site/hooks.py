@@ -18,6 +18,7 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 
 import gallery  # noqa: E402
+import notebooks  # noqa: E402
 import reference  # noqa: E402
 import runs  # noqa: E402
 
@@ -39,6 +40,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, name, content=make()))
     for name, content in gallery.pages():
         files.append(File.generated(config, name, content=content))
+    for path in sorted(notebooks.HERE.glob("*.ipynb")):
+        _notebook(path, files, config)
     for file in files.documentation_pages():
         text = file.content_string
         if runs.has_commands(text):
@@ -46,9 +49,18 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def _notebook(path: Path, files: Files, config: MkDocsConfig) -> None:
+    """Add a notebook as a page, with what its cells show."""
+    page = notebooks.run(path)
+    made = {f"{path.stem}.md": page.text, **page.pictures}
+    for name, content in made.items():
+        files.append(File.generated(config, f"notebooks/{name}", content=content))
+
+
 def _run(file: File, text: str, files: Files, config: MkDocsConfig) -> None:
     """Replace a page by one that shows what its commands print and draw."""
-    page = runs.run_page(text, Path(file.src_uri).stem)
+    beside = (ROOT / "docs" / file.src_uri).with_suffix("")
+    page = runs.run_page(text, Path(file.src_uri).stem, beside)
     file.content_string = page.text
     for name, picture in page.pictures.items():
         place = Path(file.src_uri).parent / name

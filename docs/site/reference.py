@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import typer.main
+import yaml
 
 import twin
 from twin.account.catalogue import METRICS
@@ -21,18 +23,20 @@ from twin.scenario.spec import ScenarioSpec
 
 Schema = Mapping[str, Any]
 
-_UNITS = {"mbps": "Mbit/s", "s": "s", "km": "km", "w": "W", "bytes": "bytes"}
-"""Units by the end of a key's name."""
+_END = "...\n"
+"""What YAML ends a document with that is one value."""
 
 
 def scenario() -> str:
     """Return the page of a scenario's keys, a table for each block."""
     document = schema(ScenarioSpec)
     hidden = {event.__name__ for event in Event.kinds.values()}
+    hidden |= {name for kind in hidden for name in _parts(document["$defs"][kind])}
     intro = (
-        "Every key, as the program checks it (`twin schema` prints it for editors). A key without "
-        "a default has to be there. [Events](events.md) have a page of their own, and so have the "
-        "parameters of [policies](policies.md)."
+        "Every key with its meaning, its default and an example, as the program checks it "
+        "(`twin schema` prints it for editors). A key without a default has to be there. "
+        "[Events](events.md) have a page of their own, and so have the parameters of "
+        "[policies](policies.md)."
     )
     return "\n\n".join(["# Keys of a scenario", intro, *_blocks(document, hidden)]) + "\n"
 
@@ -53,6 +57,10 @@ def events() -> str:
     for kind, event in Event.kinds.items():
         block = document["$defs"][event.__name__]
         parts += [f"## {kind}", _prose(inspect.getdoc(event) or ""), _table(block, document)]
+        for name in _parts(block):
+            part = document["$defs"][name]
+            parts += [f"### {_title(name)}", _prose(part.get("description", ""))]
+            parts.append(_table(part, document))
     return "\n\n".join(parts) + "\n"
 
 
@@ -88,7 +96,11 @@ def commands() -> str:
 
 def python() -> str:
     """Return the page of all that `import twin` gives."""
-    parts = ["# Python", "All that `import twin` gives; nothing else is promised to stay."]
+    parts = [
+        "# Python",
+        "All that `import twin` gives; nothing else is promised to stay but `twin.gym`, of which "
+        "[a page of its own](../gym.md) tells.",
+    ]
     for name in twin.__all__:
         value = getattr(twin, name)
         if inspect.isclass(value) or inspect.isfunction(value):
@@ -126,6 +138,12 @@ def _blocks(document: Schema, hidden: set[str]) -> Iterator[str]:
         yield f"## {_title(name)}"
         yield _prose(block.get("description", ""))
         yield _table(block, document)
+
+
+def _parts(block: Schema) -> list[str]:
+    """Return the names of the blocks that an event's keys hold."""
+    refs = re.findall(r'"#/\$defs/(\w+)"', json.dumps(block["properties"]))
+    return list(dict.fromkeys(refs))
 
 
 def _table(block: Schema, document: Schema) -> str:
@@ -174,7 +192,7 @@ def _type(value: Schema, document: Schema) -> str:
 
 def _default(value: Schema) -> str:
     default = value.get("default")
-    if default is None or isinstance(default, dict | list):
+    if default in (None, "") or isinstance(default, dict | list):
         return "none" if not default else "see there"
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
@@ -183,7 +201,10 @@ def _example(value: Schema) -> str:
     found = value.get("examples") or [
         each for part in value.get("anyOf", ()) for each in part.get("examples", ())
     ]
-    return f"`{found[0]}`" if found else ""
+    if not found:
+        return ""
+    written = yaml.safe_dump(found[0], default_flow_style=True, width=1000, sort_keys=False)
+    return f"`{_cell(written.removesuffix(_END))}`"
 
 
 def _title(name: str) -> str:

@@ -1,14 +1,16 @@
 """Pages whose commands are run: what they print and draw is put where the commands stand.
 
 A page may hold files, as code blocks with a title, and commands, as blocks `console` whose lines
-begin with `$ twin`. They are written and run in order, in a folder of the page's own; a picture
-whose path begins with `out/` is taken from there.
+begin with `$ twin`. They are written and run in order, in a folder of the page's own, which holds
+the files of the folder beside the page that has its name; a picture whose path begins with `out/`
+is taken from there.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,11 +43,16 @@ def has_commands(text: str) -> bool:
     return any(kind == "console" for kind, _, _ in _BLOCK.findall(text))
 
 
-def run_page(text: str, name: str) -> RunPage:
-    """Run the commands of a page called `name`. Raises CommandFailedError for one that fails."""
+def run_page(text: str, name: str, beside: Path | None = None) -> RunPage:
+    """Run the commands of a page called `name`, with copies of the files in the folder `beside`.
+
+    Raises CommandFailedError for one that fails.
+    """
     page = RunPage("")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
+        if beside is not None and beside.is_dir():
+            shutil.copytree(beside, work, dirs_exist_ok=True)
 
         def replaced(match: re.Match[str]) -> str:
             kind, title, body = match.groups()
@@ -65,7 +72,10 @@ def run_page(text: str, name: str) -> RunPage:
 
 
 def _run(body: str, work: Path) -> str:
-    """Run the commands of a block, each a line; return them with what they print."""
+    """Run the commands of a block, each a line; return them with what they print.
+
+    That is what goes to standard output, or, where nothing does, to standard error.
+    """
     parts = []
     for line in body.splitlines():
         if not line.startswith("$ twin "):
@@ -79,6 +89,6 @@ def _run(body: str, work: Path) -> str:
             raise CommandFailedError(
                 f"{line}: exit {done.returncode}: {done.stderr or done.stdout}"
             )
-        printed = "\n".join(each.rstrip() for each in done.stdout.splitlines())
+        printed = "\n".join(each.rstrip() for each in (done.stdout or done.stderr).splitlines())
         parts.append(f"{line}\n{printed}\n")
     return "\n".join(parts)

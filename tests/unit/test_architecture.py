@@ -17,7 +17,7 @@ TWIN = ROOT / "twin"
 # In the order in which they may import: a package imports from those before it, never after.
 ORDER = [
     "core", "demand", "topology", "routing", "events", "forecast", "policy", "telemetry", "engine",
-    "account", "scenario", "results", "report", "api", "studies", "batches", "live", "cli",
+    "account", "scenario", "results", "report", "api", "studies", "batches", "live", "gym", "cli",
     "__main__",
 ]  # fmt: skip
 
@@ -32,6 +32,7 @@ INSIDE = {
         "html",
         "map",
         "slide",
+        "savings",
         "run",
         "contingency",
         "branches",
@@ -45,6 +46,7 @@ ONLY_IN = {
     "onnxruntime": {"forecast"},
     "typer": {"cli"},
     "distributed": {"batches"},
+    "gymnasium": {"gym"},
     "matplotlib": {"report", "studies", "batches"},
     "pooch": {"demand"},
     "filelock": {"core"},

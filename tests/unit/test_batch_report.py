@@ -22,7 +22,7 @@ from pages import read
 
 import twin
 from twin.batches.report.figures import pictures_of
-from twin.batches.report.lead_times import lead_times, saving_in_words
+from twin.batches.report.lead_times import lead_times, saving_bars, saving_in_words
 from twin.batches.report.page import render
 from twin.batches.report.ranking_entries import rank_policies
 from twin.batches.report.source import BatchData
@@ -30,6 +30,7 @@ from twin.batches.report.verdict import contents
 from twin.cli.main import call
 from twin.cli.report import report as report_folder
 from twin.core.errors import InputError
+from twin.report.savings import bar_texts
 
 # What they share is made once.
 pytestmark = pytest.mark.xdist_group("batch-report")
@@ -364,6 +365,11 @@ def test_a_lead_time_at_which_nothing_keeps_the_sla_saves_nothing() -> None:
     assert sentence.startswith("Provisioning within 0s instead of 15min saves 7.5 % of demand")
     slowest = lead_times(batch)[0]
     assert (slowest.kept, slowest.points, slowest.policies) == (0, 1, ())
+    bars = saving_bars(batch)
+    assert [bar.seconds for bar in bars] == [86400, 900, 0]
+    assert bar_texts(bars) == [
+        "no policy keeps the SLA", f"20, {POLICIES[1]}", f"12.5, {POLICIES[1]}: saves 7.5"
+    ]  # fmt: skip
 
 
 def test_other_sweeps_say_nothing_of_lead_times() -> None:

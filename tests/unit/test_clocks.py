@@ -5,15 +5,24 @@ from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from csv_folder import CsvFolder
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 import twin
 from twin.core import clock
 from twin.core.errors import InputError
-from twin.report.dates import date_axis
+from twin.report import style
+from twin.report.dates import clock_changes, date_axis
+from twin.report.run.answers import failure_in_words
+from twin.report.run.figures import allocation_figure
+from twin.report.run.findings import find
+from twin.report.run.page import render
+from twin.report.run.slide import picture_of
+from twin.report.run.source import RunData
 
 ZONE = "Europe/Berlin"
 BERLIN = ZoneInfo(ZONE)
@@ -216,3 +225,65 @@ def test_axes_show_local_dates(starts, hours, places, labels):
     assert axes.get_xticks().tolist() == places
     assert [label.get_text() for label in axes.get_xticklabels()] == labels
     assert axes.get_xlabel() == f"time in {ZONE}"
+
+
+def test_the_events_of_a_dated_run_are_read_back(tmp_path):
+    times = pd.date_range("2026-03-26", periods=5 * 288, freq="5min", tz="UTC")
+    trace = twin.Trace.from_frame(pd.DataFrame({"a": np.arange(len(times)) + 1.0}, index=times))
+    event = twin.LinkFailure(start="1h", duration="30min")
+    result = twin.Simulation(trace, ["static_p95"], events=[event]).run()
+    folder = result.save(tmp_path / "dated", figures=False)
+    shown = ["2026-03-30T01:00:00+00:00", "2026-03-30T01:30:00+00:00"]
+    assert RunData.read(folder).events["time"].tolist() == shown
+    assert twin.load(folder).events["time"].tolist() == shown
+
+
+def test_a_report_and_its_pictures_show_local_times(tmp_path):
+    times = pd.date_range("2026-03-25", periods=5 * 288, freq="5min", tz="UTC")
+    load = {name: 100 + np.sin(np.arange(len(times))) for name in ("a", "b")}
+    frame = pd.DataFrame(load, index=times)
+    frame.to_csv(tmp_path / "t.csv", index_label="time")
+    keys = {"source": "csv", "path": str(tmp_path / "t.csv"), "layout": "wide", "timezone": ZONE}
+    event = {"kind": "link_failure", "links": ["b"], "start": "2026-03-29T03:00", "duration": "1h"}
+    scenario = {"name": "dated", "demand": keys, "policies": ["static_p95", "rolling_max"]}
+    result = twin.run({**scenario, "events": [event]})
+    run = RunData.of(result)
+    # The clock is set forward at 02:00 on the 29th, an hour into the replay.
+    assert run.instant(0) == "2026-03-29 01:00"
+    assert run.instant(3600) == "2026-03-29 03:00"
+    assert failure_in_words(find(run), 0).startswith(
+        "While b was down (from 2026-03-29 03:00, for 1h), "
+    )
+    panel = Figure().subplots()
+    picture_of(find(run))(panel)
+    assert panel.get_xlabel() == f"time in {ZONE}"
+    labels = [label.get_text() for label in panel.get_xticklabels()]
+    assert labels == [
+        "03:00",
+        "06:00",
+        "09:00",
+        "12:00",
+        "15:00",
+        "18:00",
+        "21:00",
+        "00:00\n30 Mar",
+    ]
+    page = render(run)
+    assert f"2026-03-29 01:00 (time in {ZONE})" in page
+    assert "2026-03-29 03:00" in page
+    figure = allocation_figure(run)
+    (legend,) = figure.legends
+    patch = legend.legend_handles[0]
+    assert legend.get_texts()[0].get_text() == "allocation"
+    assert to_hex(patch.get_edgecolor()) == style.GREY.lower()
+    assert style.GREY not in style.POLICY_COLOURS
+
+
+def test_changes_of_the_clock_are_told_with_what_it_shows_from_then_on():
+    starts = datetime(2026, 3, 28, 23, 30, tzinfo=UTC)
+    first, second = clock_changes(starts, ZONE, 12)
+    # 00:30 in Berlin; 90 minutes later clocks go from 02:00 to 03:00.
+    begin = int(datetime(2026, 3, 29, 0, 30, tzinfo=UTC).timestamp())
+    assert first == (0, begin)
+    assert second == (5400, begin + 3600)
+    assert clock_changes(starts.replace(tzinfo=None), None, 12) == [(0, begin - 3600)]

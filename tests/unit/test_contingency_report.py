@@ -142,3 +142,23 @@ def test_damaged_folders_are_refused_in_one_line(
     (problem,) = error.value.problems
     assert str(problem).startswith(f"{other / file}: ")
     assert says in str(problem)
+
+
+def test_a_dated_contingency_tells_local_times(tmp_path: Path) -> None:
+    path = network(tmp_path, policies=["last_value"])
+    dates = ["--set", "demand.starts=2026-06-01T00:00+02:00"]
+    out = tmp_path / "dated"
+    assert call(["contingency", str(path), "--out", str(out), *dates]) == 0
+    manifest = read_manifest(out)
+    begin = pd.Timestamp(manifest["replay_starts"])
+    for name in ("failures", "worst_cases"):
+        table = pd.read_csv(out / f"{name}.csv")
+        since = pd.to_timedelta(table["worst_start_s"], unit="s")
+        assert pd.to_datetime(table["time"]).tolist() == (begin + since).tolist()
+    dated = ContingencyData.read(out, manifest)
+    assert dated.instant(300) == f"{begin + pd.Timedelta('5min'):%Y-%m-%d %H:%M}"
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert len({row["worst_start_s"] for row in dated.cases("last_value")}) > 1
+    for row in dated.cases("last_value"):
+        assert dated.instant(row["worst_start_s"]) in page
+    assert render(dated) == page

@@ -10,13 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Maker
+from matplotlib.figure import Figure
 
 import twin
 from twin import Scenario
 from twin.cli.main import call
+from twin.report.savings import LeadTimeBar, bar_texts, paint_savings
 from twin.scenario.given import Overrides
 from twin.studies.lead_times.compare import LeadTimes, compare
 from twin.studies.lead_times.findings import gain, warnings
+from twin.studies.lead_times.read import read
+from twin.studies.lead_times.slide import bars_of, sentence_of
 
 RNG = np.random.default_rng(4)
 WAVE = 100 + 40 * np.sin(np.arange(600)[:, None] / 20 + np.arange(2)) + RNG.uniform(0, 4, (600, 2))
@@ -139,8 +143,19 @@ def test_the_command_writes_table_picture_and_a_page_that_needs_nothing(
     assert call(["report", str(out)]) == 2
     assert capsys.readouterr().err == (
         f"{out}: holds a comparison of lead times, not one run; its report.html is written by "
-        "'twin run --lead-times'\n"
+        "'twin run --lead-times'; --slide makes a slide\n"
     )
+    assert call(["report", str(out), "--slide"]) == 0
+    assert "slide.pdf, slide.png" in capsys.readouterr().out
+    assert (out / "slide.png").read_bytes().startswith(b"\x89PNG")
+    study = read(out)
+    assert study is not None
+    assert [bar.seconds for bar in bars_of(study)] == [172_800, 900, 0]
+    assert sentence_of(study).startswith("Provisioning within 0s instead of ")
+    assert sentence_of(study).endswith(" Mbit/s a link on average.")
+    (out / "lead_times.csv").write_text("policy\n")
+    assert call(["report", str(out), "--slide"]) == 2
+    assert "lead_times.csv: cannot be read: it is not the one" in capsys.readouterr().err
     assert call([*words, "--force", "--no-report"]) == 0
     assert not (out / "report.html").exists()
     assert not (out / "figures" / "lead_times.png").exists()
@@ -189,3 +204,18 @@ def test_lead_times_that_cannot_be_compared_are_refused(
     assert call(["run", "surge", "--policies", "static_p95", *words]) == 2
     assert capsys.readouterr().err == f"{message}\n"
     assert not Path("out").exists()
+
+
+def test_a_bar_says_what_its_lead_time_saves_against_the_slowest_that_holds() -> None:
+    bars = [
+        LeadTimeBar(7200, float("nan"), ""), LeadTimeBar(3600, 40.0, "a"),
+        LeadTimeBar(900, 42.5, "b"), LeadTimeBar(0, 7.25, "c"),
+    ]  # fmt: skip
+    assert bar_texts(bars) == [
+        "no policy keeps the SLA", "40, a", "42.5, b: costs 2.5 more", "7.25, c: saves 32.8"
+    ]  # fmt: skip
+    panel = Figure().subplots()
+    paint_savings(bars, "% of demand", panel)
+    assert [bar.get_width() for bar in panel.patches] == [0, 40, 42.5, 7.25]
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["2h", "1h", "15min", "0s"]
+    assert panel.yaxis_inverted()

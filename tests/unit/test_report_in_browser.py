@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import policy_file
 from small_network import network
@@ -233,3 +234,29 @@ def test_a_page_that_asks_the_network_is_noticed(tmp_path: Path, browse: Browse)
     report.write_text(text.replace("</body>", '<img src="https://example.org/x.png"></body>'))
     _, console = browse(report, "--dump-dom")
     assert any("Content Security Policy" in line for line in console)
+
+
+def test_dates_of_an_axis_stay_the_same_when_a_browser_draws_them(
+    tmp_path: Path, browse: Browse
+) -> None:
+    times = pd.date_range("2026-03-24", periods=5 * 288, freq="5min", tz="UTC")
+    pd.DataFrame({"a": 100 + np.sin(np.arange(len(times)))}, index=times).to_csv(
+        tmp_path / "t.csv", index_label="time"
+    )
+    demand = {
+        "source": "csv", "path": str(tmp_path / "t.csv"), "columns": {"internet": "a"},
+        "timezone": "Europe/Berlin", "train": 0.9,
+    }  # fmt: skip
+    page = tmp_path / "dated.html"
+    page.write_text(render_result(twin.run({"name": "d", "demand": demand, "policies": "static_p95"
+                                            .split()})), encoding="utf-8")  # fmt: skip
+    drawn, console = browse(page, "--dump-dom")
+    assert console == []
+    marks = re.compile(r'class="xs"[^>]*>(.*?)</div>')
+    label = re.compile(r'left: ?([\d.]+)%;?">([^<]*)<')
+    written, shown = (
+        [(round(float(at), 2), name) for at, name in label.findall(marks.findall(text)[0])]
+        for text in (page.read_text(encoding="utf-8"), drawn)
+    )
+    assert written == shown
+    assert [name for _, name in shown] == ["15:00", "18:00", "21:00", "29 Mar"]

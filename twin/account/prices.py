@@ -12,9 +12,11 @@ from twin.policy.prices import Prices
 class PricesSpec(Strict):
     """What things cost, in one currency."""
 
-    capacity: Amount = Field(0.0, description="per Mbit/s allocated and hour")
-    violated_minute: Amount = Field(0.0, description="per minute with unmet demand, each link")
-    unmet_gbit: Amount = Field(0.0, description="per Gbit of unmet demand")
+    capacity: Amount = Field(0.0, description="per Mbit/s allocated and hour", examples=[0.01])
+    violated_minute: Amount = Field(
+        0.0, description="per minute with unmet demand, each link", examples=[0.5]
+    )
+    unmet_gbit: Amount = Field(0.0, description="per Gbit of unmet demand", examples=[2])
 
     def of_interval(self, tick_s: int) -> Prices:
         """Return what policies see of them: the prices of an interval."""

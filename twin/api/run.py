@@ -38,7 +38,7 @@ def run(
     intervals done and their number. Raises InputError for what cannot be used and RunError where a
     policy fails.
     """
-    checked = _checked(scenario, policies, overrides, seed)
+    checked = checked_scenario(scenario, policies, overrides, seed)
     begin = time.perf_counter()
     recording = simulate(checked, progress)
     return Result(checked, recording, time.perf_counter() - begin, ReportDrawing())
@@ -52,12 +52,13 @@ def load(folder: str | Path) -> Result:
     return SavedResult(folder, ReportDrawing())
 
 
-def _checked(
+def checked_scenario(
     scenario: str | Path | Mapping[str, Any] | Scenario,
     policies: Policies | None,
     overrides: Mapping[str, Any] | Sequence[str] | str,
     seed: int | None,
 ) -> Scenario:
+    """Return the scenario that a call of :func:`run` means. Raises InputError."""
     asked_for: Any = scenario
     if not isinstance(asked_for, str | Path | Mapping | Scenario):
         what = f"must be a path, a name, a mapping or a Scenario, not {show(scenario)}"

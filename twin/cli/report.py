@@ -1,4 +1,4 @@
-"""`twin report`: page and pictures of a run, a contingency or a batch, from its files alone."""
+"""`twin report`: page, pictures and slide of what was run, from its files alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ def report(folder: Path, *, slide: bool = False) -> None:
 
 def _of_run(folder: Path, *, slide: bool) -> list[str]:
     from twin.results.folder import added, read_manifest
+    from twin.studies.lead_times import slide as lead_time_slide
+    from twin.studies.lead_times.read import read as read_lead_times
 
+    if slide and (compared := read_lead_times(folder)) is not None:
+        with added(folder) as stage:
+            return _slide(lead_time_slide, compared, stage)
     facts = read_manifest(folder)
     if "contingencies" in facts:
         from twin.report.contingency import slide as contingency_slide

@@ -23,9 +23,10 @@ class MatrixSpec(Strict):
         None,
         description="CSV or Parquet of `time, site, in, out`: what enters and leaves the network "
         "at each site, relative to the scenario's folder",
+        examples=["sites.csv"],
     )
     columns: dict[Literal["time", "site", "in", "out"], str] = Field(
-        {}, description="of `sites`; our column name: the file's"
+        {}, description="of `sites`; our column name: the file's", examples=[{"in": "rx"}]
     )
     unit: Literal["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "byte/s"] | None = Field(
         None, description="of `sites`; absent: that of the demand"

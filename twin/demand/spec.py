@@ -105,23 +105,33 @@ def _names(value: Any) -> Any:
 class ExtendSpec(Strict):
     """How a trace goes on after its end: its last weeks again and again, grown."""
 
-    ahead: Ahead = Field(alias="for", description="how far it goes on, such as 24mo")
-    repeat: Window = Field(seconds("4w"), description="what is repeated: the end of the trace")
+    ahead: Ahead = Field(
+        alias="for", description="how far it goes on, such as 24mo", examples=["24mo"]
+    )
+    repeat: Window = Field(
+        seconds("4w"), description="what is repeated: the end of the trace", examples=["4w"]
+    )
 
 
 class DemandSpec(Strict):
     """Where the demand comes from."""
 
-    source: Literal["synthetic", "csv", "parquet", "excel", "zenodo", "matrix"] = "synthetic"
+    source: Literal["synthetic", "csv", "parquet", "excel", "zenodo", "matrix"] = Field(
+        "synthetic",
+        description="what kind of file or folder it is read from; or generated, where synthetic",
+    )
     path: Annotated[str | tuple[str, ...] | None, BeforeValidator(_several)] = Field(
         None,
         description="file or folder, relative to the scenario's folder; of tables also a pattern "
         "such as 'exports/*.csv', or a list",
+        examples=["trace.csv"],
     )
-    train: Annotated[Share, Field(gt=0, lt=1)] = 0.8
+    train: Annotated[Share, Field(gt=0, lt=1)] = Field(
+        0.8, description="share of the trace, its first part, that is history", examples=["80%"]
+    )
     unit: Annotated[
         Literal["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "byte/s"], BeforeValidator(_unit)
-    ] = "Mbit/s"
+    ] = Field("Mbit/s", description="of the traffic in the file; of counters byte/s or bit/s")
     columns: Annotated[
         dict[
             Literal[
@@ -134,23 +144,30 @@ class DemandSpec(Strict):
         default={},
         description="our column name: the file's; a list for 'link', whose name is in several, "
         "and for 'internet', of which each is a link",
+        examples=[{"internet": "in_bps", "time": "timestamp"}],
     )
-    layout: Literal["long", "wide"] = "long"
+    layout: Literal["long", "wide"] = Field(
+        "long", description="a row for each time and link, or a column for each link"
+    )
     only: Annotated[tuple[str, ...] | None, BeforeValidator(_names)] = Field(
-        None, description="links that are read, by name or pattern; absent: all"
+        None,
+        description="links that are read, by name or pattern; absent: all",
+        examples=[["core-*"]],
     )
     kind: Literal["rate", "counter"] | None = Field(
         None,
         description="rates, or counters that grow; absent: rates, refused where they only grow",
     )
     bits: Literal[32, 64] | None = Field(
-        None, description="size of the counters; absent: 64 where any is 2^32 or more"
+        None, description="size of the counters, bits; absent: 64 where any is 2^32 or more"
     )
     stamp: Literal["start", "end"] = Field(
         "start", description="what the time of a sample marks: the start or end of its interval"
     )
     snap: Duration | None = Field(
-        None, description="how far a time may be off the grid; absent: a tenth of the step"
+        None,
+        description="how far a time may be off the grid; absent: a tenth of the step",
+        examples=["30s"],
     )
     aggregate: Literal["mean", "max", "p95"] = Field(
         "mean", description="what becomes of the samples of a tick"
@@ -159,35 +176,54 @@ class DemandSpec(Strict):
         None, description="the decimal point; where it is stated, the other one groups thousands"
     )
     time_format: Annotated[str | None, BeforeValidator(_time_format)] = Field(
-        None, description="such as '%d.%m.%Y %H:%M'; 'excel': days since 1899-12-30"
+        None,
+        description="how times are written, as strptime reads them; 'excel': days since 1899-12-30",
+        examples=["%d.%m.%Y %H:%M"],
     )
-    encoding: Annotated[str, BeforeValidator(_encoding)] = "utf-8"
+    encoding: Annotated[str, BeforeValidator(_encoding)] = Field(
+        "utf-8", description="how the text of the file is stored", examples=["cp1252"]
+    )
     timezone: Annotated[str | None, BeforeValidator(_zone)] = Field(
-        None, description="of times without an offset, and of all that is shown: Europe/Berlin"
+        None,
+        description="of times without an offset, and of all that is shown",
+        examples=["Europe/Berlin"],
     )
-    sheet: str | None = Field(None, description="of a workbook; absent: the first")
+    sheet: str | None = Field(
+        None, description="the sheet of a workbook; absent: the first", examples=["Traffic"]
+    )
     starts: Annotated[datetime | None, BeforeValidator(iso_time)] = Field(
-        None, description="time of the first sample"
+        None,
+        description="time of the first sample, where the file has no dates",
+        examples=["2004-11-19T09:30"],
     )
     matrix: MatrixSpec | None = Field(
         None, description="a matrix that is estimated from counters of links, of sites, or of both"
     )
-    max_bytes: Bound = Field(2 * 2**30, description="most bytes of a file once it is unpacked")
+    max_bytes: Bound = Field(
+        2 * 2**30, description="most bytes of a file once it is unpacked", examples=[8589934592]
+    )
     max_values: Bound = Field(
-        200_000_000, description="most values of a file, rows times the columns that are read"
+        200_000_000,
+        description="most values of a file, rows times the columns that are read",
+        examples=[1000000000],
     )
     facilities: Annotated[Integer, Field(ge=1, le=100_000)] = Field(
-        4, description="number of links of the synthetic source"
+        4, description="number of links of the synthetic source", examples=[2]
     )
-    length: Duration = Field(seconds("37d 6h 50min"), description="length of the synthetic source")
+    length: Duration = Field(
+        seconds("37d 6h 50min"), description="length of the synthetic source", examples=["10d"]
+    )
     growth: GrowthField | None = Field(
         None, description="how demand grows after the trace, such as 30%/year; or by link"
     )
-    extend: ExtendSpec | None = Field(None, description="absent: the trace ends where it ends")
+    extend: ExtendSpec | None = Field(
+        None, description="how the trace goes on; absent: it ends where it ends"
+    )
     busiest: Annotated[Share, Field(gt=0)] | None = Field(
         None,
         description="of a generated matrix: the highest load of any link over its capacity; "
         "absent: 60%",
+        examples=["70%"],
     )
 
     @model_validator(mode="before")

@@ -53,6 +53,10 @@ class Agenda(simpy.Environment):
         time, phase, *_ = self._queue[0]
         return bool(time < end or (time == end and int(phase) == Phase.CLOSE.value))
 
+    def is_next(self, phase: Phase) -> bool:
+        """Return whether what comes next is of this phase."""
+        return bool(self._queue) and int(self._queue[0][1]) == phase.value
+
     def wait(self, until: float) -> None:
         """Move the clock on to `until`, or to the next action if that comes first."""
         self._now = max(self._now, min(until, self.peek()))

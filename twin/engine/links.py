@@ -18,8 +18,8 @@ from twin.engine.upgrade import UpgradeSpec
 class Spread(Strict):
     """A time that varies evenly between two."""
 
-    low: Duration
-    high: Duration
+    low: Duration = Field(description="the least that is drawn", examples=["1h"])
+    high: Duration = Field(description="the most that is drawn", examples=["4h"])
 
     @model_validator(mode="after")
     def _in_order(self) -> Spread:
@@ -45,30 +45,51 @@ Step = Annotated[Amount, Field(ge=1e-6)]
 class EnergySpec(Strict):
     """What a link draws: ports that sleep when they are not provisioned, and energy per bit."""
 
-    idle_w: Amount = Field(0.0, description="of each port that is awake, W")
-    w_per_gbps: Amount = Field(0.0, description="for what is served, W per Gbit/s")
+    idle_w: Amount = Field(0.0, description="of each port that is awake, W", examples=[20])
+    w_per_gbps: Amount = Field(0.0, description="for what is served, W per Gbit/s", examples=[3])
     step: Step | None = Field(
-        None, description="size of a port, Mbit/s; absent: the link's `step`, else never asleep"
+        None,
+        description="size of a port, Mbit/s; absent: the link's `step`, else never asleep",
+        examples=[10000],
     )
 
 
 class LinkSpec(Strict):
     """What is known of a link: its ceiling, and how its allocation can be changed."""
 
-    capacity_mbps: Capacity | None = Field(None, description="physical ceiling; absent: unlimited")
-    min: Amount = Field(0.0, description="least allocation, Mbit/s")
-    max: Annotated[Number, Field(gt=0)] | None = Field(None, description="greatest, Mbit/s")
+    capacity_mbps: Capacity | None = Field(
+        None, description="physical ceiling, Mbit/s; absent: unlimited", examples=[10000]
+    )
+    min: Amount = Field(0.0, description="least allocation, Mbit/s", examples=[100])
+    max: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="greatest allocation, Mbit/s; absent: none", examples=[8000]
+    )
     step: Step | None = Field(
-        None, description="allocations are whole numbers of it, Mbit/s: a port, a LAG member"
+        None,
+        description="allocations are whole numbers of it, Mbit/s: a port, a LAG member",
+        examples=[1000],
     )
     lead_time: Annotated[Spread, BeforeValidator(_lead), PlainSerializer(_fixed)] = Field(
         Spread(low=seconds("0s"), high=seconds("0s")),
         description="time from an order to its effect; fixed, or {low: ..., high: ...}",
+        examples=["2h"],
     )
-    cooldown: Duration = Field(seconds("0s"), description="least time between two orders")
-    hysteresis_up: Share = Field(0.0, description="a smaller rise is not ordered")
-    hysteresis_down: Share = Field(0.0, description="a smaller fall is not ordered")
-    change_cost: Amount = Field(0.0, description="cost of an order")
+    cooldown: Duration = Field(
+        seconds("0s"), description="least time between two orders", examples=["1h"]
+    )
+    hysteresis_up: Share = Field(
+        0.0,
+        description="a rise by a smaller share of the last order is not ordered",
+        examples=["5%"],
+    )
+    hysteresis_down: Share = Field(
+        0.0,
+        description="a fall by a smaller share of the last order is not ordered",
+        examples=["20%"],
+    )
+    change_cost: Amount = Field(
+        0.0, description="price of an order, in the currency of `prices`", examples=[5]
+    )
     energy: EnergySpec | None = Field(None, description="what it draws; absent: not counted")
     upgrade: UpgradeSpec | None = Field(
         None, description="when its capacity is raised, by how much, and at what price"

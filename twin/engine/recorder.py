@@ -92,6 +92,23 @@ class Recorder:
             tuple(each for each in load.states if each.time < max(closed * self._tick_s, 1)),
         )
 
+    def latest(self, lanes: Sequence[Lane], load: OfferedLoad) -> Recording:
+        """Return what was recorded of the interval that closed last, and nothing else.
+
+        Orders, and what the fallback decided, are not counted.
+        """
+        k = self._interval - 1
+        _, capacity, nominal = [each for each in self._stretches if each[0] <= k][-1]
+        records = []
+        for lane in lanes:
+            requested, granted = lane.requested(k + 1)[k:], lane.granted(k + 1)
+            allocated = np.minimum(requested, nominal) if granted is None else granted[k:]
+            records.append(LaneRecord(lane.name, requested, allocated))
+        segments = self._divided.get(k)
+        divided = {} if segments is None else {0: self._division(k, segments, lanes, load)}
+        demand, capacities = load.demand(k, k + 1), ((0, capacity),)
+        return Recording(self._links, self._tick_s, demand, capacities, tuple(records), divided, ())
+
     def _record(self, lane: Lane, closed: int, early: bool) -> LaneRecord:
         if not closed:
             nothing = np.empty((0, len(self._links)))

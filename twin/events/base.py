@@ -120,10 +120,21 @@ class Event(Strict):
     kinds: ClassVar[dict[str, type[Event]]] = {}
     """Every kind that has been defined, by its name in a scenario."""
 
-    kind: str
-    name: Name | None = None
-    start: Start
-    duration: Duration | None = Field(None, description="absent: to the end of the replay")
+    kind: str = Field(description="what happens")
+    name: Name | None = Field(
+        None,
+        description="what tables call it and its random numbers are keyed by; absent: its kind and "
+        "targets",
+        examples=["concert"],
+    )
+    start: Start = Field(
+        description="from the start of the replay, a date where the trace has dates, or, in a "
+        "branch, `now`",
+        examples=["6h", "2026-04-04T20:00"],
+    )
+    duration: Duration | None = Field(
+        None, description="how long it lasts; absent: to the end of the replay", examples=["45min"]
+    )
 
     _takes_time = field_validator("duration")(longer_than_nothing)
 
@@ -260,7 +271,11 @@ class Event(Strict):
 class LinkEvent(Event):
     """Something that happens to links, or to the flows over them."""
 
-    links: Annotated[Targets, names_of("link")] = "all"
+    links: Annotated[Targets, names_of("link")] = Field(
+        "all",
+        description="links by name or pattern, one or a list, or `all`",
+        examples=[["link-1", "core-*"]],
+    )
 
     @property
     def targets(self) -> Targets:

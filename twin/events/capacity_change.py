@@ -44,8 +44,12 @@ class CapacityChange(LinkEvent):
     """Links have another nominal capacity: an upgrade, or the loss of a part."""
 
     kind: Literal["capacity_change"] = "capacity_change"
-    capacity_mbps: Capacity | None = None
-    factor: Annotated[Number, Field(gt=0, le=1e6, allow_inf_nan=False)] | None = None
+    capacity_mbps: Capacity | None = Field(
+        None, description="capacity while it lasts, Mbit/s", examples=[40000]
+    )
+    factor: Annotated[Number, Field(gt=0, le=1e6, allow_inf_nan=False)] | None = Field(
+        None, description="number that capacity is multiplied by, instead", examples=[0.5]
+    )
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> CapacityChange:

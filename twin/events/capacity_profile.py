@@ -25,9 +25,13 @@ MOST = 100_000
 class ProfilePoint(Strict):
     """What the capacity is from a time on."""
 
-    at: Duration = Field(description="from the start of the event")
-    capacity_mbps: Capacity | None = None
-    factor: Annotated[Number, Field(gt=0, le=1e6, allow_inf_nan=False)] | None = None
+    at: Duration = Field(description="when, from the start of the event", examples=["8h"])
+    capacity_mbps: Capacity | None = Field(
+        None, description="capacity from then on, Mbit/s", examples=[40000]
+    )
+    factor: Annotated[Number, Field(gt=0, le=1e6, allow_inf_nan=False)] | None = Field(
+        None, description="number that capacity is multiplied by, instead", examples=[0.5]
+    )
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> ProfilePoint:
@@ -50,6 +54,7 @@ class CapacityProfile(LinkEvent):
         None,
         description="instead of points: a CSV with `time` (seconds or such as 5min, from the start "
         "of the event) and `capacity_mbps` or `factor`",
+        examples=["night-limits.csv"],
     )
 
     @model_validator(mode="after")

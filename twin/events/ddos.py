@@ -23,10 +23,12 @@ class Ddos(FlowEvent):
 
     kind: Literal["ddos"] = "ddos"
     total_mbps: Annotated[Number, Field(gt=0, le=1e12)] = Field(
-        description="over all flows, Mbit/s"
+        description="over all flows, Mbit/s", examples=[5000]
     )
-    duration: Duration = Field(description="with the rise and the fall")
-    ramp: Duration = Field(seconds("0s"), description="time of the rise, and of the fall")
+    duration: Duration = Field(description="with the rise and the fall", examples=["40min"])
+    ramp: Duration = Field(
+        seconds("0s"), description="time of the rise, and of the fall", examples=["2min"]
+    )
 
     @model_validator(mode="after")
     def _has_a_target(self) -> Ddos:

@@ -30,14 +30,22 @@ class DemandShift(Event):
 
     kind: Literal["demand_shift"] = "demand_shift"
     links: Annotated[tuple[str, ...], names_of("flow")] | None = Field(
-        None, description="flows by name, or links, that demand moves from, instead of `from`"
+        None,
+        description="flows by name, or links, that demand moves from, instead of `from`",
+        examples=[["link-1"]],
     )
     origins: Annotated[tuple[str, ...], names_of("site")] | None = Field(
-        None, alias="from", description="sites that demand moves from"
+        None, alias="from", description="sites that demand moves from", examples=[["Bern"]]
     )
-    target: str = Field(alias="to", description="the site, or the flow or link, that it moves to")
-    share: Share = Field(1.0, description="of the base demand")
-    cutover: Duration = Field(seconds("0s"), description="time that moving takes, each way")
+    target: str = Field(
+        alias="to",
+        description="the site, or the flow or link, that it moves to",
+        examples=["Basel"],
+    )
+    share: Share = Field(1.0, description="of the base demand", examples=["50%"])
+    cutover: Duration = Field(
+        seconds("0s"), description="time that moving takes, each way", examples=["30min"]
+    )
     curve: Literal["linear", "smooth"] = Field(
         "linear", description="of the cut-over; smooth: begins and ends slowly"
     )

@@ -22,10 +22,17 @@ class FlowEvent(LinkEvent):
     links: Annotated[Targets, names_of("link")] = Field(
         "all",
         description="flows by name, such as 'A>B' or 'core-*>B'; where links are flows, links",
+        examples=[["link-1"]],
     )
-    sites: Sites | None = Field(None, description="flows that start or end there")
-    origins: Sites | None = Field(None, alias="from", description="flows that start there")
-    ends: Sites | None = Field(None, alias="to", description="flows that end there")
+    sites: Sites | None = Field(
+        None, description="flows that start or end there", examples=[["Bern"]]
+    )
+    origins: Sites | None = Field(
+        None, alias="from", description="flows that start there", examples=[["Bern"]]
+    )
+    ends: Sites | None = Field(
+        None, alias="to", description="flows that end there", examples=[["Bern"]]
+    )
 
     def names(self) -> Iterator[tuple[str, Acted, Targets]]:
         """Yield the names that it uses: the key that has them, and what they are names of."""

@@ -50,7 +50,7 @@ class GrowthStep(Strict):
 
     at: Duration = Field(description="from the start of the event")
     factor: Annotated[Number, Field(ge=0, le=1e6, allow_inf_nan=False)] = Field(
-        description="of the base demand, from then on"
+        description="of the base demand, from then on", examples=[1.2]
     )
 
 

@@ -37,13 +37,23 @@ class Maintenance(Outage):
     """
 
     kind: Literal["maintenance"] = "maintenance"
-    duration: Duration = Field(description="of the window as planned, the drain included")
-    links: Annotated[Targets, names_of("link")] | None = None
-    sites: Annotated[tuple[str, ...], names_of("site")] | None = Field(
-        None, description="with every link that ends there"
+    duration: Duration = Field(
+        description="of the window as planned, the drain included", examples=["2h"]
     )
-    drain: Duration = Field(seconds("5min"), description="first part of the window")
-    overrun: Duration = Field(seconds("0s"), description="how much longer links are down")
+    links: Annotated[Targets, names_of("link")] | None = Field(
+        None,
+        description="links by name or pattern, one or a list; with a topology both directions",
+        examples=[["link-1"]],
+    )
+    sites: Annotated[tuple[str, ...], names_of("site")] | None = Field(
+        None, description="with every link that ends there", examples=[["Bern"]]
+    )
+    drain: Duration = Field(
+        seconds("5min"), description="first part of the window", examples=["10min"]
+    )
+    overrun: Duration = Field(
+        seconds("0s"), description="how much longer links are down", examples=["30min"]
+    )
 
     @model_validator(mode="after")
     def _has_work_to_do(self) -> Maintenance:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
+
 from twin.core.arrays import Bools
 from twin.events.outage import Outage
 from twin.events.scope import Acted, Scope, Targets, names_of
@@ -15,7 +17,9 @@ class NodeFailure(Outage):
     acts_on: ClassVar[Acted] = "sites"
 
     kind: Literal["node_failure"] = "node_failure"
-    sites: Annotated[tuple[str, ...], names_of("site")]
+    sites: Annotated[tuple[str, ...], names_of("site")] = Field(
+        description="sites by name or pattern, one or a list", examples=[["Bern"]]
+    )
 
     @property
     def targets(self) -> Targets:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
+
 from twin.core.arrays import Bools
 from twin.events.base import Change, Event, Phase, Refusal
 from twin.events.effects import Freeze
@@ -21,7 +23,9 @@ class PolicyFreeze(Event):
     acts_on: ClassVar[Acted] = "policies"
 
     kind: Literal["policy_freeze"] = "policy_freeze"
-    policies: Annotated[Targets, names_of("policy")] = "all"
+    policies: Annotated[Targets, names_of("policy")] = Field(
+        "all", description="policies by name, one or a list, or `all`", examples=[["conformal"]]
+    )
 
     @property
     def targets(self) -> Targets:

@@ -41,8 +41,10 @@ class RandomFailures(LinkEvent, Outage):
     draws: ClassVar[bool] = True
 
     kind: Literal["random_failures"] = "random_failures"
-    mtbf: Window = Field(description="mean time between a repair and the next failure")
-    mttr: Window = Field(description="mean time to repair")
+    mtbf: Window = Field(
+        description="mean time between a repair and the next failure", examples=["90d"]
+    )
+    mttr: Window = Field(description="mean time to repair", examples=["4h"])
     per: (
         Annotated[
             float,

@@ -23,10 +23,12 @@ class RetryStorm(FlowEvent):
 
     kind: Literal["retry_storm"] = "retry_storm"
     factor: Annotated[Number, Field(gt=0, le=1e3)] = Field(
-        1.0, description="what comes back in all, over what was lost"
+        1.0, description="what comes back in all, over what was lost", examples=[1.5]
     )
     half_life: Duration = Field(
-        seconds("10min"), description="time in which what still comes back halves"
+        seconds("10min"),
+        description="time in which what still comes back halves",
+        examples=["10min"],
     )
 
     _takes_time_to_decay = field_validator("half_life")(longer_than_nothing)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
+
 from twin.core.arrays import Bools
 from twin.events.outage import Outage
 from twin.events.scope import Acted, Scope, Targets, names_of
@@ -15,7 +17,9 @@ class SrlgFailure(Outage):
     acts_on: ClassVar[Acted] = "groups"
 
     kind: Literal["srlg_failure"] = "srlg_failure"
-    groups: Annotated[tuple[str, ...], names_of("group")]
+    groups: Annotated[tuple[str, ...], names_of("group")] = Field(
+        description="risk groups by name or pattern, one or a list", examples=[["conduit-7"]]
+    )
 
     @property
     def targets(self) -> Targets:

@@ -27,17 +27,27 @@ class Surge(FlowEvent):
     """
 
     kind: Literal["surge"] = "surge"
-    factor: Annotated[Number, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None
-    add_mbps: Annotated[Number, Field(ge=-1e12, le=1e12, allow_inf_nan=False)] | None = None
+    factor: Annotated[Number, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = Field(
+        None, description="number that demand is multiplied by, at the height of it", examples=[1.8]
+    )
+    add_mbps: Annotated[Number, Field(ge=-1e12, le=1e12, allow_inf_nan=False)] | None = Field(
+        None, description="demand that is added, Mbit/s, to each flow", examples=[300]
+    )
     shape: Literal["square", "ramp", "flash_crowd"] = Field(
         "ramp",
         description="ramp: rises and falls over `ramp`; flash_crowd: rises over it, and decays",
     )
-    ramp: Duration = Field(seconds("0s"), description="time of the rise, and of the fall of a ramp")
-    half_life: Duration | None = Field(None, description="of a flash crowd, after its rise")
-    every: Duration | None = Field(None, description="from one start to the next; absent: once")
+    ramp: Duration = Field(
+        seconds("0s"), description="time of the rise, and of the fall of a ramp", examples=["10min"]
+    )
+    half_life: Duration | None = Field(
+        None, description="of a flash crowd, after its rise", examples=["20min"]
+    )
+    every: Duration | None = Field(
+        None, description="from one start to the next; absent: once", examples=["1d"]
+    )
     times: Annotated[Integer, Field(ge=1, le=MOST)] | None = Field(
-        None, description="how often; absent: to `until`"
+        None, description="how often; absent: to `until`", examples=[5]
     )
     until: Duration | None = Field(
         None, description="no start from then on; absent: the end of the replay"

@@ -19,8 +19,12 @@ class TelemetryBias(TelemetryEvent):
     """
 
     kind: Literal["telemetry_bias"] = "telemetry_bias"
-    factor: Annotated[Number, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None
-    add_mbps: Annotated[Number, Field(ge=-1e12, le=1e12, allow_inf_nan=False)] | None = None
+    factor: Annotated[Number, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = Field(
+        None, description="number that what is observed is multiplied by", examples=[0.9]
+    )
+    add_mbps: Annotated[Number, Field(ge=-1e12, le=1e12, allow_inf_nan=False)] | None = Field(
+        None, description="what is added to what is observed, Mbit/s", examples=[-50]
+    )
 
     @model_validator(mode="after")
     def _changes_something(self) -> TelemetryBias:

@@ -16,7 +16,9 @@ class TelemetryDelay(TelemetryEvent):
     """Samples come late: policies observe NaN until then."""
 
     kind: Literal["telemetry_delay"] = "telemetry_delay"
-    delay: Window = Field(description="from the end of the interval; rounded up to whole ticks")
+    delay: Window = Field(
+        description="from the end of the interval; rounded up to whole ticks", examples=["10min"]
+    )
 
     def distortion(self, scope: Scope) -> Distortion:
         """Return how observations differ from what is."""

@@ -24,7 +24,7 @@ class TelemetryNoise(TelemetryEvent):
     kind: Literal["telemetry_noise"] = "telemetry_noise"
     sd: Annotated[
         float, BeforeValidator(share), Field(gt=0, le=10), WithJsonSchema(SHARE_SCHEMA)
-    ] = Field(description="standard deviation over the value, such as 5%")
+    ] = Field(description="standard deviation over the value, such as 5%", examples=["5%"])
 
     def distortion(self, scope: Scope) -> Distortion:
         """Return how observations differ from what is."""

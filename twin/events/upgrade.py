@@ -50,18 +50,25 @@ class Upgrade(LinkEvent):
 
     kind: Literal["upgrade"] = "upgrade"
     step: Annotated[BitRate, Field(le=1e12)] = Field(
-        description="capacity that is added at a time, Mbit/s or such as 100Gbit/s"
+        description="capacity that is added at a time, Mbit/s or such as 100Gbit/s",
+        examples=["100Gbit/s"],
     )
-    lead_time: Duration = Field(seconds("0s"), description="from an order to its effect")
-    price: Amount = Field(0.0, description="of a step")
+    lead_time: Duration = Field(
+        seconds("0s"), description="from an order to its effect", examples=["12w"]
+    )
+    price: Amount = Field(0.0, description="price of a step, in any one currency", examples=[40000])
     at: Share | None = Field(
-        None, description="share of capacity that calls for a step; absent: one step at `start`"
+        None,
+        description="share of capacity that calls for a step; absent: one step at `start`",
+        examples=["80%"],
     )
     of: Annotated[str, BeforeValidator(_statistic)] = Field(
-        "p95", description="of the load: mean, max or a percentile"
+        "p95", description="of the load: mean, max or a percentile", examples=["p95"]
     )
-    over: Duration = Field(seconds("7d"), description="time that the statistic is of")
-    every: Duration = Field(seconds("1d"), description="time between two looks")
+    over: Duration = Field(
+        seconds("7d"), description="time that the statistic is of", examples=["7d"]
+    )
+    every: Duration = Field(seconds("1d"), description="time between two looks", examples=["1d"])
 
     _take_time = field_validator("over", "every")(longer_than_nothing)
 

@@ -70,7 +70,7 @@ def added(folder: Path) -> Iterator[Path]:
     place = folder.absolute()
     with alone(place) as stage:
         yield stage
-        facts = _read(place)
+        facts = facts_of(place)
         with writable(place):
             write_manifest(stage, facts, facts["files"])
         replace(place, stage)
@@ -78,14 +78,14 @@ def added(folder: Path) -> Iterator[Path]:
 
 def read_manifest(folder: Path) -> Facts:
     """Return the manifest of the run in `folder`. Raises InputError where it is no run's folder."""
-    facts = _read(folder)
+    facts = facts_of(folder)
     if "branches" in facts:
         futures = ", ".join(map(str, facts["branches"]))
         what = f"holds the futures of a fork, a folder for each: {futures}"
         raise InputError(Problem(what, file=folder, suggestion="name one of these"))
     if "lead_times_s" in facts:
         what = "holds a comparison of lead times, not one run"
-        remedy = "its report.html is written by 'twin run --lead-times'"
+        remedy = "its report.html is written by 'twin run --lead-times'; --slide makes a slide"
         raise InputError(Problem(what, file=folder, suggestion=remedy))
     if "study" in facts:
         raise InputError(Problem(f"holds {facts['study']}, not a run", file=folder))
@@ -98,7 +98,8 @@ def files_of(folder: Path) -> list[str]:
     return list(parsed(folder / MANIFEST)["files"]) if is_run(folder) else []
 
 
-def _read(folder: Path) -> Facts:
+def facts_of(folder: Path) -> Facts:
+    """Return the manifest of what is in `folder`. Raises InputError where there is none."""
     file = folder / MANIFEST
     try:
         finish_decided(folder.absolute())

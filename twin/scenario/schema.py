@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
 from twin.core.fields import Strict
-from twin.core.units import Seconds, format_duration
+from twin.core.units import DURATION_SCHEMA, Seconds, format_duration
 from twin.events.base import Event
 from twin.scenario.spec import ScenarioSpec
 
@@ -40,7 +41,8 @@ def _list_kinds_of_events(document: dict[str, Any]) -> None:
         block["required"] = ["kind", *block.get("required", [])]
         block["properties"]["kind"].pop("default", None)
         document["$defs"][event.__name__] = block
-        document["$defs"][event.__name__]["properties"]["kind"]["const"] = kind
+        about = (inspect.getdoc(event) or "").partition("\n")[0]
+        block["properties"]["kind"] |= {"const": kind, "description": about}
     kinds = [{"$ref": f"#/$defs/{event.__name__}"} for event in Event.kinds.values()]
     document["properties"]["events"]["items"] = {"oneOf": kinds}
     document["$defs"].pop("Event", None)
@@ -50,6 +52,9 @@ def _allow_short_forms(document: dict[str, Any]) -> None:
     """Add the short forms, which the models expand before they check."""
     short = {"enum": ["shortest_path", "ecmp"], "type": "string"}
     document["properties"]["routing"]["anyOf"].insert(0, short)
+    lead = document["$defs"]["LinkSpec"]["properties"]["lead_time"]
+    lead["anyOf"] = [DURATION_SCHEMA, {"$ref": lead.pop("$ref")}]
+    lead["default"] = lead["default"]["low"]
     item = document["properties"]["policies"]["items"]
     document["properties"]["policies"]["items"] = {"anyOf": [{"type": "string"}, item]}
     for definition in document["$defs"].values():

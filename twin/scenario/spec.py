@@ -29,8 +29,12 @@ from twin.topology.spec import ConnectionSpec, SiteSpec, TopologySpec
 class ReplaySpec(Strict):
     """The replayed part, measured from the end of the history."""
 
-    start: Duration = seconds("0s")
-    duration: Duration | None = Field(None, description="absent: to the end of the trace")
+    start: Duration = Field(
+        seconds("0s"), description="where it begins, from the end of the history", examples=["12h"]
+    )
+    duration: Duration | None = Field(
+        None, description="how long it is; absent: to the end of the trace", examples=["7d"]
+    )
 
     _takes_time = field_validator("duration")(longer_than_nothing)
 
@@ -38,21 +42,29 @@ class ReplaySpec(Strict):
 class FallbackSpec(Strict):
     """What decides where a policy fails."""
 
-    use: str
+    use: str = Field(description="a policy, by name or path", examples=["rolling_max"])
     after: Annotated[Integer, Field(ge=1)] = Field(
-        1, description="failures after which it decides for the rest of the replay"
+        1,
+        description="number of failures after which it decides for the rest of the replay",
+        examples=[3],
     )
     time_limit: Duration | None = Field(
-        None, description="a slower answer is a failure; makes results depend on the machine"
+        None,
+        description="a slower answer is a failure; makes results depend on the machine",
+        examples=["2s"],
     )
 
 
 class SlaSpec(Strict):
     """The service level aimed at."""
 
-    target: Share = Field(0.01, description="largest share of violated intervals, per link")
+    target: Share = Field(
+        0.01, description="largest share of violated intervals, per link", examples=["0.1%"]
+    )
     period: Duration | None = Field(
-        None, description="the target is to be held in each; absent: over the replay"
+        None,
+        description="the target is to be held in each; absent: over the replay",
+        examples=["30d"],
     )
 
     _takes_time = field_validator("period")(longer_than_nothing)
@@ -63,8 +75,12 @@ class ScheduleEntry(Strict):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    from_s: Duration = Field(alias="from")
-    use: str
+    from_s: Duration = Field(
+        alias="from",
+        description="when it takes over, from the start of the replay; of the first: 0h",
+        examples=["12h"],
+    )
+    use: str = Field(description="the policy, by name or path", examples=["static_p95"])
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -77,9 +93,17 @@ class PolicySpec(Strict):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    name: Name | None = None
-    use: str | None = None
-    schedule: tuple[ScheduleEntry, ...] | None = None
+    name: Name | None = Field(
+        None, description="what tables call it; absent: the name in `use`", examples=["p99"]
+    )
+    use: str | None = Field(
+        None,
+        description="the policy, by name or path; its parameters follow as keys of the same block",
+        examples=["static_percentile"],
+    )
+    schedule: tuple[ScheduleEntry, ...] | None = Field(
+        None, description="instead of `use`: policies that hand over to each other, in order"
+    )
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -122,6 +146,7 @@ class RoutingSpec(Strict):
         seconds("0s"),
         description="time from a failure or repair until traffic takes other paths; "
         "what has changed back before then is never seen",
+        examples=["30s"],
     )
 
 
@@ -142,32 +167,66 @@ def _short_routing(routing: RoutingSpec | None) -> Any:
 class ScenarioSpec(Strict):
     """A whole scenario as written, with defaults filled in."""
 
-    name: Name
-    seed: Annotated[Integer, Field(ge=0, lt=2**63)] = 1
-    tick: Duration = seconds("5min")
-    demand: DemandSpec = DemandSpec()
-    topology: TopologySpec | None = None
+    name: Name = Field(
+        description="of the run, and of its folder; absent: the file's",
+        examples=["stadium-evening"],
+    )
+    seed: Annotated[Integer, Field(ge=0, lt=2**63)] = Field(
+        1, description="number that all random draws follow from", examples=[7]
+    )
+    tick: Duration = Field(
+        seconds("5min"),
+        description="length of an interval, which divides a day; a finer trace is averaged to it",
+        examples=["15min"],
+    )
+    demand: DemandSpec = Field(DemandSpec(), description="where the demand comes from")
+    topology: TopologySpec | None = Field(
+        None, description="sites and links of a network; absent: links alone"
+    )
     routing: Annotated[
         RoutingSpec | None, BeforeValidator(_routing), PlainSerializer(_short_routing)
-    ] = None
+    ] = Field(
+        None,
+        description="how demand from site to site is carried; absent: over one shortest path",
+        examples=["ecmp"],
+    )
     backup: dict[str, dict[str, Share]] = Field(
         {},
         description="of links that are flows: where the traffic of a link goes when it fails, "
         "by the name of the link; the rest is unrouted",
+        examples=[{"A>B": {"A>C": "60%"}}],
     )
     risk_groups: dict[Name, tuple[str, ...]] = Field(
-        {}, description="links that fail together, by the name of the group"
+        {},
+        description="links that fail together, by the name of the group",
+        examples=[{"conduit-7": ["A>B", "C>D"]}],
     )
     links: dict[str, LinkSpec] = Field(
-        default={}, description="`defaults`, and an entry for each link that differs"
+        default={},
+        description="`defaults`, and an entry for each link that differs",
+        examples=[{"defaults": {"capacity_mbps": 10000}}],
     )
-    replay: ReplaySpec = ReplaySpec()
-    policies: tuple[Annotated[PolicySpec, BeforeValidator(policy_entry)], ...]
-    sla: SlaSpec = SlaSpec()
-    prices: PricesSpec | None = None
-    fallback: FallbackSpec | None = None
-    time_limit: Duration | None = Field(None, description="a run that takes longer fails")
-    events: tuple[AnyEvent, ...] = ()
+    replay: ReplaySpec = Field(
+        ReplaySpec(), description="the part of the trace that is replayed, by default all of it"
+    )
+    policies: tuple[Annotated[PolicySpec, BeforeValidator(policy_entry)], ...] = Field(
+        description="what decides allocations: each by its name, or a block with its parameters; "
+        "all meet the same demand",
+        examples=[["static_p95", "conformal"]],
+    )
+    sla: SlaSpec = Field(SlaSpec(), description="the service level aimed at")
+    prices: PricesSpec | None = Field(
+        None, description="what things cost; absent: nothing is ranked by cost"
+    )
+    fallback: FallbackSpec | None = Field(
+        None, description="what decides where a policy fails; absent: the run stops"
+    )
+    time_limit: Duration | None = Field(
+        None, description="a run that takes longer fails", examples=["10min"]
+    )
+    events: tuple[AnyEvent, ...] = Field(
+        (), description="what happens to the network; each has a `kind`"
+    )
     telemetry: TelemetrySpec | None = Field(
         None, description="how a living twin takes its samples; a replay ignores it"
     )

@@ -43,11 +43,17 @@ def _value(limit: Any) -> tuple[str, float]:
 class RangeSpec(Strict):
     """The values that a key is drawn from: a range of numbers, shares or durations, or a list."""
 
-    low: Any = None
-    high: Any = None
-    scale: Literal["linear", "log"] = "linear"
+    low: Any = Field(
+        None, description="least value: a number, a share or a duration", examples=["1%"]
+    )
+    high: Any = Field(None, description="greatest value, of the same kind", examples=["10%"])
+    scale: Literal["linear", "log"] = Field(
+        "linear", description="whether values are even, or their logarithms"
+    )
     whole: Truth = Field(False, description="whole numbers alone, both ends included")
-    values: tuple[Any, ...] | None = None
+    values: tuple[Any, ...] | None = Field(
+        None, description="instead of a range: values that are drawn from", examples=[[1.2, 1.8]]
+    )
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> RangeSpec:
@@ -86,24 +92,29 @@ class RangeSpec(Strict):
 class SamplesSpec(Strict):
     """Points that are drawn at random, for all keys together."""
 
-    samples: Count
-    seed: Seed = 1
-    keys: Annotated[dict[Key, RangeSpec], Field(min_length=1)]
+    samples: Count = Field(description="number of points", examples=[200])
+    seed: Seed = Field(1, description="number that the draws follow from", examples=[7])
+    keys: Annotated[dict[Key, RangeSpec], Field(min_length=1)] = Field(
+        description="keys of the scenario, each with the range that it is drawn from",
+        examples=[{"events.0.factor": {"low": 1.2, "high": 3}}],
+    )
 
 
 class UntilSpec(Strict):
     """When a point has had enough replications."""
 
-    metric: str
-    policy: str | None = Field(None, description="absent: every policy")
+    metric: str = Field(description="a column of `summary.csv`", examples=["over_provisioning_pct"])
+    policy: str | None = Field(
+        None, description="whose metric it is; absent: of every policy", examples=["conformal"]
+    )
     half_width: Annotated[Number, Field(gt=0)] = Field(
-        description="of the 95 % interval of the metric's mean over replications"
+        description="of the 95 % interval of the metric's mean over replications", examples=[0.5]
     )
     difference: Truth = Field(
         False, description="of the paired difference to the first policy, rather than the mean"
     )
     block: Annotated[Integer, Field(ge=2)] = Field(
-        5, description="replications before the first look, and between two"
+        5, description="replications before the first look, and between two", examples=[10]
     )
 
     @field_validator("metric")
@@ -118,20 +129,43 @@ class UntilSpec(Strict):
 class SweepSpec(Strict):
     """A whole sweep as written, with defaults filled in."""
 
-    name: Name
-    scenario: str
+    name: Name = Field(
+        description="of the batch, and of its folder; absent: the file's", examples=["surge-sweep"]
+    )
+    scenario: str = Field(
+        description="the scenario, by path beside the sweep or by the name of a shipped one",
+        examples=["surge"],
+    )
     policies: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
-        None, description="as after --policies"
+        None, description="as after --policies", examples=[["static_p95", "conformal"]]
     )
-    set: dict[Key, Any] = Field({}, description="keys of the scenario that all runs change")
-    replications: Count = Field(1, description="of each point; with 'until', at the most")
+    set: dict[Key, Any] = Field(
+        {},
+        description="keys of the scenario that all runs change",
+        examples=[{"replay.duration": "2d"}],
+    )
+    replications: Count = Field(
+        1, description="number of runs of each point; with 'until', at the most", examples=[30]
+    )
     grid: dict[Key, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
-        {}, description="values of each key, all with all"
+        {},
+        description="values of each key, all with all",
+        examples=[{"sla.target": ["0.1%", "1%"]}],
     )
-    points: tuple[Annotated[dict[Key, Any], Field(min_length=1)], ...] = ()
-    random: SamplesSpec | None = None
-    latin_hypercube: SamplesSpec | None = None
-    until: UntilSpec | None = None
+    points: tuple[Annotated[dict[Key, Any], Field(min_length=1)], ...] = Field(
+        (),
+        description="points one by one, each a block of keys with their values",
+        examples=[[{"tick": "15min", "seed": 3}]],
+    )
+    random: SamplesSpec | None = Field(
+        None, description="points that are drawn, each key by itself"
+    )
+    latin_hypercube: SamplesSpec | None = Field(
+        None, description="points that are drawn so that each key's range is covered evenly"
+    )
+    until: UntilSpec | None = Field(
+        None, description="when a point has had enough replications; absent: all are run"
+    )
     intervals: Truth = Field(False, description="keep every interval of every run")
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from twin.batches.report.source import COST, BatchData
 from twin.core.units import duration, format_duration
 from twin.report.html.markup import Html, amount, head, paragraph, section, some, table, tag, text
+from twin.report.savings import LeadTimeBar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,6 +74,24 @@ def saving_in_words(batch: BatchData) -> list[str]:
         f"that keep the SLA on every link come to {amount(fast.value, 3)} instead of "
         f"{amount(slow.value, 3)}."
     ]
+
+
+def saving_bars(batch: BatchData) -> list[LeadTimeBar]:
+    """Return what each lead time comes to, the slowest first; NaN where not all points are kept."""
+    return [
+        LeadTimeBar(
+            lead.seconds,
+            lead.value if lead.kept == lead.points else float("nan"),
+            some(lead.policies, 2) if lead.kept == lead.points else "",
+        )
+        for lead in lead_times(batch)
+    ]
+
+
+def saving_unit(batch: BatchData) -> str:
+    """Return what the bars measure."""
+    what = "cost" if _by_cost(batch) else "over-provisioning, % of demand,"
+    return f"{what} of the best policy that keeps the SLA, mean over points"
 
 
 def _by_cost(batch: BatchData) -> bool:

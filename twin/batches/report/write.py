@@ -8,13 +8,14 @@ from typing import BinaryIO, Literal
 
 from twin.batches.execute.folder import put
 from twin.batches.report.figures import paint_policies, pictures_of
-from twin.batches.report.lead_times import saving_in_words
+from twin.batches.report.lead_times import saving_bars, saving_in_words, saving_unit
 from twin.batches.report.page import render
 from twin.batches.report.ranking_entries import rank_policies
 from twin.batches.report.source import BatchData
 from twin.batches.report.verdict import verdict
 from twin.core.errors import RunError
 from twin.core.units import counted
+from twin.report.savings import paint_savings
 from twin.report.slide import FILES, write_slide
 
 PAGE = "report.html"
@@ -53,5 +54,10 @@ def slides(folder: Path) -> list[str]:
 
 def _slide(batch: BatchData, form: Literal["pdf", "png"], source: str, stream: BinaryIO) -> None:
     ranked = rank_policies(batch)
-    sentence = [*saving_in_words(batch), *verdict(batch, ranked)][0]
+    saving = saving_in_words(batch)
+    if saving:
+        paint = partial(paint_savings, saving_bars(batch), saving_unit(batch))
+        write_slide(stream, form, saving[0], source, paint)
+        return
+    sentence = verdict(batch, ranked)[0]
     write_slide(stream, form, sentence, source, partial(paint_policies, batch, ranked))

@@ -98,7 +98,7 @@ def _more(data: ContingencyData) -> list[str]:
         sentences.append(
             f"With {first} the worst is {_named(worst['failure'])}: "
             f"{percent(worst['worst_utilization'])} of the allocation on {worst['worst_link']} at "
-            f"{format_duration(worst['worst_start_s'])}, "
+            f"{data.instant(worst['worst_start_s'])}, "
             f"{counted(int(worst['links_violated']), 'link')} short at some tick."
         )
     intact = data.intact(first)
@@ -129,7 +129,9 @@ def _map(data: ContingencyData) -> Html:
     policies = data.ordered[:_MOST_POLICIES]
     shown = [str(name) for name in data.struck(policies[0])["failure"][:_MOST_CHOICES]]
     cases = [data.cases(name) for name in policies]
-    links = [_link([rows[i] for rows in cases], shown) for i in range(len(data.topology.links))]
+    links = [
+        _link(data, [rows[i] for rows in cases], shown) for i in range(len(data.topology.links))
+    ]
     label = f"Map of the worst utilization of {len(links)} links over all failures and ticks"
     controls = [against(policies), choice("Failure", "failure", _choices(data, policies, shown))]
     readout = f"Load over the allocation of {policies[0]}: of each link the worst of all failures."
@@ -144,7 +146,7 @@ def _map(data: ContingencyData) -> Html:
     return section("map", "The network at its worst", *parts, figure)
 
 
-def _link(cases: list[dict[str, Any]], shown: list[str]) -> DrawnLink:
+def _link(data: ContingencyData, cases: list[dict[str, Any]], shown: list[str]) -> DrawnLink:
     """Return what the map shows of a link, from its worst case under each policy."""
     place = {name: i for i, name in enumerate(shown)}
     used = float(cases[0]["capacity_utilization"])
@@ -161,18 +163,18 @@ def _link(cases: list[dict[str, Any]], shown: list[str]) -> DrawnLink:
     for i, case in enumerate(cases):
         ratio = float(case["worst_utilization"])
         facts[f"data_w{i}"] = "Infinity" if math.isinf(ratio) else f"{ratio:.4g}"
-        facts[f"data_s{i}"] = f"{_case(case)}; {over}"
+        facts[f"data_s{i}"] = f"{_case(data, case)}; {over}"
         facts[f"data_f{i}"] = place.get(str(case["worst_failure"]), -1)
     level = levels_of(np.array([float(cases[0]["worst_utilization"])]))[0]
     return DrawnLink(f"u{level}", str(facts["data_s0"]), facts)
 
 
-def _case(case: dict[str, Any]) -> str:
+def _case(data: ContingencyData, case: dict[str, Any]) -> str:
     cause = str(case["worst_failure"])
     during = "without any failure" if cause == NONE else f"while {cause} is down"
     return (
         f"{percent(float(case['worst_utilization']))} of its allocation at worst, {during}, at "
-        f"{format_duration(float(case['worst_start_s']))}"
+        f"{data.instant(float(case['worst_start_s']))}"
     )
 
 
@@ -183,20 +185,20 @@ def _choices(data: ContingencyData, policies: list[str], shown: list[str]) -> li
     ]
     options = [tag("option", text("all of them"), value="")]
     for i, name in enumerate(shown):
-        said = {f"data_s{n}": _said(each[name]) for n, each in enumerate(rows)}
+        said = {f"data_s{n}": _said(data, each[name]) for n, each in enumerate(rows)}
         said[f"data_s{CAPACITY}"] = said["data_s0"]
         down = " ".join(map(str, links_down(data.topology, name)))
         options.append(tag("option", text(name), value=i, data_down=down, **said))
     return options
 
 
-def _said(row: dict[Any, Any]) -> str:
+def _said(data: ContingencyData, row: dict[Any, Any]) -> str:
     short = int(row["links_violated"])
     fell = f"{counted(short, 'link')} short at some tick" if short else "no link short"
     return (
         f"{row['failure']} down: {fell}; worst {row['worst_link']} at "
         f"{percent(row['worst_utilization'])} of its allocation, at "
-        f"{format_duration(row['worst_start_s'])}"
+        f"{data.instant(row['worst_start_s'])}"
     )
 
 
@@ -211,7 +213,8 @@ def _failures(data: ContingencyData) -> list[Html]:
     for name in data.ordered[:_MOST_POLICIES]:
         struck = data.struck(name)
         short = struck[struck["violation_minutes"] > 0]
-        rows = [_row(data.intact(name)), *map(_row, short[:_MOST_ROWS].to_dict("records"))]
+        listed = short[:_MOST_ROWS].to_dict("records")
+        rows = [_row(data, data.intact(name)), *(_row(data, row) for row in listed)]
         caption = f"{name}: failures under which a link falls short, the worst first"
         if len(short) > _MOST_ROWS:
             caption += f" ({_MOST_ROWS} of {len(short):,}, all in failures.csv)"
@@ -228,14 +231,14 @@ def policy_label(data: ContingencyData, name: str) -> Html:
     return Html(swatch(data.looks[name]) + text(f" {name}"))
 
 
-def _row(row: dict[Any, Any]) -> list[Html]:
+def _row(data: ContingencyData, row: dict[Any, Any]) -> list[Html]:
     name = "none: the network as it is" if row["failure"] == NONE else str(row["failure"])
     short = row["violation_minutes"] > 0
     cells = [
         tag("th", breakable(_parts(name)), scope="row"),
         tag("td", breakable(str(row["worst_link"])), class_="l"),
         tag("td", text(percent(row["worst_utilization"])), class_="missed" if short else None),
-        tag("td", text(format_duration(row["worst_start_s"]))),
+        tag("td", text(data.instant(row["worst_start_s"]))),
     ]
     numbers = [
         f"{row['links_violated']:,.0f}", f"{row['violation_minutes']:,.0f}",
@@ -265,7 +268,7 @@ def _links(data: ContingencyData) -> list[Html]:
         ]
         for each in cases:
             ratio = float(each[i]["worst_utilization"])
-            at = format_duration(float(each[i]["worst_start_s"]))
+            at = data.instant(float(each[i]["worst_start_s"]))
             face = f"{percent(ratio)}, {_parts(each[i]['worst_failure'])}, {at}"
             row.append(tag("td", breakable(face), class_="l short" if ratio > 1 else "l"))
         rows.append(row)

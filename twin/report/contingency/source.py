@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +13,7 @@ import yaml
 
 from twin.core.units import duration
 from twin.report.colours import looks_of
+from twin.report.dates import instant_text
 from twin.report.files import check_numbers, read_table, readable
 from twin.results.manifest_file import check_file
 from twin.topology.saved import TOPOLOGY, saved_topology
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 NONE: Final = "none"
 """Stands for the network as it is, among the failures."""
-_TEXTS: Final = ("policy", "failure", "worst_link", "link", "worst_failure")
+_TEXTS: Final = ("policy", "failure", "worst_link", "link", "worst_failure", "time")
 _FAILURES: Final = (
     "unrouted_mbit", "unserved_mbit", "violation_minutes", "links_violated", "worst_utilization",
     "worst_start_s",
@@ -129,6 +131,12 @@ class ContingencyData:
     def tick_s(self) -> int:
         """Length of an interval, seconds."""
         return int(duration(yaml.safe_load(self.scenario_text)["tick"]))
+
+    def instant(self, seconds: float) -> str:
+        """Return an instant of the replay: its local date where that is known, else how long."""
+        starts = self.facts.get("replay_starts")
+        begin = None if starts is None else datetime.fromisoformat(starts)
+        return instant_text(seconds, begin, self.facts["trace"].get("timezone"))
 
     def struck(self, policy: str) -> pd.DataFrame:
         """Return the failures under a policy, the worst first."""

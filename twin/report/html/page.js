@@ -79,6 +79,21 @@
     }
     return parts.join(" ") || "0s";
   };
+  // What clocks show: pairs of seconds of the replay and by how much clocks are ahead from then on.
+  const clocks = JSON.parse(figures[0].dataset.clock || "null");
+  const shown = (seconds) => {
+    const [, ahead] = clocks.filter(([from]) => from <= seconds).at(-1) || clocks[0];
+    return seconds + ahead;
+  };
+  const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+  const date = (seconds, grid) => {
+    const moment = new Date(1000 * shown(seconds));
+    const two = (number) => String(number).padStart(2, "0");
+    if (grid >= 86400 || shown(seconds) % 86400 === 0) {
+      return `${two(moment.getUTCDate())} ${MONTHS[moment.getUTCMonth()]}`;
+    }
+    return `${two(moment.getUTCHours())}:${two(moment.getUTCMinutes())}`;
+  };
   const STEPS = [60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2419200];
 
   const draw = () => {
@@ -105,8 +120,13 @@
     const [begin, end] = [(from * tick) / 2, (to * tick) / 2];
     const grid = STEPS.find((size) => (end - begin) / size <= 6)
       || Math.ceil((end - begin) / 6 / 86400) * 86400;
-    for (let at = Math.ceil(begin / grid) * grid; at < end; at += grid) {
-      mark(xs, span(at), { left: `${(100 * (at - begin)) / (end - begin)}%` });
+    // Clocks that are set back or forward are so by whole quarters of an hour.
+    const each = clocks ? Math.min(grid, 900) : grid;
+    const off = clocks ? clocks[0][1] % each : 0;
+    for (let at = Math.ceil((begin + off) / each) * each - off; at < end; at += each) {
+      if (clocks && shown(at) % grid) continue;
+      const label = clocks ? date(at, grid) : span(at);
+      mark(xs, label, { left: `${(100 * (at - begin)) / (end - begin)}%` });
     }
   };
   const view = (low, high) => {

@@ -24,6 +24,7 @@ from twin.report.run.event_spans import EventSpan
 from twin.report.run.findings import Findings
 from twin.report.run.network import when
 from twin.report.run.shortfall import Cause
+from twin.report.run.source import RunData
 
 _MOST_FAILURES = 3
 _MOST_POLICIES = 6
@@ -172,7 +173,7 @@ def failure_in_words(found: Findings, i: int, most_named: int = 4) -> str:
     """Return the sentence on a failure: where demand rose most, and what fell short."""
     run, span = found.run, found.spans[i]
     rise = found.risen([i])[:, 0]
-    down = f"While {span.failed} was down ({_times(span)})"
+    down = f"While {span.failed} was down ({_times(run, span)})"
     if not rise.any():
         return f"{down}, demand rose on no other link."
     most = int(rise.argmax())
@@ -188,8 +189,8 @@ def failure_in_words(found: Findings, i: int, most_named: int = 4) -> str:
     )
 
 
-def _times(span: EventSpan) -> str:
-    return f"from {format_duration(span.start)}, for {format_duration(span.end - span.start)}"
+def _times(run: RunData, span: EventSpan) -> str:
+    return f"from {run.instant(span.start)}, for {format_duration(span.end - span.start)}"
 
 
 def _short_meanwhile(found: Findings, i: int, policy: str) -> list[int]:

@@ -47,7 +47,7 @@ def _failures(run: RunData, failed: Sequence[FailedPolicy]) -> list[Html]:
     rows = [
         _words(
             one.policy, f"{one.decided:,} of {run.intervals:,}", f"{len(one.log):,}",
-            format_duration(one.first_s), some(one.links) or "all", one.reason,
+            run.instant(one.first_s), some(one.links) or "all", one.reason,
         )
         for one in failed
     ]  # fmt: skip
@@ -55,13 +55,13 @@ def _failures(run: RunData, failed: Sequence[FailedPolicy]) -> list[Html]:
                head("First at"), head("Links"), head("What it failed at first")]  # fmt: skip
     caption = f"Policies that failed, and that {run.fallback} stood in for"
     shown = table(headers, rows, caption=caption, class_="words")
-    return [tag("h3", text("Policies that failed")), shown, _log(failed)]
+    return [tag("h3", text("Policies that failed")), shown, _log(run, failed)]
 
 
-def _log(failed: Sequence[FailedPolicy]) -> Html:
+def _log(run: RunData, failed: Sequence[FailedPolicy]) -> Html:
     entries = [(time, one.policy, reason) for one in failed for time, reason in one.log]
     rows = [
-        _words(policy, format_duration(time), reason)
+        _words(policy, run.instant(time), reason)
         for time, policy, reason in sorted(entries)[:_MOST_ROWS]
     ]
     title = f"Every failure: {len(entries):,}"
@@ -85,7 +85,8 @@ def _timeline(run: RunData, spans: Sequence[EventSpan]) -> Html:
         left, wide = 100 * span.start / length, 100 * (span.end - span.start) / length
         bar = tag("i", style=f"left:{left:.3f}%;width:{max(wide, 0.4):.3f}%")
         rows.append(tag("li", tag("span", text(span.label)), tag("div", bar)))
-    ends = tag("small", text("start of the replay"), tag("b", text(format_duration(length))))
+    begin = "start of the replay" if run.starts is None else run.instant(0)
+    ends = tag("small", text(begin), tag("b", text(run.instant(length))))
     return tag("ul", *rows, tag("li", tag("span"), ends), class_="timeline", aria_hidden="true")
 
 
@@ -99,7 +100,7 @@ def _table(
     for i, span in enumerate(spans):
         minutes = [aggregates.totals[name].in_events[i] for name in policies]
         cells = [
-            span.kind, _links(run, span), format_duration(span.start),
+            span.kind, _links(run, span), run.instant(span.start),
             format_duration(span.end - span.start), _details(span.details),
         ]  # fmt: skip
         rows.append(

@@ -19,6 +19,7 @@ from twin.report.run.event_spans import EventSpan
 from twin.report.run.findings import Findings, find
 from twin.report.run.source import RunData
 from twin.report.style import (
+    GREY,
     INK,
     SHADE,
     VERMILION,
@@ -76,15 +77,23 @@ def _allocation(found: Findings) -> Figure:
         title = f"{policy}: {share:.2%} of intervals violated, over-provisioning {waste:.1f} %"
         panels[i, 0].set_title(title, loc="left", fontsize=9)
     _mark_events(panels, spans)
-    _scale(panels, hours, rows, near, run.starts, run.manifest["trace"].get("timezone"))
+    _scale(panels, hours, rows, near, run.starts, run.timezone)
     figure.supylabel("Mbit/s")
-    handles, labels = panels[0, 1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper right", ncols=len(labels), frameon=False)
+    _legend(figure, panels[0, 1])
     title = f"{run.name}: demand and allocation on {link}"
     if len(policies) < len(run.policies):
         title += f" (the first {len(policies)} of {len(run.policies)} policies)"
     add_title(figure, title)
     return figure
+
+
+def _legend(figure: Figure, panel: Axes) -> None:
+    """Say what is drawn in every panel; allocations are in each policy's own colour."""
+    from matplotlib.patches import Patch
+
+    shown = dict(zip(*reversed(panel.get_legend_handles_labels()), strict=True))
+    shown["allocation"] = Patch(facecolor=SHADE, edgecolor=GREY, linewidth=1.1)
+    figure.legend(shown.values(), shown.keys(), loc="upper right", ncols=len(shown), frameon=False)
 
 
 class _Row(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import timedelta
 
 import numpy as np
 
@@ -77,8 +76,7 @@ def when(run: RunData, interval: int) -> str:
     since = format_duration(interval * run.tick_s)
     if run.starts is None:
         return since
-    date = run.starts + timedelta(seconds=interval * run.tick_s)
-    return f"{date:%Y-%m-%d %H:%M} ({since})"
+    return f"{run.instant(interval * run.tick_s)} ({since})"
 
 
 def struck_at(run: RunData, samples: SampledLinks, spans: Sequence[EventSpan]) -> int | None:

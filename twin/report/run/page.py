@@ -95,7 +95,7 @@ def _warnings(run: RunData) -> list[str]:
 def _replaced(run: RunData) -> list[str]:
     """Return a sentence for each policy that failed and for which the fallback decided."""
     return [
-        f"{one.policy} failed, first at {format_duration(one.first_s)}"
+        f"{one.policy} failed, first at {run.instant(one.first_s)}"
         f"{f' on {some(one.links)}' if one.links else ''}: {run.fallback} decided "
         f"{one.decided:,} of its {run.intervals:,} intervals (why: under Events)."
         for one in failures(run)

@@ -6,12 +6,14 @@ link is seen over the whole replay.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from twin.core.arrays import Ints
 from twin.core.units import format_duration
+from twin.report.dates import axis_label, clock_changes, date_ticks
 from twin.report.html.markup import Html, paragraph, section, some, stroke, swatch, tag, text
 from twin.report.metrics import metric
 from twin.report.run.aggregate import MOST_POLICIES, Aggregates, LinkSeries, PolicySeries
@@ -138,11 +140,11 @@ def _figure(
     scale = f"Bars: unserved demand, up to {most:,.1f} Mbit/s" if most else "Nothing was unserved"
     under = tag("p", text(f"{scale}. Grey: events. Dotted: capacity."), class_="note")
     chart = tag("div", plot, _ticks_y(top), _ticks_x(run), class_="chart")
-    unit = text(" \N{EN DASH} Mbit/s, by time since the start of the replay")
+    unit = text(f" \N{EN DASH} Mbit/s, by {_clock(run)}")
     title = tag("figcaption", tag("strong", text(link)), unit)
     return tag(
         "figure", title, chart, *lanes, under, class_="series", hidden=hidden,
-        data_wide=wide, data_tick=run.tick_s, data_top=f"{top:.6g}",
+        data_wide=wide, data_tick=run.tick_s, data_top=f"{top:.6g}", data_clock=_changes(run),
     )  # fmt: skip
 
 
@@ -209,6 +211,15 @@ def _ticks_y(top: float) -> Html:
 def _ticks_x(run: RunData) -> Html:
     """Return the labels of the horizontal axis."""
     length = run.intervals * run.tick_s
+    if run.starts is not None:
+        steps = [step // 3600 for step in _STEPS_S if step >= 3600]
+        dates = date_ticks(run.starts, run.timezone, 0, length / 3600, steps, _MOST_TICKS)
+        # Of a midnight the day alone: there is one line.
+        marks = [
+            tag("span", text(label.rpartition("\n")[2]), style=f"left:{360000 * at / length:.3f}%")
+            for at, label in dates if at * 3600 < length
+        ]  # fmt: skip
+        return tag("div", *marks, class_="xs", aria_hidden="true")
     fitting = (step for step in _STEPS_S if length / step <= _MOST_TICKS)
     step = next(fitting, -(-length // _MOST_TICKS // 86_400) * 86_400)
     marks = [
@@ -216,3 +227,18 @@ def _ticks_x(run: RunData) -> Html:
         for at in range(0, length, step)
     ]
     return tag("div", *marks, class_="xs", aria_hidden="true")
+
+
+def _clock(run: RunData) -> str:
+    """Return what the horizontal axis counts."""
+    if run.starts is None:
+        return "time since the start of the replay"
+    return axis_label(run.starts, run.timezone)
+
+
+def _changes(run: RunData) -> str | None:
+    """Return by how much clocks are ahead from when on, for labels that follow a zoom."""
+    if run.starts is None:
+        return None
+    changes = clock_changes(run.starts, run.timezone, run.intervals * run.tick_s / 3600)
+    return json.dumps(changes, separators=(",", ":"))

@@ -9,6 +9,7 @@ import numpy as np
 
 from twin.core.units import counted, format_duration
 from twin.report.colours import colour_of
+from twin.report.dates import date_axis
 from twin.report.html.markup import amount
 from twin.report.map.levels import levels_of
 from twin.report.map.picture import add_legend, paint
@@ -33,7 +34,8 @@ def sentence_of(found: Findings) -> str:
     if best.waste_pct == best.waste_pct:
         spent += f", {amount(best.waste_pct, 3)} % of demand more than needed"
     if best.keeps:
-        where = "its only link" if best.links == 1 else f"all {best.links:,} links"
+        few = {1: "its only link", 2: "both links"}
+        where = few.get(best.links, f"all {best.links:,} links")
         return f"{best.name} keeps the SLA on {where} with {spent}."
     return (
         f"No policy keeps the SLA: {best.name} comes closest, on {best.within:,} of "
@@ -52,7 +54,7 @@ def _shown(found: Findings) -> str:
     at = _struck(found)
     if at is None:
         return f"{found.focus} under {found.lead}"
-    when = format_duration(int(_instants(found)[at]) * found.run.tick_s)
+    when = found.run.instant(int(_instants(found)[at]) * found.run.tick_s)
     return f"load over the allocation of {found.lead} at {when}"
 
 
@@ -115,6 +117,9 @@ def _link(found: Findings, panel: Axes) -> None:
             panel.axvspan(span.start / 3600, span.end / 3600, color=SHADE, alpha=0.4, linewidth=0)
     panel.set_xlim(0, hours[-1])
     panel.set_ylim(bottom=0)
-    panel.set_xlabel("hours since the start of the replay")
+    if run.starts is None:
+        panel.set_xlabel("hours since the start of the replay")
+    else:
+        date_axis(panel, run.starts, run.timezone)
     panel.set_ylabel(f"{found.focus}, Mbit/s")
     panel.legend(loc="upper left", bbox_to_anchor=(0, 1.09), ncols=3, frameon=False)

@@ -23,6 +23,7 @@ from twin.core.units import duration
 from twin.engine.links import LinkSpec, link_specs
 from twin.engine.recording import Recording
 from twin.report.colours import looks_of
+from twin.report.dates import instant_text
 from twin.report.files import check_numbers, read_table, readable
 from twin.results.folder import read_manifest
 from twin.results.manifest import bounds, replay_starts
@@ -48,7 +49,9 @@ _COUNTS = (
 _PARTS = ("history", "replay")
 _ROWS_AT_ONCE = 200_000
 _FLAGS = ("bound", "dominated", "recommended")
-_WORDS = ("policy", "link", "kind", "name", "phase", "links", "detail", "knob", "part", *_FLAGS)
+_WORDS = (
+    "policy", "link", "kind", "name", "phase", "links", "detail", "time", "knob", "part", *_FLAGS,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,16 @@ class RunData:
     """What each policy's knob buys, where the folder holds it."""
     topology: Topology | None = None
     """The network, where the scenario has one."""
+
+    @property
+    def timezone(self) -> str | None:
+        """Whose clocks show its times, where that is stated."""
+        zone: str | None = self.manifest["trace"].get("timezone")
+        return zone
+
+    def instant(self, seconds: float) -> str:
+        """Return an instant of the replay: its local date where that is known, else how long."""
+        return instant_text(seconds, self.starts, self.timezone)
 
     @classmethod
     def of(cls, result: Result) -> RunData:

@@ -10,6 +10,7 @@ from twin.account.dominance import dominated
 from twin.account.ranking import in_order, kept_by
 from twin.account.summary import ENDS
 from twin.core.units import counted
+from twin.report.dates import axis_label
 from twin.report.html.markup import (
     Html,
     head,
@@ -242,7 +243,7 @@ def provenance_section(run: RunData) -> Html:
         ("Demand", str(facts["trace"]["origin"])),
         *(("", note) for note in facts["trace"].get("notes", ())),
         ("Trace's digest", short_digest(facts["trace"]["sha256"])),
-        ("Replay starts", "time not known" if run.starts is None else str(run.starts)),
+        ("Replay starts", _begins(run)),
         ("What was read", "; ".join(facts["trace"]["repairs"]) or "the trace as it is"),
         *(("Warning", warning) for warning in facts["warnings"]),
         ("Missing intervals", f"{missing:,} of {len(run.links) * run.intervals:,}, left out"),
@@ -259,6 +260,12 @@ def provenance_section(run: RunData) -> Html:
     resolved = folded("The scenario, with every default", scenario)
     legend = legend_of_metrics([WITHIN, *_valued(run.summary)])
     return section("run", "What was run", facts_table(rows), resolved, legend)
+
+
+def _begins(run: RunData) -> str:
+    if run.starts is None:
+        return "time not known"
+    return f"{run.instant(0)} ({axis_label(run.starts, run.timezone)})"
 
 
 def _sources(sources: Sequence[dict[str, Any]]) -> str:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from twin.core import clock
 from twin.results.folder import staged
+from twin.results.manifest import replay_starts
 from twin.results.manifest_file import write_manifest
+from twin.results.result import Result
 from twin.studies.contingency.study import Contingencies
 from twin.topology.saved import TOPOLOGY, topology_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def save(study: Contingencies, folder: Path, *, force: bool = False, report: bool = True) -> Path:
@@ -19,7 +27,8 @@ def save(study: Contingencies, folder: Path, *, force: bool = False, report: boo
     with staged(folder, force=force) as stage:
         (stage / "scenario.yaml").write_text(result.resolved_scenario(), encoding="utf-8")
         for name, table in (("failures", study.failures), ("worst_cases", study.worst_cases)):
-            table.to_csv(stage / f"{name}.csv", index=False, lineterminator="\n")
+            dated = _dated(table, result)
+            dated.to_csv(stage / f"{name}.csv", index=False, lineterminator="\n")
         facts = result.manifest | {
             "contingencies": study.failures["failure"].nunique() - 1,
             "intervals": result.scenario.span.intervals,
@@ -41,3 +50,13 @@ def save(study: Contingencies, folder: Path, *, force: bool = False, report: boo
             )
         write_manifest(stage, facts)
     return folder
+
+
+def _dated(table: pd.DataFrame, result: Result) -> pd.DataFrame:
+    """Return a table with the local `time` of each worst start, where the trace has dates."""
+    starts, timezone = replay_starts(result.scenario), result.scenario.trace.timezone
+    if starts is None:
+        return table
+    seconds = table["worst_start_s"].tolist()
+    times = [clock.local(starts + timedelta(seconds=each), timezone) for each in seconds]
+    return table.assign(time=[time.isoformat() for time in times])

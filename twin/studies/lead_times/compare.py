@@ -26,39 +26,32 @@ FIRST: Final = ("policy", "lead_time_s", "bound", "links_within_sla", "links_mis
 
 
 @dataclass(frozen=True, slots=True)
-class LeadTimes:
+class LeadTimeTable:
     """What every policy did at every lead time, over all links of a scenario."""
 
-    scenario: Scenario
+    name: str
+    """The scenario's."""
     table: pd.DataFrame
     """A row for each policy and lead time, policies in the scenario's order and lead times rising:
     the columns :data:`FIRST` (`lead_time_s` in seconds, `bound` for a policy that sees the future,
     the largest share of violated intervals of any link), then those of a run's summary for all
     links."""
-    forecasts: dict[float, ForecastUse]
-    """Which forecasters were run, by lead time."""
-    resolved: str
-    """The scenario as YAML, with the lead times that it states itself."""
-    wall_time_s: float
 
     @property
     def lead_times(self) -> list[float]:
         """The lead times, seconds, rising."""
-        return list(self.forecasts)
+        return sorted({float(lead) for lead in self.table["lead_time_s"]})
+
+    @property
+    def links(self) -> int:
+        """Number of links."""
+        first = self.table.iloc[0]
+        return int(first["links_within_sla"] + first["links_missing_sla"])
 
     @property
     def policies(self) -> list[str]:
         """Names of the policies, bounds included, in the scenario's order."""
         return list(dict.fromkeys(self.table["policy"]))
-
-    @property
-    def too_long(self) -> list[float]:
-        """The lead times in which no decision after the first takes effect within the replay."""
-        scenario = self.scenario
-        tick_s = scenario.trace.tick_s
-        end = scenario.span.horizon(tick_s)
-        # The first decision is in force at once, and the second is taken a tick later.
-        return [lead for lead in self.lead_times if tick_s + lead >= end]
 
     def best(self, lead: float) -> pd.Series[Any] | None:
         """Return the row of the policy that keeps the SLA on every link at the least waste.
@@ -70,6 +63,27 @@ class LeadTimes:
         if held.empty:
             return None
         return held.sort_values("over_provisioning_pct", kind="stable").iloc[0]
+
+
+@dataclass(frozen=True, slots=True)
+class LeadTimes(LeadTimeTable):
+    """The same, with what was run."""
+
+    scenario: Scenario
+    forecasts: dict[float, ForecastUse]
+    """Which forecasters were run, by lead time."""
+    resolved: str
+    """The scenario as YAML, with the lead times that it states itself."""
+    wall_time_s: float
+
+    @property
+    def too_long(self) -> list[float]:
+        """The lead times in which no decision after the first takes effect within the replay."""
+        scenario = self.scenario
+        tick_s = scenario.trace.tick_s
+        end = scenario.span.horizon(tick_s)
+        # The first decision is in force at once, and the second is taken a tick later.
+        return [lead for lead in self.lead_times if tick_s + lead >= end]
 
 
 def compare(
@@ -98,7 +112,8 @@ def compare(
     order = {choice.name: place for place, choice in enumerate(scenario.policies)}
     table = table.sort_values("policy", key=lambda names: names.map(order), kind="stable")
     seconds = time.perf_counter() - begin
-    return LeadTimes(scenario, table.reset_index(drop=True), forecasts, resolved, seconds)
+    name, table = scenario.spec.name, table.reset_index(drop=True)
+    return LeadTimes(name, table, scenario, forecasts, resolved, seconds)
 
 
 def at_lead_time(scenario: Scenario, lead: float) -> Scenario:

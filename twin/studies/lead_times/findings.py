@@ -6,13 +6,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from twin.core.units import counted, format_duration
-from twin.studies.lead_times.compare import LeadTimes
+from twin.studies.lead_times.compare import LeadTimes, LeadTimeTable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def gain(study: LeadTimes) -> list[str]:
+def gain(study: LeadTimeTable) -> list[str]:
     """Return what an operator gains by provisioning faster, in sentences; the first is the sum.
 
     At each lead time the policy counts that keeps the SLA on every link of this replay at the least
@@ -68,7 +68,7 @@ def _step(slow: pd.Series[Any], fast: pd.Series[Any]) -> str:
     return f"{begin} to {end} {waste:+.1f} %"
 
 
-def _closest(study: LeadTimes, lead: float) -> str:
+def _closest(study: LeadTimeTable, lead: float) -> str:
     """Return the sentence on a lead time at which no policy keeps the SLA."""
     rows = study.table[(study.table["lead_time_s"] == lead) & ~study.table["bound"]]
     at = f"At {format_duration(lead)} no policy keeps the SLA on every link"
