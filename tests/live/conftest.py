@@ -1,0 +1,84 @@
+"""A server in memory: the application over a twin whose thread runs beside the test."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+from double import BEGINS, MemoryTwin
+
+from twin.core.errors import InputError, Problem
+from twin.live.http.application import application
+from twin.live.http.loop import TwinLoop
+from twin.live.http.service import LiveLimits, LiveService
+from twin.live.http.tokens import ApiTokens
+from twin.live.samples import Samples
+
+with warnings.catch_warnings():
+    # The test client would rather have httpx's successor, which nothing else here needs.
+    warnings.filterwarnings("ignore", message="Using `httpx`")
+    from starlette.testclient import TestClient
+
+LOOPBACK = "http://127.0.0.1:8765"
+
+
+def csv_samples(body: bytes) -> Samples:
+    """A reader for tests: lines `time,link,value`."""
+    try:
+        rows = [line.split(",") for line in body.decode().splitlines()]
+        return Samples.of([r[1] for r in rows], [float(r[0]) for r in rows],
+                          [float(r[2]) for r in rows])  # fmt: skip
+    except (ValueError, IndexError):
+        raise InputError(Problem("is no sample", "body", line=1)) from None
+
+
+class Running:
+    """A server, the twin in it, and a clock that the test sets."""
+
+    def __init__(self, twin: Any, tokens: ApiTokens | None, limits: LiveLimits | None) -> None:
+        self.twin, self.time = twin, float(BEGINS)
+        self.loop = TwinLoop(twin, lambda: self.time, poll_s=0.01)
+        self.service = LiveService(self.loop, tokens, limits)
+        self.app = application(self.service, {"text/csv": csv_samples}, csv_samples)
+        self.client = TestClient(self.app, base_url=LOOPBACK, raise_server_exceptions=False)
+
+    def close_intervals(self, count: int = 1) -> None:
+        """Send the samples of some intervals, and let them close."""
+        for _ in range(count):
+            k = self.twin.simulation.closed
+            lines = [f"{BEGINS + 300 * k},{name},{100 + k}" for name in self.twin.links]
+            answer = self.client.post("/telemetry", content="\n".join(lines),
+                                      headers={"content-type": "text/csv"})  # fmt: skip
+            assert answer.status_code == 200, answer.text
+            self.time = BEGINS + 300.0 * (k + 1)
+            for _ in range(1_000):
+                if self.loop.present.closed > k:
+                    break
+                threading.Event().wait(0.005)
+            assert self.loop.present.closed == k + 1
+
+
+@contextmanager
+def running(
+    twin: Any = None, tokens: ApiTokens | None = None, limits: LiveLimits | None = None
+) -> Iterator[Running]:
+    made = Running(twin or MemoryTwin(), tokens, limits)
+    thread = threading.Thread(target=made.loop.run)
+    with ExitStack() as stack:
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(made.loop.stop)
+        stack.enter_context(made.client)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    """A server that the tests of one file share; the first two intervals have closed."""
+    with running() as made:
+        made.close_intervals(2)
+        yield made

@@ -1,0 +1,14 @@
+"""The network of a twin as a picture, whose links the page gives their colours."""
+
+from __future__ import annotations
+
+from twin.report.map.drawing import DrawnLink, network
+from twin.report.map.layout import layout
+from twin.topology.topology import Topology
+
+
+def map_of(topology: Topology) -> str:
+    """Return the map as SVG; laying it out takes a moment."""
+    links = [DrawnLink("unknown", "") for _ in topology.links]
+    label = f"Map of {len(topology.sites)} sites and {len(topology.links)} links"
+    return network(topology, layout(topology), label, links)
