@@ -17,7 +17,8 @@ TWIN = ROOT / "twin"
 # In the order in which they may import: a package imports from those before it, never after.
 ORDER = [
     "core", "demand", "topology", "routing", "events", "forecast", "policy", "telemetry", "engine",
-    "account", "scenario", "results", "report", "api", "studies", "batches", "cli", "__main__",
+    "account", "scenario", "results", "report", "api", "studies", "batches", "live", "cli",
+    "__main__",
 ]  # fmt: skip
 
 INSIDE = {

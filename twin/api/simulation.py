@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from numbers import Real
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
+
+import numpy as np
 
 import twin
 from twin.api.drawing import ReportDrawing
-from twin.core.errors import InputError, Problem, show
+from twin.core.arrays import Bools, Floats
+from twin.core.errors import InputError, Problem, did_you_mean, show
 from twin.core.units import duration, format_duration
 from twin.demand.trace import Trace
 from twin.engine.actions import ClosedInterval
@@ -29,6 +32,15 @@ from twin.scenario.load import Scenario
 from twin.telemetry.source import LiveSource
 
 _SNAPSHOT = "twin snapshot"
+
+
+class Coming(NamedTuple):
+    """A decision for the interval that is under way; arrays are [links]."""
+
+    requested_mbps: Floats
+    """What the policy asked for."""
+    allocated_mbps: Floats
+    """What is in force now."""
 
 
 class Simulation(Engine):
@@ -136,6 +148,34 @@ class Simulation(Engine):
         if not self.closed:
             raise InputError("nothing is recorded before the first interval has closed")
         return self._result()
+
+    def coming(self, policy: str) -> Coming:
+        """Return what a policy has decided for the interval that has not closed yet.
+
+        Raises InputError for a policy that it does not have.
+        """
+        lane = next((each for each in self._lanes if each.name == policy), None)
+        if lane is None:
+            names = [each.name for each in self._lanes]
+            hint = did_you_mean(policy, names) or f"there are: {', '.join(names)}"
+            raise InputError(Problem(f"no policy '{policy}'", "policy", suggestion=hint))
+        self.start()
+        return Coming(lane.latest, np.minimum(lane.in_force, self._network.nominal))
+
+    @property
+    def planned(self) -> tuple[Event, ...]:
+        """The events that have been added, those that are over among them."""
+        return tuple(self._plans.events)
+
+    @property
+    def capacity_mbps(self) -> Floats:
+        """What each link can carry now, Mbit/s, [links]; 0 while it is down."""
+        return self._network.capacity
+
+    @property
+    def down(self) -> Bools:
+        """Which links are down now, [links]."""
+        return self._network.down
 
     def _result(self) -> Result:
         return Result(self.scenario, self.recording(), self._seconds, ReportDrawing())

@@ -15,11 +15,11 @@ KPI = "internet"
 """The KPI of a sample that names none: the demand."""
 
 
-class Backlog(TwinError):
+class BacklogError(TwinError):
     """More samples wait than the twin holds; whoever sends them tries again later."""
 
 
-class NotWritten(TwinError):
+class NotWrittenError(TwinError):
     """The state's disk took nothing, so that nothing was acknowledged; it can be tried again."""
 
 
