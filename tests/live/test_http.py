@@ -7,24 +7,32 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import LOOPBACK, Running, running
-from double import BEGINS, MemoryTwin
+from fed import opened
 from prometheus_client.parser import text_string_to_metric_families
+from serving import BEGINS, LOOPBACK, POLICIES, Running, running
 
 from twin.core.errors import RunError
-from twin.live.http.answering import WhatIfLimits
 from twin.live.http.bodies import BodyLimits
 from twin.live.http.endpoints import _CAN_FAIL
 from twin.live.http.service import LiveLimits
 from twin.live.http.tokens import ApiToken, ApiTokens, Role
-from twin.live.samples import Backlog, NotWritten
+from twin.live.samples import BacklogError, NotWrittenError
 
 CSV = {"content-type": "text/csv"}
 READ, WRITE, ADMIN = ("r" * 24, "w" * 24, "a" * 24)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server that these tests share; the first two intervals have closed."""
+    with running(tmp_path_factory.mktemp("state")) as made:
+        made.close_intervals(2)
+        yield made
 
 
 def refusal(answer: Any, status: int) -> dict[str, Any]:
@@ -45,7 +53,7 @@ def tokens() -> ApiTokens:
 
 
 def test_samples_are_taken_and_the_answer_says_what_became_of_them(server: Running) -> None:
-    lines = f"{BEGINS + 30 * 300},link-1,5\n{BEGINS + 30 * 300},nowhere,5\n"
+    lines = f"{BEGINS + 30 * 300},link-0,5\n{BEGINS + 30 * 300},nowhere,5\n"
     answer = server.client.post("/telemetry", content=lines, headers=CSV)
     assert answer.status_code == 200
     assert answer.json()["samples"] == {"taken": 1, "unknown_link": 1}
@@ -60,24 +68,24 @@ def test_samples_are_taken_and_the_answer_says_what_became_of_them(server: Runni
 def test_allocations_are_json_or_a_table(server: Running) -> None:
     acting = server.client.get("/allocations").json()
     assert acting["policy"] == "rolling_max"
-    assert acting["interval"] == server.twin.simulation.closed
+    assert acting["interval"] == 2
     other = server.client.get("/allocations?policy=last_value").json()
-    assert other["links"] != acting["links"]
+    assert other["allocated_mbps"] != acting["allocated_mbps"]
     table = server.client.get("/allocations", headers={"accept": "text/csv"})
     assert table.headers["content-type"] == "text/csv; charset=utf-8"
     lines = table.text.splitlines()
-    assert lines[0] == "policy,interval,start,link,allocated_mbps"
+    assert lines[0] == "policy,interval,time,link,requested_mbps,allocated_mbps"
     assert len(lines) == 1 + len(server.twin.links)
 
 
 def test_the_state_and_a_link_over_time(server: Running) -> None:
     state = server.client.get("/state").json()
-    assert (state["closed"], state["ready"], state["acting"]) == (2, True, "rolling_max")
+    assert (state["interval"], state["ready"], state["acting"]) == (2, True, "rolling_max")
     # Unlimited has no number in JSON.
     assert state["links"][0]["capacity_mbps"] is None
-    told = server.client.get("/forecast?link=link-2&for=1h&back=10min").json()
-    assert len(told["time"]) == len(told["median"]) == 12
-    assert told["past"]["time"] == [BEGINS, BEGINS + 300]
+    told = server.client.get("/forecast?link=link-1&for=1h&back=10min").json()
+    assert len(told["times"]) == len(told["median_mbps"]) == 12
+    assert told["past"]["time_s"] == [BEGINS, BEGINS + 300]
     assert told["past"]["demand_mbps"] == [100, 101]
     assert set(told["past"]["allocated_mbps"]) == {"rolling_max", "last_value"}
 
@@ -87,13 +95,14 @@ def test_the_state_and_a_link_over_time(server: Running) -> None:
     [
         ("/forecast", 400, ("is missing", "link", "such as ?link=NAME")),
         ("/forecast?link=link-9", 404,
-         ("'link-9' is no link of this twin", "link", "did you mean 'link-3'?")),
-        ("/forecast?link=link-1&for=soon", 400,
+         ("'link-9' is no link of this twin", "link", "did you mean 'link-2'?")),
+        ("/forecast?link=link-0&for=soon", 400,
          ("'soon' is not a duration; write it like '90min', '8h 2min 30s' or '3d'", "for", "")),
-        ("/forecast?link=link-1&for=30d", 400,
+        ("/forecast?link=link-0&for=30d", 400,
          ("must be longer than 0s and at most 7d", "for", "")),
-        ("/forecast?link=link-1&link=link-2", 400, ("is given twice", "link", "")),
-        ("/decisions?since=-1", 400, ("must be a whole number of at least 0, not '-1'", "since", "")),
+        ("/forecast?link=link-0&link=link-1", 400, ("is given twice", "link", "")),
+        ("/decisions?since=-1", 400,
+         ("must be a whole number of at least 0, not '-1'", "since", "")),
         ("/decisions?sinc=1", 400, ("unknown parameter", "sinc", "did you mean 'since'?")),
         ("/state?at=yesterday", 400, ("must be an ISO-8601 time, not 'yesterday'", "at",
          "such as 2026-04-04T20:00Z")),
@@ -124,7 +133,7 @@ def test_what_is_sent_wrongly_is_told_with_its_line(server: Running) -> None:
     )
     told = refusal(post("/api/v1/write", content="x", headers=CSV), 415)
     assert told["error"] == "must be application/x-protobuf"
-    whole = gzip.compress(b"1,link-1,2")
+    whole = gzip.compress(b"1,link-0,2")
     for body in (b"no gzip", whole[:-4], whole + b"rest"):
         told = refusal(
             post("/telemetry", content=body, headers=CSV | {"content-encoding": "gzip"}), 400
@@ -132,9 +141,9 @@ def test_what_is_sent_wrongly_is_told_with_its_line(server: Running) -> None:
         assert told["where"] == "body"
 
 
-def test_a_body_is_bounded_as_sent_unpacked_and_in_parts() -> None:
+def test_a_body_is_bounded_as_sent_unpacked_and_in_parts(tmp_path: Path) -> None:
     bounds = BodyLimits(sent_bytes=10_000, unpacked_bytes=100_000)
-    with running(limits=LiveLimits(bodies=bounds)) as server:
+    with running(tmp_path, limits=LiveLimits(bodies=bounds)) as server:
         packed = CSV | {"content-encoding": "gzip"}
         post = server.client.post
         told = refusal(post("/telemetry", content=b"x" * 10_001, headers=CSV), 413)
@@ -165,7 +174,7 @@ def test_a_page_of_another_origin_may_not_ask(server: Running) -> None:
         {"sec-fetch-site": "same-site", "sec-fetch-mode": "navigate"},
     ):
         assert refusal(get("/state", headers=headers), 403)
-        assert refusal(post("/telemetry", content="1,link-1,2", headers=CSV | headers), 403)
+        assert refusal(post("/telemetry", content="1,link-0,2", headers=CSV | headers), 403)
     own = {"origin": LOOPBACK, "sec-fetch-site": "same-origin"}
     assert get("/state", headers=own).status_code == 200
     # Whoever follows a link from elsewhere comes to the page, and the page then asks by itself.
@@ -181,8 +190,8 @@ def test_without_tokens_only_names_of_loopback_are_answered(server: Running) -> 
         assert server.client.get("/state", headers={"host": host}).status_code == 200
 
 
-def test_tokens_do_what_their_role_says_and_nothing_else() -> None:
-    with running(tokens=tokens()) as server:
+def test_tokens_do_what_their_role_says_and_nothing_else(tmp_path: Path) -> None:
+    with running(tmp_path, tokens()) as server:
         get, post = server.client.get, server.client.post
 
         def bearer(secret: str) -> dict[str, str]:
@@ -198,7 +207,7 @@ def test_tokens_do_what_their_role_says_and_nothing_else() -> None:
         assert get("/metrics", headers=bearer(READ)).status_code == 200
         told = refusal(get("/state", headers=bearer(WRITE)), 403)
         assert told["error"] == "'agent' has the role write, and this needs read"
-        sample = f"{BEGINS},link-1,5"
+        sample = f"{BEGINS},link-0,5"
         refusal(post("/telemetry", content=sample, headers=CSV | bearer(READ)), 403)
         for secret in (WRITE, ADMIN):
             assert (
@@ -210,8 +219,8 @@ def test_tokens_do_what_their_role_says_and_nothing_else() -> None:
         assert server.twin.scenario.spec.name not in get("/").text.replace("simulation", "")
 
 
-def test_a_token_that_asks_too_often_is_told_when_to_come_again() -> None:
-    with running(tokens=tokens()) as server:
+def test_a_token_that_asks_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
+    with running(tmp_path, tokens()) as server:
         headers = {"authorization": f"Bearer {READ}"}
         statuses = [server.client.get("/metrics", headers=headers).status_code for _ in range(400)]
         assert statuses[:200] == [200] * 200
@@ -251,7 +260,7 @@ def test_metrics_are_what_prometheus_reads(server: Running) -> None:
     assert values["twin_ready",] == 1
     assert values["twin_intervals_closed_total",] == 2
     assert values["twin_samples_total", "taken"] >= 6
-    assert values["twin_link_demand_bits_per_second", "link-3"] == 101e6
+    assert values["twin_link_demand_bits_per_second", "link-2"] == 101e6
     assert values["twin_policy_acts", "rolling_max"] == 1
     assert values["twin_policy_acts", "last_value"] == 0
     # Persistence is short wherever demand has grown, and it did: by 1 Mbit/s.
@@ -278,8 +287,8 @@ def test_the_description_lists_every_path_and_how_it_can_fail(server: Running) -
     assert set(keys) == {"events", "links", "policies", "for", "replications", "seed"}
 
 
-def test_whoever_listens_is_told_of_each_interval() -> None:
-    with running() as server:
+def test_whoever_listens_is_told_of_each_interval(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
         told: list[str] = []
 
         def listen() -> None:
@@ -287,8 +296,7 @@ def test_whoever_listens_is_told_of_each_interval() -> None:
             told.append("listening")
 
             async def read() -> None:
-                async for message in stream:
-                    told.append(message.decode())
+                told.extend([message.decode() async for message in stream])
 
             server.client.portal.call(read)  # type: ignore[union-attr]
 
@@ -304,31 +312,31 @@ def test_whoever_listens_is_told_of_each_interval() -> None:
         assert server.service.stream.listeners == 0
 
 
-def test_a_twin_that_cannot_take_more_says_so_and_when_to_come_again() -> None:
-    twin = MemoryTwin()
-    with running(twin) as server:
+def test_a_twin_that_cannot_take_more_says_so_and_when_to_come_again(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
         for error, status, wait in (
-            (Backlog("too much waits"), 429, "1"),
-            (NotWritten("the disk is full"), 503, "5"),
+            (BacklogError("too much waits"), 429, "1"),
+            (NotWrittenError("the disk is full"), 503, "5"),
         ):
 
             def take(*_: object, error: Exception = error) -> None:
                 raise error
 
-            twin.take = take  # type: ignore[assignment]
-            answer = server.client.post("/telemetry", content="1,link-1,1", headers=CSV)
+            server.twin.take = take  # type: ignore[assignment]
+            answer = server.client.post("/telemetry", content="1,link-0,1", headers=CSV)
             assert refusal(answer, status)["error"] == str(error)
             assert answer.headers["retry-after"] == wait
 
 
-def test_what_breaks_inside_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
-    twin = MemoryTwin()
-    with running(twin) as server:
+def test_what_breaks_inside_is_logged_and_not_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running(tmp_path) as server:
 
         def state() -> None:
             raise KeyError("/secret/place")
 
-        twin.state = state  # type: ignore[assignment]
+        server.twin.state = state  # type: ignore[assignment]
         answer = server.client.get("/state")
         told = refusal(answer, 500)
         assert told["error"] == "the twin failed to answer"
@@ -336,54 +344,50 @@ def test_what_breaks_inside_is_logged_and_not_told(caplog: pytest.LogCaptureFixt
         assert "/secret/place" in caplog.text
 
 
-def test_a_twin_without_history_is_well_and_not_ready() -> None:
-    twin = MemoryTwin()
-    twin.ready, twin.why_not = False, "2 of 14 days of history have come"  # type: ignore[assignment]
-    with running(twin) as server:
-        get = server.client.get
-        assert get("/healthz").json() == {"status": "ok"}
-        for path in ("/readyz", "/allocations", "/forecast?link=link-1", "/decisions"):
-            said = refusal(get(path), 503)["error"]
-            assert said == "the twin does not decide yet: 2 of 14 days of history have come"
-        assert get("/state").json()["why_not"] == "2 of 14 days of history have come"
+def test_a_disk_that_is_full_is_seen_and_recovered_from(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        whole = server.twin.advance
 
+        def full(now: float, most: int) -> int:
+            raise NotWrittenError("no space left on device")
 
-def test_a_disk_that_is_full_is_seen_and_recovered_from() -> None:
-    twin = MemoryTwin()
-    whole = twin.advance
-
-    def full(now: float) -> int:
-        raise NotWritten("no space left on device")
-
-    twin.advance = full  # type: ignore[method-assign]
-    with running(twin) as server:
+        server.twin.advance = full  # type: ignore[assignment]
         while server.loop.present.trouble is None:
             time.sleep(0.005)
-        assert refusal(server.client.get("/readyz"), 503)["error"] == "no space left on device"
-        assert server.client.get("/healthz").status_code == 200
-        twin.advance = whole  # type: ignore[method-assign]
+        said = refusal(server.client.get("/readyz"), 503)["error"]
+        assert said == "nothing can be written: no space left on device"
+        assert server.client.get("/healthz").json() == {"status": "ok"}
+        server.twin.advance = whole  # type: ignore[method-assign]
         while server.loop.present.trouble is not None:
             time.sleep(0.005)
         assert server.client.get("/readyz").json() == {"status": "ready", "closed": 0}
 
 
-def test_a_policy_that_fails_without_a_fallback_ends_the_loop() -> None:
-    twin = MemoryTwin()
+def test_where_no_policy_decides_samples_are_still_taken(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
 
-    def fails(now: float) -> int:
-        raise RunError("policy 'p' raised")
+        def fails(now: float, most: int) -> int:
+            server.twin._failure = "policy 'p' raised"
+            raise RunError("policy 'p' raised")
 
-    server = Running(twin, None, None)
-    twin.advance = fails  # type: ignore[method-assign]
-    with pytest.raises(RunError, match="policy 'p' raised"):
-        server.loop.run()
+        server.twin.advance = fails  # type: ignore[assignment]
+        while server.loop.present.trouble is None:
+            time.sleep(0.005)
+        get = server.client.get
+        assert get("/healthz").json() == {"status": "ok"}
+        for path in ("/readyz", "/allocations", "/forecast?link=link-0", "/decisions"):
+            said = refusal(get(path), 503)["error"]
+            assert said == "the twin does not decide: policy 'p' raised"
+        answer = server.client.post("/telemetry", content=f"{BEGINS},link-0,5", headers=CSV)
+        assert answer.json()["samples"] == {"taken": 1}
 
 
-def test_jobs_are_bounded_and_a_busy_twin_is_told() -> None:
-    server = Running(MemoryTwin(), None, LiveLimits(what_ifs=WhatIfLimits()))
-    # Its thread does not run: nobody does the jobs.
-    with server.client:
-        for _ in range(64):
-            server.loop.ask(lambda twin: None)
-        answer = server.client.get("/state")
-        assert refusal(answer, 429)["error"] == "the twin has more to do than it keeps"
+def test_jobs_are_bounded_and_a_busy_twin_is_told(tmp_path: Path) -> None:
+    with opened(tmp_path, POLICIES) as twin:
+        server = Running(twin)
+        # Its thread does not run: nobody does the jobs.
+        with server.client:
+            for _ in range(64):
+                server.loop.ask(lambda twin: None)
+            answer = server.client.get("/state")
+            assert refusal(answer, 429)["error"] == "the twin has more to do than it keeps"

@@ -15,11 +15,15 @@ import pytest
 from twin.core.errors import InputError
 from twin.live.outputs import AllocationsFile, Webhook, key_of
 
-ROWS = [{"link": "a,b", "allocated_mbps": 12.5}, {"link": "c", "allocated_mbps": 0.0}]
+MBPS = {"a,b": 12.5, "c": 0.0}
+TIME = "2026-04-04T20:00:00Z"
 
 
 def decision(interval: int) -> dict[str, object]:
-    return {"policy": "p", "interval": interval, "start": 300.0 * interval, "links": ROWS}
+    return {
+        "policy": "p", "interval": interval, "time": TIME, "requested_mbps": MBPS,
+        "allocated_mbps": MBPS,
+    }  # fmt: skip
 
 
 class Receiver:
@@ -114,7 +118,8 @@ def test_a_file_is_written_whole_as_json_or_as_a_table(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "now.json").read_text()) == decision(4)
     AllocationsFile(tmp_path / "now.csv").write(decision(4))
     assert (tmp_path / "now.csv").read_text() == (
-        'policy,interval,start,link,allocated_mbps\np,4,1200.0,"a,b",12.5\np,4,1200.0,c,0.0\n'
+        "policy,interval,time,link,requested_mbps,allocated_mbps\n"
+        f'p,4,{TIME},"a,b",12.5,12.5\np,4,{TIME},c,0.0,0.0\n'
     )
 
 

@@ -49,13 +49,12 @@ class AllocationsFile:
 
 def table_of(decision: Decision) -> str:
     """Return a decision as CSV, a row for each link."""
-    rows = decision["links"]
-    names = list(rows[0]) if rows else ["link", "allocated_mbps"]
-    shared = {key: decision[key] for key in ("policy", "interval", "start") if key in decision}
+    requested, allocated = decision["requested_mbps"], decision["allocated_mbps"]
+    shared = [decision["policy"], decision["interval"], decision["time"]]
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, [*shared, *names], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(shared | row for row in rows)
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["policy", "interval", "time", "link", "requested_mbps", "allocated_mbps"])
+    writer.writerows([*shared, link, requested[link], allocated[link]] for link in allocated)
     return stream.getvalue()
 
 

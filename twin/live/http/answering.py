@@ -27,7 +27,7 @@ _LOG: Final = logging.getLogger("twin.live.what_if")
 _POLL_S: Final = 0.1
 _LESS_URGENT: Final = 10
 
-Task = Callable[[bytes], dict[str, Any]]
+Task = Callable[[bytes], Any]
 """From a snapshot to an answer; a worker imports it by name, so it is a function of a module."""
 
 
@@ -65,7 +65,7 @@ class WhatIfWorkers:
             self.outcomes["refused"] += 1
             raise HttpError.later(429, "as many what-ifs as are taken are under way", 5)
 
-    async def answer(self, snapshot: bytes, task: Task) -> dict[str, Any]:
+    async def answer(self, snapshot: bytes, task: Task) -> Any:
         """Return what a worker answers. Raises HttpError, and InputError for a wrong question."""
         self.check_room()
         self._under_way += 1
@@ -78,7 +78,7 @@ class WhatIfWorkers:
         finally:
             self._under_way -= 1
 
-    async def _ask(self, snapshot: bytes, task: Task) -> dict[str, Any]:
+    async def _ask(self, snapshot: bytes, task: Task) -> Any:
         worker = self._idle.pop() if self._idle else await asyncio.to_thread(_Worker)
         try:
             said = await asyncio.wait_for(worker.ask(snapshot, task), self.limits.seconds)
@@ -101,11 +101,10 @@ class WhatIfWorkers:
         self._idle.append(worker)
         return self._checked(said)
 
-    def _checked(self, said: dict[str, Any]) -> dict[str, Any]:
+    def _checked(self, said: dict[str, Any]) -> Any:
         if "answer" in said:
             self.outcomes["answered"] += 1
-            answer: dict[str, Any] = said["answer"]
-            return answer
+            return said["answer"]
         if "problems" in said:
             self.outcomes["wrong"] += 1
             raise InputError(said["problems"])

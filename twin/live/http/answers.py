@@ -11,21 +11,24 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from twin.core.units import format_duration
 from twin.live.http.errors import HttpError
 from twin.live.http.mapped import map_of
 from twin.live.http.measures import CONTENT_TYPE
 from twin.live.http.plain import encoded
 from twin.live.http.queries import Query
 from twin.live.http.service import LiveService
-from twin.live.http.tasks import score
+from twin.live.http.tasks import HORIZONS_S, score
 from twin.live.living import LivingTwin
 from twin.live.outputs import table_of
+from twin.report.colours import colour_of, dashes_of, looks_of
 
 _JSON: Final = "application/json"
 _SCORED_S: Final = 60.0
 """A scoreboard is made anew no more often than this."""
 _MOST_DECIDED: Final = 200_000
 """Numbers in an answer of decisions; beyond them it says where to go on."""
+_MOST_INTERVALS: Final = 2_016
 
 
 class Answers:
@@ -49,19 +52,18 @@ class Answers:
 
     def _state(self, twin: LivingTwin) -> dict[str, Any]:
         present = self._service.present
+        looks = looks_of(twin.policies)
         return {
-            "name": twin.scenario.spec.name,
             **twin.state(),
-            "clock": self._service.loop.now(),
-            "begins": twin.begins_s,
-            "tick_s": twin.tick_s,
-            "closed": present.closed,
-            "ready": twin.ready,
-            "why_not": twin.why_not,
+            "clock_s": self._service.loop.now(),
+            "begins_s": twin.begins_s,
             "trouble": present.trouble,
-            "acting": twin.acting,
-            "policies": list(twin.policies),
-            "samples": dict(twin.counts),
+            "looks": {
+                name: {"colour": colour_of(look), "dashes": dashes_of(look)}
+                for name, look in looks.items()
+            },
+            "outlook": self._service.outlooks.latest(),
+            "log": self._service.log(twin),
         }
 
     async def allocations(self, request: Request) -> Response:
@@ -80,28 +82,23 @@ class Answers:
         link = query.required("link", self._service.links, "link")
         ahead_s, back_s = query.seconds("for", "2h"), query.seconds("back", "24h")
         self._check_ready()
-
-        def make(twin: LivingTwin) -> dict[str, Any]:
-            return {**twin.forecast(link, ahead_s), "past": self._service.recent.of(link, back_s)}
-
-        return await self._cached(f"forecast {ahead_s} {back_s} {link}", make, math.inf)
+        if ahead_s > HORIZONS_S[-1]:
+            what = f"must be at most {format_duration(HORIZONS_S[-1])}"
+            raise HttpError(400, what, "for")
+        told = await self._service.outlooks.forecast(link, ahead_s)
+        past = await self._service.ask(lambda _: self._service.recent.of(link, back_s))
+        return Response(encoded({**told, "past": past}), media_type=_JSON)
 
     async def decisions(self, request: Request) -> Response:
         """Return the acting policy's decisions from an interval on, and where to go on."""
         since = Query(request, ("since",)).whole("since")
         self._check_ready()
-        most = max(_MOST_DECIDED // max(len(self._service.links), 1), 1)
-        if since is None:
-            since = max(self._service.present.closed - 11, 0)
+        most = min(max(_MOST_DECIDED // len(self._service.links), 1), _MOST_INTERVALS)
 
         def make(twin: LivingTwin) -> dict[str, Any]:
-            decided = twin.decisions(since)
-            return {
-                "acting": twin.acting,
-                "since": since,
-                "decisions": decided[:most],
-                "next": since + min(len(decided), most),
-            }
+            decided = twin.decisions(since, most)
+            following = decided[-1]["interval"] + 1 if decided else since
+            return {"acting": twin.acting, "decisions": decided, "next": following}
 
         return await self._cached(f"decisions {since}", make, math.inf)
 
@@ -112,7 +109,7 @@ class Answers:
         acting = self._service.loop.twin.acting
 
         async def make() -> bytes:
-            return encoded(await self._service.work_out(partial(score, acting=acting)))
+            return encoded(await self._service.work_out(lambda _: partial(score, acting=acting)))
 
         return Response(await self._service.scores.get("scoreboard", make, _SCORED_S),
                         media_type=_JSON)  # fmt: skip

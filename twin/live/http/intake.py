@@ -79,7 +79,9 @@ class Intake:
             body = await bodies.read(request, MOST_BYTES)
         question = read_question(body, policies=self._service.policies, links=self._service.links)
         begun = time.perf_counter()
-        answer = await self._service.work_out(partial(what_if, question=question))
+        answer = await self._service.work_out(
+            lambda key: partial(what_if, key=key, question=question)
+        )
         return JSONResponse(answer | {"took_s": round(time.perf_counter() - begun, 3)})
 
 

@@ -15,17 +15,16 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
+from twin.core.errors import RunError
 from twin.engine.actions import ClosedInterval
 from twin.live.living import LivingTwin
-from twin.live.samples import Backlog, NotWritten
+from twin.live.samples import BacklogError, NotWrittenError
 
 T = TypeVar("T")
 
 _LOG: Final = logging.getLogger("twin.live")
 MOST_JOBS: Final = 64
 """Jobs that wait; whoever comes after them is told to come again."""
-_BREATHER_S: Final = 5.0
-"""How long to wait before a disk that took nothing is tried again."""
 
 
 class Feeder(Protocol):
@@ -46,7 +45,7 @@ class Present:
     now: float
     """Seconds since 1970, of the twin's clock, when it was noted down."""
     closed: int
-    """Intervals that have closed."""
+    """Intervals that have closed since the live began."""
     ready: bool
     why_not: str | None
     counts: Mapping[str, int]
@@ -54,7 +53,7 @@ class Present:
     latest: ClosedInterval | None
     """The last interval that closed since the server started."""
     trouble: str | None = None
-    """What keeps it from going on, such as a full disk."""
+    """What keeps it from deciding or from being kept, such as a full disk."""
     beat: float = field(default_factory=time.monotonic)
     """When the thread was last seen at work, on the monotonic clock."""
 
@@ -110,32 +109,36 @@ class TwinLoop:
         return self._stop.is_set()
 
     def run(self) -> None:
-        """Go on until told to stop. Raises RunError where a policy fails that has no fallback."""
+        """Go on until told to stop, also where policies fail: samples are still kept then."""
         while not self._stop.is_set():
-            self._advance()
-            self._work(self._poll_s)
+            # Where more intervals are due, others are served between any two of them.
+            self._work(0.0 if self._advance() else self._poll_s)
         # Whoever was promised an answer gets it.
         self._work(0.0)
         self.present = self._present()
 
-    def _advance(self) -> None:
-        begun = time.perf_counter()
+    def _advance(self) -> bool:
+        """Take what is fed and close an interval that is due; return whether one was."""
+        closed, trouble = 0, self.twin.trouble
         try:
             if self._feeder is not None:
                 self._feeder.feed(self.twin, self.now())
-            if self.twin.advance(self.now()):
+            begun = time.perf_counter()
+            closed = self.twin.advance(self.now(), 1)
+            if closed:
                 self.closing_took_s(time.perf_counter() - begun)
-            self._trouble = None
-        except Backlog:
-            # What a feeder could not hand over now, it hands over next time.
+        except BacklogError:
+            # What could not be handed over now is handed over next time.
             pass
-        except NotWritten as error:
-            if self._trouble is None:
-                _LOG.error("nothing can be written: %s", error)
-            self._trouble = str(error)
-            self.present = self._present()
-            self._stop.wait(min(self._poll_s, _BREATHER_S))
+        except NotWrittenError as error:
+            trouble = f"nothing can be written: {error}"
+        except RunError as error:
+            trouble = f"no policy decides: {error}"
+        if trouble is not None and trouble != self._trouble:
+            _LOG.error("%s", trouble)
+        self._trouble = trouble
         self.present = self._present()
+        return closed > 0
 
     def _work(self, seconds: float) -> None:
         """Do the jobs that wait; where none does, wait for one, but no longer than `seconds`."""
@@ -152,6 +155,6 @@ class TwinLoop:
     def _present(self) -> Present:
         twin = self.twin
         return Present(
-            self.now(), twin.simulation.closed if twin.ready else 0, twin.ready, twin.why_not,
-            dict(twin.counts), self._latest, self._trouble,
+            self.now(), twin.interval, twin.ready, twin.why_not, dict(twin.counts), self._latest,
+            self._trouble,
         )  # fmt: skip

@@ -12,10 +12,11 @@ from twin.core.errors import InputError, Problem, did_you_mean
 from twin.core.fields import Integer, Strict
 from twin.core.units import DAY_S, Duration, format_duration, seconds
 from twin.core.validation import problems_of
+from twin.engine.links import LinkSpec
 from twin.events.base import AnyEvent, Event
 
 MOST_BYTES: Final = 256 * 1024
-LONGEST_S: Final = 7 * DAY_S
+LONGEST_S: Final = DAY_S
 _MOST_EVENTS: Final = 50
 _MOST_NESTED: Final = 20
 _READS_FILES: Final = ("path",)
@@ -26,13 +27,24 @@ class WhatIfQuestion(Strict):
     """What if, from now on: these events happen, to these links, under these policies."""
 
     events: tuple[AnyEvent, ...] = Field((), description="as in a scenario; `start` is from now")
-    links: tuple[str, ...] | None = Field(None, description="of which to tell; absent: all")
-    policies: tuple[str, ...] | None = Field(None, description="of this twin; absent: all")
+    links: dict[str, LinkSpec] = Field(
+        {}, description="what is set otherwise, as in a scenario, such as `capacity_mbps`"
+    )
+    policies: tuple[str, ...] | None = Field(
+        None, min_length=1, description="of this twin; absent: all"
+    )
     for_s: Duration = Field(seconds("6h"), alias="for")
-    replications: Annotated[Integer, Field(ge=1, le=500)] = Field(
+    replications: Annotated[Integer, Field(ge=2, le=500)] = Field(
         50, description="demand paths that are drawn from the forecast"
     )
     seed: Annotated[Integer, Field(ge=0, lt=2**63)] = 1
+
+    def written_links(self) -> dict[str, Any]:
+        """Return `links` as they were written."""
+        return {
+            name: link.model_dump(mode="json", by_alias=True, exclude_unset=True)
+            for name, link in self.links.items()
+        }
 
     @field_validator("for_s")
     @classmethod
@@ -63,11 +75,12 @@ def read_question(
             for kind, spec in Event.kinds.items()
         }
         top = [f.alias or key for key, f in WhatIfQuestion.model_fields.items()]
-        known: dict[tuple[int | str, ...], list[str]] = {(): top, **kinds}
+        keys = list(LinkSpec.model_fields)
+        known: dict[tuple[int | str, ...], list[str]] = {(): top, ("links", "*"): keys, **kinds}
         raise InputError(problems_of(error, known=known, tags=tuple(Event.kinds))) from None
     problems = [
         *_unknown("policies", question.policies, policies, "policy of this twin"),
-        *_unknown("links", question.links, links, "link of this twin"),
+        *_unknown("links", tuple(question.links), ("defaults", *links), "link of this twin"),
         *_files(question.events),
     ]
     if problems:
@@ -118,12 +131,11 @@ def _unknown(
     there = set(known)
     for i, name in enumerate(names or ()):
         if name not in there:
-            yield Problem(f"'{name[:100]}' is no {noun}", (key, i), None, None,
+            place = (key, i if key == "policies" else name)
+            yield Problem(f"'{name[:100]}' is no {noun}", place, None, None,
                           did_you_mean(name, known))  # fmt: skip
             if i > 10:
                 return
-    if names is not None and not names:
-        yield Problem("is empty", (key,), suggestion="leave it out for all")
 
 
 def _files(events: tuple[Event, ...]) -> Iterator[Problem]:

@@ -37,7 +37,7 @@ class RecentIntervals:
         self._kept: deque[_Kept] = deque(maxlen=max(min(_MOST, _MOST_NUMBERS // columns), 12))
 
     def fill(self, simulation: Simulation, begins_s: float) -> None:
-        """Begin with what was recorded before the server started."""
+        """Begin with what a simulation that began at `begins_s` recorded until now."""
         recorded = simulation.recording()
         first = max(recorded.intervals - (self._kept.maxlen or 0), 0)
         for k in range(first, recorded.intervals):
@@ -58,7 +58,7 @@ class RecentIntervals:
         kept, i = list(self._kept)[-count:], self._place[link]
         policies = list(kept[-1].allocated) if kept else []
         return {
-            "time": [each.start_s for each in kept],
+            "time_s": [each.start_s for each in kept],
             "demand_mbps": [_short(each.demand[i]) for each in kept],
             "allocated_mbps": {
                 name: [_short(each.allocated[name][i]) for each in kept if name in each.allocated]

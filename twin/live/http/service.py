@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from twin.core.errors import InputError
 from twin.engine.actions import ClosedInterval
 from twin.live.http.answering import Task, WhatIfLimits, WhatIfWorkers
 from twin.live.http.bodies import BodyLimits, BodyReader
@@ -15,17 +16,21 @@ from twin.live.http.cached import AnswerCache
 from twin.live.http.errors import HttpError
 from twin.live.http.loop import Present, TooBusyError, TwinLoop
 from twin.live.http.measures import Measures
+from twin.live.http.outlooks import Outlooks
 from twin.live.http.recent import RecentIntervals
 from twin.live.http.stream import EventStream
+from twin.live.http.tasks import RISK_S, Key
 from twin.live.http.tokens import ApiTokens
 from twin.live.living import LivingTwin
-from twin.live.samples import Backlog, NotWritten
+from twin.live.samples import BacklogError, NotWrittenError
 
 T = TypeVar("T")
 
 _LOG: Final = logging.getLogger("twin.live.http")
 _PATIENCE_S: Final = 30.0
 """How long a request waits for the twin's thread, which a policy may keep until its time limit."""
+_MOST_LOGGED, _MOST_NAMED = 50, 8
+"""Entries of the log that are told, and links that each names."""
 _SILENT_S: Final = 60.0
 """A thread that was not free for so long, and for three ticks, is taken to hang."""
 
@@ -55,10 +60,14 @@ class LiveService:
         self.cache = AnswerCache(lambda: self.present.closed)
         self.scores = AnswerCache(lambda: 0)
         self.recent = RecentIntervals(self.links, self.policies, self.tick_s)
-        if twin.ready:
-            self.recent.fill(twin.simulation, twin.begins_s)
+        self.recent.fill(twin.simulation, twin.begins_s + twin.first * twin.tick_s)
+        self.outlooks = Outlooks(
+            self.links, self.tick_s, twin.begins_s, lambda: self.present.closed,
+            lambda: twin.acting, self.work_out,
+        )  # fmt: skip
         self.measures = self._measures(twin)
         self._events: asyncio.AbstractEventLoop | None = None
+        self._looking: asyncio.Task[None] | None = None
         twin.subscribe(self._closed)
 
     @property
@@ -92,6 +101,8 @@ class LiveService:
     def stopped(self) -> None:
         """End what goes on by itself."""
         self._events = None
+        if self._looking is not None:
+            self._looking.cancel()
         self.stream.end()
         self.workers.close()
 
@@ -105,9 +116,25 @@ class LiveService:
         short = closed.demand_mbps > closed.allocated_mbps[twin.acting]
         told = {"interval": closed.interval, "end": ends, "short_links": int(short.sum())}
         try:
-            events.call_soon_threadsafe(self.stream.tell, "interval", closed.interval, told)
+            events.call_soon_threadsafe(self._tell, closed.interval, told)
         except RuntimeError:  # the server has ended meanwhile
             self._events = None
+
+    def _tell(self, interval: int, told: dict[str, Any]) -> None:
+        self.stream.tell("interval", interval, told)
+        # What is at risk is worked out while somebody looks, and only then.
+        if self.stream.listeners and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look_ahead(interval))
+
+    async def _look_ahead(self, interval: int) -> None:
+        try:
+            await self.outlooks.fan(RISK_S)
+        except HttpError as error:
+            _LOG.info("no outlook: %s", error)
+        except InputError as error:
+            _LOG.warning("no outlook: %s", error)
+        else:
+            self.stream.tell("outlook", interval, {"interval": interval})
 
     async def ask(self, job: Callable[[LivingTwin], T]) -> T:
         """Return what the twin's thread answers. Raises HttpError where it has no time."""
@@ -119,28 +146,46 @@ class LiveService:
             return await asyncio.wait_for(asyncio.wrap_future(future), _PATIENCE_S)
         except TimeoutError:
             raise HttpError.later(503, "the twin is at work on its decisions", 5) from None
-        except Backlog as error:
+        except BacklogError as error:
             raise HttpError.later(429, str(error), 1) from None
-        except NotWritten as error:
+        except NotWrittenError as error:
             raise HttpError.later(503, str(error), 5) from None
 
     def check_ready(self) -> None:
         """Raise HttpError where the twin does not decide yet."""
         if not self.present.ready:
-            why = self.present.why_not or "there is too little history"
-            raise HttpError.later(503, f"the twin does not decide yet: {why}", self.tick_s)
+            why = self.present.why_not or "it does not say why"
+            raise HttpError.later(503, f"the twin does not decide: {why}", self.tick_s)
 
     async def ask_ready(self, job: Callable[[LivingTwin], T]) -> T:
         """Return what :meth:`ask` does, of a twin that decides already. Raises HttpError."""
         self.check_ready()
         return await self.ask(job)
 
-    async def work_out(self, task: Task) -> dict[str, Any]:
+    async def work_out(self, task: Callable[[Key], Task]) -> Any:
         """Return what a worker makes of the twin as it is now. Raises HttpError."""
         # Before the state is copied, which takes the twin's time.
         self.workers.check_room()
-        snapshot = await self.ask_ready(lambda twin: twin.simulation.snapshot())
-        return await self.workers.answer(snapshot, task)
+        snapshot, key = await self.ask_ready(
+            lambda twin: (twin.simulation.snapshot(), (twin.first, twin.interval))
+        )
+        return await self.workers.answer(snapshot, task(key))
+
+    def log(self, twin: LivingTwin) -> list[dict[str, Any]]:
+        """Return what happened lately, the latest last; runs in the twin's thread."""
+        began = twin.begins_s + twin.first * twin.tick_s
+        return [
+            {
+                "time_s": began + each.time_s,
+                "kind": each.kind,
+                "name": each.name,
+                "phase": each.phase,
+                "links": list(each.links[:_MOST_NAMED]),
+                "more_links": max(len(each.links) - _MOST_NAMED, 0),
+                "detail": each.detail,
+            }
+            for each in twin.simulation.logged[-_MOST_LOGGED:]
+        ]
 
     def healthy(self) -> str:
         """Return why the twin should be started again; empty: it should not."""

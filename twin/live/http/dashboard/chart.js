@@ -10,7 +10,8 @@ class Chart {
 
   // `data` is what /forecast answers; `looks` are the colours of policies.
   show(data, looks, acting) {
-    Object.assign(this, { data, looks, acting });
+    const time = data.times.map((each) => Date.parse(each) / 1000);
+    Object.assign(this, { data: { ...data, time }, looks, acting });
     this.draw();
   }
 
@@ -33,11 +34,11 @@ class Chart {
 
   scale() {
     const { past, time, tick_s: tick } = this.data;
-    const times = [...past.time, ...time];
+    const times = [...past.time_s, ...time];
     this.from = Math.min(...times);
     this.to = Math.max(...times) + tick;
     const outer = this.bands()[0];
-    const heights = [past.demand_mbps, past.allocated_mbps[this.acting] || [], this.data.median,
+    const heights = [past.demand_mbps, past.allocated_mbps[this.acting] || [], this.data.median_mbps,
       outer ? outer[1] : []].flat().filter((value) => value !== null);
     this.top = Math.max(1e-9, ...heights) * 1.06;
     this.x = (at) => LEFT + (at - this.from) / (this.to - this.from) * (this.wide - LEFT - RIGHT);
@@ -46,14 +47,10 @@ class Chart {
 
   // Pairs of quantiles around the median, the widest first.
   bands() {
-    const quantiles = Object.entries(this.data.quantiles || {}).map(([level, row]) => [Number(level), row])
-      .sort((a, b) => a[0] - b[0]);
-    const pairs = [];
-    for (let i = 0; 2 * i + 1 < quantiles.length; i += 1) {
-      pairs.push([quantiles[i][1], quantiles[quantiles.length - 1 - i][1],
-        quantiles[i][0], quantiles[quantiles.length - 1 - i][0]]);
-    }
-    return pairs;
+    const { levels, quantiles_mbps: rows } = this.data;
+    const at = (i) => rows.map((row) => row[i]), last = levels.length - 1;
+    return levels.slice(0, Math.floor(levels.length / 2))
+      .map((level, i) => [at(i), at(last - i), level, levels[last - i]]);
   }
 
   axes() {
@@ -73,14 +70,14 @@ class Chart {
   }
 
   lines() {
-    const { past, time, tick_s: tick, median } = this.data;
+    const { past, time, tick_s: tick, median_mbps: median } = this.data;
     for (const [low, high] of this.bands()) {
       const there = time.map((at, i) => [this.x(at + tick / 2), low[i], high[i]]).filter((each) => each[1] !== null);
       const up = there.map(([x, , top]) => `${x.toFixed(1)} ${this.y(top).toFixed(1)}`);
       const down = there.map(([x, bottom]) => `${x.toFixed(1)} ${this.y(bottom).toFixed(1)}`).reverse();
       if (up.length) this.svg.append(make("path", { class: "fan", d: `M${[...up, ...down].join("L")}z` }));
     }
-    const short = past.time.map((at, i) => {
+    const short = past.time_s.map((at, i) => {
       const granted = (past.allocated_mbps[this.acting] || [])[i];
       if (!(past.demand_mbps[i] > granted)) return "";
       const [x1, x2] = [this.x(at), this.x(at + tick)].map((x) => x.toFixed(1));
@@ -90,11 +87,11 @@ class Chart {
     for (const [policy, row] of Object.entries(past.allocated_mbps)) {
       if (policy !== this.acting && !this.shadows) continue;
       const look = this.looks[policy] || {};
-      this.svg.append(make("path", { d: this.steps(past.time, row, tick), stroke: look.colour, "stroke-dasharray": look.dashes || null }));
+      this.svg.append(make("path", { d: this.steps(past.time_s, row, tick), stroke: look.colour, "stroke-dasharray": look.dashes || null }));
     }
-    this.svg.append(make("path", { class: "demand", d: this.steps(past.time, past.demand_mbps, tick) }),
+    this.svg.append(make("path", { class: "demand", d: this.steps(past.time_s, past.demand_mbps, tick) }),
       make("path", { class: "median", d: this.points(time, median, tick) }));
-    const now = past.time.length ? past.time.at(-1) + tick : time[0];
+    const now = past.time_s.length ? past.time_s.at(-1) + tick : time[0];
     this.svg.append(make("line", { class: "now", x1: this.x(now), x2: this.x(now), y1: TOP, y2: this.high - BOTTOM }));
   }
 
@@ -134,11 +131,11 @@ class Chart {
   }
 
   said(at) {
-    const { past, time, tick_s: tick, median } = this.data;
-    const i = past.time.findLastIndex((start) => start <= at);
-    if (i >= 0 && at < past.time[i] + tick) {
+    const { past, time, tick_s: tick, median_mbps: median } = this.data;
+    const i = past.time_s.findLastIndex((start) => start <= at);
+    if (i >= 0 && at < past.time_s[i] + tick) {
       const granted = Object.entries(past.allocated_mbps).map(([policy, row]) => `${policy} ${amount(row[i], 4)}`);
-      return `${clockTime(past.time[i], true)}: demand ${amount(past.demand_mbps[i], 4)}, allocated ${granted.join(", ")} Mbit/s`;
+      return `${clockTime(past.time_s[i], true)}: demand ${amount(past.demand_mbps[i], 4)}, allocated ${granted.join(", ")} Mbit/s`;
     }
     const k = time.findLastIndex((start) => start <= at);
     if (k < 0) return "\u00a0";

@@ -54,16 +54,16 @@ function showFacts(state, risks) {
   for (const [key, value] of Object.entries(facts)) byId(`fact-${key}`).textContent = value;
   byId("fact-short").className = short ? "bad" : "";
   byId("fact-risk").className = risky ? "warn" : "";
-  byId("name").textContent = state.name;
-  document.title = `${short ? `${short} short \u00b7 ` : ""}${state.name}`;
-  const until = state.begins + state.closed * state.tick_s;
-  byId("clock").textContent = `as of ${clockTime(until, true)} UTC, interval ${state.closed}`;
-  const why = state.trouble || (state.ready ? "" : `It does not decide yet: ${state.why_not || "too little history"}`);
+  byId("name").textContent = state.scenario;
+  document.title = `${short ? `${short} short \u00b7 ` : ""}${state.scenario}`;
+  const until = state.begins_s + state.interval * state.tick_s;
+  byId("clock").textContent = `as of ${clockTime(until, true)} UTC, interval ${state.interval}`;
+  const why = state.trouble || (state.ready ? "" : `It does not decide: ${state.why_not}`);
   byId("why").textContent = why;
   byId("why").hidden = !why;
 }
 
-const lagOf = (state) => Math.max(state.clock - (state.begins + state.closed * state.tick_s), 0);
+const lagOf = (state) => Math.max(state.clock_s - (state.begins_s + state.interval * state.tick_s), 0);
 
 class NetworkMap {
   constructor(choose) {

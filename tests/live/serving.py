@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from pathlib import Path
+
+import pandas as pd
 
 import pytest
-from double import BEGINS, MemoryTwin
+from fed import TICK, opened
 
 from twin.core.errors import InputError, Problem
 from twin.live.http.application import application
 from twin.live.http.loop import TwinLoop
 from twin.live.http.service import LiveLimits, LiveService
 from twin.live.http.tokens import ApiTokens
+from twin.live.living import LivingTwin
 from twin.live.samples import Samples
 
 with warnings.catch_warnings():
@@ -23,7 +26,12 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Using `httpx`")
     from starlette.testclient import TestClient
 
+BEGINS = pd.Timestamp("2026-01-03T02:00", tz="UTC").timestamp()
+"""When the live of these twins begins."""
 LOOPBACK = "http://127.0.0.1:8765"
+
+
+POLICIES = ["rolling_max", "last_value"]
 
 
 def csv_samples(body: bytes) -> Samples:
@@ -39,8 +47,10 @@ def csv_samples(body: bytes) -> Samples:
 class Running:
     """A server, the twin in it, and a clock that the test sets."""
 
-    def __init__(self, twin: Any, tokens: ApiTokens | None, limits: LiveLimits | None) -> None:
-        self.twin, self.time = twin, float(BEGINS)
+    def __init__(
+        self, twin: LivingTwin, tokens: ApiTokens | None = None, limits: LiveLimits | None = None
+    ) -> None:
+        self.twin, self.time = twin, BEGINS
         self.loop = TwinLoop(twin, lambda: self.time, poll_s=0.01)
         self.service = LiveService(self.loop, tokens, limits)
         self.app = application(self.service, {"text/csv": csv_samples}, csv_samples)
@@ -49,12 +59,12 @@ class Running:
     def close_intervals(self, count: int = 1) -> None:
         """Send the samples of some intervals, and let them close."""
         for _ in range(count):
-            k = self.twin.simulation.closed
-            lines = [f"{BEGINS + 300 * k},{name},{100 + k}" for name in self.twin.links]
+            k = self.twin.interval
+            lines = [f"{BEGINS + TICK * k},{name},{100 + k}" for name in self.twin.links]
             answer = self.client.post("/telemetry", content="\n".join(lines),
                                       headers={"content-type": "text/csv"})  # fmt: skip
             assert answer.status_code == 200, answer.text
-            self.time = BEGINS + 300.0 * (k + 1)
+            self.time = BEGINS + TICK * (k + 1)
             for _ in range(1_000):
                 if self.loop.present.closed > k:
                     break
@@ -64,21 +74,21 @@ class Running:
 
 @contextmanager
 def running(
-    twin: Any = None, tokens: ApiTokens | None = None, limits: LiveLimits | None = None
+    folder: Path,
+    tokens: ApiTokens | None = None,
+    limits: LiveLimits | None = None,
+    change: Callable[[LivingTwin], object] = lambda _: None,
 ) -> Iterator[Running]:
-    made = Running(twin or MemoryTwin(), tokens, limits)
+    """Serve a twin with its state in a folder; `change` makes something of it before it runs."""
+    twin = opened(folder, POLICIES)
+    change(twin)
+    made = Running(twin, tokens, limits)
     thread = threading.Thread(target=made.loop.run)
     with ExitStack() as stack:
+        stack.callback(twin.close)
         thread.start()
         stack.callback(thread.join)
         stack.callback(made.loop.stop)
         stack.enter_context(made.client)
         yield made
 
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Running]:
-    """A server that the tests of one file share; the first two intervals have closed."""
-    with running() as made:
-        made.close_intervals(2)
-        yield made
