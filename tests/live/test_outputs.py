@@ -114,9 +114,13 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
 
 
 def test_a_file_is_written_whole_as_json_or_as_a_table(tmp_path: Path) -> None:
-    AllocationsFile(tmp_path / "now.json").write(decision(4))
+    for name in ("now.json", "now.csv"):
+        file = AllocationsFile(tmp_path / name)
+        for interval in range(5):
+            file.write(decision(interval))
+        file.close()
+        assert 1 <= file.outcomes["written"] <= 5
     assert json.loads((tmp_path / "now.json").read_text()) == decision(4)
-    AllocationsFile(tmp_path / "now.csv").write(decision(4))
     assert (tmp_path / "now.csv").read_text() == (
         "policy,interval,time,link,requested_mbps,allocated_mbps\n"
         f'p,4,{TIME},"a,b",12.5,12.5\np,4,{TIME},c,0.0,0.0\n'
@@ -130,8 +134,11 @@ def test_a_file_that_cannot_be_written_is_counted_and_goes_on(
     path.mkdir()
     file = AllocationsFile(path)
     file.write(decision(1))
+    while not file.outcomes["failed"]:
+        time.sleep(0.005)
     path.rmdir()
     file.write(decision(2))
+    file.close()
     assert json.loads(path.read_text())["interval"] == 2
     assert file.outcomes == {"failed": 1, "written": 1}
     assert "allocations cannot be written" in caplog.text

@@ -11,6 +11,7 @@ import random
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -29,14 +30,32 @@ Decision = dict[str, Any]
 
 
 class AllocationsFile:
-    """Writes the latest allocations to one file, whole each time: CSV by its name, else JSON."""
+    """Writes the latest allocations to one file, whole each time: CSV by its name, else JSON.
+
+    It is written by a thread of its own, since a disk may be slow; where it cannot keep up, the
+    latest allocations are those that are written.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.outcomes: Counter[str] = Counter()
+        self._latest: Decision | None = None
+        self._writer = ThreadPoolExecutor(1, "allocations")
 
     def write(self, decision: Decision) -> None:
-        """Replace the file. An error is counted and logged, and keeps nothing else up."""
+        """Let the file be replaced. An error is counted and logged, and keeps nothing else up."""
+        waits, self._latest = self._latest is not None, decision
+        if not waits:
+            self._writer.submit(self._replace)
+
+    def close(self) -> None:
+        """Write what is still to be written."""
+        self._writer.shutdown()
+
+    def _replace(self) -> None:
+        decision, self._latest = self._latest, None
+        if decision is None:
+            return
         as_csv = self._path.suffix.lower() == ".csv"
         text = table_of(decision) if as_csv else json.dumps(decision, indent=1) + "\n"
         try:

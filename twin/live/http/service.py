@@ -98,6 +98,12 @@ class LiveService:
         """Note down the event loop that runs from now on."""
         self._events = asyncio.get_running_loop()
 
+    def end_streams(self) -> None:
+        """Let all streams of events end soon; may be called from any thread."""
+        events = self._events
+        if events is not None and not events.is_closed():
+            events.call_soon_threadsafe(self.stream.end)
+
     def stopped(self) -> None:
         """End what goes on by itself."""
         self._events = None
