@@ -22,7 +22,9 @@ def trace(samples: int = HISTORY + 60, links: int = 3, dated: bool = True) -> tw
     rng = np.random.default_rng(5)
     t = np.arange(samples)[:, None]
     base = np.array([100.0, 40.0, 7.0, 300.0, 55.0])[:links]
-    values = base * (1.2 + np.sin(2 * np.pi * t / 288)) + rng.normal(0, 0.05, (samples, links)) * base
+    values = (
+        base * (1.2 + np.sin(2 * np.pi * t / 288)) + rng.normal(0, 0.05, (samples, links)) * base
+    )
     frame = pd.DataFrame(np.maximum(values, 0), columns=[f"link-{i}" for i in range(links)])
     if dated:
         frame.index = pd.date_range("2026-01-01", periods=samples, freq="5min")
@@ -36,7 +38,13 @@ def scenario(policies: list[Any], past: twin.Trace | None = None, **keys: Any) -
     from twin.telemetry.source import head
 
     history = head(trace(), HISTORY) if past is None else past
-    data = {"name": "living", "policies": policies, "demand": {"train": 0.9}, "tick": "5min", **keys}
+    data = {
+        "name": "living",
+        "policies": policies,
+        "demand": {"train": 0.9},
+        "tick": "5min",
+        **keys,
+    }
     return twin.Scenario.load(data, given=Given(trace=history))
 
 

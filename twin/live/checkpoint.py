@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from twin.core.files import write_whole
-from twin.live.journal import Place
+from twin.live.journal import Position
 from twin.live.present import Moment
 
 _MAGIC = b"twin checkpoint 1\n"
@@ -23,7 +23,7 @@ _MAGIC = b"twin checkpoint 1\n"
 class Checkpoint(NamedTuple):
     """The present after all records before a place of the journal."""
 
-    place: Place
+    place: Position
     moment: Moment
 
 
@@ -49,5 +49,5 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         place, sizes, sums = pickle.loads(stream.read(size))
         parts = [stream.read(size) for size in sizes]
         if [zlib.crc32(part) for part in parts] == sums:
-            return Checkpoint(Place(*place), Moment(*parts))
+            return Checkpoint(Position(*place), Moment(*parts))
     return None

@@ -25,6 +25,8 @@ from twin.core.errors import InputError, Problem
 from twin.core.files import write_whole
 from twin.demand.trace import Trace
 
+JOURNAL: Final = "journal"
+"""The folder of a state that `twin run --journal` replays."""
 RECORDS: Final = "records"
 CHECKPOINT: Final = "checkpoint"
 SCENARIO: Final = "scenario.yaml"

@@ -1,8 +1,9 @@
 """A write-ahead journal: records that are on the disk before anybody relies on them.
 
 A record has a head, with its length, kind and the checksum of all records so far, and a payload.
-Records are only appended, and each is on the disk when :meth:`Journal.append` returns: a crash can
-cut off the last one alone, which was acknowledged to nobody. Anything else is damage, and refused.
+Records are only appended, and each is on the disk when :meth:`RecordJournal.append` returns: a
+crash can cut off the last one alone, which was acknowledged to nobody. Anything else is damage, and
+refused.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Record(NamedTuple):
     payload: bytes
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Between two records of a journal: where to go on reading."""
 
     position: int = 0
@@ -43,10 +44,10 @@ class Place(NamedTuple):
     """Of all records before it."""
 
 
-class Journal:
+class RecordJournal:
     """The journal in one file, at whose end records are appended."""
 
-    def __init__(self, path: Path, place: Place) -> None:
+    def __init__(self, path: Path, place: Position) -> None:
         """Go on at `place`; what lies behind it in the file is gone. Raises OSError."""
         self._path, self._place = path, place
         # Windows would translate line ends without the flag; other systems have no such flag.
@@ -56,7 +57,7 @@ class Journal:
         os.fsync(self._handle)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Position:
         """Its end."""
         return self._place
 
@@ -81,7 +82,7 @@ class Journal:
                 os.ftruncate(self._handle, self._place.position)
             why = error.strerror or str(error)
             raise NotWrittenError(f"{self._path}: {why}") from error
-        self._place = Place(self._place.position + len(data), checksum)
+        self._place = Position(self._place.position + len(data), checksum)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -98,7 +99,7 @@ def _checksum(kind: bytes, payload: bytes, before: int) -> int:
     return zlib.crc32(payload, zlib.crc32(kind, before))
 
 
-def read(path: Path, place: Place = Place()) -> Iterator[tuple[Record, Place]]:  # noqa: B008
+def read(path: Path, place: Position = Position()) -> Iterator[tuple[Record, Position]]:  # noqa: B008
     """Yield the records of a journal from `place` on, each with the place after it.
 
     It ends before a record that is cut off. Raises InputError for one that is damaged, OSError
@@ -118,11 +119,11 @@ def read(path: Path, place: Place = Place()) -> Iterator[tuple[Record, Place]]: 
                 if after < size:
                     raise _damaged(path, place)
                 return
-            place = Place(after, checksum)
+            place = Position(after, checksum)
             yield Record(kind, payload), place
 
 
-def _damaged(path: Path, place: Place) -> InputError:
+def _damaged(path: Path, place: Position) -> InputError:
     what = f"is damaged at byte {place.position}, and not by having been cut off"
     remedy = "restore it from a copy, or begin with an empty state"
     return InputError(Problem(what, file=path, suggestion=remedy))

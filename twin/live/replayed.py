@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 from twin.core.errors import InputError, Problem
-from twin.live.epoch import Epoch, epochs, read_epoch
+from twin.live.epoch import JOURNAL, Epoch, epochs, read_epoch
 from twin.live.journal import read
-from twin.live.living import JOURNAL, refuse_others
+from twin.live.keeping import refuse_others
 from twin.live.moved import living_scenario, moment_of
 from twin.live.present import Present
 from twin.results.result import Result
