@@ -64,8 +64,7 @@ class Intake:
         async with self._service.bodies as bodies:
             body = await bodies.read(request)
             samples = await asyncio.to_thread(reader, body)
-            now = self._service.loop.now
-            receipt = await self._service.ask(lambda twin: twin.take(samples, now()))
+            receipt = await self._service.take(samples)
         return receipt.as_dict()
 
     async def what_if(self, request: Request) -> Response:

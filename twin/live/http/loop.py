@@ -10,15 +10,15 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from twin.core.errors import RunError
 from twin.engine.actions import ClosedInterval
 from twin.live.living import LivingTwin
-from twin.live.samples import BacklogError, NotWrittenError
+from twin.live.samples import BacklogError, NotWrittenError, Receipt, Samples
 
 T = TypeVar("T")
 
@@ -27,11 +27,22 @@ MOST_JOBS: Final = 64
 """Jobs that wait; whoever comes after them is told to come again."""
 
 
-class Feeder(Protocol):
-    """Something that delivers by itself, such as a trace that is fed as if it came now."""
+class TraceFeeder:
+    """Hands a twin the samples of a trace when their time has come."""
 
-    def feed(self, twin: LivingTwin, now: float) -> bool:
-        """Hand over what has come since the last call; whether there was anything."""
+    def __init__(self, feed: Iterable[tuple[Samples, float]]) -> None:
+        """Take the samples of each interval, and when it has ended."""
+        self._feed = iter(feed)
+        self._next = next(self._feed, None)
+
+    def feed(self, twin: LivingTwin, now: float) -> None:
+        """Hand over what ends until `now`, one interval at most.
+
+        So each interval closes before the next one comes, as it would if nobody were ever behind.
+        """
+        if self._next is not None and self._next[1] <= now:
+            twin.take(self._next[0], now)
+            self._next = next(self._feed, None)
 
 
 class TooBusyError(Exception):
@@ -39,7 +50,7 @@ class TooBusyError(Exception):
 
 
 @dataclass(frozen=True)
-class Present:
+class LoopStatus:
     """What is known of the twin without asking its thread; it never changes once it is there."""
 
     now: float
@@ -65,15 +76,19 @@ class TwinLoop:
         self,
         twin: LivingTwin,
         now: Callable[[], float],
-        feeder: Feeder | None = None,
+        feeder: TraceFeeder | None = None,
         *,
+        see: Callable[[Samples], object] = lambda _: None,
         poll_s: float = 0.25,
     ) -> None:
-        """Take the clock `now`, in seconds since 1970; time is looked at every `poll_s` or so."""
+        """Take the clock `now`, in seconds since 1970; time is looked at every `poll_s` or so.
+
+        `see` is shown samples before they are taken.
+        """
         self.twin, self.now = twin, now
         self.closing_took_s: Callable[[float], object] = lambda _: None
         """Told the seconds that it took to close intervals and to decide."""
-        self._feeder, self._poll_s = feeder, poll_s
+        self._feeder, self._see, self._poll_s = feeder, see, poll_s
         self._jobs: queue.Queue[Callable[[], None]] = queue.Queue(MOST_JOBS)
         self._stop = threading.Event()
         self._latest: ClosedInterval | None = None
@@ -98,6 +113,15 @@ class TwinLoop:
         except queue.Full:
             raise TooBusyError from None
         return future
+
+    def take(self, samples: Samples) -> Future[Receipt]:
+        """Let samples be taken. Raises TooBusyError."""
+
+        def job(twin: LivingTwin) -> Receipt:
+            self._see(samples)
+            return twin.take(samples, self.now())
+
+        return self.ask(job)
 
     def stop(self) -> None:
         """Let :meth:`run` end soon; may be called from a signal handler and from any thread."""
@@ -152,9 +176,9 @@ class TwinLoop:
     def _note(self, closed: ClosedInterval) -> None:
         self._latest = closed
 
-    def _present(self) -> Present:
+    def _present(self) -> LoopStatus:
         twin = self.twin
-        return Present(
+        return LoopStatus(
             self.now(), twin.interval, twin.ready, twin.why_not, dict(twin.counts), self._latest,
             self._trouble,
         )  # fmt: skip

@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from twin import __version__
-from twin.live.http.loop import Present
+from twin.live.http.loop import LoopStatus
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -31,7 +31,7 @@ class Measures:
 
     def __init__(
         self,
-        present: Callable[[], Present],
+        present: Callable[[], LoopStatus],
         links: tuple[str, ...],
         tick_s: int,
         begins_s: float,
@@ -98,7 +98,7 @@ class _TwinCollector(Collector):
 
     def __init__(
         self,
-        present: Callable[[], Present],
+        present: Callable[[], LoopStatus],
         links: tuple[str, ...],
         tick_s: int,
         begins_s: float,
@@ -120,7 +120,7 @@ class _TwinCollector(Collector):
             yield from self._of_links(now)
             yield from self._of_policies(now)
 
-    def _progress(self, now: Present) -> Iterator[Metric]:
+    def _progress(self, now: LoopStatus) -> Iterator[Metric]:
         ends = self._begins_s + now.closed * self._tick_s
         for name, text, value in (
             ("twin_ready", "1 where it decides, 0 where it cannot yet.", float(now.ready)),
@@ -140,7 +140,7 @@ class _TwinCollector(Collector):
             "twin_intervals_closed", "Intervals that have closed.", now.closed
         )
 
-    def _of_links(self, now: Present) -> Iterator[Metric]:
+    def _of_links(self, now: LoopStatus) -> Iterator[Metric]:
         closed, acting = now.latest, self._acting()
         assert closed is not None
         granted = closed.allocated_mbps.get(acting)
@@ -162,7 +162,7 @@ class _TwinCollector(Collector):
             down.add_metric([link], float(value))
         yield down
 
-    def _of_policies(self, now: Present) -> Iterator[Metric]:
+    def _of_policies(self, now: LoopStatus) -> Iterator[Metric]:
         closed = now.latest
         assert closed is not None
         acts = GaugeMetricFamily("twin_policy_acts", "1: its allocations count.", labels=["policy"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -14,7 +15,7 @@ from twin.live.http.answering import Task, WhatIfLimits, WhatIfWorkers
 from twin.live.http.bodies import BodyLimits, BodyReader
 from twin.live.http.cached import AnswerCache
 from twin.live.http.errors import HttpError
-from twin.live.http.loop import Present, TooBusyError, TwinLoop
+from twin.live.http.loop import LoopStatus, TooBusyError, TwinLoop
 from twin.live.http.measures import Measures
 from twin.live.http.outlooks import Outlooks
 from twin.live.http.recent import RecentIntervals
@@ -22,7 +23,8 @@ from twin.live.http.stream import EventStream
 from twin.live.http.tasks import RISK_S, Key
 from twin.live.http.tokens import ApiTokens
 from twin.live.living import LivingTwin
-from twin.live.samples import BacklogError, NotWrittenError
+from twin.live.outputs import AllocationsFile, Webhook
+from twin.live.samples import BacklogError, NotWrittenError, Receipt, Samples
 
 T = TypeVar("T")
 
@@ -71,7 +73,7 @@ class LiveService:
         twin.subscribe(self._closed)
 
     @property
-    def present(self) -> Present:
+    def present(self) -> LoopStatus:
         """What is known of the twin without asking its thread."""
         return self.loop.present
 
@@ -93,6 +95,18 @@ class LiveService:
             "twin_event_listeners", "Open streams of events.", lambda: self.stream.listeners
         )
         return measures
+
+    def add_output(self, output: AllocationsFile | Webhook) -> None:
+        """Let every decision go there, and first the one that is in force."""
+        name = type(output).__name__.lower()
+        self.measures.add_counter(
+            f"twin_{name}_writes", "Decisions handed over, by what became of them.", "outcome",
+            lambda: output.outcomes,
+        )  # fmt: skip
+        twin = self.loop.twin
+        if twin.ready:
+            output.write(twin.allocations())
+        twin.subscribe(lambda _: output.write(twin.allocations()))
 
     def started(self) -> None:
         """Note down the event loop that runs from now on."""
@@ -144,8 +158,15 @@ class LiveService:
 
     async def ask(self, job: Callable[[LivingTwin], T]) -> T:
         """Return what the twin's thread answers. Raises HttpError where it has no time."""
+        return await self._answered(lambda: self.loop.ask(job))
+
+    async def take(self, samples: Samples) -> Receipt:
+        """Return what became of samples that the twin took. Raises HttpError."""
+        return await self._answered(lambda: self.loop.take(samples))
+
+    async def _answered(self, begin: Callable[[], Future[T]]) -> T:
         try:
-            future = self.loop.ask(job)
+            future = begin()
         except TooBusyError:
             raise HttpError.later(429, "the twin has more to do than it keeps", 1) from None
         try:

@@ -17,7 +17,6 @@ from twin.core.units import DAY_S, format_duration
 from twin.events.base import Event
 from twin.live.demand_paths import DemandPaths
 from twin.live.http.question import WhatIfQuestion
-from twin.live.scoreboard import Scoreboard
 from twin.live.what_if import demand_paths
 from twin.live.what_if import what_if as tried
 
@@ -82,6 +81,8 @@ def outlook(snapshot: bytes, key: Key, acting: str, horizon_s: float) -> FanOfLi
 
 def score(snapshot: bytes, acting: str) -> dict[str, Any]:
     """Score the policies on what is recorded in the snapshot."""
+    from twin.live.scoreboard import Scoreboard
+
     result = Simulation.restore(snapshot).result
     return Scoreboard.of(result, acting=acting).as_dict()
 
