@@ -29,6 +29,11 @@ class TelemetrySpec(Strict):
         None, description="what Prometheus is asked: PromQL with one series for each link"
     )
     link: Name = Field("link", description="the label that names the link, of sent samples as well")
+    metrics: dict[Literal["internet", "downstream", "sessions", "vpn"], str] = Field(
+        {},
+        description="our KPI: the name of the metric with it; absent: a metric called as a KPI is "
+        "that one, any other the demand",
+    )
     every: Duration | None = Field(
         None, description="how often samples come, and Prometheus is asked; absent: every tick"
     )
