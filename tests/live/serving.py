@@ -9,17 +9,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pandas as pd
-
-import pytest
 from fed import TICK, opened
 
-from twin.core.errors import InputError, Problem
 from twin.live.http.application import application
 from twin.live.http.loop import TwinLoop
 from twin.live.http.service import LiveLimits, LiveService
 from twin.live.http.tokens import ApiTokens
 from twin.live.living import LivingTwin
-from twin.live.samples import Samples
 
 with warnings.catch_warnings():
     # The test client would rather have httpx's successor, which nothing else here needs.
@@ -34,16 +30,6 @@ LOOPBACK = "http://127.0.0.1:8765"
 POLICIES = ["rolling_max", "last_value"]
 
 
-def csv_samples(body: bytes) -> Samples:
-    """A reader for tests: lines `time,link,value`."""
-    try:
-        rows = [line.split(",") for line in body.decode().splitlines()]
-        return Samples.of([r[1] for r in rows], [float(r[0]) for r in rows],
-                          [float(r[2]) for r in rows])  # fmt: skip
-    except (ValueError, IndexError):
-        raise InputError(Problem("is no sample", "body", line=1)) from None
-
-
 class Running:
     """A server, the twin in it, and a clock that the test sets."""
 
@@ -53,14 +39,15 @@ class Running:
         self.twin, self.time = twin, BEGINS
         self.loop = TwinLoop(twin, lambda: self.time, poll_s=0.01)
         self.service = LiveService(self.loop, tokens, limits)
-        self.app = application(self.service, {"text/csv": csv_samples}, csv_samples)
+        self.app = application(self.service)
         self.client = TestClient(self.app, base_url=LOOPBACK, raise_server_exceptions=False)
 
     def close_intervals(self, count: int = 1) -> None:
         """Send the samples of some intervals, and let them close."""
         for _ in range(count):
             k = self.twin.interval
-            lines = [f"{BEGINS + TICK * k},{name},{100 + k}" for name in self.twin.links]
+            lines = ["time,link,internet"]
+            lines += [f"{BEGINS + TICK * k:.0f},{name},{100 + k}" for name in self.twin.links]
             answer = self.client.post("/telemetry", content="\n".join(lines),
                                       headers={"content-type": "text/csv"})  # fmt: skip
             assert answer.status_code == 200, answer.text
@@ -91,4 +78,3 @@ def running(
         stack.callback(made.loop.stop)
         stack.enter_context(made.client)
         yield made
-

@@ -62,7 +62,8 @@ def serve(
     _check_clock(clock, speed)
     from twin.live.http.gate import is_loopback
     from twin.live.http.logs import log_to_stderr
-    from twin.live.http.serve import Address, bound, serve as served, url_of
+    from twin.live.http.serve import Address, bound, url_of
+    from twin.live.http.serve import serve as served
     from twin.live.http.service import LiveService
     from twin.live.http.tokens import ApiTokens
 
@@ -139,7 +140,9 @@ def _loop(
             return TwinLoop(twin, WallClock().now)
         data = DataClock(twin.flows, twin.tick_s, _now_of(twin))
         return TwinLoop(twin, data.now, see=data.see)
-    twin = LivingTwin.open(checked, folder, split=True)
+    # A trace without dates ends whenever it is fed.
+    begins = time.time() if checked.trace.starts is None else None
+    twin = LivingTwin.open(checked, folder, split=True, begins=begins)
     fed = SpeedClock(_now_of(twin), speed)
     feeder = TraceFeeder(TraceFeed.of(twin, checked))
     return TwinLoop(twin, fed.now, feeder, poll_s=min(0.25, twin.tick_s / speed / 20))

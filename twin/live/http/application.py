@@ -20,7 +20,8 @@ from twin.live.http.dashboard.page import dashboard
 from twin.live.http.endpoints import Endpoint, description
 from twin.live.http.errors import HttpError
 from twin.live.http.gate import Gate
-from twin.live.http.intake import Intake, Reader
+from twin.live.http.intake import Intake
+from twin.live.http.readers import CONTENT_TYPES
 from twin.live.http.service import LiveService
 from twin.live.http.tokens import Role
 
@@ -28,11 +29,9 @@ _LEAST_PACKED = 1_000
 """Bytes of an answer from which on it is packed."""
 
 
-def application(
-    service: LiveService, readers: Mapping[str, Reader], remote_write: Reader
-) -> Starlette:
-    """Return the application; `readers` take each content type of telemetry."""
-    endpoints = _endpoints(service, readers, remote_write)
+def application(service: LiveService) -> Starlette:
+    """Return the application of a service."""
+    endpoints = _endpoints(service)
     document = description(endpoints)
 
     async def openapi(_: Request) -> Response:
@@ -78,10 +77,8 @@ def application(
     return app
 
 
-def _endpoints(
-    service: LiveService, readers: Mapping[str, Reader], remote_write: Reader
-) -> list[Endpoint]:
-    answers, intake = Answers(service), Intake(service, readers, remote_write)
+def _endpoints(service: LiveService) -> list[Endpoint]:
+    answers, intake = Answers(service), Intake(service)
     page = dashboard()
 
     async def root(_: Request) -> Response:
@@ -92,7 +89,8 @@ def _endpoints(
     return [
         Endpoint("/", "GET", None, root, "The dashboard; it holds no data itself.", "text/html"),
         Endpoint("/telemetry", "POST", write, intake.telemetry,
-                 "Take samples; they are on disk when this answers.", takes=tuple(readers)),
+                 "Take samples; they are on disk when this answers.", takes=CONTENT_TYPES,
+                 parameters=(("precision", "of line protocol: ns, us, ms or s"),)),
         Endpoint("/api/v1/write", "POST", write, intake.remote_write,
                  "Take samples by Prometheus remote write 1.0.", takes=("application/x-protobuf",)),
         Endpoint("/state", "GET", read, answers.state, "The present state, or a past one.",

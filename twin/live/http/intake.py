@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -16,11 +15,9 @@ from twin.live.http.errors import HttpError
 from twin.live.http.plain import encoded
 from twin.live.http.queries import Query
 from twin.live.http.question import MOST_BYTES, read_question
+from twin.live.http.readers import CONTENT_TYPES, PRECISIONS, Reader, Readers
 from twin.live.http.service import LiveService
 from twin.live.http.tasks import what_if
-from twin.live.samples import Samples
-
-Reader = Callable[[bytes], Samples]
 
 _JSON: Final = "application/json"
 
@@ -28,19 +25,17 @@ _JSON: Final = "application/json"
 class Intake:
     """The answers to POST requests about one twin."""
 
-    def __init__(
-        self, service: LiveService, readers: Mapping[str, Reader], remote_write: Reader
-    ) -> None:
-        """Take the reader of each content type of `/telemetry`, and that of remote write."""
-        self._service, self._readers, self._remote_write = service, readers, remote_write
+    def __init__(self, service: LiveService) -> None:
+        self._service = service
+        self._readers = Readers(service.scenario)
 
     async def telemetry(self, request: Request) -> Response:
         """Take samples; they are on disk when the answer comes."""
-        Query(request)
+        precision = Query(request, ("precision",)).one_of("precision", PRECISIONS, "unit") or "ns"
         kind = _content_type(request)
-        reader = self._readers.get(kind)
+        reader = self._readers.of(kind, precision, self._service.loop.now())
         if reader is None:
-            known = one_of(list(self._readers))
+            known = one_of(CONTENT_TYPES)
             raise HttpError(415, f"is not known: {kind[:60]!r}", "Content-Type", f"use {known}")
         if request.headers.get("content-encoding", "").lower() == "snappy":
             raise HttpError(415, "is for /api/v1/write alone", "Content-Encoding", "use gzip")
@@ -57,7 +52,7 @@ class Intake:
         if not version.startswith("0.1."):
             what = f"is not known: {version[:20]!r}"
             raise HttpError(415, what, "X-Prometheus-Remote-Write-Version", "version 0.1.0")
-        await self._taken(request, self._remote_write)
+        await self._taken(request, self._readers.remote_write)
         return Response(status_code=204)
 
     async def _taken(self, request: Request, reader: Reader) -> dict[str, object]:

@@ -114,6 +114,8 @@ class _TwinCollector(Collector):
             "twin_samples", "Samples that came, by what became of them.", labels=["outcome"]
         )
         for outcome, count in sorted(now.counts.items()):
+            if outcome == "closed":  # intervals, which have a counter of their own
+                continue
             samples.add_metric([outcome], count)
         yield samples
         if now.latest is not None:

@@ -18,7 +18,6 @@ import uvicorn
 from twin.core.errors import InputError, Problem
 from twin.live.http.application import application
 from twin.live.http.loop import TwinLoop
-from twin.live.http.readers import READERS, remote_write
 from twin.live.http.service import LiveService
 
 _LOG: Final = logging.getLogger("twin.live")
@@ -111,7 +110,7 @@ def serve(
 
 def _config(service: LiveService) -> uvicorn.Config:
     return uvicorn.Config(
-        application(service, READERS, remote_write),
+        application(service),
         loop="asyncio",
         http="h11",
         ws="none",

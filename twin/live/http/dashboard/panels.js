@@ -116,3 +116,27 @@ function showLog(entries) {
   fill(byId("log"), ...items.map((entry) => make("li", {}, make("time", {}, entry.time === undefined ? "" : clockTime(entry.time, true)),
     make("span", { class: entry.bad ? "bad" : null }, entry.text))));
 }
+
+function showComing(state) {
+  const { outlook } = state;
+  if (!outlook) {
+    byId("coming-lead").textContent = state.ready ? "The twin is working it out." : "Nothing yet.";
+    return;
+  }
+  const { policy } = outlook;
+  byId("coming-lead").textContent = `From ${clockTime(Date.parse(outlook.made) / 1000)} UTC on, for ${span(outlook.for_s)}, as things are: ${policy.policy} falls short somewhere with ${percent(policy.chance_of_violation, 2)}, `
+    + `for ${between(policy.violated_minutes.asked)} minutes of links, and leaves ${between(policy.unmet_mbit.asked)} Mbit unmet.`;
+  fill(byId("coming-table"), ...worstOf(policy).childNodes);
+}
+
+function logOf(state) {
+  const entries = state.log.map((entry) => {
+    const more = entry.more_links ? ` and ${entry.more_links} more` : "";
+    const links = entry.links.length ? `: ${entry.links.join(", ")}${more}` : "";
+    const name = entry.name && entry.name !== entry.kind ? ` ${entry.name}` : "";
+    return { time: entry.time_s, bad: entry.kind === "fallback", text: `${entry.kind.replaceAll("_", " ")}${name} ${entry.phase}${links}${entry.detail ? `; ${entry.detail}` : ""}` };
+  });
+  const counts = Object.entries(state.samples).filter(([name, count]) => count && !["taken", "closed"].includes(name))
+    .map(([name, count]) => ({ text: `${amount(count, 6)} samples ${name.replaceAll("_", " ")} so far` }));
+  return [...entries.reverse(), ...counts];
+}
