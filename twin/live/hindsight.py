@@ -34,7 +34,9 @@ class ScoredEstimate:
         return self.estimate.low <= self.came <= self.estimate.high
 
 
-def in_hindsight(what: WhatIf, recording: Recording, *, asked: bool = False) -> list[ScoredEstimate]:
+def in_hindsight(
+    what: WhatIf, recording: Recording, *, asked: bool = False
+) -> list[ScoredEstimate]:
     """Return what a what-if said of each policy, beside what is recorded since it was asked.
 
     What it said of things as they were, or with what was asked where that has happened. The

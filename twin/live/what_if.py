@@ -348,5 +348,3 @@ def _ranking(
     if topology is None or not isinstance(routing, ShortestPaths):
         return None
     return FailureRanking(routing, topology, present.engine.down, names)
-
-

@@ -78,14 +78,17 @@ class Answers:
 
     async def forecast(self, request: Request) -> Response:
         """Return the forecast of a link, and its last intervals with what was allocated."""
-        query = Query(request, ("link", "for", "back"))
+        query = Query(request, ("link", "for", "back", "wait"))
         link = query.required("link", self._service.links, "link")
         ahead_s, back_s = query.seconds("for", "2h"), query.seconds("back", "24h")
         self._check_ready()
         if ahead_s > HORIZONS_S[-1]:
             what = f"must be at most {format_duration(HORIZONS_S[-1])}"
             raise HttpError(400, what, "for")
-        told = await self._service.outlooks.forecast(link, ahead_s)
+        waits = query.one_of("wait", ("0", "1"), "choice") != "0"
+        if not waits:
+            self._service.look_ahead()
+        told = await self._service.outlooks.forecast(link, ahead_s, waits=waits)
         past = await self._service.ask(lambda _: self._service.recent.of(link, back_s))
         return Response(encoded({**told, "past": past}), media_type=_JSON)
 

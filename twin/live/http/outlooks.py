@@ -41,7 +41,7 @@ class Outlooks:
 
     async def fan(self, ahead_s: float) -> FanOfLinks:
         """Return an outlook that goes so far, as young as it is worth. Raises HttpError."""
-        horizon = next((each for each in HORIZONS_S if each >= ahead_s), HORIZONS_S[-1])
+        horizon = _horizon(ahead_s)
         kept = self._fans.get(horizon)
         resting = time.monotonic() < self._rested.get(horizon, 0.0)
         reaches = kept is not None and self._left(kept) * self._tick_s >= ahead_s
@@ -68,19 +68,25 @@ class Outlooks:
         self._rested[horizon] = ended + _REST * (ended - begun)
         return fan
 
-    async def forecast(self, link: str, ahead_s: float) -> dict[str, Any]:
-        """Return the forecast of one link from the interval under way on. Raises HttpError."""
-        fan = await self.fan(ahead_s)
-        gone = self._interval() - fan.made
-        rows = fan.quantiles_mbps[gone : gone + max(int(ahead_s // self._tick_s), 1)]
-        values = rows[:, self._place[link]].tolist()
-        if not values:
+    async def forecast(self, link: str, ahead_s: float, *, waits: bool = True) -> dict[str, Any]:
+        """Return the forecast of one link from the interval under way on.
+
+        Whoever does not wait gets the latest that there is, which may be none. Raises HttpError.
+        """
+        fan = await self.fan(ahead_s) if waits else self._fans.get(_horizon(ahead_s))
+        now = self._interval()
+        values: list[list[float]] = []
+        if fan is not None:
+            gone = now - fan.made
+            rows = fan.quantiles_mbps[gone : gone + max(int(ahead_s // self._tick_s), 1)]
+            values = rows[:, self._place[link]].tolist()
+        if waits and not values:
             raise HttpError.later(503, "the forecast is behind the clock", self._tick_s)
         return {
             "link": link,
             "tick_s": self._tick_s,
-            "made": self._time(fan.made),
-            "times": [self._time(fan.made + gone + k) for k in range(len(values))],
+            "made": None if fan is None else self._time(fan.made),
+            "times": [self._time(now + k) for k in range(len(values))],
             "levels": list(LEVELS),
             "median_mbps": [row[LEVELS.index(0.5)] for row in values],
             "quantiles_mbps": values,
@@ -105,3 +111,7 @@ class Outlooks:
     def _time(self, interval: int) -> str:
         time = datetime.fromtimestamp(self._begins_s + interval * self._tick_s, UTC)
         return time.replace(tzinfo=None).isoformat() + "Z"
+
+
+def _horizon(ahead_s: float) -> int:
+    return next((each for each in HORIZONS_S if each >= ahead_s), HORIZONS_S[-1])

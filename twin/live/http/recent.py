@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from twin.api.simulation import Simulation
 from twin.core.arrays import Floats
 from twin.engine.actions import ClosedInterval
+from twin.engine.load import DEMAND
 
 _MOST: Final = 576
 _MOST_NUMBERS: Final = 8_000_000
@@ -37,10 +38,11 @@ class RecentIntervals:
         self._kept: deque[_Kept] = deque(maxlen=max(min(_MOST, _MOST_NUMBERS // columns), 12))
 
     def fill(self, simulation: Simulation, begins_s: float) -> None:
-        """Begin with what a simulation that began at `begins_s` recorded until now."""
-        recorded = simulation.recording()
-        first = max(recorded.intervals - (self._kept.maxlen or 0), 0)
-        for k in range(first, recorded.intervals):
+        """Begin with what a simulation that began at `begins_s` knows: its history, and since."""
+        recorded, most = simulation.recording(), self._kept.maxlen or 0
+        for k, demand in enumerate(reversed(_history(simulation, most - recorded.intervals)), 1):
+            self._kept.appendleft(_Kept(begins_s - k * self._tick_s, demand, {}))
+        for k in range(max(recorded.intervals - most, 0), recorded.intervals):
             allocated = {lane.name: lane.allocated[k] for lane in recorded.lanes}
             self._keep(begins_s + k * self._tick_s, recorded.demand[k], allocated)
 
@@ -61,10 +63,24 @@ class RecentIntervals:
             "time_s": [each.start_s for each in kept],
             "demand_mbps": [_short(each.demand[i]) for each in kept],
             "allocated_mbps": {
-                name: [_short(each.allocated[name][i]) for each in kept if name in each.allocated]
+                name: [
+                    _short(each.allocated[name][i]) if name in each.allocated else None
+                    for each in kept
+                ]
                 for name in policies
             },
         }
+
+
+def _history(simulation: Simulation, most: int) -> Row:
+    """Return the last demand of the links before the simulation began, [intervals, links]."""
+    source, stop = simulation.source, simulation.span.first
+    rows = source.values(DEMAND, max(stop - max(most, 0), 0), stop)
+    routing = simulation.scenario.routing
+    if routing is not None:
+        usual = routing.matrix(np.zeros(len(simulation.links), dtype=np.bool_))
+        rows = np.asarray((usual @ rows.T).T)
+    return rows.astype(np.float32)
 
 
 def _short(value: np.float32) -> float:

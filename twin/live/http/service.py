@@ -143,10 +143,15 @@ class LiveService:
     def _tell(self, interval: int, told: dict[str, Any]) -> None:
         self.stream.tell("interval", interval, told)
         # What is at risk is worked out while somebody looks, and only then.
-        if self.stream.listeners and (self._looking is None or self._looking.done()):
-            self._looking = asyncio.create_task(self._look_ahead(interval))
+        if self.stream.listeners:
+            self.look_ahead()
 
-    async def _look_ahead(self, interval: int) -> None:
+    def look_ahead(self) -> None:
+        """Let the next hours be worked out, unless they are; whoever listens is told when."""
+        if self.present.ready and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look_ahead())
+
+    async def _look_ahead(self) -> None:
         try:
             await self.outlooks.fan(RISK_S)
         except HttpError as error:
@@ -154,6 +159,7 @@ class LiveService:
         except InputError as error:
             _LOG.warning("no outlook: %s", error)
         else:
+            interval = self.present.closed
             self.stream.tell("outlook", interval, {"interval": interval})
 
     async def ask(self, job: Callable[[LivingTwin], T]) -> T:

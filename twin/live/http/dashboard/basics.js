@@ -18,6 +18,14 @@ function fill(parent, ...children) {
   parent.replaceChildren(...children);
 }
 
+// A name that may be broken after what separates its parts.
+function breakable(name) {
+  const parts = name.split(/(?<=[>._/-])/);
+  const whole = document.createDocumentFragment();
+  parts.forEach((part, i) => whole.append(...(i ? [document.createElement("wbr"), part] : [part])));
+  return whole;
+}
+
 // A number with so many significant digits.
 function amount(value, digits = 3) {
   if (value === null || value === undefined || Number.isNaN(value)) return DASH;

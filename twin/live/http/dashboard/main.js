@@ -83,7 +83,7 @@ function fail(error) {
 
 async function showSeries() {
   if (!page.chosen || !page.state || !page.state.ready) return;
-  const query = new URLSearchParams({ link: page.chosen, for: byId("ahead").value, back: byId("back").value });
+  const query = new URLSearchParams({ link: page.chosen, for: byId("ahead").value, back: byId("back").value, wait: "0" });
   try {
     const data = await ask(`forecast?${query}`);
     if (data.link === page.chosen) chart.show(data, page.state.looks, page.state.acting);
@@ -102,6 +102,7 @@ async function showScores() {
 }
 
 byId("filter").addEventListener("input", show);
+byId("scored-span").addEventListener("change", () => showScoreboard(null));
 byId("against").addEventListener("change", show);
 byId("link").addEventListener("change", () => choose(byId("link").value));
 ["back", "ahead"].forEach((id) => byId(id).addEventListener("change", showSeries));

@@ -30,7 +30,7 @@ function showLinks(state, risks, search, chosen, choose) {
   const rows = found.slice(0, MOST_ROWS).map((link) => {
     const risk = risks.get(link.link);
     const row = make("tr", { tabindex: 0, class: link.link === chosen ? "chosen" : null },
-      make("th", { scope: "row", class: isShort(link) ? "bad" : null }, link.link, link.down ? " (down)" : ""),
+      make("th", { scope: "row", class: isShort(link) ? "bad" : null }, breakable(link.link), link.down ? " (down)" : ""),
       make("td", { class: risk > 0.05 ? (risk > 0.5 ? "bad" : "warn") : null }, risk === undefined ? DASH : percent(risk, 2)),
       make("td", {}, bar(used(link)), percent(used(link))),
       make("td", {}, amount(link.demand_mbps, 4)),
@@ -108,7 +108,7 @@ class NetworkMap {
 
 function tableOf(heads, rows, caption) {
   return make("table", {}, make("caption", {}, caption), make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))),
-    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell, i) => make(i ? "td" : "th", i ? {} : { scope: "row" }, cell))))));
+    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell, i) => make(i ? "td" : "th", i ? {} : { scope: "row" }, i ? cell : breakable(cell)))))));
 }
 
 function showLog(entries) {
@@ -126,7 +126,7 @@ function showComing(state) {
   const { policy } = outlook;
   byId("coming-lead").textContent = `From ${clockTime(Date.parse(outlook.made) / 1000)} UTC on, for ${span(outlook.for_s)}, as things are: ${policy.policy} falls short somewhere with ${percent(policy.chance_of_violation, 2)}, `
     + `for ${between(policy.violated_minutes.asked)} minutes of links, and leaves ${between(policy.unmet_mbit.asked)} Mbit unmet.`;
-  fill(byId("coming-table"), ...worstOf(policy).childNodes);
+  fill(byId("coming-table"), ...worstOf(policy, 3).childNodes);
 }
 
 function logOf(state) {
@@ -139,4 +139,22 @@ function logOf(state) {
   const counts = Object.entries(state.samples).filter(([name, count]) => count && !["taken", "closed"].includes(name))
     .map(([name, count]) => ({ text: `${amount(count, 6)} samples ${name.replaceAll("_", " ")} so far` }));
   return [...entries.reverse(), ...counts];
+}
+
+let scored = null;
+function showScoreboard(board) {
+  scored = board || scored;
+  if (!scored) return;
+  const chosen = byId("scored-span").value;
+  const part = scored.spans.find((each) => each.span === chosen);
+  const ofCost = part.metric === "cost";
+  const heads = ["policy", "violated minutes", "violated", "waste, % of demand", ...(ofCost ? ["cost"] : []),
+    ofCost ? "cost beyond the acting one's" : "waste beyond the acting one's", ofCost ? "cost beyond hindsight's" : "waste beyond hindsight's"];
+  const rows = part.policies.map((each) => [each.acting ? `${each.policy} (acts)` : each.policy, amount(each.violated_minutes, 4),
+    betweenShares(each.violated_share), between(each.waste_pct), ...(ofCost ? [between(each.cost)] : []),
+    each.acting ? DASH : between(each.regret_to_acting), between(each.regret_to_hindsight)]);
+  const whole = part.complete ? "" : `, of which ${part.intervals} intervals have been seen`;
+  byId("verdict").textContent = part.switch ? part.switch.text : "No other policy did better by more than chance.";
+  byId("verdict").className = part.switch ? "warn" : "";
+  fill(byId("scores"), tableOf(heads, rows, `The last ${part.span}${whole}; in brackets what chance may make of it. Hindsight allocates the demand itself.`));
 }

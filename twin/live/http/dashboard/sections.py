@@ -143,8 +143,13 @@ def _what_if() -> Html:
 
 
 def _scoreboard() -> Html:
+    spans = [
+        tag("option", text(f"the last {span}"), value=span) for span in ("day", "week", "month")
+    ]
+    choice = tag("select", *spans, id="scored-span", aria_label="Over which time")
     verdict = tag("p", id="verdict")
-    return _panel("scoreboard", "Scoreboard", verdict, tag("div", id="scores", class_="wide"))
+    scores = tag("div", id="scores", class_="wide")
+    return _panel("scoreboard", "Scoreboard", choice, verdict, scores)
 
 
 def _events() -> Html:

@@ -69,10 +69,10 @@ function betweenShares(estimate) {
   return `${percent(estimate.mean)} (${percent(estimate.low)} to ${percent(estimate.high)})`;
 }
 
-function worstOf(policy) {
+function worstOf(policy, columns = 5) {
   const rows = policy.worst_links.map((each) => [each.link, percent(each.chance_of_violation, 2),
-    between(each.violated_minutes), between(each.peak_load_mbps, 4), betweenShares(each.peak_utilization)]);
-  return make("div", { class: "wide" }, tableOf(["link", "chance to fall short", "violated minutes", "peak, Mbit/s", "highest use"], rows,
+    between(each.violated_minutes), between(each.peak_load_mbps, 4), betweenShares(each.peak_utilization)].slice(0, columns + 1));
+  return make("div", { class: "wide" }, tableOf(["link", "chance to fall short", "violated minutes", "peak, Mbit/s", "highest use"].slice(0, columns + 1), rows,
     `Where ${policy.policy} is short for longest, or used most`));
 }
 
