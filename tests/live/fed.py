@@ -29,7 +29,7 @@ def trace(samples: int = HISTORY + 60, links: int = 3, dated: bool = True) -> tw
     if dated:
         frame.index = pd.date_range("2026-01-01", periods=samples, freq="5min")
     else:
-        frame.index = np.arange(samples) * TICK
+        frame["time"] = np.arange(samples) * TICK
     return twin.Trace.from_frame(frame)
 
 
@@ -54,6 +54,12 @@ def rows_of(whole: twin.Trace, first: int, stop: int, zero: float) -> Samples:
     links = [link for _ in range(first, stop) for link in whole.links]
     times = np.repeat(zero + np.arange(first, stop) * whole.tick_s, n)
     return Samples.of(links, times, whole.demand_mbps[first:stop].ravel())
+
+
+def some(samples: Samples, which: np.ndarray) -> Samples:
+    """Those of the samples that are marked."""
+    columns = (samples.link, samples.kpi, samples.time_ms, samples.values)  # noqa: PD011
+    return Samples(samples.links, samples.kpis, *(column[which] for column in columns))
 
 
 def zero(living: LivingTwin) -> float:

@@ -78,7 +78,7 @@ def terms_of(scenario: Scenario, epoch: Epoch) -> Terms:
         max(tick_ms // every_ms, 1),
         max(int(telemetry.late // history.tick_s), int(LONGEST_S // history.tick_s), 1),
         demand.aggregate,
-        telemetry.bits if counter else None,
+        (telemetry.bits or 64) if counter else None,
         limits,
     )
 

@@ -38,7 +38,7 @@ class TelemetrySpec(Strict):
         None, description="how often samples come, and Prometheus is asked; absent: every tick"
     )
     kind: Literal["rate", "counter"] = Field("rate", description="rates, or counters that grow")
-    bits: Literal[32, 64] = Field(64, description="size of the counters")
+    bits: Literal[32, 64] | None = Field(None, description="size of the counters; absent: 64")
     unit: Literal["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "byte/s"] | None = Field(
         None, description="of what comes; absent: that of the demand, and byte/s of counters"
     )
@@ -66,7 +66,7 @@ class TelemetrySpec(Strict):
         if (self.prometheus is None) != (self.query is None):
             there, missing = ("query", "prometheus")[:: 1 if self.prometheus is None else -1]
             raise ValueError(f"'{there}' needs '{missing}'")
-        if "bits" in self.model_fields_set and self.kind != "counter":
+        if self.bits is not None and self.kind != "counter":
             raise ValueError("'bits' belongs to 'kind: counter'")
         return self
 

@@ -78,8 +78,8 @@ def _series(data: bytes, start: int, stop: int, columns: Columns, reading: Readi
         elif number == 2:
             samples.append(_sample(data, first, last))
     metric = metric or ""
-    for time_s, value in samples:
-        columns.add(metric if link is None else link, reading.kpi(metric), time_s, value)
+    for time_s, measured in samples:
+        columns.add(metric if link is None else link, reading.kpi(metric), time_s, measured)
 
 
 def _pair(data: bytes, start: int, stop: int) -> tuple[bytes, bytes]:
@@ -96,7 +96,7 @@ def _pair(data: bytes, start: int, stop: int) -> tuple[bytes, bytes]:
 def _sample(data: bytes, start: int, stop: int) -> tuple[float, float]:
     """Return time, seconds, and value of a sample; both are 0 where they are absent."""
     value, time_ms = 0.0, 0
-    for number, kind, first, last in _fields(data, start, stop):
+    for number, kind, first, _ in _fields(data, start, stop):
         if number == 1 and kind == _FIXED_64:
             value = _DOUBLE.unpack_from(data, first)[0]
         elif number == 2 and kind == _VARINT:
