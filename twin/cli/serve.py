@@ -14,10 +14,12 @@ from twin.core.printable import printable
 
 if TYPE_CHECKING:
     from twin.live.http.loop import TwinLoop
+    from twin.live.http.pulling import PullThread
+    from twin.live.http.service import LiveService
     from twin.live.living import LivingTwin
     from twin.live.outputs import AllocationsFile, Webhook
 
-_NEEDED: Final = ("cramjam", "httpx", "prometheus_client", "starlette", "uvicorn")
+_NEEDED: Final = ("httpx", "prometheus_client", "starlette", "uvicorn")
 _LONGEST_DECISION_S: Final = 10.0
 """How long a policy may take where the scenario does not say; less where ticks are short."""
 
@@ -81,13 +83,29 @@ def serve(
         service.add_output(output)
     links = f"{len(loop.twin.links)} links, {', '.join(loop.twin.policies)}"
     typer.echo(printable(f"{loop.twin.scenario.spec.name}: {links}; {loop.twin.acting} acts"))
+    pulls = _pulls(loop, service) if speed is None else []
     try:
         served(loop, service, listening, lambda: typer.echo(f"Serving on {url_of(listening)}"))
     finally:
-        for output in outputs:
-            output.close()
+        for each in (*pulls, *outputs):
+            each.close()
         loop.twin.close()
     typer.echo("Stopped; what came is kept.")
+
+
+def _pulls(loop: TwinLoop, service: LiveService) -> list[PullThread]:
+    """Return what asks Prometheus, where the scenario names one."""
+    from twin.live.http.pulling import PullThread
+    from twin.live.prometheus import PrometheusPull
+
+    telemetry = loop.twin.scenario.spec.telemetry
+    if telemetry is None or telemetry.prometheus is None:
+        return []
+    pull = PullThread(PrometheusPull(loop.twin.scenario), loop, _now_of(loop.twin))
+    service.measures.add_counter(
+        "twin_prometheus_queries", "Queries to Prometheus.", "outcome", lambda: pull.outcomes
+    )
+    return [pull]
 
 
 def _check_extra() -> None:

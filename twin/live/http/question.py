@@ -19,6 +19,7 @@ MOST_BYTES: Final = 256 * 1024
 LONGEST_S: Final = DAY_S
 _MOST_EVENTS: Final = 50
 _MOST_NESTED: Final = 20
+_MOST_DIGITS: Final = 40
 _READS_FILES: Final = ("path",)
 """Keys of events that name a file: a request reaches none."""
 
@@ -91,15 +92,14 @@ def read_question(
 def _json_block(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode("utf-8")
-        block = json.loads(text or "{}", parse_constant=_no_constant)
+        block = json.loads(text or "{}", parse_constant=_no_constant, parse_int=_whole)
     except UnicodeDecodeError:
         raise InputError(Problem("is not text in UTF-8", "body")) from None
     except json.JSONDecodeError as error:
         where = f"body: line {error.lineno}"
         raise InputError(Problem(f"is not JSON: {error.msg}", where)) from None
-    except (RecursionError, ValueError) as error:
-        what = "is nested too deeply" if isinstance(error, RecursionError) else str(error)[:100]
-        raise InputError(Problem(what, "body")) from None
+    except RecursionError:
+        raise InputError(Problem("is nested too deeply", "body")) from None
     if not isinstance(block, dict):
         raise InputError(Problem("must be a block of keys", "body"))
     if _depth(block) > _MOST_NESTED:
@@ -108,7 +108,13 @@ def _json_block(body: bytes) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number of JSON")
+    raise InputError(Problem(f"{name} is no number of JSON", "body"))
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise InputError(Problem(f"holds a number of {len(digits):,} digits", "body"))
+    return int(digits)
 
 
 def _depth(block: Any) -> int:
