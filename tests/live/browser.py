@@ -95,9 +95,9 @@ class Browser:
         return said["result"].get("value")
 
     def until(self, expression: str, seconds: float = 30) -> None:
-        """Wait until an expression is true in the page."""
+        """Wait until an expression is true in the page, which may still be loading."""
         end = time.monotonic() + seconds
-        while not self.evaluate(expression):
+        while not self.evaluate(f"(() => {{ try {{ return {expression}; }} catch {{ }} }})()"):
             assert time.monotonic() < end, f"never came true: {expression}"
             time.sleep(0.05)
 

@@ -6,6 +6,7 @@ work; whoever asks next within the same interval has them for nothing.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from twin.api.simulation import Simulation
 from twin.core.arrays import Floats
+from twin.core.errors import InputError, Problem
 from twin.core.units import DAY_S, format_duration
 from twin.events.base import Event
 from twin.live.demand_paths import DemandPaths
@@ -29,6 +31,11 @@ _REPLICATIONS: Final = 50
 _DRAWN: Final = 200
 _MOST_NUMBERS: Final = 20_000_000
 """Replications x intervals x links that are held at once."""
+
+_PLACE: Final = re.compile(
+    r"((?:events|links|policies)\.[^\s:]+): (?:([a-z_0-9.]+): )?(.*)", re.DOTALL
+)
+"""What begins with a place and perhaps a key there."""
 
 Key = tuple[int, int]
 """Of what a copy is: the first interval since the twin began anew, and that under way."""
@@ -54,16 +61,19 @@ _kept: dict[int, tuple[Key, DemandPaths]] = {}
 def what_if(snapshot: bytes, key: Key, question: WhatIfQuestion) -> dict[str, Any]:
     """Answer what would happen from the snapshot on; `key` says of which interval it is."""
     simulation = Simulation.restore(snapshot)
-    answer = tried(
-        simulation,
-        events=[_from_now(event, simulation.now) for event in question.events],
-        links=question.written_links(),
-        policies=question.policies,
-        for_s=question.for_s,
-        replications=question.replications,
-        seed=question.seed,
-        paths=_paths(simulation, key, question.for_s),
-    )
+    try:
+        answer = tried(
+            simulation,
+            events=[_from_now(event, simulation.now) for event in question.events],
+            links=question.written_links(),
+            policies=question.policies,
+            for_s=question.for_s,
+            replications=question.replications,
+            seed=question.seed,
+            paths=_paths(simulation, key, question.for_s),
+        )
+    except InputError as error:
+        raise InputError([_placed(problem) for problem in error.problems]) from None
     return answer.as_dict()
 
 
@@ -85,6 +95,15 @@ def score(snapshot: bytes, acting: str) -> dict[str, Any]:
 
     result = Simulation.restore(snapshot).result
     return Scoreboard.of(result, acting=acting).as_dict()
+
+
+def _placed(problem: Problem) -> Problem:
+    """Return a problem with what was asked as its place, where that stands in its text."""
+    said = _PLACE.fullmatch(problem.what)
+    if problem.where or said is None:
+        return problem
+    where = said[1] if said[2] is None else f"{said[1]}.{said[2]}"
+    return Problem(said[3], where, suggestion=problem.suggestion)
 
 
 def _from_now(event: Event, now: float) -> dict[str, Any]:
