@@ -19,6 +19,7 @@ from kept import INTERVALS, POLICIES
 import twin
 from twin import InputError
 from twin.live.checkpoint import read_checkpoint
+from twin.live.epoch import read_epoch
 from twin.live.living import LivingTwin
 from twin.live.replayed import replayed
 
@@ -99,10 +100,11 @@ def test_a_checkpoint_that_is_damaged_or_of_the_future_is_passed_over(tmp_path: 
         result = table(living.result())
     checkpoint = tmp_path / "journal/000001/checkpoint"
     whole = checkpoint.read_bytes()
-    assert read_checkpoint(checkpoint) is not None
+    epoch = read_epoch(checkpoint.parent)
+    assert read_checkpoint(checkpoint, epoch) is not None
     for damaged in (b"", whole[:30], whole[:-9], whole[:500] + b"?" + whole[501:], b"x" * 99):
         checkpoint.write_bytes(damaged)
-        assert read_checkpoint(checkpoint) is None
+        assert read_checkpoint(checkpoint, epoch) is None
         with opened(tmp_path, ["last_value"]) as living:
             assert table(living.result()) == result
     records = tmp_path / "journal/000001/records"

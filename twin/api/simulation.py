@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from numbers import Real
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 
@@ -200,19 +201,27 @@ class Simulation(Engine):
         Models are named by their files and read again; a policy that was given as an object is
         named by its class, which has to be importable there. All else is in the bytes.
         """
+        try:
+            return pickle.dumps((self._header(), pickle.dumps(self)))
+        except _UNFIT as error:
+            raise _cannot_be_kept(error) from None
+
+    def write_snapshot(self, stream: BinaryIO) -> None:
+        """Write the whole state to a stream, without holding it in memory a second time."""
+        try:
+            pickle.dump(self._header(), stream)
+            pickle.dump(self, stream)
+        except _UNFIT as error:
+            raise _cannot_be_kept(error) from None
+
+    def _header(self) -> dict[str, Any]:
         sources = {
             member.source.policy.__module__: (member.source.path, member.source.code)
             for choice in (*self.scenario.policies, self.scenario.fallback)
             for member in (() if choice is None else choice.members)
             if member.source.loaded
         }
-        header = {"kind": _SNAPSHOT, "twin": twin.__version__, "policies": sources}
-        try:
-            return pickle.dumps((header, pickle.dumps(self)))
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            what = f"cannot be kept: {error}"
-            remedy = "a policy is kept by its class, which has to be importable, and what it holds"
-            raise InputError(Problem(what, "snapshot", suggestion=remedy)) from None
+        return {"kind": _SNAPSHOT, "twin": twin.__version__, "policies": sources}
 
     @classmethod
     def restore(cls, snapshot: bytes) -> Self:
@@ -223,21 +232,54 @@ class Simulation(Engine):
         """
         try:
             header, state = pickle.loads(snapshot)
-            kind, version, policies = header["kind"], header["twin"], header["policies"]
+            _load_policies(header)
+        except InputError:
+            raise
         except Exception as error:  # of a pickle that is none, any
             raise InputError(f"is no snapshot of a simulation: {error}") from None
-        if kind != _SNAPSHOT or version != twin.__version__:
-            raise InputError(f"is a snapshot of twin {version}; this is {twin.__version__}")
-        for module, (path, code) in policies.items():
-            # Objects of a policy's file are looked up in the module that it was loaded as.
-            load_policy(path, code, module)
+        return cls._restored(io.BytesIO(state))
+
+    @classmethod
+    def read_snapshot(cls, stream: BinaryIO) -> Self:
+        """Return the simulation that :meth:`write_snapshot` wrote to a stream; as `restore`."""
         try:
-            simulation: Self = pickle.loads(state)
+            _load_policies(pickle.load(stream))
+        except InputError:
+            raise
+        except Exception as error:  # of a pickle that is none, any
+            raise InputError(f"is no snapshot of a simulation: {error}") from None
+        return cls._restored(stream)
+
+    @classmethod
+    def _restored(cls, state: BinaryIO) -> Self:
+        try:
+            simulation: Self = pickle.load(state)
         except (pickle.UnpicklingError, AttributeError, ImportError) as error:
             remedy = "import the module that defines the policy first"
             problem = Problem(f"cannot be restored: {error}", "snapshot", suggestion=remedy)
             raise InputError(problem) from None
         return simulation
+
+
+_UNFIT = (pickle.PicklingError, AttributeError, TypeError)
+"""What is raised for what cannot be pickled."""
+
+
+def _cannot_be_kept(error: Exception) -> InputError:
+    remedy = "a policy is kept by its class, which has to be importable, and what it holds"
+    return InputError(Problem(f"cannot be kept: {error}", "snapshot", suggestion=remedy))
+
+
+def _load_policies(header: Mapping[str, Any]) -> None:
+    """Load the files of the policies of a snapshot. Raises InputError for one of another version.
+
+    Objects of a policy's file are looked up in the module that it was loaded as.
+    """
+    kind, version, policies = header["kind"], header["twin"], header["policies"]
+    if kind != _SNAPSHOT or version != twin.__version__:
+        raise InputError(f"is a snapshot of twin {version}; this is {twin.__version__}")
+    for module, (path, code) in policies.items():
+        load_policy(path, code, module)
 
 
 def _listed(name: str, given: Any, single: Any) -> list[Any]:

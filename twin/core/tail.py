@@ -114,7 +114,7 @@ class Growing:
         return writer, owner
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"rows": self.rows, "table": self.view().copy(), "capacity": len(self._shown)}
+        return {"rows": self.rows, "table": self.view(), "capacity": len(self._shown)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.rows = state["rows"]

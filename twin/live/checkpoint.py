@@ -7,47 +7,69 @@ can write to the state's folder can run what they like as the twin.
 
 from __future__ import annotations
 
-import pickle
+import struct
 import zlib
-from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, Final
 
+from twin.core.errors import InputError
 from twin.core.files import write_whole
+from twin.live.epoch import Epoch
 from twin.live.journal import Position
-from twin.live.present import Moment
+from twin.live.present import Present
 
-_MAGIC = b"twin checkpoint 1\n"
-
-
-class Checkpoint(NamedTuple):
-    """The present after all records before a place of the journal."""
-
-    place: Position
-    moment: Moment
+_HEAD: Final = struct.Struct("<16sQII")
+"""What it is; position and checksum of the journal; checksum of what follows."""
+_MAGIC: Final = b"twin checkpoint\1"
+_PART: Final = 1 << 22
 
 
-def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, whole or not at all. Raises OSError."""
-    place, moment = tuple(checkpoint.place), tuple(checkpoint.moment)
-    head = pickle.dumps((place, [len(part) for part in moment], [zlib.crc32(p) for p in moment]))
+class _Summed:
+    """A stream that sums what is written to it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self.checksum = stream, 0
+
+    def write(self, data: Any) -> int:
+        self.checksum = zlib.crc32(data, self.checksum)
+        return self._stream.write(data)
+
+
+def write_checkpoint(path: Path, place: Position, present: Present) -> None:
+    """Write the present after all records before `place`, whole or not at all.
+
+    Raises OSError, and InputError where a policy cannot be kept.
+    """
 
     def write(stream: BinaryIO) -> None:
-        stream.write(_MAGIC + len(head).to_bytes(4, "little") + head)
-        for part in moment:
-            stream.write(part)
+        stream.write(bytes(_HEAD.size))
+        summed: Any = _Summed(stream)
+        present.write(summed)
+        stream.seek(0)
+        stream.write(_HEAD.pack(_MAGIC, *place, summed.checksum))
 
     write_whole(path, write)
 
 
-def read_checkpoint(path: Path) -> Checkpoint | None:
-    """Return the checkpoint in a file; None where there is none, or it is damaged."""
-    with suppress(OSError, ValueError, pickle.UnpicklingError, EOFError), path.open("rb") as stream:
-        if stream.read(len(_MAGIC)) != _MAGIC:
-            return None
-        size = int.from_bytes(stream.read(4), "little")
-        place, sizes, sums = pickle.loads(stream.read(size))
-        parts = [stream.read(size) for size in sizes]
-        if [zlib.crc32(part) for part in parts] == sums:
-            return Checkpoint(Position(*place), Moment(*parts))
-    return None
+def read_checkpoint(path: Path, epoch: Epoch) -> tuple[Present, Position] | None:
+    """Return the present of a checkpoint, and the place of the journal where it goes on.
+
+    None where there is none, where it is damaged or of another version, and where the journal is
+    shorter.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD.size)
+            if len(head) < _HEAD.size:
+                return None
+            magic, position, checksum, own = _HEAD.unpack(head)
+            summed = 0
+            while part := stream.read(_PART):
+                summed = zlib.crc32(part, summed)
+            short = epoch.records.stat().st_size < position
+            if magic != _MAGIC or summed != own or short:
+                return None
+            stream.seek(_HEAD.size)
+            return Present.read(stream, epoch), Position(position, checksum)
+    except (OSError, InputError):
+        return None

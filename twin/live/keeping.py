@@ -12,7 +12,7 @@ from typing import Final, Self
 from twin.core.errors import InputError, Problem, RunError
 from twin.engine.actions import ClosedInterval
 from twin.live.beginning import begun_epoch, first_epoch
-from twin.live.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from twin.live.checkpoint import read_checkpoint, write_checkpoint
 from twin.live.days import Days
 from twin.live.epoch import CHECKPOINT, JOURNAL, Epoch, epochs, read_epoch
 from twin.live.journal import Position, Record, RecordJournal, read
@@ -37,7 +37,7 @@ class Keeper:
         self.days = Days(state / "days", self.telemetry.retention, self.telemetry.late)
         self._state, self._journal = state, journal
         self._spent = 0.0
-        self._written_in = 0.0
+        self._written = self._written_in = 0.0
         self.failure: str | None = None
         """Why it does not decide, in words."""
         self.trouble: str | None = None
@@ -106,11 +106,15 @@ class Keeper:
         try:
             self.days.keep(self.present)
             # No more than a tenth of the time goes into checkpoints.
-            if self._spent > max(_REPLAY_S, 10 * self._written_in):
+            rested = time.monotonic() - self._written > 10 * self._written_in
+            if self._spent > _REPLAY_S and rested:
                 self._checkpoint()
             self.trouble = None
         except OSError as error:
             self.trouble = f"{error.filename or self._state}: {error.strerror or error}"
+        except InputError as error:
+            # A policy that cannot be kept: a restart has to decide all again.
+            self.trouble = str(error)
 
     def _anew_now(self) -> str | None:
         """Return why it is to begin anew, if it is."""
@@ -162,10 +166,10 @@ class Keeper:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _checkpoint(self) -> None:
-        begin = time.perf_counter()
-        checkpoint = Checkpoint(self._journal.place, self.present.moment())
-        write_checkpoint(self.present.epoch.folder / CHECKPOINT, checkpoint)
-        self._written_in = time.perf_counter() - begin
+        begin = time.monotonic()
+        write_checkpoint(self.present.epoch.folder / CHECKPOINT, self._journal.place, self.present)
+        self._written = time.monotonic()
+        self._written_in = self._written - begin
         self._spent = 0.0
 
     def close(self) -> None:
@@ -193,11 +197,9 @@ def refuse_others(scenario: Scenario, epoch: Epoch) -> None:
 
 def _latest(base: Scenario, epoch: Epoch) -> tuple[Present, Position]:
     """Return the present of the last checkpoint, else that of the epoch's beginning."""
-    checkpoint = read_checkpoint(epoch.folder / CHECKPOINT)
-    size = epoch.records.stat().st_size
-    if checkpoint is not None and checkpoint.place.position <= size:
-        with suppress(InputError):
-            return Present.at(checkpoint.moment, epoch), checkpoint.place
+    kept = read_checkpoint(epoch.folder / CHECKPOINT, epoch)
+    if kept is not None:
+        return kept
     return Present(base, epoch), Position()
 
 

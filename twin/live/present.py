@@ -10,7 +10,7 @@ import json
 import pickle
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, BinaryIO, Final, Self
 
 import numpy as np
 
@@ -46,13 +46,6 @@ REFIT: Final = b"R"
 
 _SNAP_MS: Final = 1_000
 """How far a time may be before its interval, where the demand states no `snap`."""
-
-
-class Moment(NamedTuple):
-    """What a checkpoint holds."""
-
-    simulation: bytes
-    rest: bytes
 
 
 def terms_of(scenario: Scenario, epoch: Epoch) -> Terms:
@@ -204,22 +197,23 @@ class Present:
 
     # Checkpoints
 
-    def moment(self) -> Moment:
-        """Return all of it, to go on from. Raises InputError where a policy cannot be kept."""
+    def write(self, stream: BinaryIO) -> None:
+        """Write all of it, to go on from. Raises InputError where a policy cannot be kept."""
         rest = (self.assembler, self.counts, self.acting, self.latest, self.refit, self.added)
-        return Moment(self.simulation.snapshot(), pickle.dumps(rest))
+        pickle.dump(rest, stream)
+        self.simulation.write_snapshot(stream)
 
     @classmethod
-    def at(cls, moment: Moment, epoch: Epoch) -> Self:
+    def read(cls, stream: BinaryIO, epoch: Epoch) -> Self:
         """Return the present of a checkpoint. Raises InputError for one of another version."""
         present = cls.__new__(cls)
         present._set(epoch)
-        simulation = present._simulation = Simulation.restore(moment.simulation)
-        assert isinstance(simulation.source, LiveSource)
-        present.source = simulation.source
-        rest = pickle.loads(moment.rest)
+        rest = pickle.load(stream)
         present.assembler, present.counts, present.acting = rest[:3]
         present.latest, present.refit, present.added = rest[3:]
+        simulation = present._simulation = Simulation.read_snapshot(stream)
+        assert isinstance(simulation.source, LiveSource)
+        present.source = simulation.source
         return present
 
 
