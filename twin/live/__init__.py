@@ -1,1 +1,1 @@
-"""The living twin: in step with its network, what-ifs from now, scores and drift of its policies."""
+"""The living twin: in step with its network, what-ifs from now, scores and drift."""
