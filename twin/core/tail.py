@@ -17,7 +17,6 @@ from numpy.typing import DTypeLike, NDArray
 from twin.core.arrays import Floats
 from twin.core.sealed import two_views
 
-
 _LENT: Final = "rows are lent"
 
 

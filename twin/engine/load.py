@@ -68,8 +68,7 @@ class OfferedLoad:
         # Nothing in a whole load changes in place; means are replaced, not written to.
         for name, value in self.__dict__.items():
             shared = self.whole or name in ("_mean", "_first_seen")
-            copied = value if shared else copy.deepcopy(value, memo)
-            setattr(other, name, copied)
+            setattr(other, name, value if shared else copy.deepcopy(value, memo))
         memo[id(self)] = other
         return other
 
@@ -381,8 +380,8 @@ class OfferedLoad:
 
     def averaged(self, kpi: str, interval: int, base: Floats) -> Floats:
         """Return the mean load of the links in an interval with this `base` demand of flows."""
-        begin, end = (float((interval + k) * self._source.tick_s) for k in (0, 1))
-        return self._mean_of(kpi, base, begin, end)
+        tick_s = self._source.tick_s
+        return self._mean_of(kpi, base, interval * tick_s, (interval + 1) * tick_s)
 
     def _load(self, kpi: str, interval: int, start: float, end: float) -> Floats:
         sample = self._span.first + interval

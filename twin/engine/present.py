@@ -9,20 +9,21 @@ only one can be in use at a time.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from twin.core.arrays import Floats
+from twin.core.arrays import Bools, Floats
 from twin.core.tail import lending
 from twin.demand.gaps import Revision
 from twin.engine.engine import Engine
 from twin.engine.load import OfferedLoad
 from twin.engine.shown import observation_of
 from twin.engine.surroundings import Surroundings
+from twin.events.effects import Distortion, Echo
 from twin.policy.base import Observation, Policy
 from twin.policy.services import serving
 from twin.telemetry.distorted import DistortedFeed
@@ -43,6 +44,11 @@ class Present(Generic[E]):
         if source is not None:
             _feed_from(self.engine, source)
 
+    @property
+    def down(self) -> Bools:
+        """Links that are down, [links]."""
+        return self.engine._network.down
+
     def leave_out(self, policies: Collection[str]) -> None:
         """Let the policies that are named decide nothing more: it costs time."""
         for lane in self.engine._lanes:
@@ -53,9 +59,7 @@ class Present(Generic[E]):
         """Let forecasters read the past, once for all futures: they are asked as they will be."""
         engine = self.engine
         closed = engine.span.first + engine.closed
-        seen = observation_of(
-            engine.links, engine.source, engine._network, engine.closed, closed
-        )
+        seen = observation_of(engine.links, engine.source, engine._network, engine.closed, closed)
         around = Surroundings()
         with serving(engine._services):
             for lane in copy.deepcopy(engine._lanes):
@@ -144,8 +148,6 @@ def _feed_from(engine: Engine, source: LiveSource) -> None:
     engine.span = replace(engine.span, intervals=0, endless=True)
     engine._load = load = OfferedLoad(source, engine.span, engine._load.routing)
     plans = engine._plans
-    from twin.events.effects import Distortion, Echo
-
     load.plan(plans.courses, plans.effects(Echo), plans.states())
     for interval in range(engine.closed):
         load.close(interval)

@@ -1,29 +1,32 @@
-"""Paths that demand may take from now on: a forecast, and the errors that such forecasts made.
+"""Paths that demand may take from now on: what came after past instants, moved to the present.
 
-Let f(o, h) be a model's forecast, made before sample o, of the demand d(o + h) of a flow. With g, an
-increasing scale for each flow (:class:`FlowScale`), a path from now is
+Let f(o, h) be a model's forecast, made before sample o, of a flow's demand d(o + h), and e = d - f
+its error. With a past origin o, the same for all flows and the whole path, and a running mean S
+over two hours, a path from now is, not below 0,
 
-    g^-1( g(f(now, h)) + c (g(d(o + h)) - g(f(o, h))) ),    all h, all flows, one past origin o:
+    d(o + h) + S[f(now, .) - f(o, .)](h) + (c - 1) S[e(o, .)](h).
 
-the *whole* error of one past forecast, along the path and over all flows. So errors keep their
-correlation in time and between flows, and their skewness and tails, whatever these are. A copula
-would have to be told of them, and a factor model of a few weeks of errors of a hundred flows is
-mostly noise.
+Were it not for S, and with c = 1, that is f(now, h) + e(o, h): the whole error of one past
+forecast. So errors keep their correlation in time and between flows, and their skewness and tails,
+whatever these are. A copula would have to be told of them, and a factor model of a few weeks of
+errors of a hundred flows is mostly noise. S keeps the fine structure of what came: where a
+forecast knows of a jump at one instant and the outcome had it at another, their sum would jump
+twice, and a policy that follows demand would be short twice. (For the same reason errors are not
+scaled: on flows with two levels, what is noise at one of them would be stretched between the two.)
 
-Origins are those whose forecast paths looked most like the present one. That stands for the time of
-the day, for weekends, and for the state of a flow that has several: a flow that is at its upper
-level now does not go up once more.
+Origins are those whose forecast paths looked most like the present one, which stands for the time
+of the day, for weekends, and for the state of a flow that has several.
 
-Why intervals hold: if the errors of such paths are exchangeable, the one to come is as likely to
-rank anywhere among n past ones as any of these. So for *any* number T that a path leads to (minutes
-of violation under a policy that reacts to it, the highest load), T of what comes lies between the
-k-th smallest and the k-th largest of the n with probability 1 - 2 k / (n + 1) (Vovk et al. 2005).
-Hence quantiles are those of n + 1 ranks (:func:`ranked`), and the model's seasons and scales are
-fitted on what comes before the first origin.
+Why intervals hold: if such paths are exchangeable, the one to come is as likely to rank anywhere
+among n past ones as any of these. So for *any* number T that a path leads to (minutes of violation
+under a policy that reacts to it, the highest load), T of what comes lies between the k-th smallest
+and the k-th largest of the n with probability 1 - 2 k / (n + 1) (Vovk et al. 2005). Hence
+quantiles are those of n + 1 ranks (:func:`ranked`), and the model's seasons and scales are fitted
+on what comes before the first origin.
 
 Overlapping paths are worth less than their number. With m paths on end that do not overlap, a
-normal error of unknown mean and variance is predicted by a Student distribution, so that a drawn
-path is stretched by
+normal error of unknown mean and variance is predicted by a Student distribution, so that the slow
+part of each error (of the fast part there are thousands) is stretched by
 
     c = sqrt((m + 1) / m) sqrt((m - 1) / chi^2(m - 1)),
 
@@ -42,35 +45,38 @@ from twin.core.units import format_duration
 from twin.demand.gaps import Feed
 from twin.forecast.feeding import Feeding
 from twin.forecast.forecaster import Forecaster
-from twin.forecast.windows import forward_filled
 
 PATH_STREAM: Final = 0x9A7
 """Number of the named random stream that paths are drawn from."""
 _ORIGINS: Final = 120
 """Past origins, at most: each costs a path of forecasts."""
-_ALIKE: Final = 0.5
-"""Share of them whose forecasts look most like the present one."""
+_ALIKE: Final = 2
+"""Of so many the one whose forecast looks most like the present one is taken."""
 _FEWEST: Final = 10
 """Past origins, at least."""
 _FARTHEST: Final = 4.0
 """The most that a path is stretched by."""
 _APART_S: Final = 1800
 """The farthest that the steps at which a forecast is made are apart."""
-_REFERENCE_S: Final = 28 * 86_400
-"""The end of the past that scales are made from."""
+_SMOOTH_S: Final = 7200
+"""What changes over this long is slow."""
 
 
 class DemandPaths:
     """The paths that the demand of all flows may take from the present on."""
 
-    def __init__(self, forecast: Floats, errors: Floats, alone: float, scale: FlowScale) -> None:
-        """Take past errors on the scale of each flow, [origins, steps, flows].
+    def __init__(
+        self, forecast: Floats, came: Floats, forecasts: Floats, alone: float, reach: int
+    ) -> None:
+        """Take a forecast from now, and past ones with what came, [origins, steps, flows].
 
-        They are worth so many paths `alone`, which do not overlap.
+        They are worth so many paths `alone`, which do not overlap. What is slow is a mean over
+        `reach` samples to either side.
         """
         self.forecast = forecast
         """Mbit/s, [steps, flows]"""
-        self._errors, self._alone, self._scale = errors, alone, scale
+        self._came, self._forecasts, self._alone = came, forecasts, alone
+        self._reach = reach
 
     @classmethod
     def of(
@@ -89,14 +95,17 @@ class DemandPaths:
             least = format_duration(2 * (steps + max(_FEWEST, model.card.window)) * tick_s)
             raise InputError(Problem(what, "what-if", suggestion=f"wait until it is {least}"))
         seen = known_so_far(feed, kpi, 0, now)
-        scale = FlowScale(forward_filled(seen[-max(_REFERENCE_S // tick_s, 1) :]))
         forecasts = _forecasts(feed, model, np.append(origins, now), first, steps, tick_s)
-        paths, forecast = scale.of(forecasts[:-1]), forecasts[-1]
-        apart = np.nanmean((paths - scale.of(forecast)) ** 2, axis=(1, 2))
-        alike = np.sort(np.argsort(apart)[: max(int(_ALIKE * len(origins)), _FEWEST)])
-        outcome = scale.of(np.stack([seen[o : o + steps] for o in origins[alike]]))
+        past, forecast = forecasts[:-1], forecasts[-1]
+        size = np.maximum(np.nanstd(seen, axis=0), 1e-9)
+        apart = (((past - forecast) / size) ** 2).mean(axis=(1, 2))
+        alike = np.sort(np.argsort(apart, kind="stable")[: max(len(past) // _ALIKE, _FEWEST)])
+        came = np.stack([seen[o : o + steps] for o in origins[alike]])
+        # Where nothing came, what was forecast stands in.
+        came = np.where(np.isnan(came), past[alike], came)
         alone = (now - first) / steps * len(alike) / len(origins)
-        return cls(forecast, _without_gaps(outcome - paths[alike]), max(alone, 2.0), scale)
+        reach = max(_SMOOTH_S // tick_s // 2, 1)
+        return cls(forecast, came, past[alike], max(alone, 2.0), reach)
 
     def draw(self, replications: int, seed: int) -> Floats:
         """Return paths that demand may take, Mbit/s, at least 0, [replications, steps, flows].
@@ -106,11 +115,21 @@ class DemandPaths:
         rng = np.random.default_rng(np.random.SeedSequence([seed, PATH_STREAM]))
         # One origin of each of as many parts of the past, so that they come again only where
         # there are fewer of them than paths.
-        places = (np.arange(replications) + rng.uniform()) * len(self._errors) / replications
-        errors = self._errors[rng.permutation(places.astype(np.int64))]
-        errors = errors * _stretches(self._alone, replications, rng)[:, None, None]
-        paths = self._scale.back(self._scale.of(self.forecast) + errors)
-        return np.maximum(paths, 0.0, out=paths)
+        places = (np.arange(replications) + rng.uniform()) * len(self._came) / replications
+        picked = rng.permutation(places.astype(np.int64))
+        came, forecasts = self._came[picked], self._forecasts[picked]
+        stretch = _stretches(self._alone, replications, rng)[:, None, None]
+        slow = (self.forecast - forecasts) + (stretch - 1) * (came - forecasts)
+        return np.asarray(np.maximum(came + _smoothed(slow, self._reach), 0.0))
+
+
+def _smoothed(paths: Floats, reach: int) -> Floats:
+    """Return running means along paths [..., steps, flows], `reach` to either side."""
+    total = np.cumsum(paths, axis=1)
+    total = np.concatenate([np.zeros_like(total[:, :1]), total], axis=1)
+    step = np.arange(paths.shape[1])
+    first, last = np.maximum(step - reach, 0), np.minimum(step + reach + 1, paths.shape[1])
+    return np.asarray((total[:, last] - total[:, first]) / (last - first)[:, None])
 
 
 class _Closed:
@@ -137,7 +156,7 @@ def _forecasts(
     made = [1]
     while made[-1] < steps:
         made.append(min(made[-1] + int(np.clip(made[-1] // 3, 1, apart)), steps))
-    paths = []
+    paths: list[Floats] = []
     for origin in origins.tolist():
         closed.ready = origin
         if not paths:
@@ -157,60 +176,8 @@ def _interpolated(paths: Floats, made: list[int], steps: int) -> Floats:
     return np.asarray(paths[:, left] + share[:, None] * (paths[:, right] - paths[:, left]))
 
 
-class FlowScale:
-    """For each flow, an increasing scale on which its errors are alike wherever it is.
-
-    Half of it is the demand in units of its standard deviation, and half the normal score of its
-    rank in the past: the quantile of the standard normal distribution at the share of the past that
-    was below. The former alone lets a flow that alternates between two levels jump above the upper
-    one; the latter alone does not know how far anything outside the past is.
-    """
-
-    def __init__(self, past: Floats) -> None:
-        """Take the past, Mbit/s, [samples, flows], without gaps."""
-        from scipy.special import ndtr
-
-        score = np.linspace(-_OUTERMOST, _OUTERMOST, _KNOTS)
-        spread = past.std(axis=0) + 1e-9 * np.abs(past).max(axis=0, initial=0.0) + 1e-9
-        demand = np.quantile(past, ndtr(score), axis=0)
-        # Where much of the past was the same, the scale still rises.
-        demand = demand + 1e-4 * score[:, None] * spread
-        inner = int(np.searchsorted(score, _INNER))
-        width = score[-1] - score[inner]
-        upper, lower = demand[-1] - demand[inner], demand[-1 - inner] - demand[0]
-        upper, lower = (np.maximum(each / width, 0.05 * spread) for each in (upper, lower))
-        self._demand = np.vstack([demand[0] - _FAR * lower, demand, demand[-1] + _FAR * upper])
-        score = np.concatenate([[score[0] - _FAR], score, [score[-1] + _FAR]])
-        self._value = (score[:, None] + self._demand / spread) / 2
-
-    def of(self, demand: Floats) -> Floats:
-        """Return demand, Mbit/s, on the scale, [..., flows]."""
-        return _between(demand, self._demand, self._value)
-
-    def back(self, values: Floats) -> Floats:
-        """Return values of the scale as demand, Mbit/s, [..., flows]."""
-        return _between(values, self._value, self._demand)
-
-
-_OUTERMOST: Final = 2.33
-"""Normal score of the outermost quantiles of the past: a percent is beyond."""
-_INNER: Final = 1.28
-"""And of those that, with them, say how steep the scale is beyond: a tenth is."""
-_KNOTS: Final = 81
-_FAR: Final = 50.0
-"""How far beyond it goes on, in normal scores."""
-
-
-def _between(values: Floats, knots: Floats, results: Floats) -> Floats:
-    """Interpolate each flow's results at its knots, [knots, flows]; NaN stays."""
-    return np.stack(
-        [np.interp(values[..., i], knots[:, i], results[:, i]) for i in range(knots.shape[1])],
-        axis=-1,
-    )
-
-
 def known_so_far(feed: Feed, kpi: str, first: int, closed: int) -> Floats:
-    """Return samples first <= i < closed as they are known now, [samples, flows]; NaN is missing."""
+    """Return samples first <= i < closed as known now, [samples, flows]; NaN is missing."""
     rows = feed.rows(kpi, first, closed).copy()
     for revision in feed.revisions(first, closed):
         if revision.kpi == kpi:
@@ -218,15 +185,6 @@ def known_so_far(feed: Feed, kpi: str, first: int, closed: int) -> Floats:
             values = revision.values[start - revision.first :]
             rows[start - first : stop - first, revision.series] = values
     return rows
-
-
-def _without_gaps(errors: Floats) -> Floats:
-    """Return the errors, those that are not known replaced by the path before, or by none."""
-    missing = np.isnan(errors)
-    if missing.any():
-        flat = forward_filled(errors.reshape(len(errors), -1))
-        return np.asarray(np.nan_to_num(flat).reshape(errors.shape))
-    return errors
 
 
 def _stretches(alone: float, replications: int, rng: np.random.Generator) -> Floats:

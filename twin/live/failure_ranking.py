@@ -21,8 +21,7 @@ from twin.studies.contingency.rerouted import rerouted
 from twin.studies.contingency.unserved import Scratch
 from twin.topology.topology import Topology
 
-_ENDS: Final = (0.035, 0.965)
-"""As :data:`twin.live.what_if.NOMINAL`."""
+_ENDS: Final = (0.05, 0.95)
 
 
 class FailureRanking:

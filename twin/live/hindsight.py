@@ -46,33 +46,13 @@ def in_hindsight(
     if recording.intervals < first + what.intervals:
         raise ValueError(f"{recording.intervals - first} of {what.intervals} intervals have closed")
     # Of the whole recording, the intervals that were spoken of.
-    came = Outcomes.of(_part(recording, first, first + what.intervals), what.policies)
+    came = Outcomes.of(recording.between(first, first + what.intervals), what.policies)
     which = "asked" if asked else "without"
     return [
         ScoredEstimate(policy, number, what.estimates[policy][number][which], float(values[0]))
         for policy in what.policies
         for number, values in what.total(came, policy).items()
     ]
-
-
-def _part(recording: Recording, first: int, stop: int) -> Recording:
-    from dataclasses import replace
-
-    lanes = tuple(
-        replace(each, requested=each.requested[first:stop], allocated=each.allocated[first:stop])
-        for each in recording.lanes
-    )
-    held = [capacity for start, capacity in recording.capacity if start <= first]
-    later = ((s - first, each) for s, each in recording.capacity if first < s < stop)
-    return Recording(
-        recording.links,
-        recording.tick_s,
-        recording.demand[first:stop],
-        ((0, held[-1]), *later),
-        lanes,
-        {k - first: each for k, each in recording.divided.items() if first <= k < stop},
-        (),
-    )
 
 
 class Reliability:

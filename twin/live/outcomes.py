@@ -32,11 +32,11 @@ class Outcomes:
     def of(cls, recording: Recording, policies: Sequence[str]) -> Outcomes:
         """Return what is recorded of some of the policies, as one replication."""
         of_policy = [_of_policy(recording, name) for name in policies]
-        columns = [np.stack(column)[None] for column in zip(*of_policy, strict=True)]
-        *by_link, allocation = columns
-        with np.errstate(invalid="ignore"):
-            peak = np.fmax.reduce(recording.demand, axis=0, initial=0.0)
-        return cls(*by_link, peak_mbps=peak[None], allocation=allocation)
+        violated, unmet, highest, mean, allocation = (
+            np.stack(column)[None] for column in zip(*of_policy, strict=True)
+        )
+        peak = np.fmax.reduce(recording.demand, axis=0, initial=0.0)
+        return cls(violated, unmet, highest, mean, peak[None], allocation)
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:

@@ -18,7 +18,6 @@ from twin.api.branches import change
 from twin.api.simulation import Simulation
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem, did_you_mean
-from twin.core.units import format_duration
 from twin.engine.load import DEMAND
 from twin.engine.present import Present
 from twin.engine.recording import Recording
@@ -33,9 +32,6 @@ from twin.telemetry.source import LiveSource, head
 
 CONFIDENCE: Final = 0.9
 """How often an interval should hold what comes."""
-NOMINAL: Final = 0.93
-"""The share of ranks between its ends. Past errors are of demand that was a little different: on
-the made traces of other seeds than those that are tested, this share holds nine of ten."""
 _MOST: Final = 20_000_000
 """Replications x intervals x flows, at most: 160 MB a copy."""
 _WORST: Final = 5
@@ -52,7 +48,9 @@ class Estimate(NamedTuple):
     @classmethod
     def of(cls, values: Floats) -> Estimate:
         """Return the estimate from one value of each replication."""
-        ends = (float(ranked(values, level)) for level in ((1 - NOMINAL) / 2, (1 + NOMINAL) / 2))
+        ends = (
+            float(ranked(values, level)) for level in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
+        )
         return cls(float(np.mean(values)), *ends)
 
     def as_dict(self) -> dict[str, float | None]:
@@ -148,8 +146,8 @@ class WhatIf:
                     ),
                     "allocation_mbps": {
                         "mean": total.mean(axis=0).tolist(),
-                        "low": ranked(total, (1 - NOMINAL) / 2).tolist(),
-                        "high": ranked(total, (1 + NOMINAL) / 2).tolist(),
+                        "low": ranked(total, (1 - CONFIDENCE) / 2).tolist(),
+                        "high": ranked(total, (1 + CONFIDENCE) / 2).tolist(),
                     },
                     "worst_links": self.worst_links(policy),
                 }
@@ -201,11 +199,12 @@ def what_if(
     """Return what the next `for_s` seconds come to if something is as asked, and if not.
 
     `events` and `links` are as in a scenario, from now on (``start: now``). `policies` names those
-    of the simulation that are wanted, by default all; an entry that is a mapping takes over from the
-    policy of the same name. With a network, every single failure is tried as well, if `failures`
-    says so. `paths` are those of :func:`demand_paths`. `progress` is called with the replications
-    done and their number. The simulation itself stays as it is, and the same seed gives the same
-    answer. Raises InputError for what cannot be asked and RunError where a policy fails.
+    of the simulation that are wanted, by default all; an entry that is a mapping takes over from
+    the policy of the same name. With a network, every single failure is tried as well, unless
+    `failures` is false. `paths` are those of :func:`demand_paths`. `progress` is called with the
+    replications done and their number. The simulation itself stays as it is, and the same seed
+    gives the same answer. Raises InputError for what cannot be asked and RunError where a policy
+    fails.
     """
     if replications < 2:
         raise InputError(Problem(f"must be 2 or more, not {replications}", "replications"))
@@ -347,4 +346,4 @@ def _ranking(
     routing, topology = simulation.scenario.routing, simulation.scenario.topology
     if topology is None or not isinstance(routing, ShortestPaths):
         return None
-    return FailureRanking(routing, topology, present.engine.down, names)
+    return FailureRanking(routing, topology, present.down, names)
