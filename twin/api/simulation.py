@@ -21,6 +21,7 @@ from twin.core.units import duration, format_duration
 from twin.demand.trace import Trace
 from twin.engine.actions import ClosedInterval
 from twin.engine.engine import Engine
+from twin.engine.recording import LoggedEvent
 from twin.events.base import Event
 from twin.policy.base import Policy
 from twin.policy.load import load as load_policy
@@ -177,6 +178,11 @@ class Simulation(Engine):
     def down(self) -> Bools:
         """Which links are down now, [links]."""
         return self._network.down
+
+    @property
+    def logged(self) -> tuple[LoggedEvent, ...]:
+        """What events and failing policies did until now, in order of time."""
+        return tuple(self._recorder.log)
 
     def _result(self) -> Result:
         return Result(self.scenario, self.recording(), self._seconds, ReportDrawing())

@@ -27,6 +27,7 @@ from twin.cli.options import (
     SeedOption,
     SetOption,
 )  # fmt: skip
+from twin.cli.serve import serve
 from twin.core.errors import InputError, Problem
 from twin.core.printable import printable
 
@@ -39,6 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data.app, name="data")
+app.command()(serve)
 
 
 def _version(show: bool) -> None:
