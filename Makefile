@@ -22,8 +22,10 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(IN) -n auto --dist loadgroup -m "$(TESTED)"
 
 # Training needs TensorFlow, which nothing else does.
+test-train: export OMP_NUM_THREADS = 1
+test-train: export TF_NUM_INTRAOP_THREADS = 1
 test-train: $(VENV)/.train
-	$(BIN)/python -m pytest -m train
+	$(BIN)/python -m pytest -m train -n auto --dist loadgroup
 
 # Nearly right inputs, so many of each kind: a few are part of the tests.
 FUZZ ?= 2000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import networkx as nx
@@ -164,7 +165,7 @@ def by_hand(result: twin.Result, happens: list[dict[str, Any]], policy: str) -> 
             if not nx.has_path(graph, a, b):
                 continue
             way = nx.shortest_path(graph, a, b, weight="weight")
-            links = [(tick, f"{x}>{y}") for x, y in zip(way, way[1:], strict=False)]
+            links = [(tick, f"{x}>{y}") for x, y in pairwise(way)]
             share = min(served[at] / load[at] for at in links)
             total[flow] += demand()[HISTORY + tick, flow] * share * TICK_S
     return total

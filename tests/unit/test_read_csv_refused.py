@@ -118,6 +118,13 @@ REFUSED = {
         + "1700000100,l0,1\n",
         "a.csv:29: time: 1700000100 s is far from the other times; correct the time, or remove it",
     ),
+    "the last minute of the last year": (
+        "time,internet\n"
+        + "".join(f"2026-10-20T00:{5 * k:02d},1\n" for k in range(12))
+        + "9999-12-31T23:59:45,1\n",
+        "a.csv:14: time: 253402300800 s after 1970-01-01T00:00:00 is far from the other times; "
+        "correct the time, or remove it",
+    ),
     "conflicting rows": (
         "time,internet\n0,1\n300,5\n600,1\n300,7\n",
         "a.csv:5: internet: 7, but 5 in line 3 for the same time and link; "

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from numbers import Real
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, NamedTuple, Self
+
+import numpy as np
 
 import twin
 from twin.api.drawing import ReportDrawing
-from twin.core.errors import InputError, Problem, show
+from twin.core.arrays import Bools, Floats
+from twin.core.errors import InputError, Problem, did_you_mean, show
 from twin.core.units import duration, format_duration
 from twin.demand.trace import Trace
 from twin.engine.actions import ClosedInterval
 from twin.engine.engine import Engine
+from twin.engine.recording import LoggedEvent
 from twin.events.base import Event
 from twin.policy.base import Policy
 from twin.policy.load import load as load_policy
@@ -29,6 +34,15 @@ from twin.scenario.load import Scenario
 from twin.telemetry.source import LiveSource
 
 _SNAPSHOT = "twin snapshot"
+
+
+class Coming(NamedTuple):
+    """A decision for the interval that is under way; arrays are [links]."""
+
+    requested_mbps: Floats
+    """What the policy asked for."""
+    allocated_mbps: Floats
+    """What is in force now."""
 
 
 class Simulation(Engine):
@@ -137,6 +151,39 @@ class Simulation(Engine):
             raise InputError("nothing is recorded before the first interval has closed")
         return self._result()
 
+    def coming(self, policy: str) -> Coming:
+        """Return what a policy has decided for the interval that has not closed yet.
+
+        Raises InputError for a policy that it does not have.
+        """
+        lane = next((each for each in self._lanes if each.name == policy), None)
+        if lane is None:
+            names = [each.name for each in self._lanes]
+            hint = did_you_mean(policy, names) or f"there are: {', '.join(names)}"
+            raise InputError(Problem(f"no policy '{policy}'", "policy", suggestion=hint))
+        self.start()
+        return Coming(lane.latest, np.minimum(lane.in_force, self._network.nominal))
+
+    @property
+    def planned(self) -> tuple[Event, ...]:
+        """The events that have been added, those that are over among them."""
+        return tuple(self._plans.events)
+
+    @property
+    def capacity_mbps(self) -> Floats:
+        """What each link can carry now, Mbit/s, [links]; 0 while it is down."""
+        return self._network.capacity
+
+    @property
+    def down(self) -> Bools:
+        """Which links are down now, [links]."""
+        return self._network.down
+
+    @property
+    def logged(self) -> tuple[LoggedEvent, ...]:
+        """What events and failing policies did until now, in order of time."""
+        return tuple(self._recorder.log)
+
     def _result(self) -> Result:
         return Result(self.scenario, self.recording(), self._seconds, ReportDrawing())
 
@@ -155,19 +202,27 @@ class Simulation(Engine):
         Models are named by their files and read again; a policy that was given as an object is
         named by its class, which has to be importable there. All else is in the bytes.
         """
+        try:
+            return pickle.dumps((self._header(), pickle.dumps(self)))
+        except _UNFIT as error:
+            raise _cannot_be_kept(error) from None
+
+    def write_snapshot(self, stream: BinaryIO) -> None:
+        """Write the whole state to a stream, without holding it in memory a second time."""
+        try:
+            pickle.dump(self._header(), stream)
+            pickle.dump(self, stream)
+        except _UNFIT as error:
+            raise _cannot_be_kept(error) from None
+
+    def _header(self) -> dict[str, Any]:
         sources = {
             member.source.policy.__module__: (member.source.path, member.source.code)
             for choice in (*self.scenario.policies, self.scenario.fallback)
             for member in (() if choice is None else choice.members)
             if member.source.loaded
         }
-        header = {"kind": _SNAPSHOT, "twin": twin.__version__, "policies": sources}
-        try:
-            return pickle.dumps((header, pickle.dumps(self)))
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            what = f"cannot be kept: {error}"
-            remedy = "a policy is kept by its class, which has to be importable, and what it holds"
-            raise InputError(Problem(what, "snapshot", suggestion=remedy)) from None
+        return {"kind": _SNAPSHOT, "twin": twin.__version__, "policies": sources}
 
     @classmethod
     def restore(cls, snapshot: bytes) -> Self:
@@ -178,21 +233,54 @@ class Simulation(Engine):
         """
         try:
             header, state = pickle.loads(snapshot)
-            kind, version, policies = header["kind"], header["twin"], header["policies"]
+            _load_policies(header)
+        except InputError:
+            raise
         except Exception as error:  # of a pickle that is none, any
             raise InputError(f"is no snapshot of a simulation: {error}") from None
-        if kind != _SNAPSHOT or version != twin.__version__:
-            raise InputError(f"is a snapshot of twin {version}; this is {twin.__version__}")
-        for module, (path, code) in policies.items():
-            # Objects of a policy's file are looked up in the module that it was loaded as.
-            load_policy(path, code, module)
+        return cls._restored(io.BytesIO(state))
+
+    @classmethod
+    def read_snapshot(cls, stream: BinaryIO) -> Self:
+        """Return the simulation that :meth:`write_snapshot` wrote to a stream; as `restore`."""
         try:
-            simulation: Self = pickle.loads(state)
+            _load_policies(pickle.load(stream))
+        except InputError:
+            raise
+        except Exception as error:  # of a pickle that is none, any
+            raise InputError(f"is no snapshot of a simulation: {error}") from None
+        return cls._restored(stream)
+
+    @classmethod
+    def _restored(cls, state: BinaryIO) -> Self:
+        try:
+            simulation: Self = pickle.load(state)
         except (pickle.UnpicklingError, AttributeError, ImportError) as error:
             remedy = "import the module that defines the policy first"
             problem = Problem(f"cannot be restored: {error}", "snapshot", suggestion=remedy)
             raise InputError(problem) from None
         return simulation
+
+
+_UNFIT = (pickle.PicklingError, AttributeError, TypeError)
+"""What is raised for what cannot be pickled."""
+
+
+def _cannot_be_kept(error: Exception) -> InputError:
+    remedy = "a policy is kept by its class, which has to be importable, and what it holds"
+    return InputError(Problem(f"cannot be kept: {error}", "snapshot", suggestion=remedy))
+
+
+def _load_policies(header: Mapping[str, Any]) -> None:
+    """Load the files of the policies of a snapshot. Raises InputError for one of another version.
+
+    Objects of a policy's file are looked up in the module that it was loaded as.
+    """
+    kind, version, policies = header["kind"], header["twin"], header["policies"]
+    if kind != _SNAPSHOT or version != twin.__version__:
+        raise InputError(f"is a snapshot of twin {version}; this is {twin.__version__}")
+    for module, (path, code) in policies.items():
+        load_policy(path, code, module)
 
 
 def _listed(name: str, given: Any, single: Any) -> list[Any]:

@@ -15,6 +15,19 @@ import typer
 from twin import __version__
 from twin.cli import data
 from twin.cli.finish import finish
+from twin.cli.options import (
+    BranchOption,
+    ForkOption,
+    JournalOption,
+    LeadTimesOption,
+    NoPoliciesOption,
+    OptionalScenario,
+    PoliciesOption,
+    ScenarioArgument,
+    SeedOption,
+    SetOption,
+)  # fmt: skip
+from twin.cli.serve import serve
 from twin.core.errors import InputError, Problem
 from twin.core.printable import printable
 
@@ -27,20 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data.app, name="data")
-
-ScenarioArgument = Annotated[str, typer.Argument(help="A path, or the name of a shipped scenario.")]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as events.0.factor=2."),
-]
-NoPoliciesOption = Annotated[
-    bool, typer.Option("--no-policies", help="Run no code of policies that are not shipped.")
-]
-PoliciesOption = Annotated[
-    str | None,
-    typer.Option(metavar="A,B", help="The scenario's own, shipped ones, or files by path."),
-]
-SeedOption = Annotated[int | None, typer.Option(help="Seed, instead of the scenario's.")]
+app.command()(serve)
 
 
 def _version(show: bool) -> None:
@@ -62,7 +62,7 @@ def _root(
 
 @app.command()
 def run(
-    scenario: ScenarioArgument,
+    scenario: OptionalScenario = None,
     policies: PoliciesOption = None,
     set_: SetOption = None,
     seed: SeedOption = None,
@@ -72,21 +72,22 @@ def run(
     frontier: Annotated[
         bool, typer.Option("--frontier", help="Turn each policy's knob too, for the report.")
     ] = False,
-    fork: Annotated[
-        str | None,
-        typer.Option(metavar="'3d 18h'", help="When branches leave, from the replay's start."),
-    ] = None,
-    branch: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="What is different from the fork on; repeatable."),
-    ] = None,
-    lead_times: Annotated[
-        str | None,
-        typer.Option(metavar="0s,15min,1h", help="Compare these, on all links, on one demand."),
-    ] = None,
+    fork: ForkOption = None,
+    branch: BranchOption = None,
+    lead_times: LeadTimesOption = None,
+    journal: JournalOption = None,
 ) -> None:
     """Replay a scenario under each of its policies and compare them."""
+    if journal is not None:
+        from twin.cli.journal import run_journal
+
+        others = (policies, set_, seed, frontier, fork, branch, lead_times)
+        run_journal(journal, scenario, others, out, force=force, report=not no_report)
+        return
     from twin.cli.run import run_scenario
+
+    if scenario is None:
+        raise InputError(Problem("is missing: a path, or the name of a shipped one", "SCENARIO"))
 
     if (fork is None) != (not branch):
         missing, there = ("--fork", "--branch") if fork is None else ("--branch", "--fork")

@@ -61,6 +61,11 @@ def run_scenario(
         _save_with_frontier(result, place, force=force, report=report)
     else:
         result.save(place, force=force, figures=report)
+    say_result(result, folder, place)
+
+
+def say_result(result: Result, folder: Path, place: Path) -> None:
+    """Print the table of a result, and what was written to `folder`, which is at `place`."""
     print_table(result)
     for sentence in unrouted_in_words(result.recording.unrouted):
         typer.echo(f"Unrouted: {sentence}")

@@ -1,14 +1,28 @@
-"""Tables that only grow: all of their rows, or the last ones."""
+"""Tables that only grow: all of their rows, or the last ones.
+
+A copy may be *lent* the rows of its original, where many copies go on from the same past one after
+the other: it appends to the same memory, behind the rows that are there, and the next copy writes
+over what it appended. So a copy costs nothing that grows with the past. Only one of them, and not
+the original, may be in use at a time, and none may change what is past.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from twin.core.arrays import Floats
 from twin.core.sealed import two_views
+
+_LENT: Final = "rows are lent"
+
+
+def lending() -> dict[Any, Any]:
+    """Return a memo with which :func:`copy.deepcopy` lends the rows of tables to their copies."""
+    return {_LENT: True}
 
 
 class Tail:
@@ -22,6 +36,16 @@ class Tail:
         self._keep = keep
         self._table: NDArray[Any] = np.zeros((0, columns), dtype=dtype)
         self._first = self._stop = first
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Tail:
+        other = copy.copy(self)
+        if _LENT not in memo:
+            # With room for as many rows again.
+            kept = min(self._keep, self._stop - self._first)
+            other._table = np.empty((2 * kept + 2, self.columns), self._table.dtype)
+            other._first = self._stop - kept
+            other._table[:kept] = self.rows(other._first, self._stop)
+        return other
 
     @property
     def columns(self) -> int:
@@ -89,11 +113,20 @@ class Growing:
         return writer, owner
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"rows": self.rows, "table": self.view().copy(), "capacity": len(self._shown)}
+        return {"rows": self.rows, "table": self.view(), "capacity": len(self._shown)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.rows = state["rows"]
         self._allocate(state["table"], state["capacity"])
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Growing:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        if _LENT not in memo:
+            # With room for a quarter more.
+            capacity = max(len(self._shown), self.rows + self.rows // 4)
+            other._allocate(self.view(), capacity)
+        return other
 
     def append(self, rows: Floats) -> None:
         """Add rows, [rows, columns]."""

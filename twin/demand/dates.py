@@ -52,9 +52,14 @@ class Times:
 
     def show(self, ticks: int) -> str:
         """Return a time as messages write it."""
-        if self.epoch is not None:
+        seconds = f"{ticks / self.per_second:.15g} s"
+        if self.epoch is None:
+            return seconds
+        try:
             return self.moment(ticks).isoformat()
-        return f"{ticks / self.per_second:.15g} s"
+        except OverflowError:
+            # Moved to a grid, the last minute of the year 9999 is in the next.
+            return f"{seconds} after {self.epoch.isoformat()}"
 
     def moment(self, ticks: int) -> datetime:
         """Return a time as a date. `epoch` must be known."""

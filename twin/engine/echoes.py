@@ -34,6 +34,11 @@ class Echoes:
         self._states: tuple[RouteState, ...] = ()
         self.courses: list[Decay] = []
 
+    @property
+    def expected(self) -> bool:
+        """Whether anything of what outages lose may come back."""
+        return bool(self._echoes)
+
     def plan(
         self, courses: Sequence[Course], echoes: Sequence[Echo], states: Sequence[RouteState]
     ) -> None:

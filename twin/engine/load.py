@@ -68,8 +68,7 @@ class OfferedLoad:
         # Nothing in a whole load changes in place; means are replaced, not written to.
         for name, value in self.__dict__.items():
             shared = self.whole or name in ("_mean", "_first_seen")
-            copied = value if shared else copy.deepcopy(value, memo)
-            setattr(other, name, copied)
+            setattr(other, name, value if shared else copy.deepcopy(value, memo))
         memo[id(self)] = other
         return other
 
@@ -98,9 +97,19 @@ class OfferedLoad:
         self._echoes.plan(courses, echoes, states)
         changed = self._change((*courses, *self._echoes.courses))
         if changed or not self.whole or self._routes is before:
-            return changed
+            return changed and self.whole
         self._make_means()
         return True
+
+    @property
+    def routing(self) -> Routing | None:
+        """What carries flows; None where flows are links."""
+        return None if self._routes is None else self._routes.routing
+
+    @property
+    def echoing(self) -> bool:
+        """Whether demand that outages lost may come back."""
+        return self._echoes.expected
 
     @property
     def states(self) -> tuple[RouteState, ...]:
@@ -155,7 +164,7 @@ class OfferedLoad:
         for interval in divided:
             sample = self._span.first + interval
             base = self._source.values(kpi, sample, sample + 1)[0]
-            links[interval] = self._averaged(kpi, interval, base)
+            links[interval] = self.averaged(kpi, interval, base)
         return links
 
     def _carried(self, flows: Floats) -> Floats:
@@ -213,7 +222,7 @@ class OfferedLoad:
         base = known(self._source, kpi, revision.closed)[revision.first :][:count]
         rows = np.stack(
             [
-                self._averaged(kpi, interval, row) if interval >= 0 else row
+                self.averaged(kpi, interval, row) if interval >= 0 else row
                 for interval, row in enumerate(base, revision.first - self._span.first)
             ]
         )
@@ -258,7 +267,7 @@ class OfferedLoad:
         # What a gap that is still open hides is known to a replay, and counts.
         hidden = np.isnan(self._known[DEMAND].view(first, last)) & ~np.isnan(base)
         for row in np.flatnonzero(hidden.any(axis=1)).tolist():
-            best[row] = self._averaged(DEMAND, start + row, base[row])
+            best[row] = self.averaged(DEMAND, start + row, base[row])
         return best
 
     def coming(self, interval: int) -> Floats:
@@ -334,7 +343,7 @@ class OfferedLoad:
         sample = self._span.first + interval
         for name in self.kpis:
             flows = self._source.rows(name, sample, sample + 1)
-            links = self._averaged(name, interval, flows[0])[None]
+            links = self.averaged(name, interval, flows[0])[None]
             self._known[name].append(flows)
             self._seen[name].append(links)
             self._best[name].append(links)
@@ -367,9 +376,10 @@ class OfferedLoad:
         """Return the load of the links in a sample as it is known so far, [links]."""
         flows = self._known[kpi].view(sample, sample + 1)[0]
         interval = sample - self._span.first
-        return self._carried(flows) if interval < 0 else self._averaged(kpi, interval, flows)
+        return self._carried(flows) if interval < 0 else self.averaged(kpi, interval, flows)
 
-    def _averaged(self, kpi: str, interval: int, base: Floats) -> Floats:
+    def averaged(self, kpi: str, interval: int, base: Floats) -> Floats:
+        """Return the mean load of the links in an interval with this `base` demand of flows."""
         tick_s = self._source.tick_s
         return self._mean_of(kpi, base, interval * tick_s, (interval + 1) * tick_s)
 

@@ -42,6 +42,10 @@ class Recorder:
         """Begin an interval: what was in force before counts no longer."""
         self._segment_start = now
 
+    def forget_segments(self) -> None:
+        """Forget what changed inside of closed intervals, where nobody will ask for it."""
+        self._divided = {}
+
     def cut(self, now: float, network: Network, lanes: Sequence[Lane]) -> None:
         """End a segment of the current interval now, with the state that held during it."""
         if now > self._segment_start and now > self._interval * self._tick_s:

@@ -138,6 +138,24 @@ class Recording:
             ),
         )
 
+    def between(self, first: int, stop: int) -> Recording:
+        """Return the intervals first <= k < stop: demand, capacity and allocations, no more."""
+        held = [capacity for start, capacity in self.capacity if start <= first]
+        later = ((s - first, each) for s, each in self.capacity if first < s < stop)
+        lanes = (
+            LaneRecord(each.name, each.requested[first:stop], each.allocated[first:stop])
+            for each in self.lanes
+        )
+        return Recording(
+            self.links,
+            self.tick_s,
+            self.demand[first:stop],
+            ((0, held[-1]), *later),
+            tuple(lanes),
+            {k - first: each for k, each in self.divided.items() if first <= k < stop},
+            (),
+        )
+
     @property
     def intervals(self) -> int:
         """Number of replayed intervals."""

@@ -68,6 +68,13 @@ class EngineServices:
         self._evaluated = self._windows_run()
         self._bound, self._feeding = {}, self._fed()
 
+    def follow(self, load: LinkFeed, span: ReplaySpan) -> None:
+        """Answer from another feed from now on, which holds the same past."""
+        self._load, self._span = load, span
+        capacity = span.first + (span.intervals or span.first)
+        self._observed = Observed(load, len(load.links), capacity)
+        self.forget_forecasts()
+
     def silence(self, silences: Sequence[Silence]) -> None:
         """Replace when models make no forecasts."""
         self._silences = silences

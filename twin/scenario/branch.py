@@ -154,15 +154,8 @@ class _Branching:
     def _merged(self, spec: BranchSpec) -> Source:
         """Return the trunk's scenario as written, with what the branch says."""
         trunk, branch = self._trunk, self._source.data
-        if trunk.written is None:
-            _, merged = read_source(trunk.path)
-        else:
-            _, merged, _ = read_mapping(trunk.written)
+        merged = _written(trunk)
         merged.data["seed"] = trunk.spec.seed
-        for text in trunk.asked.overrides:
-            merged.override(text)
-        for key, value in trunk.asked.values:
-            merged.assign(key, value, f"overrides:{key}")
         for key, value in spec.overrides.items():
             merged.assign(key, value, self._label(("overrides", key)))
         events = [*(merged.data.get("events") or ())]
@@ -200,6 +193,22 @@ class _Branching:
     def _label(self, where: Loc) -> str:
         """Return how a message names a place of the branch."""
         return str(self._source.place(Problem("", where))).rstrip(": ")
+
+
+def _written(trunk: Scenario) -> Source:
+    """Return what a scenario was made from, with what its caller overrides."""
+    if trunk.given.source is not None and trunk.source is not None:
+        # What a file says now need not be what a live simulation began with.
+        return trunk.source.copy()
+    if trunk.written is None:
+        _, merged = read_source(trunk.path)
+    else:
+        _, merged, _ = read_mapping(trunk.written)
+    for text in trunk.asked.overrides:
+        merged.override(text)
+    for key, value in trunk.asked.values:
+        merged.assign(key, value, f"overrides:{key}")
+    return merged
 
 
 def _named(entry: Any) -> str:

@@ -146,6 +146,8 @@ def warnings(
         yield from (f"{topology.origin}: {note}" for note in topology.notes)
     yield from _of_the_future(spec, trace, span)
     replayed = span.horizon(int(spec.tick))
+    if spec.telemetry is not None and not span.endless:
+        yield "'telemetry' is for 'twin serve': a replay leaves it out"
     if not span.endless and span.intervals < 2:
         yield f"the replay is a single interval of {format_duration(spec.tick)}"
     settings = link_specs(spec.links, links)

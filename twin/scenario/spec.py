@@ -22,6 +22,7 @@ from twin.demand.spec import DemandSpec
 from twin.engine.links import EnergySpec, LinkSpec
 from twin.engine.upgrade import UpgradeSpec
 from twin.events.base import AnyEvent, Event
+from twin.telemetry.spec import TelemetrySpec
 from twin.topology.spec import ConnectionSpec, SiteSpec, TopologySpec
 
 
@@ -226,6 +227,9 @@ class ScenarioSpec(Strict):
     events: tuple[AnyEvent, ...] = Field(
         (), description="what happens to the network; each has a `kind`"
     )
+    telemetry: TelemetrySpec | None = Field(
+        None, description="how a living twin takes its samples; a replay ignores it"
+    )
 
     @property
     def capacities(self) -> dict[str, float]:
@@ -319,5 +323,6 @@ def blocks() -> dict[tuple[int | str, ...], list[str]]:
         ("sla",): list(SlaSpec.model_fields),
         ("prices",): list(PricesSpec.model_fields),
         ("fallback",): list(FallbackSpec.model_fields),
+        ("telemetry",): list(TelemetrySpec.model_fields),
         **kinds,
     }

@@ -50,6 +50,10 @@ class DistortedFeed:
         self._distortions = tuple(distortions)
         return differ
 
+    def look_ahead(self, feed: LinkFeed) -> None:
+        """Take from now on a feed that holds the same and more, for those who may look ahead."""
+        self._feed = feed
+
     @property
     def kpis(self) -> tuple[str, ...]:
         """Names of the KPIs."""

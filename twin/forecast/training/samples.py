@@ -36,7 +36,7 @@ _MOST_WEIGHT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
+class TrainingSamples:
     """Windows with what the network should answer."""
 
     inputs: NDArray[np.float32]
@@ -83,7 +83,7 @@ def make(
     source: Source = "unlike links",
     unlike: Varied = Varied(),  # noqa: B008
     steps: Sequence[int] = (1,),
-) -> tuple[Samples, Samples, str]:
+) -> tuple[TrainingSamples, TrainingSamples, str]:
     """Return windows for training and for validation, and a text that says where from.
 
     They come from the first `share` of `trace`, or without one from `source`, which may be as
@@ -143,7 +143,7 @@ def _split(
     how: Normalisation,
     steps: Sequence[int],
     rng: np.random.Generator,
-) -> tuple[Samples, Samples]:
+) -> tuple[TrainingSamples, TrainingSamples]:
     """Return windows for training and, from a later part of each link, for validation.
 
     Linear forecasts are of samples that they were not fitted on: a network that knew them from
@@ -169,7 +169,7 @@ def _samples(
     per_link: int,
     steps: Sequence[int],
     rng: np.random.Generator,
-) -> Samples:
+) -> TrainingSamples:
     """Return at most `per_link` windows a link (on average) that end at `start` or later.
 
     Nothing beyond `demand` is to be answered.
@@ -198,7 +198,7 @@ def _samples(
         linear = before + windows.change(first, last)[chosen]
         weight = np.clip(scale[0] / unit, 0, _MOST_WEIGHT)
         kept.append(
-            Samples(
+            TrainingSamples(
                 batch.inputs[chosen],
                 np.clip(answer, -worst, worst).astype(np.float32).T,
                 weight.astype(np.float32),
@@ -210,16 +210,18 @@ def _samples(
     return joined(kept)
 
 
-def joined(parts: Sequence[Samples]) -> Samples:
+def joined(parts: Sequence[TrainingSamples]) -> TrainingSamples:
     """Return all samples as one."""
     if not parts:
         none = np.empty(0)
         few = np.empty(0, dtype=np.float32)
-        return Samples(few.reshape(0, 1, 1), few.reshape(0, 1), few, none, none, none)
-    return Samples(*(np.concatenate([_column(part, i) for part in parts]) for i in range(6)))
+        return TrainingSamples(few.reshape(0, 1, 1), few.reshape(0, 1), few, none, none, none)
+    return TrainingSamples(
+        *(np.concatenate([_column(part, i) for part in parts]) for i in range(6))
+    )
 
 
-def _column(samples: Samples, place: int) -> NDArray[Any]:
-    name = tuple(Samples.__dataclass_fields__)[place]
+def _column(samples: TrainingSamples, place: int) -> NDArray[Any]:
+    name = tuple(TrainingSamples.__dataclass_fields__)[place]
     column: NDArray[Any] = getattr(samples, name)
     return column

@@ -24,7 +24,7 @@ from twin.forecast.card import MEDIAN, Card, Scores, card_path
 from twin.forecast.forecaster import evaluate, open_session
 from twin.forecast.training import samples
 from twin.forecast.training.operations import multiply_adds
-from twin.forecast.training.samples import Samples
+from twin.forecast.training.samples import TrainingSamples
 
 _EXTRA: Final = {
     "tensorflow": "TensorFlow",
@@ -122,8 +122,8 @@ class _Fit:
     def __init__(
         self,
         module: ModuleType,
-        training: Samples,
-        validation: Samples,
+        training: TrainingSamples,
+        validation: TrainingSamples,
         epochs: int,
         checkpoint: Path,
         report: Callable[[str], None],
@@ -200,7 +200,9 @@ class _Checkpoint:
         self._path.unlink(missing_ok=True)
 
 
-def _fingerprint(module: ModuleType, data: tuple[Samples, Samples], seed: int) -> str:
+def _fingerprint(
+    module: ModuleType, data: tuple[TrainingSamples, TrainingSamples], seed: int
+) -> str:
     """Return what a run is known by: its recipe, windows and seed."""
     digest = hashlib.sha256(f"{getattr(module, '__name__', '')} {seed}".encode())
     for part in data:
@@ -265,7 +267,7 @@ def _write(
     module: ModuleType,
     model: Any,
     out: Path,
-    validation: Samples,
+    validation: TrainingSamples,
     about: dict[str, Any],
     scores: Scores | None,
 ) -> Card:
@@ -292,7 +294,7 @@ def _write(
     return card
 
 
-def _checked(module: ModuleType, model: Any, path: Path, validation: Samples) -> Scores:
+def _checked(module: ModuleType, model: Any, path: Path, validation: TrainingSamples) -> Scores:
     """Return what the file at `path` scores.
 
     Raises RunError where it must not be used, or does not answer as `model` does.
@@ -316,7 +318,7 @@ def _points(answers: Any, module: ModuleType) -> Any:
     return np.asarray(answers, dtype=np.float64).reshape(len(answers), -1)[:, place]
 
 
-def _scores(answers: Any, validation: Samples) -> Scores:
+def _scores(answers: Any, validation: TrainingSamples) -> Scores:
     """Return what point forecasts [windows] are worth. Raises RunError where they diverged."""
     if not np.isfinite(answers).all():
         raise RunError("the training diverged: the network answers with NaN")

@@ -41,7 +41,7 @@ from twin.studies.contingency.unserved import Scratch
 if TYPE_CHECKING:
     import pandas as pd
 
-BLOCK: Final = 256
+BLOCK: Final = 512
 """Ticks at a time."""
 BATCH_BYTES: Final = 2**29
 """Memory of the failures that pass over the blocks together, rerouted."""

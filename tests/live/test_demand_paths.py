@@ -1,0 +1,73 @@
+"""Paths of demand: what they keep of past errors, and how often they hold what comes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import twin
+from twin import InputError
+from twin.core.arrays import Floats
+from twin.demand.gaps import ArrayFeed
+from twin.live.demand_paths import DemandPaths, ranked
+
+
+def _paths(errors: Floats, forecast: Floats, alone: float = 1e6) -> DemandPaths:
+    past = np.full(errors.shape, 100.0)
+    return DemandPaths(forecast, past + errors, past, alone, 2)
+
+
+def test_paths_keep_correlation_in_time_and_between_flows() -> None:
+    rng = np.random.default_rng(1)
+    common = rng.normal(size=(400, 1, 1)).repeat(12, axis=1)
+    errors = np.concatenate([common, 0.8 * common + 0.6 * rng.normal(size=(400, 12, 1))], axis=2)
+    drawn = _paths(errors, np.full((12, 2), 200.0)).draw(400, 3)
+    off = drawn - 200
+    assert off.mean() == pytest.approx(errors.mean(), abs=0.01)
+    assert np.corrcoef(off[:, 0, 0], off[:, 11, 0])[0, 1] == pytest.approx(1, abs=1e-6)
+    assert np.corrcoef(off[:, 3, 0], off[:, 3, 1])[0, 1] == pytest.approx(0.8, abs=0.06)
+
+
+def test_a_path_is_what_came_moved_by_what_the_forecasts_differ_by() -> None:
+    errors = np.arange(24.0).reshape(2, 12, 1)
+    drawn = _paths(errors, np.full((12, 1), 150.0)).draw(2, 0)
+    np.testing.assert_allclose(
+        np.sort(drawn.sum(axis=(1, 2))), (150 + errors).sum(axis=(1, 2)), rtol=1e-3
+    )
+    assert (_paths(errors - 500, np.full((12, 1), 1.0)).draw(4, 0) >= 0).all()
+
+
+def test_a_short_past_stretches_paths() -> None:
+    rng = np.random.default_rng(2)
+    errors = rng.normal(size=(200, 1, 1)).repeat(12, axis=1)
+    long, short = (
+        _paths(errors, np.full((12, 1), 200.0), alone).draw(200, 1).std() for alone in (1e6, 6.0)
+    )
+    # Student with 5 degrees of freedom has a variance of 5 / 3, times 7 / 6.
+    assert long == pytest.approx(errors.std(), rel=0.01)
+    assert short / long == pytest.approx(np.sqrt(5 / 3 * 7 / 6), rel=0.15)
+
+
+def test_the_same_seed_draws_the_same_paths() -> None:
+    paths = _paths(np.random.default_rng(0).normal(size=(60, 6, 3)), np.full((6, 3), 50.0))
+    assert (paths.draw(20, 5) == paths.draw(20, 5)).all()
+    assert (paths.draw(20, 5) != paths.draw(20, 6)).any()
+
+
+@given(st.integers(2, 60), st.floats(0.01, 0.99))
+def test_ranks_are_those_of_one_more(n: int, level: float) -> None:
+    value = float(ranked(np.arange(1.0, n + 1), level))
+    assert value == pytest.approx(min(max(level * (n + 1), 1), n))
+
+
+def test_infinite_values_stay_infinite() -> None:
+    assert ranked(np.array([1.0, np.inf, np.inf]), 0.9) == np.inf
+
+
+def test_a_past_that_is_too_short_is_refused() -> None:
+    feed = ArrayFeed({"internet": np.ones((40, 1))})
+    model = twin.Scenario.load("baseline").forecaster("ridge_traffic")
+    with pytest.raises(InputError, match="what-if: needs more of the past than 3h 20min"):
+        DemandPaths.of(feed, "internet", model, 40, 24, 300)

@@ -1,0 +1,50 @@
+"""`twin run --journal`: a normal run folder of what a living twin decided."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fed import table
+
+import twin
+from twin.cli.main import call
+from twin.live.clock import TraceFeed
+from twin.live.living import LivingTwin
+
+SCENARIO = """\
+name: two-links
+demand: {facilities: 2, length: 4d}
+policies: [static_p95, last_value]
+events:
+  - {kind: link_failure, links: [link-2], start: 1h, duration: 20min}
+"""
+
+
+def test_a_journal_becomes_the_folder_of_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "two-links.yaml"
+    file.write_text(SCENARIO)
+    scenario = twin.Scenario.load(file)
+    with LivingTwin.open(scenario, tmp_path / "state", split=True) as living:
+        for samples, now in TraceFeed.of(living, scenario):
+            if living.interval == 40:
+                break
+            living.take(samples, now)
+            living.advance(now)
+        live = living.result()
+        live.save(tmp_path / "live", figures=False)
+    file.unlink()
+    out = tmp_path / "out"
+    assert call(["run", "--journal", str(tmp_path / "state"), "--out", str(out)]) == 0
+    assert "Decided again on a history of 921 samples." in capsys.readouterr().out
+    for name in ("intervals.parquet", "summary.csv", "events.csv", "hours.csv"):
+        assert (out / name).read_bytes() == (tmp_path / "live" / name).read_bytes()
+    assert (out / "report.html").exists()
+    assert (out / "intervals.parquet").read_bytes() == table(live)
+    # And the trace's own replay leads there as well.
+    file.write_text(SCENARIO)
+    replay = twin.run(scenario, overrides={"replay.duration": "3h 20min"})
+    columns = ["policy", "link", "interval", "requested_mbps", "allocated_mbps", "unmet_mbps"]
+    assert replay.intervals[columns].equals(live.intervals[columns])

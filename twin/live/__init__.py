@@ -1,0 +1,1 @@
+"""The living twin: telemetry in as it comes, decisions out, everything on disk."""

@@ -1,0 +1,143 @@
+"""Days that are over, kept as Parquet: the interval table of each, once no late sample changes it.
+
+A day is one of UTC. A file is named by its day and the interval that it begins with, counted from
+when the live began: `2026-10-07-000288.parquet`. A day in which the twin began anew has several.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from twin.account.energy import LinkPower
+from twin.core.files import write_whole
+from twin.engine.recording import Recording
+from twin.live.moved import moment_of
+from twin.live.present import Present
+from twin.results.intervals import write_intervals
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DAY_S: Final = 86_400
+_NAME: Final = "%Y-%m-%d"
+
+
+class Days:
+    """The folder of days that are over."""
+
+    def __init__(self, folder: Path, retention_s: float, late_s: float) -> None:
+        """Keep each for `retention_s`; samples come up to `late_s` after their intervals."""
+        self._folder = folder
+        self._retention_s, self._late_s = retention_s, late_s
+        self._kept: int | None = None
+
+    def keep(self, present: Present) -> None:
+        """Write the days that no sample can change any more, and drop those that are too old.
+
+        Raises OSError.
+        """
+        live = present.epoch.facts.live_ms / 1000
+        now = live + present.interval * present.tick_s
+        first = self._next(present)
+        end = (live + first * present.tick_s) // _DAY_S * _DAY_S + _DAY_S
+        while end + self._late_s <= now:
+            stop = int(-(-(end - live) // present.tick_s))
+            self._write(present, first, stop)
+            first, end = stop, end + _DAY_S
+            self._forget(now)
+
+    def finish(self, present: Present) -> None:
+        """Write all that is not there yet, since the twin begins anew. Raises OSError."""
+        self.keep(present)
+        if (first := self._next(present)) < present.interval:
+            self._write(present, first, present.interval)
+
+    def _next(self, present: Present) -> int:
+        """Return the first interval that no file holds."""
+        if self._kept is None:
+            last = max(self._files(), default=None, key=_first)
+            self._kept = 0 if last is None else _first(last) + _intervals(last)
+        return max(self._kept, present.after)
+
+    def _files(self) -> list[Path]:
+        return sorted(self._folder.glob("????-??-??-*.parquet"))
+
+    def _write(self, present: Present, first: int, stop: int) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        begins = moment_of(present.epoch.facts.live_ms / 1000 + first * present.tick_s)
+        recording = part(
+            present.simulation.recording(), first - present.after, stop - present.after
+        )
+        power = present.simulation.result.settlement.power
+        file = self._folder / f"{begins.strftime(_NAME)}-{first:06d}.parquet"
+        starts = begins.replace(tzinfo=UTC)
+        write_whole(file, partial(_write_table, recording, starts=starts, power=power))
+        self._kept = stop
+
+    def _forget(self, now: float) -> None:
+        oldest = moment_of(max(now - self._retention_s, 0.0))
+        for file in self._files():
+            if datetime.strptime(file.name[:10], _NAME) + timedelta(days=1) < oldest:
+                file.unlink(missing_ok=True)
+
+    def table(self, first: int, stop: int) -> pd.DataFrame:
+        """Return what is kept of intervals first <= i < stop, counted from when the live began.
+
+        With the columns of `intervals.parquet`, of which `interval` and `start_s` count so, too.
+        """
+        import pandas as pd
+
+        tables = []
+        for file in self._files():
+            begin = _first(file)
+            if begin >= stop or begin + _intervals(file) <= first:
+                continue
+            table = pd.read_parquet(file)
+            tick_s = int(table["start_s"].max() // max(int(table["interval"].max()), 1))
+            table["interval"] += begin
+            table["start_s"] += float(begin * tick_s)
+            tables.append(table[(table["interval"] >= first) & (table["interval"] < stop)])
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _write_table(
+    recording: Recording, stream: BinaryIO, *, starts: datetime, power: LinkPower | None
+) -> None:
+    write_intervals(recording, stream, starts, power)
+
+
+def _first(file: Path) -> int:
+    return int(file.stem[11:])
+
+
+def _intervals(file: Path) -> int:
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(file)
+    column = metadata.schema.names.index("interval")
+    groups = (metadata.row_group(k).column(column) for k in range(metadata.num_row_groups))
+    return 1 + int(max(group.statistics.max for group in groups))
+
+
+def part(recording: Recording, first: int, stop: int) -> Recording:
+    """Return the intervals first <= i < stop of a recording, for their table alone."""
+    held = [capacity for start, capacity in recording.capacity if start <= first]
+    later = ((start - first, each) for start, each in recording.capacity if first < start < stop)
+    lanes = tuple(
+        replace(lane, requested=lane.requested[first:stop], allocated=lane.allocated[first:stop])
+        for lane in recording.lanes
+    )
+    divided = {k - first: each for k, each in recording.divided.items() if first <= k < stop}
+    return Recording(
+        recording.links,
+        recording.tick_s,
+        recording.demand[first:stop],
+        ((0, held[-1]), *later),
+        lanes,
+        divided,
+        (),
+    )

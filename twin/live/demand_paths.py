@@ -1,0 +1,212 @@
+"""Paths that demand may take from now on: what came after past instants, moved to the present.
+
+Let f(o, h) be a model's forecast, made before sample o, of a flow's demand d(o + h), and e = d - f
+its error. With a past origin o, the same for all flows and the whole path, and a running mean S
+over two hours, a path from now is, not below 0,
+
+    d(o + h) + S[f(now, .) - f(o, .)](h) + (c - 1) S[e(o, .)](h).
+
+Were it not for S, and with c = 1, that is f(now, h) + e(o, h): the whole error of one past
+forecast. So errors keep their correlation in time and between flows, and their skewness and tails,
+whatever these are. A copula would have to be told of them, and a factor model of a few weeks of
+errors of a hundred flows is mostly noise. S keeps the fine structure of what came: where a
+forecast knows of a jump at one instant and the outcome had it at another, their sum would jump
+twice, and a policy that follows demand would be short twice. (For the same reason errors are not
+scaled: on flows with two levels, what is noise at one of them would be stretched between the two.)
+
+Origins are those whose forecast paths looked most like the present one, which stands for the time
+of the day, for weekends, and for the state of a flow that has several.
+
+Why intervals hold: if such paths are exchangeable, the one to come is as likely to rank anywhere
+among n past ones as any of these. So for *any* number T that a path leads to (minutes of violation
+under a policy that reacts to it, the highest load), T of what comes lies between the k-th smallest
+and the k-th largest of the n with probability 1 - 2 k / (n + 1) (Vovk et al. 2005). Hence
+quantiles are those of n + 1 ranks (:func:`ranked`), and the model's seasons and scales are fitted
+on what comes before the first origin.
+
+Overlapping paths are worth less than their number. With m paths on end that do not overlap, a
+normal error of unknown mean and variance is predicted by a Student distribution, so that the slow
+part of each error (of the fast part there are thousands) is stretched by
+
+    c = sqrt((m + 1) / m) sqrt((m - 1) / chi^2(m - 1)),
+
+the ratio of the two: a few percent for a month of past and paths of 6 hours, a third for a day.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from twin.core.arrays import Floats, Ints
+from twin.core.errors import InputError, Problem
+from twin.core.units import format_duration
+from twin.demand.gaps import Feed
+from twin.forecast.feeding import Feeding
+from twin.forecast.forecaster import Forecaster
+
+PATH_STREAM: Final = 0x9A7
+"""Number of the named random stream that paths are drawn from."""
+_ORIGINS: Final = 120
+"""Past origins, at most: each costs a path of forecasts."""
+_ALIKE: Final = 2
+"""Of so many the one whose forecast looks most like the present one is taken."""
+_FEWEST: Final = 10
+"""Past origins, at least."""
+_FARTHEST: Final = 4.0
+"""The most that a path is stretched by."""
+_APART_S: Final = 1800
+"""The farthest that the steps at which a forecast is made are apart."""
+_SMOOTH_S: Final = 7200
+"""What changes over this long is slow."""
+
+
+class DemandPaths:
+    """The paths that the demand of all flows may take from the present on."""
+
+    def __init__(
+        self, forecast: Floats, came: Floats, forecasts: Floats, alone: float, reach: int
+    ) -> None:
+        """Take a forecast from now, and past ones with what came, [origins, steps, flows].
+
+        They are worth so many paths `alone`, which do not overlap. What is slow is a mean over
+        `reach` samples to either side.
+        """
+        self.forecast = forecast
+        """Mbit/s, [steps, flows]"""
+        self._came, self._forecasts, self._alone = came, forecasts, alone
+        self._reach = reach
+
+    @classmethod
+    def of(
+        cls, feed: Feed, kpi: str, model: Forecaster, now: int, steps: int, tick_s: int
+    ) -> DemandPaths:
+        """Return the paths of a KPI of all flows over `steps` intervals from sample `now` on.
+
+        The model is fitted on the first half of what came before, and forecasts in the second one.
+        Raises InputError where that is too short.
+        """
+        first, last = max(now // 2, model.card.window), now - steps
+        stride = max(-(-(last - first) // _ORIGINS), 1)
+        origins = np.arange(last, first - 1, -stride)[::-1]
+        if len(origins) < _FEWEST:
+            what = f"needs more of the past than {format_duration(now * tick_s)}"
+            least = format_duration(2 * (steps + max(_FEWEST, model.card.window)) * tick_s)
+            raise InputError(Problem(what, "what-if", suggestion=f"wait until it is {least}"))
+        seen = known_so_far(feed, kpi, 0, now)
+        forecasts = _forecasts(feed, model, np.append(origins, now), first, steps, tick_s)
+        past, forecast = forecasts[:-1], forecasts[-1]
+        size = np.maximum(np.nanstd(seen, axis=0), 1e-9)
+        apart = (((past - forecast) / size) ** 2).mean(axis=(1, 2))
+        alike = np.sort(np.argsort(apart, kind="stable")[: max(len(past) // _ALIKE, _FEWEST)])
+        came = np.stack([seen[o : o + steps] for o in origins[alike]])
+        # Where nothing came, what was forecast stands in.
+        came = np.where(np.isnan(came), past[alike], came)
+        alone = (now - first) / steps * len(alike) / len(origins)
+        reach = max(_SMOOTH_S // tick_s // 2, 1)
+        return cls(forecast, came, past[alike], max(alone, 2.0), reach)
+
+    def draw(self, replications: int, seed: int) -> Floats:
+        """Return paths that demand may take, Mbit/s, at least 0, [replications, steps, flows].
+
+        The same for the same seed.
+        """
+        rng = np.random.default_rng(np.random.SeedSequence([seed, PATH_STREAM]))
+        # One origin of each of as many parts of the past, so that they come again only where
+        # there are fewer of them than paths.
+        places = (np.arange(replications) + rng.uniform()) * len(self._came) / replications
+        picked = rng.permutation(places.astype(np.int64))
+        came, forecasts = self._came[picked], self._forecasts[picked]
+        stretch = _stretches(self._alone, replications, rng)[:, None, None]
+        slow = (self.forecast - forecasts) + (stretch - 1) * (came - forecasts)
+        return np.asarray(np.maximum(came + _smoothed(slow, self._reach), 0.0))
+
+
+def _smoothed(paths: Floats, reach: int) -> Floats:
+    """Return running means along paths [..., steps, flows], `reach` to either side."""
+    total = np.cumsum(paths, axis=1)
+    total = np.concatenate([np.zeros_like(total[:, :1]), total], axis=1)
+    step = np.arange(paths.shape[1])
+    first, last = np.maximum(step - reach, 0), np.minimum(step + reach + 1, paths.shape[1])
+    return np.asarray((total[:, last] - total[:, first]) / (last - first)[:, None])
+
+
+class _Closed:
+    """A feed of which nothing is ready but what has closed before a forecast."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed, self.ready = feed, 0
+        self.kpis = feed.kpis
+        self.rows, self.revisions = feed.rows, feed.revisions
+        self.next_revision = feed.next_revision
+
+
+def _forecasts(
+    feed: Feed, model: Forecaster, origins: Ints, fitted: int, steps: int, tick_s: int
+) -> Floats:
+    """Return a model's paths from before `origins`, Mbit/s, [origins, steps, flows].
+
+    Seasons and scales are fitted on the first samples, as many as `fitted`. Far ahead a forecast
+    changes little from one interval to the next, so that it is made at some and interpolated.
+    """
+    closed = _Closed(feed)
+    forecaster = model.join(Feeding(closed, fitted, fitted, None), steps=steps)
+    apart = max(_APART_S // tick_s, 1)
+    made = [1]
+    while made[-1] < steps:
+        made.append(min(made[-1] + int(np.clip(made[-1] // 3, 1, apart)), steps))
+    paths: list[Floats] = []
+    for origin in origins.tolist():
+        closed.ready = origin
+        if not paths:
+            # What reaches farthest comes first: it decides what is learnt.
+            forecaster.path(origin, 0, steps)
+        paths.append(np.stack([forecaster.at(origin, step - 1) for step in made]))
+    return _interpolated(np.nan_to_num(np.stack(paths)), made, steps)
+
+
+def _interpolated(paths: Floats, made: list[int], steps: int) -> Floats:
+    """Return paths that are given at the steps `made`, [origins, made, flows], at all steps."""
+    step = np.arange(1, steps + 1)
+    right = np.searchsorted(made, step)
+    left = np.maximum(right - 1, 0)
+    at = np.asarray(made)
+    share = np.where(right > left, (step - at[left]) / np.maximum(at[right] - at[left], 1), 0.0)
+    return np.asarray(paths[:, left] + share[:, None] * (paths[:, right] - paths[:, left]))
+
+
+def known_so_far(feed: Feed, kpi: str, first: int, closed: int) -> Floats:
+    """Return samples first <= i < closed as known now, [samples, flows]; NaN is missing."""
+    rows = feed.rows(kpi, first, closed).copy()
+    for revision in feed.revisions(first, closed):
+        if revision.kpi == kpi:
+            start, stop = max(revision.first, first), revision.first + len(revision.values)
+            values = revision.values[start - revision.first :]
+            rows[start - first : stop - first, revision.series] = values
+    return rows
+
+
+def _stretches(alone: float, replications: int, rng: np.random.Generator) -> Floats:
+    """Return what to stretch each path by, given how many `alone` the past is worth."""
+    from scipy.special import gammaincinv
+
+    freedom = max(alone - 1, 1.0)
+    # Quantiles in the middle of as many parts, in any order, are nearer to the distribution.
+    share = (rng.permutation(replications) + 0.5) / replications
+    square = 2 * gammaincinv(freedom / 2, share)
+    return np.asarray(np.minimum(np.sqrt((alone + 1) / alone * freedom / square), _FARTHEST))
+
+
+def ranked(values: Floats, level: float) -> Floats:
+    """Return the value that the next one is at or below with probability `level`, over axis 0.
+
+    The next of n is in each of the n + 1 gaps between them with equal probability.
+    """
+    ordered, n = np.sort(values, axis=0), len(values)
+    place = min(max(level * (n + 1) - 1, 0.0), n - 1.0)
+    low = int(place)
+    below, above = ordered[low], ordered[min(low + 1, n - 1)]
+    # Where both are infinite, there is nothing between.
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(below == above, below, below + (place - low) * (above - below)))

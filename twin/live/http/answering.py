@@ -1,0 +1,174 @@
+"""What-ifs in processes of their own: so many at once, each for so long, beside the twin.
+
+A worker is given the twin's state as a snapshot. It is asked one question at a time, at low
+priority; whoever takes too long is ended, and another worker is started in its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, Final
+
+from twin.core.errors import InputError, Problem, RunError
+from twin.live.http.errors import HttpError
+
+_LOG: Final = logging.getLogger("twin.live.what_if")
+_POLL_S: Final = 0.1
+_LESS_URGENT: Final = 10
+
+Task = Callable[[bytes], Any]
+"""From a snapshot to an answer; a worker imports it by name, so it is a function of a module."""
+
+
+@dataclass(frozen=True)
+class WhatIfLimits:
+    """What all who ask may take together."""
+
+    at_once: int = 1
+    """Workers. Beside the twin itself, one is what two cores carry."""
+    waiting: int = 3
+    """Questions that wait for a worker."""
+    seconds: float = 120.0
+    """How long an answer may take, waiting aside."""
+
+
+class WhatIfWorkers:
+    """The workers of one server; used from its event loop."""
+
+    def __init__(self, limits: WhatIfLimits) -> None:
+        self.limits = limits
+        self.outcomes: Counter[str] = Counter()
+        self.seconds: Callable[[float], object] = lambda _: None
+        self._under_way = 0
+        self._places = asyncio.Semaphore(limits.at_once)
+        self._idle: list[_Worker] = []
+
+    @property
+    def under_way(self) -> int:
+        """Questions that are being answered, or wait."""
+        return self._under_way
+
+    def check_room(self) -> None:
+        """Raise HttpError where no more questions are taken."""
+        if self._under_way >= self.limits.at_once + self.limits.waiting:
+            self.outcomes["refused"] += 1
+            raise HttpError.later(429, "as many what-ifs as are taken are under way", 5)
+
+    async def answer(self, snapshot: bytes, task: Task) -> Any:
+        """Return what a worker answers. Raises HttpError, and InputError for a wrong question."""
+        self.check_room()
+        self._under_way += 1
+        try:
+            async with self._places:
+                begun = time.perf_counter()
+                answer = await self._ask(snapshot, task)
+                self.seconds(time.perf_counter() - begun)
+                return answer
+        finally:
+            self._under_way -= 1
+
+    async def _ask(self, snapshot: bytes, task: Task) -> Any:
+        worker = self._idle.pop() if self._idle else await asyncio.to_thread(_Worker)
+        try:
+            said = await asyncio.wait_for(worker.ask(snapshot, task), self.limits.seconds)
+        except TimeoutError:
+            worker.end()
+            self.outcomes["too_slow"] += 1
+            what = f"takes longer than {self.limits.seconds:g} s"
+            remedy = "ask for fewer replications, a shorter time or fewer links"
+            raise HttpError(503, what, "for", remedy) from None
+        except (OSError, EOFError):
+            worker.end()
+            self.outcomes["died"] += 1
+            what = "the process that answers what-ifs ended"
+            raise HttpError.later(503, what, 1) from None
+        except BaseException:
+            # Whoever asked has gone: nobody waits for the answer.
+            worker.end()
+            self.outcomes["given_up"] += 1
+            raise
+        self._idle.append(worker)
+        return self._checked(said)
+
+    def _checked(self, said: dict[str, Any]) -> Any:
+        if "answer" in said:
+            self.outcomes["answered"] += 1
+            return said["answer"]
+        if "problems" in said:
+            self.outcomes["wrong"] += 1
+            raise InputError(said["problems"])
+        if "failure" in said:
+            self.outcomes["failed"] += 1
+            raise HttpError(422, said["failure"])
+        self.outcomes["broken"] += 1
+        _LOG.error("a what-if failed:\n%s", said["traceback"])
+        raise HttpError(500, "the what-if failed", suggestion="the log of the twin says why")
+
+    def close(self) -> None:
+        """End all workers."""
+        while self._idle:
+            self._idle.pop().end()
+
+
+class _Worker:
+    """One process and the pipe to it."""
+
+    def __init__(self) -> None:
+        # A copy of this process would have its threads' locks, held by nobody.
+        context = multiprocessing.get_context("spawn")
+        self._pipe, other = context.Pipe()
+        self._process: BaseProcess = context.Process(target=_serve, args=(other,), daemon=True)
+        self._process.start()
+        other.close()
+
+    async def ask(self, snapshot: bytes, task: Task) -> dict[str, Any]:
+        """Return what the process says. Raises OSError or EOFError where it ends."""
+        await asyncio.to_thread(self._pipe.send, (snapshot, task))
+        # A thread that waits for the pipe could not be called off.
+        while not self._pipe.poll():
+            await asyncio.sleep(_POLL_S)
+        said: dict[str, Any] = await asyncio.to_thread(self._pipe.recv)
+        return said
+
+    def end(self) -> None:
+        """End the process, whatever it is doing."""
+        self._process.kill()
+        self._process.join(5)
+        self._pipe.close()
+
+
+def _serve(pipe: Connection) -> None:
+    """Answer questions until the pipe is closed."""
+    # Ctrl-C reaches all processes of a terminal; this one ends when its parent does.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(_LESS_URGENT)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            snapshot, task = pipe.recv()
+            pipe.send(_said(snapshot, task))
+
+
+def _said(snapshot: bytes, task: Task) -> dict[str, Any]:
+    try:
+        return {"answer": task(snapshot)}
+    except InputError as error:
+        return {"problems": [Problem(p.what, p.where, None, p.line, p.suggestion)
+                             for p in error.problems]}  # fmt: skip
+    except RunError as error:
+        return {"failure": str(error)}
+    except Exception:
+        import traceback
+
+        return {"traceback": traceback.format_exc()}

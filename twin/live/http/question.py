@@ -1,0 +1,152 @@
+"""What a client may ask: the body of a what-if, checked before anything is forked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
+
+from pydantic import Field, ValidationError, field_validator
+
+from twin.core.errors import InputError, Problem, did_you_mean
+from twin.core.fields import Integer, Strict
+from twin.core.units import DAY_S, Duration, format_duration, seconds
+from twin.core.validation import problems_of
+from twin.engine.links import LinkSpec
+from twin.events.base import AnyEvent, Event
+
+MOST_BYTES: Final = 256 * 1024
+LONGEST_S: Final = DAY_S
+_MOST_EVENTS: Final = 50
+_MOST_NESTED: Final = 20
+_MOST_DIGITS: Final = 40
+_READS_FILES: Final = ("path",)
+"""Keys of events that name a file: a request reaches none."""
+
+
+class WhatIfQuestion(Strict):
+    """What if, from now on: these events happen, to these links, under these policies."""
+
+    events: tuple[AnyEvent, ...] = Field((), description="as in a scenario; `start` is from now")
+    links: dict[str, LinkSpec] = Field(
+        {}, description="what is set otherwise, as in a scenario, such as `capacity_mbps`"
+    )
+    policies: tuple[str, ...] | None = Field(
+        None, min_length=1, description="of this twin; absent: all"
+    )
+    for_s: Duration = Field(seconds("6h"), alias="for")
+    replications: Annotated[Integer, Field(ge=2, le=500)] = Field(
+        50, description="demand paths that are drawn from the forecast"
+    )
+    seed: Annotated[Integer, Field(ge=0, lt=2**63)] = 1
+
+    def written_links(self) -> dict[str, Any]:
+        """Return `links` as they were written."""
+        return {
+            name: link.model_dump(mode="json", by_alias=True, exclude_unset=True)
+            for name, link in self.links.items()
+        }
+
+    @field_validator("for_s")
+    @classmethod
+    def _not_for_ever(cls, value: float) -> float:
+        if not 0 < value <= LONGEST_S:
+            what = "longer than 0s" if not value else f"at most {format_duration(LONGEST_S)}"
+            raise ValueError(f"must be {what}, not '{format_duration(value)}'")
+        return value
+
+    @field_validator("events")
+    @classmethod
+    def _not_too_many(cls, value: tuple[Event, ...]) -> tuple[Event, ...]:
+        if len(value) > _MOST_EVENTS:
+            raise ValueError(f"holds {len(value)} events; at most {_MOST_EVENTS} are taken")
+        return value
+
+
+def read_question(
+    body: bytes, *, policies: tuple[str, ...], links: tuple[str, ...]
+) -> WhatIfQuestion:
+    """Return the question that a body asks of a twin. Raises InputError with every problem."""
+    block = _json_block(body)
+    try:
+        question = WhatIfQuestion.model_validate(block)
+    except ValidationError as error:
+        kinds: dict[tuple[int | str, ...], list[str]] = {
+            ("events", "*", kind): [f.alias or key for key, f in spec.model_fields.items()]
+            for kind, spec in Event.kinds.items()
+        }
+        top = [f.alias or key for key, f in WhatIfQuestion.model_fields.items()]
+        keys = list(LinkSpec.model_fields)
+        known: dict[tuple[int | str, ...], list[str]] = {(): top, ("links", "*"): keys, **kinds}
+        raise InputError(problems_of(error, known=known, tags=tuple(Event.kinds))) from None
+    problems = [
+        *_unknown("policies", question.policies, policies, "policy of this twin"),
+        *_unknown("links", tuple(question.links), ("defaults", *links), "link of this twin"),
+        *_files(question.events),
+    ]
+    if problems:
+        raise InputError(problems)
+    return question
+
+
+def _json_block(body: bytes) -> dict[str, Any]:
+    try:
+        text = body.decode("utf-8")
+        block = json.loads(text or "{}", parse_constant=_no_constant, parse_int=_whole)
+    except UnicodeDecodeError:
+        raise InputError(Problem("is not text in UTF-8", "body")) from None
+    except json.JSONDecodeError as error:
+        where = f"body: line {error.lineno}"
+        raise InputError(Problem(f"is not JSON: {error.msg}", where)) from None
+    except RecursionError:
+        raise InputError(Problem("is nested too deeply", "body")) from None
+    if not isinstance(block, dict):
+        raise InputError(Problem("must be a block of keys", "body"))
+    if _depth(block) > _MOST_NESTED:
+        raise InputError(Problem("is nested too deeply", "body"))
+    return block
+
+
+def _no_constant(name: str) -> float:
+    raise InputError(Problem(f"{name} is no number of JSON", "body"))
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise InputError(Problem(f"holds a number of {len(digits):,} digits", "body"))
+    return int(digits)
+
+
+def _depth(block: Any) -> int:
+    depth, level = 0, [block]
+    while level and depth <= _MOST_NESTED:
+        depth += 1
+        inner: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                inner += value.values()
+            elif isinstance(value, list):
+                inner += value
+        level = inner
+    return depth
+
+
+def _unknown(
+    key: str, names: tuple[str, ...] | None, known: tuple[str, ...], noun: str
+) -> Iterator[Problem]:
+    there = set(known)
+    for i, name in enumerate(names or ()):
+        if name not in there:
+            place = (key, i if key == "policies" else name)
+            yield Problem(f"'{name[:100]}' is no {noun}", place, None, None,
+                          did_you_mean(name, known))  # fmt: skip
+            if i > 10:
+                return
+
+
+def _files(events: tuple[Event, ...]) -> Iterator[Problem]:
+    for i, event in enumerate(events):
+        for key in _READS_FILES:
+            if getattr(event, key, None) is not None:
+                yield Problem("a request can name no file", ("events", i, key), None, None,
+                              "write its content")  # fmt: skip

@@ -1,0 +1,228 @@
+"""What all answers share: the twin's thread, its workers, what is kept, and what was said last."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from twin.core.errors import InputError
+from twin.engine.actions import ClosedInterval
+from twin.live.http.answering import Task, WhatIfLimits, WhatIfWorkers
+from twin.live.http.bodies import BodyLimits, BodyReader
+from twin.live.http.cached import AnswerCache
+from twin.live.http.errors import HttpError
+from twin.live.http.loop import LoopStatus, TooBusyError, TwinLoop
+from twin.live.http.measures import Measures
+from twin.live.http.outlooks import Outlooks
+from twin.live.http.recent import RecentIntervals
+from twin.live.http.stream import EventStream
+from twin.live.http.tasks import RISK_S, Key
+from twin.live.http.tokens import ApiTokens
+from twin.live.living import LivingTwin
+from twin.live.outputs import AllocationsFile, Webhook
+from twin.live.samples import BacklogError, NotWrittenError, Receipt, Samples
+
+T = TypeVar("T")
+
+_LOG: Final = logging.getLogger("twin.live.http")
+_PATIENCE_S: Final = 30.0
+"""How long a request waits for the twin's thread, which a policy may keep until its time limit."""
+_MOST_LOGGED, _MOST_NAMED = 50, 8
+"""Entries of the log that are told, and links that each names."""
+_SILENT_S: Final = 60.0
+"""A thread that was not free for so long, and for three ticks, is taken to hang."""
+
+
+@dataclass(frozen=True)
+class LiveLimits:
+    """What requests may take."""
+
+    bodies: BodyLimits = field(default_factory=BodyLimits)
+    what_ifs: WhatIfLimits = field(default_factory=WhatIfLimits)
+
+
+class LiveService:
+    """One twin as the server sees it. Its methods run in the server's event loop."""
+
+    def __init__(
+        self, loop: TwinLoop, tokens: ApiTokens | None = None, limits: LiveLimits | None = None
+    ) -> None:
+        """Take a loop that does not run yet: what it knows so far is noted down here."""
+        self.loop, self.tokens, self.limits = loop, tokens, limits or LiveLimits()
+        twin = loop.twin
+        self.links, self.policies, self.tick_s = twin.links, twin.policies, twin.tick_s
+        self.scenario = twin.scenario
+        self.bodies = BodyReader(self.limits.bodies)
+        self.workers = WhatIfWorkers(self.limits.what_ifs)
+        self.stream = EventStream()
+        self.cache = AnswerCache(lambda: self.present.closed)
+        self.scores = AnswerCache(lambda: 0)
+        self.recent = RecentIntervals(self.links, self.policies, self.tick_s)
+        self.recent.fill(twin.simulation, twin.begins_s + twin.first * twin.tick_s)
+        self.outlooks = Outlooks(
+            self.links, self.tick_s, twin.begins_s, lambda: self.present.closed,
+            lambda: twin.acting, self.work_out,
+        )  # fmt: skip
+        self.measures = self._measures(twin)
+        self._events: asyncio.AbstractEventLoop | None = None
+        self._looking: asyncio.Task[None] | None = None
+        twin.subscribe(self._closed)
+
+    @property
+    def present(self) -> LoopStatus:
+        """What is known of the twin without asking its thread."""
+        return self.loop.present
+
+    def _measures(self, twin: LivingTwin) -> Measures:
+        measures = Measures(
+            lambda: self.present, self.links, self.tick_s, twin.begins_s, lambda: twin.acting
+        )
+        self.loop.closing_took_s = measures.closing.observe
+        self.workers.seconds = measures.what_ifs.observe
+        measures.add_counter(
+            "twin_what_ifs", "What-ifs and scoreboards, by how they ended.", "outcome",
+            lambda: self.workers.outcomes,
+        )  # fmt: skip
+        measures.add_gauge(
+            "twin_what_ifs_under_way", "What-ifs that are answered or wait.",
+            lambda: self.workers.under_way,
+        )  # fmt: skip
+        measures.add_gauge(
+            "twin_event_listeners", "Open streams of events.", lambda: self.stream.listeners
+        )
+        return measures
+
+    def add_output(self, output: AllocationsFile | Webhook) -> None:
+        """Let every decision go there, and first the one that is in force."""
+        name = type(output).__name__.lower()
+        self.measures.add_counter(
+            f"twin_{name}_writes", "Decisions handed over, by what became of them.", "outcome",
+            lambda: output.outcomes,
+        )  # fmt: skip
+        twin = self.loop.twin
+        if twin.ready:
+            output.write(twin.allocations())
+        twin.subscribe(lambda _: output.write(twin.allocations()))
+
+    def started(self) -> None:
+        """Note down the event loop that runs from now on."""
+        self._events = asyncio.get_running_loop()
+
+    def end_streams(self) -> None:
+        """Let all streams of events end soon; may be called from any thread."""
+        events = self._events
+        if events is not None and not events.is_closed():
+            events.call_soon_threadsafe(self.stream.end)
+
+    def stopped(self) -> None:
+        """End what goes on by itself."""
+        self._events = None
+        if self._looking is not None:
+            self._looking.cancel()
+        self.stream.end()
+        self.workers.close()
+
+    def _closed(self, closed: ClosedInterval) -> None:
+        """Tell all who listen of a closed interval; runs in the twin's thread."""
+        twin, events = self.loop.twin, self._events
+        self.recent.add(closed, twin.begins_s)
+        if events is None:
+            return
+        ends = twin.begins_s + closed.start_s + self.tick_s
+        short = closed.demand_mbps > closed.allocated_mbps[twin.acting]
+        told = {"interval": closed.interval, "end": ends, "short_links": int(short.sum())}
+        try:
+            events.call_soon_threadsafe(self._tell, closed.interval, told)
+        except RuntimeError:  # the server has ended meanwhile
+            self._events = None
+
+    def _tell(self, interval: int, told: dict[str, Any]) -> None:
+        self.stream.tell("interval", interval, told)
+        # What is at risk is worked out while somebody looks, and only then.
+        if self.stream.listeners:
+            self.look_ahead()
+
+    def look_ahead(self) -> None:
+        """Let the next hours be worked out, unless they are; whoever listens is told when."""
+        if self.present.ready and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look_ahead())
+
+    async def _look_ahead(self) -> None:
+        try:
+            await self.outlooks.fan(RISK_S)
+        except HttpError as error:
+            _LOG.info("no outlook: %s", error)
+        except InputError as error:
+            _LOG.warning("no outlook: %s", error)
+        else:
+            interval = self.present.closed
+            self.stream.tell("outlook", interval, {"interval": interval})
+
+    async def ask(self, job: Callable[[LivingTwin], T]) -> T:
+        """Return what the twin's thread answers. Raises HttpError where it has no time."""
+        return await self._answered(lambda: self.loop.ask(job))
+
+    async def take(self, samples: Samples) -> Receipt:
+        """Return what became of samples that the twin took. Raises HttpError."""
+        return await self._answered(lambda: self.loop.take(samples))
+
+    async def _answered(self, begin: Callable[[], Future[T]]) -> T:
+        try:
+            future = begin()
+        except TooBusyError:
+            raise HttpError.later(429, "the twin has more to do than it keeps", 1) from None
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), _PATIENCE_S)
+        except TimeoutError:
+            raise HttpError.later(503, "the twin is at work on its decisions", 5) from None
+        except BacklogError as error:
+            raise HttpError.later(429, str(error), 1) from None
+        except NotWrittenError as error:
+            raise HttpError.later(503, str(error), 5) from None
+
+    def check_ready(self) -> None:
+        """Raise HttpError where the twin does not decide yet."""
+        if not self.present.ready:
+            why = self.present.why_not or "it does not say why"
+            raise HttpError.later(503, f"the twin does not decide: {why}", self.tick_s)
+
+    async def ask_ready(self, job: Callable[[LivingTwin], T]) -> T:
+        """Return what :meth:`ask` does, of a twin that decides already. Raises HttpError."""
+        self.check_ready()
+        return await self.ask(job)
+
+    async def work_out(self, task: Callable[[Key], Task]) -> Any:
+        """Return what a worker makes of the twin as it is now. Raises HttpError."""
+        # Before the state is copied, which takes the twin's time.
+        self.workers.check_room()
+        snapshot, key = await self.ask_ready(
+            lambda twin: (twin.simulation.snapshot(), (twin.first, twin.interval))
+        )
+        return await self.workers.answer(snapshot, task(key))
+
+    def log(self, twin: LivingTwin) -> list[dict[str, Any]]:
+        """Return what happened lately, the latest last; runs in the twin's thread."""
+        began = twin.begins_s + twin.first * twin.tick_s
+        return [
+            {
+                "time_s": began + each.time_s,
+                "kind": each.kind,
+                "name": each.name,
+                "phase": each.phase,
+                "links": list(each.links[:_MOST_NAMED]),
+                "more_links": max(len(each.links) - _MOST_NAMED, 0),
+                "detail": each.detail,
+            }
+            for each in twin.simulation.logged[-_MOST_LOGGED:]
+        ]
+
+    def healthy(self) -> str:
+        """Return why the twin should be started again; empty: it should not."""
+        silent = asyncio.get_running_loop().time() - self.present.beat
+        if silent > max(_SILENT_S, 3 * self.tick_s):
+            return f"the twin's thread has been busy for {silent:.0f} s"
+        return ""

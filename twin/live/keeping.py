@@ -1,0 +1,236 @@
+"""What a living twin keeps on disk: journal, epochs, checkpoints, days; and going on from it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Final, Self
+
+from twin.core.errors import InputError, Problem, RunError
+from twin.engine.actions import ClosedInterval
+from twin.live.beginning import first_epoch, next_epoch
+from twin.live.checkpoint import read_checkpoint, write_checkpoint
+from twin.live.days import Days
+from twin.live.epoch import CHECKPOINT, JOURNAL, Epoch, epochs, read_epoch, write_epoch
+from twin.live.journal import Position, Record, RecordJournal, read
+from twin.live.moved import identity, living_scenario, moment_of, stored, under_way
+from twin.live.present import CLOSE, SAMPLES, Present
+from twin.scenario.load import Scenario
+from twin.telemetry.spec import TelemetrySpec
+
+_REPLAY_S: Final = 2.0
+"""Seconds that a restart may spend on deciding again; then a checkpoint is written."""
+
+
+class Keeper:
+    """The folder of a living twin's state, and the present that follows from it."""
+
+    def __init__(
+        self, base: Scenario, state: Path, present: Present, journal: RecordJournal
+    ) -> None:
+        """Go on with what :meth:`opened` has found."""
+        self.base, self.present = base, present
+        self.telemetry = base.spec.telemetry or TelemetrySpec()
+        self.days = Days(state / "days", self.telemetry.retention, self.telemetry.late)
+        self._state, self._journal = state, journal
+        self._spent = 0.0
+        self._hindered: str | None = None
+        self._not_before = 0
+        self._written = self._written_in = 0.0
+        self.failure: str | None = None
+        """Why it does not decide, in words."""
+        self.trouble: str | None = None
+        """What the disk has not taken beside the journal, such as a checkpoint; in words."""
+
+    @classmethod
+    def opened(cls, scenario: Scenario, state: Path, split: bool, begins: float | None) -> Self:
+        """Return the keeper of a state, which is begun where there is none. Raises InputError."""
+        folders = epochs(state / JOURNAL)
+        if not folders:
+            base, epoch = first_epoch(scenario, state / JOURNAL, split, begins)
+        else:
+            epoch = read_epoch(folders[-1])
+            refuse_others(scenario, epoch)
+            begin = None if epoch.history.starts is None else moment_of(epoch.facts.live_ms / 1000)
+            base = living_scenario(scenario, epoch.history, begin)
+            if identity(base) != epoch.facts.identity:
+                epoch = _changed(base, epoch, state)
+        return cls._resumed(base, epoch, state)
+
+    @classmethod
+    def _resumed(cls, base: Scenario, epoch: Epoch, state: Path) -> Self:
+        """Return the keeper after all records of an epoch."""
+        begin = time.perf_counter()
+        present, place = _latest(base, epoch)
+        failure = None
+        records = read(epoch.records, place)
+        try:
+            present.start()
+            for record, after in records:
+                place = after
+                present.apply(record)
+        except RunError as error:
+            # Samples are still kept, until the scenario is mended.
+            failure = str(error)
+            for record, after in records:
+                place = after
+                if record.kind == SAMPLES:
+                    present.apply(record)
+        keeper = cls(base, state, present, RecordJournal(epoch.records, place))
+        keeper.failure = failure
+        keeper._spent = time.perf_counter() - begin
+        return keeper
+
+    def record(self, kind: bytes, payload: bytes) -> ClosedInterval | None:
+        """Write a record and let it have its effect; return the interval that it closes.
+
+        Raises NotWrittenError, and RunError where a policy fails that has no fallback.
+        """
+        begin = time.perf_counter()
+        self._journal.append(kind, payload)
+        try:
+            closed = self.present.apply(Record(kind, payload))
+        except RunError as error:
+            self.failure = str(error)
+            raise
+        if kind == CLOSE:
+            self._spent += time.perf_counter() - begin
+            self._tidy()
+        return closed
+
+    def _tidy(self) -> None:
+        """Write what is to be kept elsewhere than in the journal; what fails is said, no more."""
+        if (why := self._anew_now()) is not None:
+            self._begin_anew(why)
+        try:
+            self.days.keep(self.present)
+            # No more than a tenth of the time goes into checkpoints.
+            rested = time.monotonic() - self._written > 10 * self._written_in
+            if self._spent > _REPLAY_S and rested:
+                self._checkpoint()
+            self.trouble = self._hindered
+        except OSError as error:
+            self.trouble = f"{error.filename or self._state}: {error.strerror or error}"
+        except InputError as error:
+            # A policy that cannot be kept: a restart has to decide all again.
+            self.trouble = str(error)
+
+    def _anew_now(self) -> str | None:
+        """Return why it is to begin anew, if it is."""
+        present = self.present
+        if present.source.ready < self._not_before:
+            return None
+        if present.refit is not None:
+            return present.refit
+        keep, began = self._kept, present.epoch.history.samples
+        if present.source.ready < max(2 * keep, began + keep):
+            return None
+        later = present.source.ready < max(3 * keep, began + 2 * keep)
+        simulation = present.simulation
+        # An event that is under way, and a period of the SLA, end first.
+        if later and (under_way(simulation.planned, simulation.now) or self._in_period()):
+            return None
+        return f"more than {keep} samples came"
+
+    @property
+    def _kept(self) -> int:
+        return max(int(self.telemetry.keep // self.present.tick_s), 1)
+
+    def _in_period(self) -> bool:
+        period = self.base.spec.sla.period
+        return period is not None and bool(self.present.interval * self.present.tick_s % period)
+
+    def _begin_anew(self, why: str) -> None:
+        """Begin an epoch; what hinders that is said, and it is tried again later."""
+        old = self.present
+        epoch, carried = next_epoch(self.base, old, self._state / JOURNAL, self._kept, why)
+        try:
+            # Fitted before it is written: one that cannot be fitted would be there for good.
+            present = Present(self.base, epoch)
+            present.latest = old.latest
+            present.start()
+            self.days.finish(old)
+            write_epoch(epoch, stored(self.base), carried)
+            place = Position()
+            for record, after in read(epoch.records, place):
+                present.apply(record)
+                place = after
+            journal = RecordJournal(epoch.records, place)
+        except (OSError, RunError, InputError) as error:
+            shutil.rmtree(epoch.folder, ignore_errors=True)
+            self._hindered = f"cannot begin anew: {error}"
+            self._not_before = old.source.ready + max(self._kept // 8, 1)
+            if epoch.folder.exists():
+                # A restart would go on with that epoch, so nothing may be added to this one.
+                self.failure = self._hindered
+                self._journal.close()
+            return
+        self._journal.close()
+        self.present, self._journal = present, journal
+        self._hindered, self._spent = None, 0.0
+        self._forget_epochs()
+
+    def _forget_epochs(self) -> None:
+        """Remove epochs whose last interval is older than what is retained."""
+        folders = epochs(self._state / JOURNAL)
+        now = self.present.interval * self.present.tick_s
+        for folder, following in pairwise(folders):
+            ended = read_epoch(following).facts.after * self.present.tick_s
+            if now - ended > self.telemetry.retention:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _checkpoint(self) -> None:
+        begin = time.monotonic()
+        write_checkpoint(self.present.epoch.folder / CHECKPOINT, self._journal.place, self.present)
+        self._written = time.monotonic()
+        self._written_in = self._written - begin
+        self._spent = 0.0
+
+    def close(self) -> None:
+        """Write a checkpoint, where that can be, and let go of the journal."""
+        if self.failure is None:
+            with suppress(OSError, InputError):
+                self._checkpoint()
+        self._journal.close()
+
+
+def refuse_others(scenario: Scenario, epoch: Epoch) -> None:
+    """Raise InputError where a state is of other links, KPIs or another tick."""
+    trace, history = scenario.trace, epoch.history
+    pairs = (
+        ("links", trace.links, history.links),
+        ("KPIs", tuple(trace.kpis), tuple(history.kpis)),
+        ("tick", trace.tick_s, history.tick_s),
+    )
+    for what, asked, there in pairs:
+        if asked != there:
+            said = f"is a state of other {what} than those of the scenario"
+            remedy = "name another folder with --state"
+            raise InputError(Problem(said, file=epoch.folder, suggestion=remedy))
+
+
+def _latest(base: Scenario, epoch: Epoch) -> tuple[Present, Position]:
+    """Return the present of the last checkpoint, else that of the epoch's beginning."""
+    kept = read_checkpoint(epoch.folder / CHECKPOINT, epoch)
+    if kept is not None:
+        return kept
+    return Present(base, epoch), Position()
+
+
+def _changed(base: Scenario, epoch: Epoch, state: Path) -> Epoch:
+    """Return a new epoch of another scenario, on all that is known at the end of this one."""
+    present = Present(base, epoch, decides=False)
+    for record, _ in read(epoch.records):
+        present.apply(record)
+    if present.acting not in [choice.name for choice in base.policies]:
+        present.acting = base.policies[0].name
+    kept = max(int((base.spec.telemetry or TelemetrySpec()).keep // present.tick_s), 1)
+    why = "the scenario, a policy, a model or the version has changed"
+    begun, carried = next_epoch(base, present, state / JOURNAL, kept, why)
+    # Fitted before it is written: one that cannot be fitted would be there for good.
+    Present(base, begun).start()
+    write_epoch(begun, stored(base), carried)
+    return begun

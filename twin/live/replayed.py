@@ -1,0 +1,59 @@
+"""The journal of a living twin, replayed: the same decisions, as the result of a run."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from twin.core.errors import InputError, Problem
+from twin.live.epoch import JOURNAL, Epoch, epochs, read_epoch
+from twin.live.journal import read
+from twin.live.keeping import refuse_others
+from twin.live.moved import living_scenario, moment_of
+from twin.live.present import Present
+from twin.results.result import Result
+from twin.scenario import source as yaml_source
+from twin.scenario.given import Given, Overrides
+from twin.scenario.load import Scenario
+from twin.telemetry.source import LiveSource
+
+
+def replayed(folder: Path, scenario: Scenario | None = None, number: int | None = None) -> Result:
+    """Return what the journal in a folder leads to, since the twin began, or began anew last.
+
+    `folder` is that of the state, or its `journal`; `number` asks for another epoch than the last.
+    The scenario is the one that is kept there; where it names policies that are given as objects,
+    the same one as a living twin was opened with. Nothing is written. Raises InputError where there
+    is no journal, and RunError where a policy fails.
+    """
+    epoch = _epoch(folder, number)
+    base = _kept(epoch) if scenario is None else _given(scenario, epoch)
+    begin = time.perf_counter()
+    present = Present(base, epoch)
+    present.start()
+    for record, _ in read(epoch.records):
+        present.apply(record)
+    result = present.simulation.result
+    result.wall_time_s = time.perf_counter() - begin
+    return result
+
+
+def _epoch(folder: Path, number: int | None) -> Epoch:
+    journal = folder / JOURNAL if (folder / JOURNAL).is_dir() else folder
+    folders = [each for each in epochs(journal) if number in (None, int(each.name))]
+    if not folders:
+        what = "holds no journal of a living twin"
+        raise InputError(Problem(what, file=folder, suggestion="it is the folder of 'twin serve'"))
+    return read_epoch(folders[-1])
+
+
+def _kept(epoch: Epoch) -> Scenario:
+    source = yaml_source.read(epoch.scenario)
+    given = Given(trace=epoch.history, source=LiveSource(epoch.history))
+    return Scenario.of(source, epoch.scenario, Overrides(), None, given)
+
+
+def _given(scenario: Scenario, epoch: Epoch) -> Scenario:
+    refuse_others(scenario, epoch)
+    begin = None if epoch.history.starts is None else moment_of(epoch.facts.live_ms / 1000)
+    return living_scenario(scenario, epoch.history, begin)
