@@ -33,10 +33,10 @@ class FailureRanking:
         """Take the network, of which some links are `down` anyway."""
         self.policies = tuple(policies)
         self._routing, self._scratch = routing, Scratch()
-        self._intact, self._usual = routing.matrix(down), routing.paths(down)
+        self._intact, usual = routing.matrix(down), routing.paths(down)
         new = [each for each in single_failures(topology) if (each.down & ~down).any()]
         self._moved = [
-            rerouted(routing, self._usual, Failure(each.name, each.down | down)) for each in new
+            rerouted(routing, usual, Failure(each.name, each.down | down)) for each in new
         ]
         self._unmet: list[Floats] = []
         self._minutes: list[Floats] = []
@@ -59,7 +59,7 @@ class FailureRanking:
         block = Block(ticks, flows, loads, capacity, allocated, self._scratch)
         highest = np.full(loads.shape, -np.inf)
         cause = np.zeros(loads.shape, dtype=np.int64)
-        tally = block.hold(self._moved, self._usual, highest, cause, 0)
+        tally = block.hold(self._moved, highest, cause, 0)
         lost = np.array([flows[each.lost].sum() for each in self._moved])
         tick_s = recording.tick_s
         self._unmet.append((tally.unserved + lost[:, None]) * tick_s)
