@@ -23,22 +23,31 @@ class TelemetrySpec(Strict):
     """How a living twin takes its samples, and what it keeps of them. A replay ignores it."""
 
     prometheus: Annotated[str | None, BeforeValidator(_url)] = Field(
-        None, description="address of a Prometheus server that is asked; absent: samples are sent"
+        None,
+        description="address of a Prometheus server that is asked; absent: samples are sent",
+        examples=["http://prometheus:9090"],
     )
     query: str | None = Field(
-        None, description="what Prometheus is asked: PromQL with one series for each link"
+        None,
+        description="what Prometheus is asked: PromQL with one series for each link",
+        examples=["8 * rate(ifHCInOctets[5m])"],
     )
-    link: Name = Field("link", description="the label that names the link, of sent samples as well")
+    link: Name = Field(
+        "link",
+        description="the label that names the link, of sent samples as well",
+        examples=["ifName"],
+    )
     metrics: dict[Literal["internet", "downstream", "sessions", "vpn"], str] = Field(
         {},
         description="our KPI: the name of the metric with it; absent: a metric called as a KPI is "
         "that one, any other the demand",
+        examples=[{"internet": "ifHCInOctets"}],
     )
     every: Duration | None = Field(
         None, description="how often samples come, and Prometheus is asked; absent: every tick"
     )
     kind: Literal["rate", "counter"] = Field("rate", description="rates, or counters that grow")
-    bits: Literal[32, 64] | None = Field(None, description="size of the counters; absent: 64")
+    bits: Literal[32, 64] | None = Field(None, description="size of the counters, bits; absent: 64")
     unit: Literal["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "byte/s"] | None = Field(
         None, description="of what comes; absent: that of the demand, and byte/s of counters"
     )
