@@ -38,7 +38,7 @@ _WORST: Final = 5
 _TRAFFIC_MODEL: Final = f"{LINEAR}_traffic"
 
 
-class Estimate(NamedTuple):
+class OutcomeEstimate(NamedTuple):
     """The mean over replications, and the interval that holds what comes nine times in ten."""
 
     mean: float
@@ -46,7 +46,7 @@ class Estimate(NamedTuple):
     high: float
 
     @classmethod
-    def of(cls, values: Floats) -> Estimate:
+    def of(cls, values: Floats) -> OutcomeEstimate:
         """Return the estimate from one value of each replication."""
         ends = (
             float(ranked(values, level)) for level in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
@@ -95,16 +95,16 @@ class WhatIf:
         }
 
     @cached_property
-    def estimates(self) -> dict[str, dict[str, dict[str, Estimate]]]:
+    def estimates(self) -> dict[str, dict[str, dict[str, OutcomeEstimate]]]:
         """By policy and number: `asked`, `without` it, and the `change` between the two."""
-        found: dict[str, dict[str, dict[str, Estimate]]] = {}
+        found: dict[str, dict[str, dict[str, OutcomeEstimate]]] = {}
         for policy in self.policies:
             asked, without = (self.total(each, policy) for each in (self.asked, self.without))
             found[policy] = {
                 name: {
-                    "asked": Estimate.of(asked[name]),
-                    "without": Estimate.of(without[name]),
-                    "change": Estimate.of(_apart(asked[name], without[name])),
+                    "asked": OutcomeEstimate.of(asked[name]),
+                    "without": OutcomeEstimate.of(without[name]),
+                    "change": OutcomeEstimate.of(_apart(asked[name], without[name])),
                 }
                 for name in asked
             }
@@ -119,11 +119,15 @@ class WhatIf:
         return [
             {
                 "link": self.links[i],
-                "violated_minutes": Estimate.of(outcomes.violated_minutes[:, at, i]).as_dict(),
-                "unmet_mbit": Estimate.of(outcomes.unmet_mbit[:, at, i]).as_dict(),
-                "peak_load_mbps": Estimate.of(outcomes.peak_mbps[:, i]).as_dict(),
-                "peak_utilization": Estimate.of(outcomes.peak_utilization[:, at, i]).as_dict(),
-                "allocated_mbps": Estimate.of(outcomes.allocated_mbps[:, at, i]).as_dict(),
+                "violated_minutes": OutcomeEstimate.of(
+                    outcomes.violated_minutes[:, at, i]
+                ).as_dict(),
+                "unmet_mbit": OutcomeEstimate.of(outcomes.unmet_mbit[:, at, i]).as_dict(),
+                "peak_load_mbps": OutcomeEstimate.of(outcomes.peak_mbps[:, i]).as_dict(),
+                "peak_utilization": OutcomeEstimate.of(
+                    outcomes.peak_utilization[:, at, i]
+                ).as_dict(),
+                "allocated_mbps": OutcomeEstimate.of(outcomes.allocated_mbps[:, at, i]).as_dict(),
                 "chance_of_violation": float((outcomes.violated_minutes[:, at, i] > 0).mean()),
             }
             for i in order.tolist()
