@@ -42,7 +42,7 @@ import numpy as np
 from twin.core.arrays import Floats, Ints
 from twin.core.errors import InputError, Problem
 from twin.core.units import format_duration
-from twin.demand.gaps import Feed
+from twin.demand.gaps import Feed, Revision
 from twin.forecast.feeding import Feeding
 from twin.forecast.forecaster import Forecaster
 
@@ -52,6 +52,10 @@ _ORIGINS: Final = 120
 """Past origins, at most: each costs a path of forecasts."""
 _ALIKE: Final = 2
 """Of so many the one whose forecast looks most like the present one is taken."""
+_PAST_S: Final = 42 * 86_400
+"""What is read of the past, at most: what a twin has seen in a year costs no more."""
+_FORECAST_S: Final = 14 * 86_400
+"""The end of it that past forecasts are made in, at most."""
 _FEWEST: Final = 10
 """Past origins, at least."""
 _FARTHEST: Final = 4.0
@@ -84,28 +88,31 @@ class DemandPaths:
     ) -> DemandPaths:
         """Return the paths of a KPI of all flows over `steps` intervals from sample `now` on.
 
-        The model is fitted on the first half of what came before, and forecasts in the second one.
-        Raises InputError where that is too short.
+        The model is fitted on the first half of what came before, or what is older than two weeks,
+        and forecasts in the rest. Raises InputError where that is too short.
         """
-        first, last = max(now // 2, model.card.window), now - steps
+        skipped = max(now - _PAST_S // tick_s, 0)
+        past, now = _Closed(feed, skipped), now - skipped
+        first = max(now // 2, now - _FORECAST_S // tick_s, model.card.window)
+        last = now - steps
         stride = max(-(-(last - first) // _ORIGINS), 1)
         origins = np.arange(last, first - 1, -stride)[::-1]
         if len(origins) < _FEWEST:
             what = f"needs more of the past than {format_duration(now * tick_s)}"
             least = format_duration(2 * (steps + max(_FEWEST, model.card.window)) * tick_s)
             raise InputError(Problem(what, "what-if", suggestion=f"wait until it is {least}"))
-        seen = known_so_far(feed, kpi, 0, now)
-        forecasts = _forecasts(feed, model, np.append(origins, now), first, steps, tick_s)
-        past, forecast = forecasts[:-1], forecasts[-1]
+        seen = known_so_far(past, kpi, 0, now)
+        forecasts = _forecasts(past, model, np.append(origins, now), first, steps, tick_s)
+        earlier, forecast = forecasts[:-1], forecasts[-1]
         size = np.maximum(np.nanstd(seen, axis=0), 1e-9)
-        apart = (((past - forecast) / size) ** 2).mean(axis=(1, 2))
-        alike = np.sort(np.argsort(apart, kind="stable")[: max(len(past) // _ALIKE, _FEWEST)])
+        apart = (((earlier - forecast) / size) ** 2).mean(axis=(1, 2))
+        alike = np.sort(np.argsort(apart, kind="stable")[: max(len(origins) // _ALIKE, _FEWEST)])
         came = np.stack([seen[o : o + steps] for o in origins[alike]])
         # Where nothing came, what was forecast stands in.
-        came = np.where(np.isnan(came), past[alike], came)
+        came = np.where(np.isnan(came), earlier[alike], came)
         alone = (now - first) / steps * len(alike) / len(origins)
         reach = max(_SMOOTH_S // tick_s // 2, 1)
-        return cls(forecast, came, past[alike], max(alone, 2.0), reach)
+        return cls(forecast, came, earlier[alike], max(alone, 2.0), reach)
 
     def draw(self, replications: int, seed: int) -> Floats:
         """Return paths that demand may take, Mbit/s, at least 0, [replications, steps, flows].
@@ -133,24 +140,38 @@ def _smoothed(paths: Floats, reach: int) -> Floats:
 
 
 class _Closed:
-    """A feed of which nothing is ready but what has closed before a forecast."""
+    """A feed without its first samples, of which nothing is ready but what has closed by then."""
 
-    def __init__(self, feed: Feed) -> None:
-        self._feed, self.ready = feed, 0
+    def __init__(self, feed: Feed, skipped: int) -> None:
+        self._feed, self._skipped, self.ready = feed, skipped, 0
         self.kpis = feed.kpis
-        self.rows, self.revisions = feed.rows, feed.revisions
-        self.next_revision = feed.next_revision
+
+    def rows(self, kpi: str, start: int, stop: int) -> Floats:
+        return self._feed.rows(kpi, start + self._skipped, stop + self._skipped)
+
+    def revisions(self, after: int, upto: int) -> list[Revision]:
+        skipped, revisions = self._skipped, []
+        for each in self._feed.revisions(after + skipped, upto + skipped):
+            values = each.values[max(skipped - each.first, 0) :]
+            first = max(each.first - skipped, 0)
+            if len(values):
+                later = each._replace(closed=each.closed - skipped, first=first, values=values)
+                revisions.append(later)
+        return revisions
+
+    def next_revision(self, after: int) -> int | None:
+        found = self._feed.next_revision(after + self._skipped)
+        return None if found is None else found - self._skipped
 
 
 def _forecasts(
-    feed: Feed, model: Forecaster, origins: Ints, fitted: int, steps: int, tick_s: int
+    closed: _Closed, model: Forecaster, origins: Ints, fitted: int, steps: int, tick_s: int
 ) -> Floats:
     """Return a model's paths from before `origins`, Mbit/s, [origins, steps, flows].
 
     Seasons and scales are fitted on the first samples, as many as `fitted`. Far ahead a forecast
     changes little from one interval to the next, so that it is made at some and interpolated.
     """
-    closed = _Closed(feed)
     forecaster = model.join(Feeding(closed, fitted, fitted, None), steps=steps)
     apart = max(_APART_S // tick_s, 1)
     made = [1]

@@ -179,7 +179,13 @@ def demand_paths(simulation: Simulation, for_s: float, model: str | None = None)
     What-ifs that are asked within the same interval may share them. `model` is the name of a
     forecaster, by default the linear one. Raises InputError where the past is too short for it.
     """
-    live, now = _live(simulation), simulation.span.first + simulation.closed
+    return _demand_paths(simulation, _live(simulation), for_s, model)
+
+
+def _demand_paths(
+    simulation: Simulation, live: LiveSource, for_s: float, model: str | None
+) -> DemandPaths:
+    now = simulation.span.first + simulation.closed
     steps, tick_s = _steps(simulation, for_s), simulation.tick_s
     forecaster = simulation.scenario.forecaster(model or _TRAFFIC_MODEL)
     forecaster.require(live.kpis)
@@ -220,13 +226,14 @@ def what_if(
         "links": dict(links or {}),
         "policies": successors,
     }
-    presents = _presents(simulation, branch, names)
+    live = _live(simulation)
+    presents = _presents(simulation, live, branch, names)
     if paths is None:
-        paths = demand_paths(simulation, for_s, model)
+        paths = _demand_paths(simulation, live, for_s, model)
     elif len(paths.forecast) < steps:
         raise InputError(Problem("do not reach as far as is asked", "paths"))
     drawn = paths.draw(replications, seed)[:, :steps]
-    others = _other_kpis(simulation, drawn)
+    others = _other_kpis(simulation, live, drawn)
     ranking = _ranking(simulation, presents[0], names) if failures else None
     parts: list[list[Outcomes]] = [[] for _ in presents]
     for number, path in enumerate(drawn):
@@ -289,13 +296,12 @@ def _live(simulation: Simulation) -> LiveSource:
 
 
 def _presents(
-    simulation: Simulation, branch: dict[str, Any], names: Sequence[str]
+    simulation: Simulation, live: LiveSource, branch: dict[str, Any], names: Sequence[str]
 ) -> list[Present[Simulation]]:
     """Return the present as is asked and, where that differs, as it is."""
     if simulation.finished:
         raise InputError(Problem("the replay has ended", "what-if"))
-    source = simulation.source
-    replaces = None if isinstance(source, LiveSource) else _live(simulation)
+    replaces = None if simulation.source is live else live
     asks = any(branch[key] for key in ("events", "links", "policies"))
     presents = []
     for with_it in (True, False)[: 1 + asks]:
@@ -320,12 +326,11 @@ def _gone_along(
     return future.recording().since(first, before)
 
 
-def _other_kpis(simulation: Simulation, drawn: Floats) -> dict[str, Floats]:
+def _other_kpis(simulation: Simulation, source: LiveSource, drawn: Floats) -> dict[str, Floats]:
     """Return paths of the other KPIs, which keep their ratio to demand of the day before.
 
     [replications, steps, flows] of each.
     """
-    source = _live(simulation)
     now, steps = simulation.span.first + simulation.closed, drawn.shape[1]
     day = max(86_400 // simulation.tick_s, 1)
     back = min(-(-steps // day) * day, now)
