@@ -86,3 +86,17 @@ def test_what_is_older_than_six_weeks_is_not_read() -> None:
     )
     np.testing.assert_array_equal(one.draw(10, 1), two.draw(10, 1))
     assert np.abs(one.forecast[:, 0] - demand[-24:-12]).mean() < 5
+
+
+def test_what_is_usual_stands_in_for_a_model() -> None:
+    hours = np.arange(24 * 20)
+    day = 100 + 30 * np.sin(hours / 24 * 2 * np.pi)
+    rng = np.random.default_rng(1)
+    demand = np.stack([day, 2 * day], axis=1) + rng.normal(size=(len(hours), 2))
+    feed = ArrayFeed({"internet": demand})
+    paths = DemandPaths.of(feed, "internet", None, len(hours), 12, 3600)
+    # The day begins again, and errors are those of the mean of one sample and of a few days.
+    assert np.abs(paths.forecast - demand[:12]).max() < 6
+    low, high = (ranked(paths.draw(50, 1), level) for level in (0.05, 0.95))
+    assert ((low < day[:12, None] * [1, 2]) & (day[:12, None] * [1, 2] < high)).mean() > 0.6
+    assert (high - low).mean() < 10

@@ -23,9 +23,10 @@ from twin.engine.present import Present
 from twin.engine.recording import Recording
 from twin.events.base import Event
 from twin.forecast.names import LINEAR
-from twin.live.demand_paths import DemandPaths, known_so_far, ranked
+from twin.live.demand_paths import DemandPaths, ranked
 from twin.live.failure_ranking import FailureRanking
 from twin.live.outcomes import Outcomes
+from twin.live.path_forecasts import known_so_far
 from twin.routing.shortest_paths import ShortestPaths
 from twin.scenario.branch import read_branch
 from twin.telemetry.source import LiveSource, head
@@ -35,6 +36,8 @@ CONFIDENCE: Final = 0.9
 _MOST: Final = 20_000_000
 """Replications x intervals x flows, at most: 160 MB a copy."""
 _WORST: Final = 5
+_MODELLED: Final = 200
+"""So many series are forecast by a model where none is named; what is usual does for more."""
 _TRAFFIC_MODEL: Final = f"{LINEAR}_traffic"
 
 
@@ -177,7 +180,8 @@ def demand_paths(simulation: Simulation, for_s: float, model: str | None = None)
     """Return the paths that demand may take from now on.
 
     What-ifs that are asked within the same interval may share them. `model` is the name of a
-    forecaster, by default the linear one. Raises InputError where the past is too short for it.
+    forecaster, by default the linear one where there are not too many series for it. Raises
+    InputError where the past is too short for it.
     """
     return _demand_paths(simulation, _live(simulation), for_s, model)
 
@@ -187,8 +191,10 @@ def _demand_paths(
 ) -> DemandPaths:
     now = simulation.span.first + simulation.closed
     steps, tick_s = _steps(simulation, for_s), simulation.tick_s
-    forecaster = simulation.scenario.forecaster(model or _TRAFFIC_MODEL)
-    forecaster.require(live.kpis)
+    forecaster = None
+    if model is not None or len(live.flows) <= _MODELLED:
+        forecaster = simulation.scenario.forecaster(model or _TRAFFIC_MODEL)
+        forecaster.require(live.kpis)
     return DemandPaths.of(live, DEMAND, forecaster, now, steps, tick_s)
 
 
