@@ -52,6 +52,7 @@ def in_hindsight(
         ScoredEstimate(policy, number, what.estimates[policy][number][which], float(values[0]))
         for policy in what.policies
         for number, values in what.total(came, policy).items()
+        if number != "unrouted_mbit"  # of which a part of a recording says nothing
     ]
 
 

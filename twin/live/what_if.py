@@ -92,6 +92,7 @@ class WhatIf:
         return {
             "violated_minutes": outcomes.violated_minutes[:, at].sum(axis=1),
             "unmet_mbit": outcomes.unmet_mbit[:, at].sum(axis=1),
+            "unrouted_mbit": outcomes.unrouted_mbit,
             "peak_utilization": outcomes.peak_utilization[:, at].max(axis=1),
             "peak_load_mbps": outcomes.peak_mbps.max(axis=1),
             "allocated_mbps": outcomes.allocated_mbps[:, at].sum(axis=1),
