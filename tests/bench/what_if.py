@@ -9,8 +9,8 @@ that then does come. Prints for each number the share of 90 % intervals that hel
 
     python tests/bench/what_if.py --cost
 
-prints the CPU time of the demand paths, and of a what-if of 6 h, 100 links and 50 replications under
-each of some policies, with nothing asked and with a surge.
+prints the CPU time of the demand paths, and of what-ifs of 6 h, 100 links and 50 replications under
+some policies, with nothing asked and with a surge.
 """
 
 from __future__ import annotations
