@@ -231,10 +231,11 @@ def test_training_traces_are_both_alternating_and_persistent() -> None:
     assert level.max() - level.min() > 8
 
 
-@needs_tensorflow
 @pytest.mark.xdist_group("a trained network")
 class TestRecipe:
     """The recipe itself, trained for an epoch on next to nothing."""
+
+    pytestmark = needs_tensorflow
 
     @pytest.fixture(scope="class")
     def trained(self, tmp_path_factory: pytest.TempPathFactory) -> Path:

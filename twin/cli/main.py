@@ -87,8 +87,8 @@ def run(
     from twin.cli.run import run_scenario
 
     if scenario is None:
-        raise InputError(Problem("is missing: a path, or the name of a shipped one", "SCENARIO"))
-
+        remedy = "give a path, or the name of a shipped one"
+        raise InputError(Problem("is missing", "twin run: SCENARIO", suggestion=remedy))
     if (fork is None) != (not branch):
         missing, there = ("--fork", "--branch") if fork is None else ("--branch", "--fork")
         raise InputError(Problem(f"is missing beside {there}", missing))

@@ -13,7 +13,7 @@ from twin.demand.trace import Trace
 from twin.live.epoch import Epoch, Facts, epochs, write_epoch
 from twin.live.journal import framed
 from twin.live.moved import identity, living_scenario, moment_of, stored, unix_ms, zero_of
-from twin.live.present import CARRIED, Present, samples_record
+from twin.live.present import CARRIED, LivePresent, samples_record
 from twin.scenario.load import Scenario
 from twin.telemetry.source import head
 from twin.telemetry.spec import TelemetrySpec
@@ -62,7 +62,7 @@ def _with_missing(scenario: Scenario, past: Trace, samples: int) -> Trace:
 
 
 def next_epoch(
-    base: Scenario, present: Present, journal: Path, keep: int, why: str
+    base: Scenario, present: LivePresent, journal: Path, keep: int, why: str
 ) -> tuple[Epoch, bytes]:
     """Return a new epoch on the last `keep` samples that are known, and its first records.
 

@@ -16,7 +16,7 @@ from twin.core.errors import InputError
 from twin.core.files import write_whole
 from twin.live.epoch import Epoch
 from twin.live.journal import Position
-from twin.live.present import Present
+from twin.live.present import LivePresent
 
 _HEAD: Final = struct.Struct("<16sQII")
 """What it is; position and checksum of the journal; checksum of what follows."""
@@ -35,7 +35,7 @@ class _Summed:
         return self._stream.write(data)
 
 
-def write_checkpoint(path: Path, place: Position, present: Present) -> None:
+def write_checkpoint(path: Path, place: Position, present: LivePresent) -> None:
     """Write the present after all records before `place`, whole or not at all.
 
     Raises OSError, and InputError where a policy cannot be kept.
@@ -51,7 +51,7 @@ def write_checkpoint(path: Path, place: Position, present: Present) -> None:
     write_whole(path, write)
 
 
-def read_checkpoint(path: Path, epoch: Epoch) -> tuple[Present, Position] | None:
+def read_checkpoint(path: Path, epoch: Epoch) -> tuple[LivePresent, Position] | None:
     """Return the present of a checkpoint, and the place of the journal where it goes on.
 
     None where there is none, where it is damaged or of another version, and where the journal is
@@ -70,6 +70,6 @@ def read_checkpoint(path: Path, epoch: Epoch) -> tuple[Present, Position] | None
             if magic != _MAGIC or summed != own or short:
                 return None
             stream.seek(_HEAD.size)
-            return Present.read(stream, epoch), Position(position, checksum)
+            return LivePresent.read(stream, epoch), Position(position, checksum)
     except (OSError, InputError):
         return None

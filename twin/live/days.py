@@ -16,7 +16,7 @@ from twin.account.energy import LinkPower
 from twin.core.files import write_whole
 from twin.engine.recording import Recording
 from twin.live.moved import moment_of
-from twin.live.present import Present
+from twin.live.present import LivePresent
 from twin.results.intervals import write_intervals
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Days:
         self._retention_s, self._late_s = retention_s, late_s
         self._kept: int | None = None
 
-    def keep(self, present: Present) -> None:
+    def keep(self, present: LivePresent) -> None:
         """Write the days that no sample can change any more, and drop those that are too old.
 
         Raises OSError.
@@ -50,13 +50,13 @@ class Days:
             first, end = stop, end + _DAY_S
             self._forget(now)
 
-    def finish(self, present: Present) -> None:
+    def finish(self, present: LivePresent) -> None:
         """Write all that is not there yet, since the twin begins anew. Raises OSError."""
         self.keep(present)
         if (first := self._next(present)) < present.interval:
             self._write(present, first, present.interval)
 
-    def _next(self, present: Present) -> int:
+    def _next(self, present: LivePresent) -> int:
         """Return the first interval that no file holds."""
         if self._kept is None:
             last = max(self._files(), default=None, key=_first)
@@ -66,7 +66,7 @@ class Days:
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("????-??-??-*.parquet"))
 
-    def _write(self, present: Present, first: int, stop: int) -> None:
+    def _write(self, present: LivePresent, first: int, stop: int) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         begins = moment_of(present.epoch.facts.live_ms / 1000 + first * present.tick_s)
         recording = part(

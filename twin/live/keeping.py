@@ -17,7 +17,7 @@ from twin.live.days import Days
 from twin.live.epoch import CHECKPOINT, JOURNAL, Epoch, epochs, read_epoch, write_epoch
 from twin.live.journal import Position, Record, RecordJournal, read
 from twin.live.moved import identity, living_scenario, moment_of, stored, under_way
-from twin.live.present import CLOSE, SAMPLES, Present
+from twin.live.present import CLOSE, SAMPLES, LivePresent
 from twin.scenario.load import Scenario
 from twin.telemetry.spec import TelemetrySpec
 
@@ -29,7 +29,7 @@ class Keeper:
     """The folder of a living twin's state, and the present that follows from it."""
 
     def __init__(
-        self, base: Scenario, state: Path, present: Present, journal: RecordJournal
+        self, base: Scenario, state: Path, present: LivePresent, journal: RecordJournal
     ) -> None:
         """Go on with what :meth:`opened` has found."""
         self.base, self.present = base, present
@@ -149,7 +149,7 @@ class Keeper:
         epoch, carried = next_epoch(self.base, old, self._state / JOURNAL, self._kept, why)
         try:
             # Fitted before it is written: one that cannot be fitted would be there for good.
-            present = Present(self.base, epoch)
+            present = LivePresent(self.base, epoch)
             present.latest = old.latest
             present.start()
             self.days.finish(old)
@@ -212,17 +212,17 @@ def refuse_others(scenario: Scenario, epoch: Epoch) -> None:
             raise InputError(Problem(said, file=epoch.folder, suggestion=remedy))
 
 
-def _latest(base: Scenario, epoch: Epoch) -> tuple[Present, Position]:
+def _latest(base: Scenario, epoch: Epoch) -> tuple[LivePresent, Position]:
     """Return the present of the last checkpoint, else that of the epoch's beginning."""
     kept = read_checkpoint(epoch.folder / CHECKPOINT, epoch)
     if kept is not None:
         return kept
-    return Present(base, epoch), Position()
+    return LivePresent(base, epoch), Position()
 
 
 def _changed(base: Scenario, epoch: Epoch, state: Path) -> Epoch:
     """Return a new epoch of another scenario, on all that is known at the end of this one."""
-    present = Present(base, epoch, decides=False)
+    present = LivePresent(base, epoch, decides=False)
     for record, _ in read(epoch.records):
         present.apply(record)
     if present.acting not in [choice.name for choice in base.policies]:
@@ -231,6 +231,6 @@ def _changed(base: Scenario, epoch: Epoch, state: Path) -> Epoch:
     why = "the scenario, a policy, a model or the version has changed"
     begun, carried = next_epoch(base, present, state / JOURNAL, kept, why)
     # Fitted before it is written: one that cannot be fitted would be there for good.
-    Present(base, begun).start()
+    LivePresent(base, begun).start()
     write_epoch(begun, stored(base), carried)
     return begun

@@ -76,7 +76,7 @@ def terms_of(scenario: Scenario, epoch: Epoch) -> Terms:
     )
 
 
-class Present:
+class LivePresent:
     """The simulation of an epoch, and what feeds it."""
 
     def __init__(self, scenario: Scenario, epoch: Epoch, *, decides: bool = True) -> None:

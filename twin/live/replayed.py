@@ -10,7 +10,7 @@ from twin.live.epoch import JOURNAL, Epoch, epochs, read_epoch
 from twin.live.journal import read
 from twin.live.keeping import refuse_others
 from twin.live.moved import living_scenario, moment_of
-from twin.live.present import Present
+from twin.live.present import LivePresent
 from twin.results.result import Result
 from twin.scenario import source as yaml_source
 from twin.scenario.given import Given, Overrides
@@ -29,7 +29,7 @@ def replayed(folder: Path, scenario: Scenario | None = None, number: int | None 
     epoch = _epoch(folder, number)
     base = _kept(epoch) if scenario is None else _given(scenario, epoch)
     begin = time.perf_counter()
-    present = Present(base, epoch)
+    present = LivePresent(base, epoch)
     present.start()
     for record, _ in read(epoch.records):
         present.apply(record)
