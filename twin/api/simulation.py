@@ -178,6 +178,7 @@ class Simulation(Engine):
     def down(self) -> Bools:
         """Which links are down now, [links]."""
         return self._network.down
+
     @property
     def logged(self) -> tuple[LoggedEvent, ...]:
         """What events and failing policies did until now, in order of time."""
