@@ -17,7 +17,7 @@ from fed import HISTORY, TICK, feed, opened, rows_of, scenario, some, table, tra
 from kept import INTERVALS, POLICIES
 
 import twin
-from twin import InputError
+from twin import InputError, RunError
 from twin.live.checkpoint import read_checkpoint
 from twin.live.epoch import read_epoch
 from twin.live.living import LivingTwin
@@ -42,8 +42,9 @@ def killed(folder: Path, after_s: float) -> tuple[list[str], bool]:
     return lines, "done" in lines
 
 
-def kill_often(folder: Path, times: int) -> None:
-    rng = np.random.default_rng(times)
+def kill_often(folder: Path, times: int, seed: int = 0) -> int:
+    """Kill a twin so often, or until it has come to its end; return how often it was killed."""
+    rng = np.random.default_rng(seed)
     acknowledged = decided = -1
     done = False
     kills = 0
@@ -69,10 +70,11 @@ def kill_often(folder: Path, times: int) -> None:
         assert living.counts["taken"] == 3 * INTERVALS
         assert living.interval == INTERVALS
         result = table(living.result())
-    with opened(folder.with_name("undisturbed"), POLICIES) as living:
+    with opened(folder.with_name(f"{folder.name}-undisturbed"), POLICIES) as living:
         feed(living, trace(), HISTORY, HISTORY + INTERVALS)
         assert table(living.result()) == result
     assert table(replayed(folder)) == result
+    return kills
 
 
 def _samples(folder: Path) -> list[np.ndarray]:
@@ -91,7 +93,9 @@ def test_a_kill_loses_nothing_and_decides_nothing_twice(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
 def test_fifty_kills_do_not_either(tmp_path: Path) -> None:
-    kill_often(tmp_path / "state", 50)
+    kills = 0
+    while kills < 50:
+        kills += kill_often(tmp_path / str(kills), 50 - kills, seed=kills)
 
 
 def test_a_checkpoint_that_is_damaged_or_of_the_future_is_passed_over(tmp_path: Path) -> None:
@@ -138,7 +142,12 @@ def test_a_twin_begins_anew_on_what_it_keeps(tmp_path: Path) -> None:
                 living.take(some(late, late.link == 1), now)
             come = rows_of(whole, k, k + 1, zero(living))
             living.take(some(come, come.link != 1) if k % 20 == 3 else come, now)
+            if k == HISTORY + 299:
+                # What has come early when it begins anew.
+                early = rows_of(whole, k + 1, k + 2, zero(living))
+                living.take(some(early, early.link == 0), now)
             living.advance(now + 30)
+        assert living.counts["duplicate"] == 1
         assert living.first == 300
         assert living.interval == 340
         assert living.simulation.source.history.samples == keep
@@ -234,3 +243,52 @@ def test_the_live_may_begin_later_than_the_trace_ends(tmp_path: Path) -> None:
         assert living.simulation.source.ready == HISTORY
     with LivingTwin.open(undated, tmp_path / "d") as living:
         assert living.begins_s == HISTORY * TICK
+
+
+@pytest.mark.usefixtures("quick_disk")
+def test_what_hinders_a_new_beginning_is_said_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with opened(tmp_path, ["last_value"], telemetry={"keep": "2h"}) as living:
+        monkeypatch.setattr("twin.live.keeping.write_epoch", full)
+        feed(living, trace(HISTORY + 60), HISTORY, HISTORY + 25)
+        assert (living.first, living.interval) == (0, 25)
+        assert living.trouble == "cannot begin anew: [Errno 28] No space left on device"
+        monkeypatch.undo()
+        monkeypatch.setattr("os.fsync", lambda handle: None)
+        feed(living, trace(HISTORY + 60), HISTORY + 25, HISTORY + 40)
+        assert living.first > 24
+        assert living.trouble is None
+        result = table(living.result())
+    assert table(replayed(tmp_path)) == result
+
+
+def test_what_cannot_decide_still_keeps_what_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: twin.Simulation) -> None:
+        raise RunError("policy last_value: and so does its fallback")
+
+    with opened(tmp_path, ["last_value"]) as living:
+        feed(living, trace(), HISTORY, HISTORY + 3)
+        monkeypatch.setattr(twin.Simulation, "step", fails)
+        for k in (3, 4):
+            with pytest.raises(RunError, match="and so does its fallback"):
+                feed(living, trace(), HISTORY + k, HISTORY + k + 1)
+        assert not living.ready
+        assert living.why_not == "policy last_value: and so does its fallback"
+        now = zero(living) + (HISTORY + 6) * TICK
+        assert living.take(rows_of(trace(), HISTORY + 5, HISTORY + 6, zero(living)), now).kept == 3
+    monkeypatch.undo()
+    with opened(tmp_path, ["last_value"]) as living:
+        assert living.ready
+        assert living.interval == 4
+        feed(living, trace(), HISTORY + 4, HISTORY + 6)
+        assert living.counts["duplicate"] == 3 + 3
+        result = table(living.result())
+    with opened(tmp_path / "other", ["last_value"]) as living:
+        feed(living, trace(), HISTORY, HISTORY + 6)
+        assert table(living.result()) == result

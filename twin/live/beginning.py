@@ -43,7 +43,9 @@ def first_epoch(
     base = living_scenario(scenario, past, None if zero is None else moment_of(live_ms / 1000))
     acting = base.policies[0].name
     facts = Facts(zero_ms, live_ms, 0, identity(base), acting, "the live began")
-    return base, write_epoch(journal, 1, facts, past, stored(base))
+    epoch = Epoch.of(journal, 1, facts, past)
+    write_epoch(epoch, stored(base))
+    return base, epoch
 
 
 def _with_missing(scenario: Scenario, past: Trace, samples: int) -> Trace:
@@ -59,10 +61,12 @@ def _with_missing(scenario: Scenario, past: Trace, samples: int) -> Trace:
     return replace(past, kpis=kpis)
 
 
-def begun_epoch(base: Scenario, present: Present, journal: Path, keep: int, why: str) -> Epoch:
-    """Return a new epoch on the last `keep` samples that are known, on the disk.
+def next_epoch(
+    base: Scenario, present: Present, journal: Path, keep: int, why: str
+) -> tuple[Epoch, bytes]:
+    """Return a new epoch on the last `keep` samples that are known, and its first records.
 
-    Raises OSError.
+    It is not on the disk yet.
     """
     history = present.known(keep)
     old = present.epoch.facts
@@ -77,5 +81,4 @@ def begun_epoch(base: Scenario, present: Present, journal: Path, keep: int, why:
         present.to_come(),
     )
     carried = framed(CARRIED, samples_record(present.assembler.carried(), {}))
-    number = int(epochs(journal)[-1].name) + 1
-    return write_epoch(journal, number, facts, history, stored(base), carried)
+    return Epoch.of(journal, int(epochs(journal)[-1].name) + 1, facts, history), carried

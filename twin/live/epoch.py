@@ -65,6 +65,11 @@ class Epoch:
     facts: Facts
     history: Trace
 
+    @classmethod
+    def of(cls, journal: Path, number: int, facts: Facts, history: Trace) -> Epoch:
+        """Return the epoch of a number in a journal, which need not be there yet."""
+        return cls(journal / f"{number:06d}", number, facts, history)
+
     @property
     def records(self) -> Path:
         """The file of what came after its beginning."""
@@ -76,18 +81,15 @@ class Epoch:
         return self.folder / SCENARIO
 
 
-def write_epoch(
-    journal: Path, number: int, facts: Facts, history: Trace, scenario: str, first: bytes = b""
-) -> Epoch:
+def write_epoch(epoch: Epoch, scenario: str, first: bytes = b"") -> None:
     """Write an epoch, whole or not at all; `first` are its first records. Raises OSError."""
-    folder = journal / f"{number:06d}"
+    journal, folder = epoch.folder.parent, epoch.folder
     unfinished = journal / f".{folder.name}-unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    facts_text = json.dumps({"format": _FORMAT, **asdict(facts)}, indent=2)
     contents = {
-        _FACTS: facts_text.encode(),
-        _HISTORY: _packed(history),
+        _FACTS: json.dumps({"format": _FORMAT, **asdict(epoch.facts)}, indent=2).encode(),
+        _HISTORY: _packed(epoch.history),
         SCENARIO: scenario.encode(),
         RECORDS: first,
     }
@@ -95,7 +97,6 @@ def write_epoch(
         write_whole(unfinished / name, partial(_write, data=data))
     unfinished.rename(folder)
     sync_folder(journal)
-    return Epoch(folder, number, facts, history)
 
 
 def _write(stream: BinaryIO, data: bytes) -> None:

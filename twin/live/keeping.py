@@ -11,12 +11,12 @@ from typing import Final, Self
 
 from twin.core.errors import InputError, Problem, RunError
 from twin.engine.actions import ClosedInterval
-from twin.live.beginning import begun_epoch, first_epoch
+from twin.live.beginning import first_epoch, next_epoch
 from twin.live.checkpoint import read_checkpoint, write_checkpoint
 from twin.live.days import Days
-from twin.live.epoch import CHECKPOINT, JOURNAL, Epoch, epochs, read_epoch
+from twin.live.epoch import CHECKPOINT, JOURNAL, Epoch, epochs, read_epoch, write_epoch
 from twin.live.journal import Position, Record, RecordJournal, read
-from twin.live.moved import identity, living_scenario, moment_of, under_way
+from twin.live.moved import identity, living_scenario, moment_of, stored, under_way
 from twin.live.present import CLOSE, SAMPLES, Present
 from twin.scenario.load import Scenario
 from twin.telemetry.spec import TelemetrySpec
@@ -37,6 +37,8 @@ class Keeper:
         self.days = Days(state / "days", self.telemetry.retention, self.telemetry.late)
         self._state, self._journal = state, journal
         self._spent = 0.0
+        self._hindered: str | None = None
+        self._not_before = 0
         self._written = self._written_in = 0.0
         self.failure: str | None = None
         """Why it does not decide, in words."""
@@ -109,7 +111,7 @@ class Keeper:
             rested = time.monotonic() - self._written > 10 * self._written_in
             if self._spent > _REPLAY_S and rested:
                 self._checkpoint()
-            self.trouble = None
+            self.trouble = self._hindered
         except OSError as error:
             self.trouble = f"{error.filename or self._state}: {error.strerror or error}"
         except InputError as error:
@@ -119,6 +121,8 @@ class Keeper:
     def _anew_now(self) -> str | None:
         """Return why it is to begin anew, if it is."""
         present = self.present
+        if present.source.ready < self._not_before:
+            return None
         if present.refit is not None:
             return present.refit
         keep, began = self._kept, present.epoch.history.samples
@@ -140,20 +144,33 @@ class Keeper:
         return period is not None and bool(self.present.interval * self.present.tick_s % period)
 
     def _begin_anew(self, why: str) -> None:
-        self.days.finish(self.present)
-        old, journal = self.present, self._journal
-        epoch = begun_epoch(self.base, old, self._state / JOURNAL, self._kept, why)
-        present = Present(self.base, epoch)
-        present.latest = old.latest
-        present.start()
-        self._journal = RecordJournal(epoch.records, Position())
-        for record, place in read(epoch.records):
-            present.apply(record)
-            self._journal.close()
-            self._journal = RecordJournal(epoch.records, place)
-        self.present = present
-        journal.close()
-        self._spent = 0.0
+        """Begin an epoch; what hinders that is said, and it is tried again later."""
+        old = self.present
+        epoch, carried = next_epoch(self.base, old, self._state / JOURNAL, self._kept, why)
+        try:
+            # Fitted before it is written: one that cannot be fitted would be there for good.
+            present = Present(self.base, epoch)
+            present.latest = old.latest
+            present.start()
+            self.days.finish(old)
+            write_epoch(epoch, stored(self.base), carried)
+            place = Position()
+            for record, after in read(epoch.records, place):
+                present.apply(record)
+                place = after
+            journal = RecordJournal(epoch.records, place)
+        except (OSError, RunError, InputError) as error:
+            shutil.rmtree(epoch.folder, ignore_errors=True)
+            self._hindered = f"cannot begin anew: {error}"
+            self._not_before = old.source.ready + max(self._kept // 8, 1)
+            if epoch.folder.exists():
+                # A restart would go on with that epoch, so nothing may be added to this one.
+                self.failure = self._hindered
+                self._journal.close()
+            return
+        self._journal.close()
+        self.present, self._journal = present, journal
+        self._hindered, self._spent = None, 0.0
         self._forget_epochs()
 
     def _forget_epochs(self) -> None:
@@ -212,4 +229,8 @@ def _changed(base: Scenario, epoch: Epoch, state: Path) -> Epoch:
         present.acting = base.policies[0].name
     kept = max(int((base.spec.telemetry or TelemetrySpec()).keep // present.tick_s), 1)
     why = "the scenario, a policy, a model or the version has changed"
-    return begun_epoch(base, present, state / JOURNAL, kept, why)
+    begun, carried = next_epoch(base, present, state / JOURNAL, kept, why)
+    # Fitted before it is written: one that cannot be fitted would be there for good.
+    Present(base, begun).start()
+    write_epoch(begun, stored(base), carried)
+    return begun
