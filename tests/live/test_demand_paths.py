@@ -71,3 +71,32 @@ def test_a_past_that_is_too_short_is_refused() -> None:
     model = twin.Scenario.load("baseline").forecaster("ridge_traffic")
     with pytest.raises(InputError, match="what-if: needs more of the past than 3h 20min"):
         DemandPaths.of(feed, "internet", model, 40, 24, 300)
+
+
+def test_what_is_older_than_six_weeks_is_not_read() -> None:
+    rng = np.random.default_rng(5)
+    hours = 24 * 50
+    demand = 100 + 20 * np.sin(np.arange(hours) / 24 * 2 * np.pi) + rng.normal(size=hours)
+    other = demand.copy()
+    other[: 24 * 8] = 7
+    model = twin.Scenario.load("baseline").forecaster("ridge_traffic")
+    one, two = (
+        DemandPaths.of(ArrayFeed({"internet": each[:, None]}), "internet", model, hours, 12, 3600)
+        for each in (demand, other)
+    )
+    np.testing.assert_array_equal(one.draw(10, 1), two.draw(10, 1))
+    assert np.abs(one.forecast[:, 0] - demand[-24:-12]).mean() < 5
+
+
+def test_what_is_usual_stands_in_for_a_model() -> None:
+    hours = np.arange(24 * 20)
+    day = 100 + 30 * np.sin(hours / 24 * 2 * np.pi)
+    rng = np.random.default_rng(1)
+    demand = np.stack([day, 2 * day], axis=1) + rng.normal(size=(len(hours), 2))
+    feed = ArrayFeed({"internet": demand})
+    paths = DemandPaths.of(feed, "internet", None, len(hours), 12, 3600)
+    # The day begins again, and errors are those of the mean of one sample and of a few days.
+    assert np.abs(paths.forecast - demand[:12]).max() < 6
+    low, high = (ranked(paths.draw(50, 1), level) for level in (0.05, 0.95))
+    assert ((low < day[:12, None] * [1, 2]) & (day[:12, None] * [1, 2] < high)).mean() > 0.6
+    assert (high - low).mean() < 10

@@ -191,5 +191,19 @@ def test_every_failure_of_a_network_is_ranked(tmp_path: Any) -> None:
     failure = {"kind": "link_failure", "links": worst["failure"].split("+"), "start": "now"}
     failure["duration"] = "30min"
     struck = what_if(simulation, events=[failure], failures=False, **options)
+    assert struck.estimates["static_p95"]["unrouted_mbit"]["asked"].mean == 0
     minutes = struck.estimates["static_p95"]["violated_minutes"]["asked"].mean
     assert minutes == pytest.approx(worst["violated_minutes"]["mean"])
+
+
+def test_what_no_path_is_left_for_is_said(tmp_path: Any) -> None:
+    simulation = twin.Simulation.of(twin.Scenario.load(network(tmp_path)))
+    for _ in range(3):
+        simulation.step()
+    event = {"kind": "node_failure", "sites": ["D"], "start": "now", "duration": "10min"}
+    options: dict[str, Any] = {"for_s": 900, "replications": 3, "failures": False}
+    answer = what_if(simulation, events=[event], **options)
+    lost = answer.estimates["static_p95"]["unrouted_mbit"]
+    assert lost["without"].high == 0
+    # Six flows begin or end there, each of 100 to 110 Mbit/s.
+    assert 6 * 100 * 600 < lost["asked"].mean < 6 * 110 * 600

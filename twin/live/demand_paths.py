@@ -39,12 +39,12 @@ from typing import Final
 
 import numpy as np
 
-from twin.core.arrays import Floats, Ints
+from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem
 from twin.core.units import format_duration
 from twin.demand.gaps import Feed
-from twin.forecast.feeding import Feeding
 from twin.forecast.forecaster import Forecaster
+from twin.live.path_forecasts import PastFeed, known_so_far, model_paths, usual_paths
 
 PATH_STREAM: Final = 0x9A7
 """Number of the named random stream that paths are drawn from."""
@@ -52,12 +52,16 @@ _ORIGINS: Final = 120
 """Past origins, at most: each costs a path of forecasts."""
 _ALIKE: Final = 2
 """Of so many the one whose forecast looks most like the present one is taken."""
+_VALUES: Final = 10_000_000
+"""Numbers in the past forecasts, at most."""
+_PAST_S: Final = 42 * 86_400
+"""What is read of the past, at most: what a twin has seen in a year costs no more."""
+_FORECAST_S: Final = 14 * 86_400
+"""The end of it that past forecasts are made in, at most."""
 _FEWEST: Final = 10
 """Past origins, at least."""
 _FARTHEST: Final = 4.0
 """The most that a path is stretched by."""
-_APART_S: Final = 1800
-"""The farthest that the steps at which a forecast is made are apart."""
 _SMOOTH_S: Final = 7200
 """What changes over this long is slow."""
 
@@ -80,32 +84,41 @@ class DemandPaths:
 
     @classmethod
     def of(
-        cls, feed: Feed, kpi: str, model: Forecaster, now: int, steps: int, tick_s: int
+        cls, feed: Feed, kpi: str, model: Forecaster | None, now: int, steps: int, tick_s: int
     ) -> DemandPaths:
         """Return the paths of a KPI of all flows over `steps` intervals from sample `now` on.
 
-        The model is fitted on the first half of what came before, and forecasts in the second one.
-        Raises InputError where that is too short.
+        The model is fitted on the first half of what came before, or what is older than two weeks,
+        and forecasts in the rest; without one, what is usual at the time of the day is forecast.
+        Raises InputError where the past is too short.
         """
-        first, last = max(now // 2, model.card.window), now - steps
-        stride = max(-(-(last - first) // _ORIGINS), 1)
+        skipped = max(now - _PAST_S // tick_s, 0)
+        past, now = PastFeed(feed, skipped), now - skipped
+        seen = known_so_far(past, kpi, 0, now)
+        window = max(3600 // tick_s, 1) if model is None else model.card.window
+        first, last = max(now // 2, now - _FORECAST_S // tick_s, window), now - steps
+        most = int(np.clip(_VALUES // (steps * seen.shape[1]), 2 * _FEWEST, _ORIGINS))
+        stride = max(-(-(last - first) // most), 1)
         origins = np.arange(last, first - 1, -stride)[::-1]
         if len(origins) < _FEWEST:
             what = f"needs more of the past than {format_duration(now * tick_s)}"
-            least = format_duration(2 * (steps + max(_FEWEST, model.card.window)) * tick_s)
+            least = format_duration(2 * (steps + max(_FEWEST, window)) * tick_s)
             raise InputError(Problem(what, "what-if", suggestion=f"wait until it is {least}"))
-        seen = known_so_far(feed, kpi, 0, now)
-        forecasts = _forecasts(feed, model, np.append(origins, now), first, steps, tick_s)
-        past, forecast = forecasts[:-1], forecasts[-1]
+        instants = np.append(origins, now)
+        if model is None:
+            forecasts = usual_paths(seen, instants, steps, tick_s)
+        else:
+            forecasts = model_paths(past, model, instants, first, steps, tick_s)
+        earlier, forecast = forecasts[:-1], forecasts[-1]
         size = np.maximum(np.nanstd(seen, axis=0), 1e-9)
-        apart = (((past - forecast) / size) ** 2).mean(axis=(1, 2))
-        alike = np.sort(np.argsort(apart, kind="stable")[: max(len(past) // _ALIKE, _FEWEST)])
+        apart = (((earlier - forecast) / size) ** 2).mean(axis=(1, 2))
+        alike = np.sort(np.argsort(apart, kind="stable")[: max(len(origins) // _ALIKE, _FEWEST)])
         came = np.stack([seen[o : o + steps] for o in origins[alike]])
         # Where nothing came, what was forecast stands in.
-        came = np.where(np.isnan(came), past[alike], came)
+        came = np.where(np.isnan(came), earlier[alike], came)
         alone = (now - first) / steps * len(alike) / len(origins)
         reach = max(_SMOOTH_S // tick_s // 2, 1)
-        return cls(forecast, came, past[alike], max(alone, 2.0), reach)
+        return cls(forecast, came, earlier[alike], max(alone, 2.0), reach)
 
     def draw(self, replications: int, seed: int) -> Floats:
         """Return paths that demand may take, Mbit/s, at least 0, [replications, steps, flows].
@@ -130,61 +143,6 @@ def _smoothed(paths: Floats, reach: int) -> Floats:
     step = np.arange(paths.shape[1])
     first, last = np.maximum(step - reach, 0), np.minimum(step + reach + 1, paths.shape[1])
     return np.asarray((total[:, last] - total[:, first]) / (last - first)[:, None])
-
-
-class _Closed:
-    """A feed of which nothing is ready but what has closed before a forecast."""
-
-    def __init__(self, feed: Feed) -> None:
-        self._feed, self.ready = feed, 0
-        self.kpis = feed.kpis
-        self.rows, self.revisions = feed.rows, feed.revisions
-        self.next_revision = feed.next_revision
-
-
-def _forecasts(
-    feed: Feed, model: Forecaster, origins: Ints, fitted: int, steps: int, tick_s: int
-) -> Floats:
-    """Return a model's paths from before `origins`, Mbit/s, [origins, steps, flows].
-
-    Seasons and scales are fitted on the first samples, as many as `fitted`. Far ahead a forecast
-    changes little from one interval to the next, so that it is made at some and interpolated.
-    """
-    closed = _Closed(feed)
-    forecaster = model.join(Feeding(closed, fitted, fitted, None), steps=steps)
-    apart = max(_APART_S // tick_s, 1)
-    made = [1]
-    while made[-1] < steps:
-        made.append(min(made[-1] + int(np.clip(made[-1] // 3, 1, apart)), steps))
-    paths: list[Floats] = []
-    for origin in origins.tolist():
-        closed.ready = origin
-        if not paths:
-            # What reaches farthest comes first: it decides what is learnt.
-            forecaster.path(origin, 0, steps)
-        paths.append(np.stack([forecaster.at(origin, step - 1) for step in made]))
-    return _interpolated(np.nan_to_num(np.stack(paths)), made, steps)
-
-
-def _interpolated(paths: Floats, made: list[int], steps: int) -> Floats:
-    """Return paths that are given at the steps `made`, [origins, made, flows], at all steps."""
-    step = np.arange(1, steps + 1)
-    right = np.searchsorted(made, step)
-    left = np.maximum(right - 1, 0)
-    at = np.asarray(made)
-    share = np.where(right > left, (step - at[left]) / np.maximum(at[right] - at[left], 1), 0.0)
-    return np.asarray(paths[:, left] + share[:, None] * (paths[:, right] - paths[:, left]))
-
-
-def known_so_far(feed: Feed, kpi: str, first: int, closed: int) -> Floats:
-    """Return samples first <= i < closed as known now, [samples, flows]; NaN is missing."""
-    rows = feed.rows(kpi, first, closed).copy()
-    for revision in feed.revisions(first, closed):
-        if revision.kpi == kpi:
-            start, stop = max(revision.first, first), revision.first + len(revision.values)
-            values = revision.values[start - revision.first :]
-            rows[start - first : stop - first, revision.series] = values
-    return rows
 
 
 def _stretches(alone: float, replications: int, rng: np.random.Generator) -> Floats:

@@ -16,7 +16,7 @@ import numpy as np
 from twin.account.uncertainty import share_interval
 from twin.engine.recording import Recording
 from twin.live.outcomes import Outcomes
-from twin.live.what_if import Estimate, WhatIf
+from twin.live.what_if import OutcomeEstimate, WhatIf
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ScoredEstimate:
 
     policy: str
     number: str
-    estimate: Estimate
+    estimate: OutcomeEstimate
     came: float
 
     @property
@@ -52,6 +52,7 @@ def in_hindsight(
         ScoredEstimate(policy, number, what.estimates[policy][number][which], float(values[0]))
         for policy in what.policies
         for number, values in what.total(came, policy).items()
+        if number != "unrouted_mbit"  # of which a part of a recording says nothing
     ]
 
 

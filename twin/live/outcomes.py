@@ -27,6 +27,8 @@ class Outcomes:
     """The highest load of an interval, [replications, links]."""
     allocation: Floats
     """Sum over links, Mbit/s, [replications, policies, intervals]."""
+    unrouted_mbit: Floats
+    """Demand that no path was left for, which no policy can help, [replications]."""
 
     @classmethod
     def of(cls, recording: Recording, policies: Sequence[str]) -> Outcomes:
@@ -36,7 +38,8 @@ class Outcomes:
             np.stack(column)[None] for column in zip(*of_policy, strict=True)
         )
         peak = np.fmax.reduce(recording.demand, axis=0, initial=0.0)
-        return cls(violated, unmet, highest, mean, peak[None], allocation)
+        lost = np.array([sum(recording.unrouted.values())])
+        return cls(violated, unmet, highest, mean, peak[None], allocation, lost)
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:

@@ -23,9 +23,10 @@ from twin.engine.present import Present
 from twin.engine.recording import Recording
 from twin.events.base import Event
 from twin.forecast.names import LINEAR
-from twin.live.demand_paths import DemandPaths, known_so_far, ranked
+from twin.live.demand_paths import DemandPaths, ranked
 from twin.live.failure_ranking import FailureRanking
 from twin.live.outcomes import Outcomes
+from twin.live.path_forecasts import known_so_far
 from twin.routing.shortest_paths import ShortestPaths
 from twin.scenario.branch import read_branch
 from twin.telemetry.source import LiveSource, head
@@ -35,10 +36,12 @@ CONFIDENCE: Final = 0.9
 _MOST: Final = 20_000_000
 """Replications x intervals x flows, at most: 160 MB a copy."""
 _WORST: Final = 5
+_MODELLED: Final = 200
+"""So many series are forecast by a model where none is named; what is usual does for more."""
 _TRAFFIC_MODEL: Final = f"{LINEAR}_traffic"
 
 
-class Estimate(NamedTuple):
+class OutcomeEstimate(NamedTuple):
     """The mean over replications, and the interval that holds what comes nine times in ten."""
 
     mean: float
@@ -46,7 +49,7 @@ class Estimate(NamedTuple):
     high: float
 
     @classmethod
-    def of(cls, values: Floats) -> Estimate:
+    def of(cls, values: Floats) -> OutcomeEstimate:
         """Return the estimate from one value of each replication."""
         ends = (
             float(ranked(values, level)) for level in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
@@ -89,22 +92,23 @@ class WhatIf:
         return {
             "violated_minutes": outcomes.violated_minutes[:, at].sum(axis=1),
             "unmet_mbit": outcomes.unmet_mbit[:, at].sum(axis=1),
+            "unrouted_mbit": outcomes.unrouted_mbit,
             "peak_utilization": outcomes.peak_utilization[:, at].max(axis=1),
             "peak_load_mbps": outcomes.peak_mbps.max(axis=1),
             "allocated_mbps": outcomes.allocated_mbps[:, at].sum(axis=1),
         }
 
     @cached_property
-    def estimates(self) -> dict[str, dict[str, dict[str, Estimate]]]:
+    def estimates(self) -> dict[str, dict[str, dict[str, OutcomeEstimate]]]:
         """By policy and number: `asked`, `without` it, and the `change` between the two."""
-        found: dict[str, dict[str, dict[str, Estimate]]] = {}
+        found: dict[str, dict[str, dict[str, OutcomeEstimate]]] = {}
         for policy in self.policies:
             asked, without = (self.total(each, policy) for each in (self.asked, self.without))
             found[policy] = {
                 name: {
-                    "asked": Estimate.of(asked[name]),
-                    "without": Estimate.of(without[name]),
-                    "change": Estimate.of(_apart(asked[name], without[name])),
+                    "asked": OutcomeEstimate.of(asked[name]),
+                    "without": OutcomeEstimate.of(without[name]),
+                    "change": OutcomeEstimate.of(_apart(asked[name], without[name])),
                 }
                 for name in asked
             }
@@ -119,11 +123,15 @@ class WhatIf:
         return [
             {
                 "link": self.links[i],
-                "violated_minutes": Estimate.of(outcomes.violated_minutes[:, at, i]).as_dict(),
-                "unmet_mbit": Estimate.of(outcomes.unmet_mbit[:, at, i]).as_dict(),
-                "peak_load_mbps": Estimate.of(outcomes.peak_mbps[:, i]).as_dict(),
-                "peak_utilization": Estimate.of(outcomes.peak_utilization[:, at, i]).as_dict(),
-                "allocated_mbps": Estimate.of(outcomes.allocated_mbps[:, at, i]).as_dict(),
+                "violated_minutes": OutcomeEstimate.of(
+                    outcomes.violated_minutes[:, at, i]
+                ).as_dict(),
+                "unmet_mbit": OutcomeEstimate.of(outcomes.unmet_mbit[:, at, i]).as_dict(),
+                "peak_load_mbps": OutcomeEstimate.of(outcomes.peak_mbps[:, i]).as_dict(),
+                "peak_utilization": OutcomeEstimate.of(
+                    outcomes.peak_utilization[:, at, i]
+                ).as_dict(),
+                "allocated_mbps": OutcomeEstimate.of(outcomes.allocated_mbps[:, at, i]).as_dict(),
                 "chance_of_violation": float((outcomes.violated_minutes[:, at, i] > 0).mean()),
             }
             for i in order.tolist()
@@ -173,12 +181,21 @@ def demand_paths(simulation: Simulation, for_s: float, model: str | None = None)
     """Return the paths that demand may take from now on.
 
     What-ifs that are asked within the same interval may share them. `model` is the name of a
-    forecaster, by default the linear one. Raises InputError where the past is too short for it.
+    forecaster, by default the linear one where there are not too many series for it. Raises
+    InputError where the past is too short for it.
     """
-    live, now = _live(simulation), simulation.span.first + simulation.closed
+    return _demand_paths(simulation, _live(simulation), for_s, model)
+
+
+def _demand_paths(
+    simulation: Simulation, live: LiveSource, for_s: float, model: str | None
+) -> DemandPaths:
+    now = simulation.span.first + simulation.closed
     steps, tick_s = _steps(simulation, for_s), simulation.tick_s
-    forecaster = simulation.scenario.forecaster(model or _TRAFFIC_MODEL)
-    forecaster.require(live.kpis)
+    forecaster = None
+    if model is not None or len(live.flows) <= _MODELLED:
+        forecaster = simulation.scenario.forecaster(model or _TRAFFIC_MODEL)
+        forecaster.require(live.kpis)
     return DemandPaths.of(live, DEMAND, forecaster, now, steps, tick_s)
 
 
@@ -216,13 +233,14 @@ def what_if(
         "links": dict(links or {}),
         "policies": successors,
     }
-    presents = _presents(simulation, branch, names)
+    live = _live(simulation)
+    presents = _presents(simulation, live, branch, names)
     if paths is None:
-        paths = demand_paths(simulation, for_s, model)
+        paths = _demand_paths(simulation, live, for_s, model)
     elif len(paths.forecast) < steps:
         raise InputError(Problem("do not reach as far as is asked", "paths"))
     drawn = paths.draw(replications, seed)[:, :steps]
-    others = _other_kpis(simulation, drawn)
+    others = _other_kpis(simulation, live, drawn)
     ranking = _ranking(simulation, presents[0], names) if failures else None
     parts: list[list[Outcomes]] = [[] for _ in presents]
     for number, path in enumerate(drawn):
@@ -285,13 +303,12 @@ def _live(simulation: Simulation) -> LiveSource:
 
 
 def _presents(
-    simulation: Simulation, branch: dict[str, Any], names: Sequence[str]
+    simulation: Simulation, live: LiveSource, branch: dict[str, Any], names: Sequence[str]
 ) -> list[Present[Simulation]]:
     """Return the present as is asked and, where that differs, as it is."""
     if simulation.finished:
         raise InputError(Problem("the replay has ended", "what-if"))
-    source = simulation.source
-    replaces = None if isinstance(source, LiveSource) else _live(simulation)
+    replaces = None if simulation.source is live else live
     asks = any(branch[key] for key in ("events", "links", "policies"))
     presents = []
     for with_it in (True, False)[: 1 + asks]:
@@ -316,12 +333,11 @@ def _gone_along(
     return future.recording().since(first, before)
 
 
-def _other_kpis(simulation: Simulation, drawn: Floats) -> dict[str, Floats]:
+def _other_kpis(simulation: Simulation, source: LiveSource, drawn: Floats) -> dict[str, Floats]:
     """Return paths of the other KPIs, which keep their ratio to demand of the day before.
 
     [replications, steps, flows] of each.
     """
-    source = _live(simulation)
     now, steps = simulation.span.first + simulation.closed, drawn.shape[1]
     day = max(86_400 // simulation.tick_s, 1)
     back = min(-(-steps // day) * day, now)

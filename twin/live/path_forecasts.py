@@ -1,0 +1,123 @@
+"""Forecasts of whole paths, from many past instants and from now, for all flows."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from twin.core.arrays import Floats, Ints
+from twin.demand.gaps import Feed, Revision
+from twin.forecast.feeding import Feeding
+from twin.forecast.forecaster import Forecaster
+from twin.forecast.windows import forward_filled
+
+_APART_S: Final = 1800
+"""The farthest that the steps at which a forecast is made are apart."""
+_DAY_S: Final = 86_400
+_DAYS: Final = 4
+"""Days that say what is usual at a time of the day, at most."""
+_HOUR_S: Final = 3600
+
+
+class PastFeed:
+    """A feed without its first samples, of which nothing is ready but what `ready` says."""
+
+    def __init__(self, feed: Feed, skipped: int) -> None:
+        self._feed, self._skipped, self.ready = feed, skipped, 0
+        self.kpis = feed.kpis
+
+    def rows(self, kpi: str, start: int, stop: int) -> Floats:
+        """Return samples start <= i < stop as first seen, [samples, flows]."""
+        return self._feed.rows(kpi, start + self._skipped, stop + self._skipped)
+
+    def revisions(self, after: int, upto: int) -> list[Revision]:
+        """Return what became known once more than `after` and at most `upto` samples were seen."""
+        skipped, revisions = self._skipped, []
+        for each in self._feed.revisions(after + skipped, upto + skipped):
+            values = each.values[max(skipped - each.first, 0) :]
+            first = max(each.first - skipped, 0)
+            if len(values):
+                later = each._replace(closed=each.closed - skipped, first=first, values=values)
+                revisions.append(later)
+        return revisions
+
+    def next_revision(self, after: int) -> int | None:
+        """Return the number of samples seen at the first revision after `after`."""
+        found = self._feed.next_revision(after + self._skipped)
+        return None if found is None else found - self._skipped
+
+
+def model_paths(
+    past: PastFeed, model: Forecaster, origins: Ints, fitted: int, steps: int, tick_s: int
+) -> Floats:
+    """Return a model's paths from before `origins`, Mbit/s, [origins, steps, flows].
+
+    Seasons and scales are fitted on the first samples, as many as `fitted`. Far ahead a forecast
+    changes little from one interval to the next, so that it is made at some and interpolated.
+    """
+    forecaster = model.join(Feeding(past, fitted, fitted, None), steps=steps)
+    apart = max(_APART_S // tick_s, 1)
+    made = [1]
+    while made[-1] < steps:
+        made.append(min(made[-1] + int(np.clip(made[-1] // 3, 1, apart)), steps))
+    paths: list[Floats] = []
+    for origin in origins.tolist():
+        past.ready = origin
+        if not paths:
+            # What reaches farthest comes first: it decides what is learnt.
+            forecaster.path(origin, 0, steps)
+        paths.append(np.stack([forecaster.at(origin, step - 1) for step in made]))
+    return _interpolated(np.nan_to_num(np.stack(paths)), made, steps)
+
+
+def _interpolated(paths: Floats, made: list[int], steps: int) -> Floats:
+    """Return paths that are given at the steps `made`, [origins, made, flows], at all steps."""
+    step = np.arange(1, steps + 1)
+    right = np.searchsorted(made, step)
+    left = np.maximum(right - 1, 0)
+    at = np.asarray(made)
+    share = np.where(right > left, (step - at[left]) / np.maximum(at[right] - at[left], 1), 0.0)
+    return np.asarray(paths[:, left] + share[:, None] * (paths[:, right] - paths[:, left]))
+
+
+def usual_paths(seen: Floats, origins: Ints, steps: int, tick_s: int) -> Floats:
+    """Return paths from before `origins`, Mbit/s, at least 0, [origins, steps, flows].
+
+    The mean of the last quarter of an hour, moved as the same time of the last days moved. For so
+    many flows that a model would take too long: at 3 to 6 hours on a real backbone it errs by half
+    as much again as the linear one.
+    """
+    filled = forward_filled(seen)
+    total = np.concatenate([np.zeros((1, filled.shape[1])), np.cumsum(filled, axis=0)])
+    hour, day = max(_HOUR_S // tick_s, 1), max(_DAY_S // tick_s, 1)
+
+    def mean(stop: Ints, count: int = hour) -> Floats:
+        stop = np.clip(stop, count, len(filled))
+        return np.asarray((total[stop] - total[stop - count]) / count)
+
+    latest = max(hour // 4, 1)
+    level = mean(origins, latest)
+    paths = np.repeat(level[:, None], steps, axis=1)
+    # A path may be longer than a day: then it looks back two.
+    back = -(-steps // day) * day
+    ahead = origins[:, None] + np.arange(steps) + 1 + hour // 2
+    days = [k * day + back for k in range(_DAYS)]
+    counts = [origins - each >= hour for each in days]
+    seasons = np.maximum(np.sum(counts, axis=0), 1)
+    for each, some in zip(days, counts, strict=True):
+        moved = mean(np.minimum(ahead, origins[:, None] + back) - each)
+        moved -= mean(origins - each + (hour - latest) // 2)[:, None]
+        paths += np.where(some, 1 / seasons, 0.0)[:, None, None] * moved
+    return np.maximum(paths, 0.0, out=paths)
+
+
+def known_so_far(feed: Feed, kpi: str, first: int, closed: int) -> Floats:
+    """Return samples first <= i < closed as known now, [samples, flows]; NaN is missing."""
+    rows = feed.rows(kpi, first, closed).copy()
+    for revision in feed.revisions(first, closed):
+        if revision.kpi == kpi:
+            start, stop = max(revision.first, first), revision.first + len(revision.values)
+            values = revision.values[start - revision.first :]
+            rows[start - first : stop - first, revision.series] = values
+    return rows
