@@ -4,12 +4,17 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-train fuzz soak docs lint types bench wheel report-in-browser lock clean
+.PHONY: demo live test test-train fuzz soak docs lint types bench wheel report-in-browser lock clean
 
 # The main job: replay the embedded default under five policies.
 demo: $(VENV)/.run
 	$(BIN)/twin run baseline --out out/baseline --force
 	@echo "Look at out/baseline/figures/allocation.png"
+
+# A twin of the default network that is fed its own trace, 60 times as fast as it was; Ctrl-C ends it.
+SPEED ?= 60
+live: $(VENV)/.dev
+	$(BIN)/twin serve network --speed $(SPEED) --state out/live --port 8765
 
 # Which tests: all but the long ones, which `make test TESTED=long` runs, and those of training.
 TESTED ?= not train and not long

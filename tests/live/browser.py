@@ -8,12 +8,24 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any, Self
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+# The browser reads its orders from descriptor 3 and answers on 4, whatever was there before.
+_START = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 100) for number in sys.argv[1:3]]
+for end, place in zip(ends, (3, 4)):
+    os.dup2(end, place)
+    os.close(end)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Browser:
@@ -30,7 +42,7 @@ class Browser:
             f"--user-data-dir={profile}",
         ]  # fmt: skip
         self._process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" 3<&{theirs} 4>&{answers}', "sh", *command],
+            [sys.executable, "-c", _START, str(theirs), str(answers), *command],
             pass_fds=(theirs, answers), stderr=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(theirs)
@@ -76,7 +88,9 @@ class Browser:
         while b"\0" not in self._rest:
             ready, _, _ = select.select([self._in], [], [], 60)
             assert ready, "the browser says nothing"
-            self._rest += os.read(self._in, 1 << 20)
+            part = os.read(self._in, 1 << 20)
+            assert part, "the browser has ended"
+            self._rest += part
         message, _, self._rest = self._rest.partition(b"\0")
         return dict(json.loads(message))
 

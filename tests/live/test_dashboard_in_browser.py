@@ -54,6 +54,7 @@ class Served:
 
     def __init__(self, made: LivingTwin, known: ApiTokens | None = None) -> None:
         self.running = Running(made, known)
+        self.running.time = made.begins_s
         listening = bound(Address("127.0.0.1", 0))
         self.url = url_of(listening)
         self._server = uvicorn.Server(
@@ -134,6 +135,8 @@ def test_a_network_is_seen_on_every_screen(
                 assert browser.evaluate("document.querySelectorAll('#map .unknown').length") == 0
                 assert browser.evaluate("document.documentElement.scrollWidth") == width
                 browser.picture(pictures / f"network-{width}{'-dark' if dark else ''}.png")
+        # Nothing was granted before the live began, and so nothing was short of it.
+        assert browser.evaluate("document.querySelectorAll('#chart .short').length") == 0
         # A click on the map chooses a link, and what comes is shown without being asked for.
         browser.evaluate(
             "document.querySelector('g.link[data-name=\"Paris>London\"]')"

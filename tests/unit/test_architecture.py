@@ -50,6 +50,10 @@ ONLY_IN = {
     "matplotlib": {"report", "studies", "batches"},
     "pooch": {"demand"},
     "filelock": {"core"},
+    "starlette": {"live"},
+    "uvicorn": {"live"},
+    "httpx": {"live"},
+    "prometheus_client": {"live"},
 }
 
 

@@ -34,7 +34,7 @@ function amount(value, digits = 3) {
 }
 
 const percent = (share, digits = 3) => (share === null || share === undefined || !Number.isFinite(share)
-  ? DASH : `${amount(100 * share, digits)} %`);
+  ? DASH : share > 0 && share < 0.0005 ? "< 0.1 %" : `${amount(100 * share, digits)} %`);
 
 const two = (value) => String(value).padStart(2, "0");
 

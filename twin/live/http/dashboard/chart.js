@@ -79,7 +79,8 @@ class Chart {
     }
     const short = past.time_s.map((at, i) => {
       const granted = (past.allocated_mbps[this.acting] || [])[i];
-      if (!(past.demand_mbps[i] > granted)) return "";
+      // Before the live began nothing was granted: null, which is less than any number.
+      if (granted === null || granted === undefined || !(past.demand_mbps[i] > granted)) return "";
       const [x1, x2] = [this.x(at), this.x(at + tick)].map((x) => x.toFixed(1));
       return `M${x1} ${this.y(granted).toFixed(1)}H${x2}V${this.y(past.demand_mbps[i]).toFixed(1)}H${x1}z`;
     }).join("");
