@@ -176,7 +176,7 @@ def test_with_tokens_nothing_is_told_without_one(tmp_path: Path) -> None:
         (["--allocations", "/none/x.csv"], "--allocations: is in a folder that is not there"),
         (["--host", "192.0.2.1.5", "--tokens", "TOKENS"],
          "--host: '192.0.2.1.5' is no address of this machine"),
-        (["--port", "99999"], "twin serve: --port: must be from 0 to 65535"),
+        (["--port", "99999"], "twin serve: --port: must be at most 65535"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_served_is_told_before_anything_is_written(
