@@ -15,7 +15,6 @@ UsageError: Any = typer.BadParameter.__bases__[0]
 _WORDS = (
     (r".*valid integer.*", "must be a whole number"),
     (r".*exceeded maximum size", "must be a number of fewer digits"),
-    (r".*is not in the range (\S+?)<=x<=(\S+)", r"must be from \1 to \2"),
     (r".*greater than or equal to (\S+)", r"must be at least \1"),
     (r".*less than or equal to (\S+)", r"must be at most \1"),
     (r".*requires an argument", "needs a value"),
