@@ -5,8 +5,8 @@
 Each trial is a twin at a random instant of a made trace (tests/made_traces.py), or of a real one
 where DIR holds any, that asks what comes in the next 2 or 6 hours, half of the time with a surge
 that then does come. Prints for each number the share of 90 % intervals that held it, with its own
-95 % interval. The constants of twin/live were chosen with seeds below 1000; the real traces are few,
-so that other instants of the same ones were seen then.
+95 % interval. The constants of twin/live were chosen with seeds below 1000; the real traces are
+few, so that other instants of the same ones were seen then.
 
     python tests/bench/what_if.py --cost
 
