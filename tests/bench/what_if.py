@@ -1,11 +1,12 @@
-"""How often the intervals of what-ifs hold what came, on traces that no constant was chosen on.
+"""How often the intervals of what-ifs hold what came.
 
     python tests/bench/what_if.py [--trials 500] [--seed 1000] [--data DIR] [--jobs 1]
 
 Each trial is a twin at a random instant of a made trace (tests/made_traces.py), or of a real one
 where DIR holds any, that asks what comes in the next 2 or 6 hours, half of the time with a surge
 that then does come. Prints for each number the share of 90 % intervals that held it, with its own
-95 % interval; the constants of twin/live were chosen with seeds below 1000.
+95 % interval. The constants of twin/live were chosen with seeds below 1000; the real traces are
+few, so that other instants of the same ones were seen then.
 
     python tests/bench/what_if.py --cost
 

@@ -60,19 +60,25 @@ class Reliability:
     """How often intervals held what came, by number, over many what-ifs."""
 
     def __init__(self) -> None:
-        self._held: dict[str, list[bool]] = {}
+        self._counts: dict[str, list[tuple[int, int]]] = {}
 
     def add(self, scores: Iterable[ScoredEstimate]) -> None:
-        """Take the scores of a what-if."""
+        """Take the scores of a what-if, whose policies met the same demand."""
+        held: dict[str, list[bool]] = {}
         for score in scores:
-            self._held.setdefault(score.number, []).append(score.held)
+            held.setdefault(score.number, []).append(score.held)
+        for number, each in held.items():
+            self._counts.setdefault(number, []).append((sum(each), len(each)))
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield for each number the share that was held, with its 95 % interval, and how many."""
-        for number, held in self._held.items():
-            hits, known = np.array(held, dtype=np.float64), np.ones(len(held))
+        """Yield for each number the share that was held, with its 95 % interval, and how many.
+
+        What-ifs count as independent, the policies of one do not.
+        """
+        for number, counts in self._counts.items():
+            hits, known = np.array(counts, dtype=np.float64).T
             low, high = share_interval(hits, known)
             yield {
-                "number": number, "held": float(hits.mean()), "low": float(low),
-                "high": float(high), "n": len(held),
+                "number": number, "held": float(hits.sum() / known.sum()), "low": float(low),
+                "high": float(high), "n": len(counts),
             }  # fmt: skip
