@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from twin.core.errors import one_of
+from twin.live.http.connected import while_connected
 from twin.live.http.errors import HttpError
 from twin.live.http.plain import encoded
 from twin.live.http.queries import Query
@@ -73,9 +74,8 @@ class Intake:
             body = await bodies.read(request, MOST_BYTES)
         question = read_question(body, policies=self._service.policies, links=self._service.links)
         begun = time.perf_counter()
-        answer = await self._service.work_out(
-            lambda key: partial(what_if, key=key, question=question)
-        )
+        work = self._service.work_out(lambda key: partial(what_if, key=key, question=question))
+        answer = await while_connected(request, work)
         return JSONResponse(answer | {"took_s": round(time.perf_counter() - begun, 3)})
 
 
