@@ -66,6 +66,15 @@ def test_samples_are_taken_and_the_answer_says_what_became_of_them(server: Runni
     assert packed.json() == {"samples": {"duplicate": 1, "unknown_link": 1}, "unknown": ["nowhere"]}
 
 
+def test_what_is_not_there_yet_or_not_known_says_so(tmp_path: Path, server: Running) -> None:
+    said = refusal(server.client.get("/state?at=2001-01-01T00:00Z"), 400)
+    assert said["where"] == "at"
+    with running(tmp_path) as new:
+        answer = new.client.get("/scoreboard")
+        assert refusal(answer, 503)["error"] == "no interval has closed that could be scored"
+        assert int(answer.headers["retry-after"]) == new.twin.tick_s
+
+
 def test_allocations_are_json_or_a_table(server: Running) -> None:
     acting = server.client.get("/allocations").json()
     assert acting["policy"] == "rolling_max"

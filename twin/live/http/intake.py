@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from functools import partial
 from typing import Final
@@ -58,8 +57,7 @@ class Intake:
 
     async def _taken(self, request: Request, reader: Reader) -> dict[str, object]:
         async with self._service.bodies as bodies:
-            body = await bodies.read(request)
-            samples = await asyncio.to_thread(reader, body)
+            samples = await bodies.read(request, reader)
             receipt = await self._service.take(samples)
         return receipt.as_dict()
 
@@ -70,9 +68,9 @@ class Intake:
             raise HttpError(415, f"must be {_JSON}", "Content-Type")
         self._service.check_ready()
         self._service.workers.check_room()
+        read = partial(read_question, policies=self._service.policies, links=self._service.links)
         async with self._service.bodies as bodies:
-            body = await bodies.read(request, MOST_BYTES)
-        question = read_question(body, policies=self._service.policies, links=self._service.links)
+            question = await bodies.read(request, read, MOST_BYTES)
         begun = time.perf_counter()
         work = self._service.work_out(lambda key: partial(what_if, key=key, question=question))
         answer = await while_connected(request, work)
