@@ -66,15 +66,6 @@ def test_samples_are_taken_and_the_answer_says_what_became_of_them(server: Runni
     assert packed.json() == {"samples": {"duplicate": 1, "unknown_link": 1}, "unknown": ["nowhere"]}
 
 
-def test_what_is_not_there_yet_or_not_known_says_so(tmp_path: Path, server: Running) -> None:
-    said = refusal(server.client.get("/state?at=2001-01-01T00:00Z"), 400)
-    assert said["where"] == "at"
-    with running(tmp_path) as new:
-        answer = new.client.get("/scoreboard")
-        assert refusal(answer, 503)["error"] == "no interval has closed that could be scored"
-        assert int(answer.headers["retry-after"]) == new.twin.tick_s
-
-
 def test_allocations_are_json_or_a_table(server: Running) -> None:
     acting = server.client.get("/allocations").json()
     assert acting["policy"] == "rolling_max"
@@ -371,31 +362,6 @@ def test_a_disk_that_is_full_is_seen_and_recovered_from(tmp_path: Path) -> None:
         while server.loop.present.trouble is not None:
             time.sleep(0.005)
         assert server.client.get("/readyz").json() == {"status": "ready", "closed": 0}
-
-
-def test_samples_that_a_full_disk_refuses_are_seen_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    line = f"{HEAD}{BEGINS + 1:.0f},link-0,5\n"
-    with running(tmp_path) as server:
-        with monkeypatch.context() as full:
-
-            def fail(*_: Any) -> None:
-                raise OSError(28, "No space left on device")
-
-            full.setattr("twin.live.journal.os.write", fail)
-            answer = server.client.post("/telemetry", content=line, headers=CSV)
-            said = refusal(answer, 503)["error"]
-            # Where the journal lies is told to the log's readers at most.
-            assert said == "nothing can be written: No space left on device"
-            while server.loop.present.trouble is None:
-                time.sleep(0.005)
-            assert refusal(server.client.get("/readyz"), 503)["error"] == said
-        assert said in caplog.text
-        answer = server.client.post("/telemetry", content=line, headers=CSV)
-        assert answer.json()["samples"] == {"taken": 1}
-        while server.loop.present.trouble is not None:
-            time.sleep(0.005)
 
 
 def test_where_no_policy_decides_samples_are_still_taken(tmp_path: Path) -> None:
