@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -105,6 +106,50 @@ def test_a_server_that_is_not_there_is_said() -> None:
         pull("file:///etc/passwd")
     with pytest.raises(InputError, match="telemetry: 'query' needs 'prometheus'"):
         scenario(["last_value"], telemetry={"query": "up"})
+
+
+def test_no_other_server_is_asked_than_the_one_that_is_named() -> None:
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", other)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with server(200, answer()) as (other, asked), HTTPServer(("127.0.0.1", 0), Elsewhere) as http:
+        thread = threading.Thread(target=http.handle_request)
+        thread.start()
+        with pytest.raises(PullError, match="Prometheus: Found"):
+            pull(f"http://127.0.0.1:{http.server_port}").ask(0, 600)
+        thread.join()
+    assert asked == []
+
+
+def test_an_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twin.live.prometheus._PATIENCE_S", 0.2)
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            with suppress(OSError):
+                for _ in range(200):
+                    self.wfile.write(b" ")
+                    time.sleep(0.02)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Slow) as http:
+        thread = threading.Thread(target=http.handle_request)
+        thread.start()
+        with pytest.raises(PullError, match=r"Prometheus: the answer takes longer than 0\.2 s"):
+            pull(f"http://127.0.0.1:{http.server_port}").ask(0, 600)
+        thread.join()
 
 
 def test_a_replay_says_that_it_leaves_telemetry_out() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -130,6 +131,12 @@ def test_every_shipped_policy_decides_live_as_when_its_journal_is_replayed(tmp_p
         assert living.counts["late"] == 4
         live = table(living.result())
     assert table(replayed(tmp_path)) == live
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
+def test_a_state_is_for_its_owner_alone(tmp_path: Path) -> None:
+    with opened(tmp_path / "deep" / "state", ["last_value"]):
+        assert (tmp_path / "deep" / "state").stat().st_mode & 0o077 == 0
 
 
 def test_a_late_sample_changes_the_account_and_no_earlier_decision(tmp_path: Path) -> None:

@@ -32,6 +32,16 @@ def test_what_is_left_out_has_defaults() -> None:
     assert full.written_links() == {"b": {"capacity_mbps": 100.0}}
 
 
+def test_an_event_without_a_start_starts_now() -> None:
+    cut = {"kind": "link_failure", "links": ["a"], "duration": "1h"}
+    soon = {**cut, "start": "10min"}
+    events = read({"events": [cut, soon]}).events
+    assert [event.start for event in events] == [None, 600.0]
+    for wrong in (["surge"], {"kind": "surge"}, [{"kind": ["surge"]}], 7):
+        with pytest.raises(InputError):
+            read({"events": wrong})
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -64,7 +64,7 @@ def state_at(twin: LivingTwin, time: float, days: Days) -> dict[str, Any]:
     if not 0 <= interval < twin.interval:
         since, until = _time(twin.begins_s), _time(twin.begins_s + twin.interval * twin.tick_s)
         what = f"{_time(time)} is in no interval that has closed, from {since} to {until}"
-        raise InputError(Problem(what, "time"))
+        raise InputError(Problem(what, "at"))
     if interval >= twin.first:
         at = interval - twin.first
         recording = part(twin.simulation.recording(), at, at + 1)
@@ -73,7 +73,7 @@ def state_at(twin: LivingTwin, time: float, days: Days) -> dict[str, Any]:
         table = days.table(interval, interval + 1)
     if not len(table):
         what = f"{_time(time)} is before all that is kept"
-        raise InputError(Problem(what, "time", suggestion="'telemetry.retention' says how much"))
+        raise InputError(Problem(what, "at", suggestion="'telemetry.retention' says how much"))
     table = table.drop(columns=["interval", "start_s", "time"], errors="ignore")
     rows = [
         {key: number(v) if isinstance(v, float) else v for key, v in row.items()}

@@ -74,7 +74,10 @@ class LivingTwin:
         """
         with ExitStack() as stack:
             try:
-                (state / JOURNAL).mkdir(parents=True, exist_ok=True)
+                state.parent.mkdir(parents=True, exist_ok=True)
+                # Its checkpoints are programs, and what it holds is the operator's affair.
+                state.mkdir(mode=0o700, exist_ok=True)
+                (state / JOURNAL).mkdir(exist_ok=True)
                 stack.enter_context(locked(state / "lock"))
                 keeper = Keeper.opened(scenario, state, split, begins)
             except BlockingIOError:

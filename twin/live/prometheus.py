@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+import time
+from http.client import HTTPResponse
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
-from urllib.request import Request, build_opener
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from twin.core.errors import InputError, Problem, TwinError, one_line
 from twin.live.formats.reading import MOST_BYTES, Columns, Reading
@@ -24,6 +26,14 @@ _PATIENCE_S: Final = 30.0
 _MOST_STEPS: Final = 10_000
 """Instants that are asked for at once; a server refuses 11,000."""
 _LONGEST_SHOWN: Final = 300
+_PART: Final = 2**16
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Takes a redirect for the answer: the scenario alone says which server is asked."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Return no other request."""
 
 
 class PullError(TwinError):
@@ -46,7 +56,7 @@ class PrometheusPull:
         self._reading = Reading.of(scenario)
         before = telemetry.kind == "rate" and scenario.spec.demand.stamp == "start"
         self._shift_s = self.every_s if before else 0
-        self._opener = build_opener()
+        self._opener = build_opener(_NoRedirects)
 
     def ask(self, since_s: float, until_s: float) -> Samples:
         """Return the samples of a span of time, seconds since 1970; its end is included.
@@ -83,7 +93,7 @@ class PrometheusPull:
     def _fetched(self, request: Request) -> bytes:
         try:
             with self._opener.open(request, timeout=_PATIENCE_S) as response:
-                data: bytes = response.read(MOST_BYTES + 1)
+                return _read(response)
         except HTTPError as error:
             with error:
                 said = _said(error.read(10_000)) or error.reason
@@ -91,9 +101,19 @@ class PrometheusPull:
         except (URLError, OSError, ValueError) as error:
             why = getattr(error, "reason", None) or error
             raise PullError(f"Prometheus does not answer: {one_line(str(why))}") from None
-        if len(data) > MOST_BYTES:
+
+
+def _read(response: HTTPResponse) -> bytes:
+    """Return the body of an answer. Raises PullError for one too large, or too slow as a whole."""
+    parts, size, begun = [], 0, time.monotonic()
+    while part := response.read1(_PART):
+        parts.append(part)
+        size += len(part)
+        if size > MOST_BYTES:
             raise PullError(f"Prometheus: the answer has more than {MOST_BYTES} bytes")
-        return data
+        if time.monotonic() - begun > _PATIENCE_S:
+            raise PullError(f"Prometheus: the answer takes longer than {_PATIENCE_S:g} s")
+    return b"".join(parts)
 
 
 def _answer(data: bytes) -> dict[str, Any]:

@@ -109,6 +109,9 @@ class Answers:
         """Return how the policies did lately, and whether another one should act."""
         Query(request)
         self._check_ready()
+        if self._service.present.closed == self._service.loop.twin.first:
+            wait_s = self._service.tick_s
+            raise HttpError.later(503, "no interval has closed that could be scored", wait_s)
         acting = self._service.loop.twin.acting
 
         async def make() -> bytes:

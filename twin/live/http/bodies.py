@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
 from twin.live.http.errors import HttpError
+
+T = TypeVar("T")
 
 _SMALLER: Final = "send it in smaller parts"
 _GZIP: Final = 16 + zlib.MAX_WBITS
@@ -35,6 +38,8 @@ class BodyReader:
     def __init__(self, limits: BodyLimits) -> None:
         self.limits = limits
         self._under_way = 0
+        # What is read takes ten times a body's memory, and two threads read no faster than one.
+        self._reads = asyncio.Lock()
 
     async def __aenter__(self) -> BodyReader:
         """Take a place among the bodies that are under way. Raises HttpError where none is left."""
@@ -47,8 +52,13 @@ class BodyReader:
     async def __aexit__(self, *exception: object) -> None:
         self._under_way -= 1
 
-    async def read(self, request: Request, most_bytes: int | None = None) -> bytes:
-        """Return the body, unpacked if its encoding is gzip. Raises HttpError."""
+    async def read(
+        self, request: Request, make: Callable[[bytes], T], most_bytes: int | None = None
+    ) -> T:
+        """Return what `make` makes of the body, unpacked if its encoding is gzip.
+
+        It is made in a thread, of one body at a time. Raises HttpError, and what `make` does.
+        """
         most = min(most_bytes or self.limits.sent_bytes, self.limits.sent_bytes)
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip", "x-gzip", "snappy"):
@@ -62,10 +72,11 @@ class BodyReader:
             raise HttpError(408, what, "body", _SMALLER) from None
         except ClientDisconnect:
             raise HttpError(400, "ended before its stated length", "body") from None
-        # Remote write's block of snappy states its size, and is unpacked by whoever reads it.
-        if "gzip" in encoding:
-            return await asyncio.to_thread(_unpacked, data, self.limits.unpacked_bytes)
-        return data
+        async with self._reads:
+            # Remote write's block of snappy states its size, and is unpacked by whoever reads it.
+            if "gzip" in encoding:
+                data = await asyncio.to_thread(_unpacked, data, self.limits.unpacked_bytes)
+            return await asyncio.to_thread(make, data)
 
 
 async def _sent(request: Request, most: int) -> bytes:

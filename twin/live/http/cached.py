@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 _MOST: Final = 256
+_MOST_BYTES: Final = 64 * 2**20
+"""Of all answers together: whoever asks for ever other ones takes no more than that."""
 _YOUNG_S: Final = 1.0
 """An answer about what goes on inside an interval is repeated for so long."""
 
@@ -29,13 +31,13 @@ class AnswerCache:
         kept = self._answers.get(key)
         if kept is not None and kept[0] == version and now - kept[1] < young_s:
             return await asyncio.shield(kept[2])
+        self._drop_old(version)
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._answers[key] = version, now, future
         self._answers.move_to_end(key)
-        if len(self._answers) > _MOST:
-            self._answers.popitem(last=False)
         try:
             future.set_result(await make())
+            self._drop_many()
         except BaseException as error:
             self._answers.pop(key, None)
             if isinstance(error, Exception):
@@ -46,3 +48,21 @@ class AnswerCache:
                 future.cancel()
             raise
         return future.result()
+
+    def _drop_old(self, version: int) -> None:
+        """Drop answers that nobody will be given any more."""
+        for key in [key for key, kept in self._answers.items() if kept[0] != version]:
+            del self._answers[key]
+
+    def _drop_many(self) -> None:
+        """Drop answers, the oldest first, until they are few and small enough."""
+        sizes = {key: _size(kept[2]) for key, kept in self._answers.items()}
+        size = sum(sizes.values())
+        while len(self._answers) > 1 and (len(self._answers) > _MOST or size > _MOST_BYTES):
+            size -= sizes[self._answers.popitem(last=False)[0]]
+
+
+def _size(future: asyncio.Future[bytes]) -> int:
+    """Return the bytes of an answer; 0 while it is being made."""
+    there = future.done() and not future.cancelled() and future.exception() is None
+    return len(future.result()) if there else 0

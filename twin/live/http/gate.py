@@ -18,6 +18,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twin.core.errors import InputError
@@ -78,6 +79,9 @@ class Gate:
         try:
             self._check(scope)
             await self._app(scope, receive, answer.send)
+        except ClientDisconnect:
+            # Nobody is there to be told.
+            return
         except HttpError as error:
             await answer.instead(error.response(), scope, receive)
         except InputError as error:

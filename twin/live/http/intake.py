@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from functools import partial
 from typing import Final
@@ -11,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from twin.core.errors import one_of
+from twin.live.http.connected import while_connected
 from twin.live.http.errors import HttpError
 from twin.live.http.plain import encoded
 from twin.live.http.queries import Query
@@ -57,8 +57,7 @@ class Intake:
 
     async def _taken(self, request: Request, reader: Reader) -> dict[str, object]:
         async with self._service.bodies as bodies:
-            body = await bodies.read(request)
-            samples = await asyncio.to_thread(reader, body)
+            samples = await bodies.read(request, reader)
             receipt = await self._service.take(samples)
         return receipt.as_dict()
 
@@ -69,13 +68,12 @@ class Intake:
             raise HttpError(415, f"must be {_JSON}", "Content-Type")
         self._service.check_ready()
         self._service.workers.check_room()
+        read = partial(read_question, policies=self._service.policies, links=self._service.links)
         async with self._service.bodies as bodies:
-            body = await bodies.read(request, MOST_BYTES)
-        question = read_question(body, policies=self._service.policies, links=self._service.links)
+            question = await bodies.read(request, read, MOST_BYTES)
         begun = time.perf_counter()
-        answer = await self._service.work_out(
-            lambda key: partial(what_if, key=key, question=question)
-        )
+        work = self._service.work_out(lambda key: partial(what_if, key=key, question=question))
+        answer = await while_connected(request, work)
         return JSONResponse(answer | {"took_s": round(time.perf_counter() - begun, 3)})
 
 

@@ -93,6 +93,8 @@ class TwinLoop:
         self._stop = threading.Event()
         self._latest: ClosedInterval | None = None
         self._trouble: str | None = None
+        self._unwritten: str | None = None
+        """Why the last samples were not taken, where the disk was it."""
         twin.subscribe(self._note)
         self.present = self._present()
 
@@ -119,7 +121,13 @@ class TwinLoop:
 
         def job(twin: LivingTwin) -> Receipt:
             self._see(samples)
-            return twin.take(samples, self.now())
+            try:
+                receipt = twin.take(samples, self.now())
+            except NotWrittenError as error:
+                self._unwritten = unwritten(error)
+                raise
+            self._unwritten = None
+            return receipt
 
         return self.ask(job)
 
@@ -143,19 +151,20 @@ class TwinLoop:
 
     def _advance(self) -> bool:
         """Take what is fed and close an interval that is due; return whether one was."""
-        closed, trouble = 0, self.twin.trouble
+        closed, trouble = 0, self._unwritten or self.twin.trouble
         try:
             if self._feeder is not None:
                 self._feeder.feed(self.twin, self.now())
             begun = time.perf_counter()
             closed = self.twin.advance(self.now(), 1)
             if closed:
+                self._unwritten, trouble = None, self.twin.trouble
                 self.closing_took_s(time.perf_counter() - begun)
         except BacklogError:
             # What could not be handed over now is handed over next time.
             pass
         except NotWrittenError as error:
-            trouble = f"nothing can be written: {error}"
+            trouble = unwritten(error)
         except RunError as error:
             trouble = f"no policy decides: {error}"
         if trouble is not None and trouble != self._trouble:
@@ -182,3 +191,9 @@ class TwinLoop:
             self.now(), twin.interval, twin.ready, twin.why_not, dict(twin.counts), self._latest,
             self._trouble,
         )  # fmt: skip
+
+
+def unwritten(error: NotWrittenError) -> str:
+    """Return why nothing can be written, for all to read: without the file's name."""
+    why = getattr(error.__cause__, "strerror", None) or error
+    return f"nothing can be written: {why}"

@@ -27,7 +27,9 @@ _READS_FILES: Final = ("path",)
 class WhatIfQuestion(Strict):
     """What if, from now on: these events happen, to these links, under these policies."""
 
-    events: tuple[AnyEvent, ...] = Field((), description="as in a scenario; `start` is from now")
+    events: tuple[AnyEvent, ...] = Field(
+        (), description="as in a scenario; `start` is from now, and now if absent"
+    )
     links: dict[str, LinkSpec] = Field(
         {}, description="what is set otherwise, as in a scenario, such as `capacity_mbps`"
     )
@@ -68,6 +70,7 @@ def read_question(
 ) -> WhatIfQuestion:
     """Return the question that a body asks of a twin. Raises InputError with every problem."""
     block = _json_block(body)
+    _start_now(block.get("events"))
     try:
         question = WhatIfQuestion.model_validate(block)
     except ValidationError as error:
@@ -87,6 +90,15 @@ def read_question(
     if problems:
         raise InputError(problems)
     return question
+
+
+def _start_now(events: Any) -> None:
+    """Let events that do not say when they start do so now, where their kind has to start."""
+    for event in events if isinstance(events, list) else ():
+        kind = event.get("kind") if isinstance(event, dict) else None
+        spec = Event.kinds.get(kind) if isinstance(kind, str) else None
+        if spec is not None and spec.model_fields["start"].is_required():
+            event.setdefault("start", "now")
 
 
 def _json_block(body: bytes) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import uvicorn
 from twin.core.errors import InputError, Problem
 from twin.live.http.application import application
 from twin.live.http.loop import TwinLoop
+from twin.live.http.patience import PatientProtocol
 from twin.live.http.service import LiveService
 
 _LOG: Final = logging.getLogger("twin.live")
@@ -112,7 +113,7 @@ def _config(service: LiveService) -> uvicorn.Config:
     return uvicorn.Config(
         application(service),
         loop="asyncio",
-        http="h11",
+        http=PatientProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -15,7 +15,7 @@ from twin.live.http.answering import Task, WhatIfLimits, WhatIfWorkers
 from twin.live.http.bodies import BodyLimits, BodyReader
 from twin.live.http.cached import AnswerCache
 from twin.live.http.errors import HttpError
-from twin.live.http.loop import LoopStatus, TooBusyError, TwinLoop
+from twin.live.http.loop import LoopStatus, TooBusyError, TwinLoop, unwritten
 from twin.live.http.measures import Measures
 from twin.live.http.outlooks import Outlooks
 from twin.live.http.recent import RecentIntervals
@@ -182,7 +182,7 @@ class LiveService:
         except BacklogError as error:
             raise HttpError.later(429, str(error), 1) from None
         except NotWrittenError as error:
-            raise HttpError.later(503, str(error), 5) from None
+            raise HttpError.later(503, unwritten(error), 5) from None
 
     def check_ready(self) -> None:
         """Raise HttpError where the twin does not decide yet."""
