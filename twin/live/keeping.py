@@ -113,7 +113,8 @@ class Keeper:
                 self._checkpoint()
             self.trouble = self._hindered
         except OSError as error:
-            self.trouble = f"{error.filename or self._state}: {error.strerror or error}"
+            # Without the file's name, which is nobody's business who asks how the twin is.
+            self.trouble = f"checkpoints and days cannot be written: {error.strerror or error}"
         except InputError as error:
             # A policy that cannot be kept: a restart has to decide all again.
             self.trouble = str(error)

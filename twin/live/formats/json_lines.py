@@ -38,7 +38,8 @@ def read(data: bytes, reading: Reading) -> Samples:
 
 def _add(columns: Columns, entry: Any, reading: Reading) -> None:
     if not isinstance(entry, dict):
-        raise ValueError(f"must be an object, not {show(entry)}")
+        what = f"must be an object, not {show(entry)}"
+        raise ValueError(what + "; write one object a line" if isinstance(entry, list) else what)
     if _OWN not in entry:
         raise ValueError("has no 'time'")
     time_s, link = seconds(entry.pop(_OWN)), entry.pop(reading.label, None)
