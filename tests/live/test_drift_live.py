@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fed import HISTORY, TICK, rows_of, scenario, table, zero
+from serving import running
 
 import twin
 from twin.live.drifting import LiveDrift
@@ -175,8 +176,8 @@ def test_what_does_not_come_is_missing_and_then_back(tmp_path: Path) -> None:
             links = whole.links[1:] if 5 <= k - HISTORY < 20 else whole.links
             columns = [whole.links.index(link) for link in links]
             now = start + (k + 1) * TICK
-            living.take(Samples.of(list(links), np.full(len(links), start + k * TICK),
-                                   values[k, columns]), now)  # fmt: skip
+            times = [start + k * TICK] * len(links)
+            living.take(Samples.of(list(links), times, values[k, columns].tolist()), now)
             living.advance(now + TICK / 2)
             if k == HISTORY + 15:
                 (open_,) = watch.told()["drift"]
@@ -185,3 +186,34 @@ def test_what_does_not_come_is_missing_and_then_back(tmp_path: Path) -> None:
         (found,) = watch.told()["drift"]
         assert (found["kind"], found["open"], watch.open) == ("back", False, 0)
         assert watch.counts == {"change": 0, "shift": 0, "surge": 0, "missing": 1, "back": 1}
+
+
+def test_it_is_in_the_state_and_the_metrics_that_are_served(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        calm = server.client.get("/state").json()
+        assert calm["drift"] == []
+        watch = {"watches": True, "more": 0, "refit_at": None, "refit_waits": None}
+        assert calm["drift_watch"] == watch
+        # Ten times what is usual on link-2, whose level is 7 Mbit/s.
+        server.close_intervals(8)
+        found = {each["link"]: each for each in server.client.get("/state").json()["drift"]}
+        assert set(found["link-2"]) == {
+            "link", "kind", "open", "since", "since_s", "direction", "size_mbps", "in_scales",
+        }  # fmt: skip
+        assert (found["link-2"]["kind"], found["link-2"]["direction"]) == ("change", 1)
+        assert found["link-2"]["since"] == "2026-01-03T02:00:00Z"
+        metrics = server.client.get("/metrics").text
+        assert f'twin_drifts_total{{kind="change"}} {len(found)}.0' in metrics
+
+
+def test_nothing_is_said_of_a_link_without_a_past_nor_with_less_than_two_days(
+    tmp_path: Path,
+) -> None:
+    frame = pd.DataFrame(made(40, {}).demand_mbps, columns=["a", "b", "c"])
+    frame.loc[: HISTORY - 1, "b"] = np.nan
+    frame.index = pd.date_range("2026-01-01", periods=len(frame), freq="5min")
+    whole = twin.Trace.from_frame(frame)
+    with opened(whole, tmp_path / "unknown") as living:
+        assert served(living, whole).drift.told()["drift"] == []
+    with LivingTwin.open(scenario(["last_value"], head(whole, 300)), tmp_path / "short") as living:
+        assert not LiveDrift(living).told()["drift_watch"]["watches"]

@@ -96,6 +96,8 @@ class LiveDrift:
         self._wanted: str | None = None
         self._found: dict[tuple[str, bool], FoundDrift] = {}
         self._watch: DriftWatch | None = None
+        self._unknown: frozenset[str] = frozenset()
+        """Links without any past: nothing can be said of them."""
         self._first = 0
         self._epoch = twin.first
         self._refit_s: float | None = None
@@ -157,6 +159,8 @@ class LiveDrift:
         again = min(_AGAIN_S // twin.tick_s, ready - 2 * day)
         most = max(min(_PAST_S // twin.tick_s, _MOST_NUMBERS // len(twin.links)), 2 * day)
         past = self._demand(max(ready - again - most, 0), ready - again, known=True)
+        silent = np.isnan(past).all(axis=0)
+        self._unknown = frozenset(np.array(twin.links)[silent].tolist())
         with warnings.catch_warnings():
             # A link of which nothing is known has no mean error.
             warnings.filterwarnings("ignore", category=RuntimeWarning)
@@ -175,6 +179,8 @@ class LiveDrift:
         twin, found = self._twin, []
         began = twin.begins_s + self._first * twin.tick_s
         for drift in drifts:
+            if drift.link in self._unknown:
+                continue
             since, said = began + drift.since * twin.tick_s, began + (drift.at + 1) * twin.tick_s
             found.append(FoundDrift(drift, since, said))
             self._found[drift.link, drift.direction == 0] = found[-1]
