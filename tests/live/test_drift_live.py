@@ -206,14 +206,36 @@ def test_it_is_in_the_state_and_the_metrics_that_are_served(tmp_path: Path) -> N
         assert f'twin_drifts_total{{kind="change"}} {len(found)}.0' in metrics
 
 
-def test_nothing_is_said_of_a_link_without_a_past_nor_with_less_than_two_days(
-    tmp_path: Path,
+def test_nothing_is_said_of_a_link_that_was_silent_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frame = pd.DataFrame(made(40, {}).demand_mbps, columns=["a", "b", "c"])
-    frame.loc[: HISTORY - 1, "b"] = np.nan
+    # Two days are looked at, as with very many links.
+    monkeypatch.setattr("twin.live.drifting._MOST_NUMBERS", 0)
+    whole, past = made(700, {}), HISTORY + 600
+    frame = pd.DataFrame(whole.demand_mbps.copy(), columns=list(whole.links))
+    frame.iloc[12:past, 1] = np.nan
     frame.index = pd.date_range("2026-01-01", periods=len(frame), freq="5min")
-    whole = twin.Trace.from_frame(frame)
-    with opened(whole, tmp_path / "unknown") as living:
-        assert served(living, whole).drift.told()["drift"] == []
-    with LivingTwin.open(scenario(["last_value"], head(whole, 300)), tmp_path / "short") as living:
-        assert not LiveDrift(living).told()["drift_watch"]["watches"]
+    history = head(twin.Trace.from_frame(frame), past)
+    with LivingTwin.open(scenario(["last_value"], history), tmp_path) as living:
+        watch, start = LiveDrift(living), living.begins_s - past * TICK
+        living.subscribe(watch.closed)
+        for k in range(past, past + 60):
+            now = start + (k + 1) * TICK
+            living.take(rows_of(whole, k, k + 1, start), now)
+            living.advance(now)
+        assert living.interval == 60
+        assert watch.told()["drift_watch"]["watches"]
+        assert watch.told()["drift"] == []
+
+
+def test_less_than_two_days_are_no_past(tmp_path: Path) -> None:
+    whole = made(0, {})
+    with LivingTwin.open(scenario(["last_value"], head(whole, 560)), tmp_path) as living:
+        watch, start = LiveDrift(living), living.begins_s - 560 * TICK
+        living.subscribe(watch.closed)
+        assert not watch.told()["drift_watch"]["watches"]
+        for k in range(560, 576):
+            assert not watch.told()["drift_watch"]["watches"]
+            living.take(rows_of(whole, k, k + 1, start), start + (k + 1) * TICK)
+            living.advance(start + (k + 1) * TICK)
+        assert watch.told()["drift_watch"]["watches"]

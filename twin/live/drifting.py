@@ -97,7 +97,7 @@ class LiveDrift:
         self._found: dict[tuple[str, bool], FoundDrift] = {}
         self._watch: DriftWatch | None = None
         self._unknown: frozenset[str] = frozenset()
-        """Links without any past: nothing can be said of them."""
+        """Links of whose past nothing is known: nothing can be said of them."""
         self._first = 0
         self._epoch = twin.first
         self._refit_s: float | None = None
