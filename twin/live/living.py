@@ -121,6 +121,16 @@ class LivingTwin:
         return self._keeper.present.after
 
     @property
+    def why(self) -> str:
+        """Why it began, or began anew."""
+        return self._keeper.present.epoch.facts.why
+
+    @property
+    def refitting(self) -> str | None:
+        """Why it is to begin anew when the next interval has closed, if it was asked to."""
+        return self._keeper.present.refit
+
+    @property
     def policies(self) -> tuple[str, ...]:
         """Names of the policies."""
         return tuple(choice.name for choice in self.scenario.policies)

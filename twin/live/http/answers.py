@@ -63,6 +63,7 @@ class Answers:
                 for name, look in looks.items()
             },
             "outlook": self._service.outlooks.latest(),
+            **self._service.drift.told(),
             "log": self._service.log(twin),
         }
 

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from twin.core.errors import InputError
 from twin.engine.actions import ClosedInterval
+from twin.live.drifting import LiveDrift
 from twin.live.http.answering import Task, WhatIfLimits, WhatIfWorkers
 from twin.live.http.bodies import BodyLimits, BodyReader
 from twin.live.http.cached import AnswerCache
@@ -67,6 +68,8 @@ class LiveService:
             self.links, self.tick_s, twin.begins_s, lambda: self.present.closed,
             lambda: twin.acting, self.work_out,
         )  # fmt: skip
+        self.drift = LiveDrift(twin)
+        twin.subscribe(self.drift.closed)
         self.measures = self._measures(twin)
         self._events: asyncio.AbstractEventLoop | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -94,7 +97,24 @@ class LiveService:
         measures.add_gauge(
             "twin_event_listeners", "Open streams of events.", lambda: self.stream.listeners
         )
+        self._measure_drift(measures)
         return measures
+
+    def _measure_drift(self, measures: Measures) -> None:
+        drift = self.drift
+        measures.add_counter(
+            "twin_drifts", "What was said of links that their past does not explain, by kind.",
+            "kind", lambda: drift.counts,
+        )  # fmt: skip
+        measures.add_counter(
+            "twin_drift_refits", "Refits that shifts led to: begun, and how often put off.",
+            "outcome", lambda: drift.refits,
+        )  # fmt: skip
+        measures.add_gauge("twin_drifts_open", "Drifts that are not over.", lambda: drift.open)
+        measures.add_gauge(
+            "twin_drift_refit_waits", "1 where a refit is wanted and has not begun.",
+            lambda: float(drift.waits is not None),
+        )  # fmt: skip
 
     def add_output(self, output: AllocationsFile | Webhook) -> None:
         """Let every decision go there, and first the one that is in force."""

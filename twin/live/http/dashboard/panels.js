@@ -24,13 +24,35 @@ function bar(share) {
     make("rect", { class: share > 1 ? "over" : null, width: 100 * inner, height: 10 }));
 }
 
+// What the past of links does not explain, in words: since when, which way, how far.
+function driftText(each) {
+  const since = `since ${clockTime(each.since_s, true)} UTC`;
+  if (!each.direction) return `${each.link}: ${each.open ? "nothing comes" : "comes again; nothing came"} ${since}`;
+  const way = each.direction > 0 ? "above" : "below";
+  return `${each.link}: ${each.kind} ${since}, ${amount(Math.abs(each.size_mbps))} Mbit/s ${way} what its past says`;
+}
+
+function driftBadge(found) {
+  return found ? make("small", { class: found.open ? "warn drift" : "drift", title: driftText(found) }, ` ${found.kind}`) : null;
+}
+
+function showDrift(state) {
+  const shown = state.drift.slice(0, 3).map(driftText), more = state.drift.length - shown.length + state.drift_watch.more;
+  const waits = state.drift_watch.refit_waits;
+  const refit = waits ? [`policies do not learn again yet, ${waits}`] : [];
+  byId("drift").textContent = [...shown, ...(more ? [`and ${more} more`] : []), ...refit].join("; ");
+  byId("drift").hidden = !byId("drift").textContent;
+}
+
 function showLinks(state, risks, search, chosen, choose) {
   const word = search.trim().toLowerCase();
   const found = byRisk(state.links, risks).filter((link) => link.link.toLowerCase().includes(word));
+  const drifts = new Map(state.drift.map((each) => [each.link, each]).reverse());
+  showDrift(state);
   const rows = found.slice(0, MOST_ROWS).map((link) => {
     const risk = risks.get(link.link);
     const row = make("tr", { tabindex: 0, class: link.link === chosen ? "chosen" : null },
-      make("th", { scope: "row", class: isShort(link) ? "bad" : null }, breakable(link.link), link.down ? " (down)" : ""),
+      make("th", { scope: "row", class: isShort(link) ? "bad" : null }, breakable(link.link), link.down ? " (down)" : "", driftBadge(drifts.get(link.link)) ?? ""),
       make("td", { class: risk > 0.05 ? (risk > 0.5 ? "bad" : "warn") : null }, risk === undefined ? DASH : percent(risk, 2)),
       make("td", {}, bar(used(link)), percent(used(link))),
       make("td", {}, amount(link.demand_mbps, 4)),

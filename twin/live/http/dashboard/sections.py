@@ -72,9 +72,10 @@ def _links() -> Html:
     )
     heads = [tag("th", text(name), tag("small", text(unit)), scope="col") for name, unit in names]
     table = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", id="link-rows"))
+    drift = tag("p", id="drift", class_="note", hidden=True)
     note = tag("p", id="links-note", class_="note")
     box = tag("div", table, class_="wide", tabindex="0", role="region", aria_label="Links by risk")
-    return _panel("links", "Links by risk", search, box, note)
+    return _panel("links", "Links by risk", search, box, drift, note)
 
 
 def _series() -> Html:
