@@ -16,7 +16,7 @@ from twin.account.catalogue import METRICS
 from twin.batches.plan.spec import SweepSpec
 from twin.cli.main import app
 from twin.core import content
-from twin.events.base import Event
+from twin.events.base import event_kinds
 from twin.policy.load import load
 from twin.scenario.schema import schema
 from twin.scenario.spec import ScenarioSpec
@@ -30,7 +30,7 @@ _END = "...\n"
 def scenario() -> str:
     """Return the page of a scenario's keys, a table for each block."""
     document = schema(ScenarioSpec)
-    hidden = {event.__name__ for event in Event.kinds.values()}
+    hidden = {event.__name__ for event in event_kinds().values()}
     hidden |= {name for kind in hidden for name in _parts(document["$defs"][kind])}
     intro = (
         "Every key with its meaning, its default and an example, as the program checks it "
@@ -54,7 +54,7 @@ def events() -> str:
         "# Events",
         "Times are counted from the start of the replay. Each kind is a file in `twin/events/`.",
     ]
-    for kind, event in Event.kinds.items():
+    for kind, event in event_kinds().items():
         block = document["$defs"][event.__name__]
         parts += [f"## {kind}", _prose(inspect.getdoc(event) or ""), _table(block, document)]
         for name in _parts(block):

@@ -10,7 +10,7 @@ import pandas as pd
 from worlds import HISTORY, INTERVALS, delivered, trace
 
 import twin
-from twin.events.base import Event
+from twin.events.base import event_kinds
 from twin.telemetry.source import LiveSource, ReplaySource, head
 
 LINKS = {"defaults": {"capacity_mbps": 900}}
@@ -77,7 +77,7 @@ def test_an_event_that_is_added_later_is_as_if_it_had_always_been_planned() -> N
     first, then = late[:3], late[3:]
     started = simulation(trace(), first)
     started.run("1h 40min")
-    started.add(*(Event.kinds[event["kind"]](**event) for event in then if event["start"] > "2h"))
+    started.add(*(event_kinds()[event["kind"]](**event) for event in then if event["start"] > "2h"))
     kept = first + [event for event in then if event["start"] > "2h"]
     same(tables(started.run()), tables(simulation(trace(), kept).run()))
 

@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from twin.core import content
 from twin.core.errors import InputError, Problem, did_you_mean
-from twin.events.base import Event
+from twin.events.base import event_kinds
 from twin.forecast.card import read_card
 from twin.policy.load import load
 from twin.scenario import source
@@ -68,7 +68,7 @@ def _scenarios() -> dict[str, str]:
 def _events() -> dict[str, str]:
     return {
         kind: f"{(spec.__doc__ or '').splitlines()[0]} [{_keys(spec, skip=('kind', 'name'))}]"
-        for kind, spec in Event.kinds.items()
+        for kind, spec in event_kinds().items()
     }
 
 

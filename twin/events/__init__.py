@@ -1,13 +1,5 @@
 """Events: one file for each kind, with what a user writes and the changes that it becomes.
 
 A module of this folder that defines a subclass of :class:`twin.events.base.Event` is a kind;
-nothing else has to name it.
+nothing else has to name it. :func:`twin.events.base.event_kinds` finds them all.
 """
-
-from __future__ import annotations
-
-import importlib
-import pkgutil
-
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")

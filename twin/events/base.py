@@ -7,11 +7,14 @@ its base over time. Both are plain data, so that a simulation that holds them ca
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import zlib
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -118,7 +121,7 @@ class Event(Strict):
     draws: ClassVar[bool] = False
     """Whether it draws random numbers."""
     kinds: ClassVar[dict[str, type[Event]]] = {}
-    """Every kind that has been defined, by its name in a scenario."""
+    """Kinds whose modules have been imported, by name; :func:`event_kinds` has all."""
 
     kind: str = Field(description="what happens")
     name: Name | None = Field(
@@ -306,23 +309,39 @@ def clashes(
         others.append(event)
 
 
+def event_kinds() -> dict[str, type[Event]]:
+    """Return every kind, by its name in a scenario.
+
+    Their modules are imported when somebody first asks: most runs start faster without.
+    """
+    _import_kinds()
+    return dict(sorted(Event.kinds.items()))
+
+
+@cache
+def _import_kinds() -> None:
+    package = __name__.rpartition(".")[0]
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        importlib.import_module(f"{package}.{module.name}")
+
+
 def event_of(value: Any) -> Event:
     """Return the event that a block of keys describes. Raises ValueError where it is none."""
     if isinstance(value, Event):
         return value
     if not isinstance(value, dict):
         raise ValueError(f"must be a block of keys, not {show(value)}")
-    kind = value.get("kind")
-    if isinstance(kind, str) and kind in Event.kinds:
+    kind, kinds = value.get("kind"), event_kinds()
+    if isinstance(kind, str) and kind in kinds:
         try:
-            return Event.kinds[kind].model_validate(value)
+            return kinds[kind].model_validate(value)
         except ValidationError as error:
             # The kind says whose keys are known when a place is turned into a message.
             details = [_detail(d, (kind, *d["loc"])) for d in error.errors()]
             raise ValidationError.from_exception_data(error.title, details) from None
     if "kind" not in value:
         raise ValueError("'kind' is missing")
-    hint = did_you_mean(kind, Event.kinds) or f"known: {', '.join(Event.kinds)}"
+    hint = did_you_mean(kind, kinds) or f"known: {', '.join(kinds)}"
     what = f"unknown kind {show(kind)}; {hint}"
     what = what if isinstance(kind, str) else f"must be text, not {show(kind)}"
     refused = InitErrorDetails(

@@ -19,7 +19,7 @@ from twin.core.validation import problems_of
 from twin.demand.extend import extended
 from twin.demand.trace import Trace
 from twin.engine.span import ReplaySpan
-from twin.events.base import Event
+from twin.events.base import event_kinds
 from twin.forecast.forecaster import Forecaster
 from twin.forecast.library import ModelLibrary
 from twin.forecast.names import files
@@ -47,7 +47,7 @@ def parse(source: Source) -> ScenarioSpec:
     try:
         return ScenarioSpec.model_validate(source.data)
     except ValidationError as error:
-        problems = problems_of(error, known=blocks(), tags=tuple(Event.kinds))
+        problems = problems_of(error, known=blocks(), tags=tuple(event_kinds()))
         raise InputError(_in_order(_placed(problem, source) for problem in problems)) from None
 
 

@@ -20,7 +20,7 @@ from twin.core.fields import Name, Strict
 from twin.core.units import format_duration
 from twin.core.validation import problems_of
 from twin.engine.links import LinkSpec
-from twin.events.base import AnyEvent, Event
+from twin.events.base import AnyEvent, Event, event_kinds
 from twin.scenario import source as yaml_source
 from twin.scenario.choices import PolicyChoice
 from twin.scenario.find import read_mapping, read_source
@@ -124,7 +124,7 @@ class _Branching:
         except ValidationError as error:
             known = {place: keys for place, keys in blocks().items() if place}
             known[()] = list(BranchSpec.model_fields)
-            problems = problems_of(error, known=known, tags=tuple(Event.kinds))
+            problems = problems_of(error, known=known, tags=tuple(event_kinds()))
             raise InputError([self._source.place(problem) for problem in problems]) from None
 
     def _check(self, spec: BranchSpec) -> None:

@@ -9,7 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from twin.core.fields import Strict
 from twin.core.units import DURATION_SCHEMA, Seconds, format_duration
-from twin.events.base import Event
+from twin.events.base import event_kinds
 from twin.scenario.spec import ScenarioSpec
 
 
@@ -33,7 +33,7 @@ def schema(model: type[Strict]) -> dict[str, Any]:
 
 def _list_kinds_of_events(document: dict[str, Any]) -> None:
     """List the keys of each kind of event."""
-    for kind, event in Event.kinds.items():
+    for kind, event in event_kinds().items():
         block = event.model_json_schema(
             by_alias=True, schema_generator=_Schema, ref_template="#/$defs/{model}"
         )
@@ -43,7 +43,7 @@ def _list_kinds_of_events(document: dict[str, Any]) -> None:
         document["$defs"][event.__name__] = block
         about = (inspect.getdoc(event) or "").partition("\n")[0]
         block["properties"]["kind"] |= {"const": kind, "description": about}
-    kinds = [{"$ref": f"#/$defs/{event.__name__}"} for event in Event.kinds.values()]
+    kinds = [{"$ref": f"#/$defs/{event.__name__}"} for event in event_kinds().values()]
     document["properties"]["events"]["items"] = {"oneOf": kinds}
     document["$defs"].pop("Event", None)
 

@@ -21,7 +21,7 @@ from twin.demand.matrix_spec import MatrixSpec
 from twin.demand.spec import DemandSpec
 from twin.engine.links import EnergySpec, LinkSpec
 from twin.engine.upgrade import UpgradeSpec
-from twin.events.base import AnyEvent, Event
+from twin.events.base import AnyEvent, event_kinds
 from twin.telemetry.spec import TelemetrySpec
 from twin.topology.spec import ConnectionSpec, SiteSpec, TopologySpec
 
@@ -305,7 +305,7 @@ def blocks() -> dict[tuple[int | str, ...], list[str]]:
     """Return the keys of every block, by its place; ``*`` stands for any entry."""
     kinds: dict[tuple[int | str, ...], list[str]] = {
         ("events", "*", kind): [field.alias or key for key, field in spec.model_fields.items()]
-        for kind, spec in Event.kinds.items()
+        for kind, spec in event_kinds().items()
     }
     return {
         (): list(ScenarioSpec.model_fields),

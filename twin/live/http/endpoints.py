@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from twin import __version__
-from twin.events.base import Event
+from twin.events.base import event_kinds
 from twin.live.http.question import WhatIfQuestion
 from twin.live.http.tokens import Role
 from twin.scenario.schema import schema
@@ -92,7 +92,7 @@ def _question() -> dict[str, Any]:
     block = {**schema(WhatIfQuestion), "title": "WhatIf"}
     for key in ("$schema", "$defs"):
         block.pop(key, None)
-    kinds = sorted(Event.kinds)
+    kinds = sorted(event_kinds())
     block["properties"]["events"]["items"] = {
         "type": "object",
         "required": ["kind"],

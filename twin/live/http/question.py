@@ -13,7 +13,7 @@ from twin.core.fields import Integer, Strict
 from twin.core.units import DAY_S, Duration, format_duration, seconds
 from twin.core.validation import problems_of
 from twin.engine.links import LinkSpec
-from twin.events.base import AnyEvent, Event
+from twin.events.base import AnyEvent, Event, event_kinds
 
 MOST_BYTES: Final = 256 * 1024
 LONGEST_S: Final = DAY_S
@@ -76,12 +76,12 @@ def read_question(
     except ValidationError as error:
         kinds: dict[tuple[int | str, ...], list[str]] = {
             ("events", "*", kind): [f.alias or key for key, f in spec.model_fields.items()]
-            for kind, spec in Event.kinds.items()
+            for kind, spec in event_kinds().items()
         }
         top = [f.alias or key for key, f in WhatIfQuestion.model_fields.items()]
         keys = list(LinkSpec.model_fields)
         known: dict[tuple[int | str, ...], list[str]] = {(): top, ("links", "*"): keys, **kinds}
-        raise InputError(problems_of(error, known=known, tags=tuple(Event.kinds))) from None
+        raise InputError(problems_of(error, known=known, tags=tuple(event_kinds()))) from None
     problems = [
         *_unknown("policies", question.policies, policies, "policy of this twin"),
         *_unknown("links", tuple(question.links), ("defaults", *links), "link of this twin"),
@@ -96,7 +96,7 @@ def _start_now(events: Any) -> None:
     """Let events that do not say when they start do so now, where their kind has to start."""
     for event in events if isinstance(events, list) else ():
         kind = event.get("kind") if isinstance(event, dict) else None
-        spec = Event.kinds.get(kind) if isinstance(kind, str) else None
+        spec = event_kinds().get(kind) if isinstance(kind, str) else None
         if spec is not None and spec.model_fields["start"].is_required():
             event.setdefault("start", "now")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from twin.core.printable import listed
 from twin.core.units import duration
-from twin.events.base import Event
+from twin.events.base import Event, event_kinds
 from twin.events.outage import Outage
 from twin.report.html.markup import some
 from twin.report.run.source import RunData
@@ -31,7 +31,7 @@ class EventSpan:
     @property
     def outage(self) -> bool:
         """Whether its links are down in its time."""
-        return issubclass(Event.kinds.get(self.kind, Event), Outage)
+        return issubclass(event_kinds().get(self.kind, Event), Outage)
 
     @property
     def failed(self) -> str:
