@@ -16,10 +16,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from hypothesis import settings
 
 from twin import Scenario
 
 pytest_plugins = ["sweeps", "forecasters"]
+
+# The same examples every time, so that what passes once passes again; `make fuzz` draws others.
+settings.register_profile("the same", derandomize=True)
+if "FUZZ" not in os.environ:
+    settings.load_profile("the same")
 
 ROOT = Path(__file__).resolve().parents[1]
 FULL = os.environ.get("TESTS") == "full"

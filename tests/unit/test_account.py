@@ -9,6 +9,7 @@ import yaml
 from conftest import Maker, row
 
 import twin
+from twin.account.metrics import measure
 
 TICK = 300
 
@@ -122,3 +123,10 @@ def test_hours_are_those_of_the_clock_where_the_trace_has_one(make: Maker) -> No
     assert when(since) == [0]
     # The replay starts 30 hours later, at 15:30.
     assert when(of_day) == [15, 16]
+
+
+def test_an_allocation_of_next_to_nothing_is_used_without_bound() -> None:
+    measured = measure(np.array([50.0, 0.0]), np.full(2, 2.2e-309), None, 300.0)
+    assert measured.utilization.tolist() == [np.inf, 0]
+    assert measured.efficiency.tolist() == [1, 0]
+    assert measured.violation_s.tolist() == [300, 0]

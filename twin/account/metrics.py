@@ -79,7 +79,7 @@ def measure(
     limit = allocated if capacity is None else np.minimum(allocated, capacity)
     served = np.minimum(demand, limit)
     over_provisioning = np.maximum(allocated - demand, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         utilization = demand / allocated
         wastage = over_provisioning / allocated
     efficiency = np.minimum(utilization, 1.0)

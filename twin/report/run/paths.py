@@ -91,7 +91,7 @@ def line(values: Extremes, at: Ints, top: float) -> str:
 
 def bars(most: Floats, at: Ints, top: float) -> str:
     """Return a path of bars from the base of a lane, one for each bucket whose most is not 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         # A violation must be seen however small it is.
         tall = np.clip(np.rint(LANE * most / top), 25, LANE).astype(np.int64)
     return "".join(

@@ -94,7 +94,7 @@ def _unknown(links: int) -> WorstCase:
 
 
 def _take(worst: WorstCase, part: slice, demand: Floats, limit: Floats) -> None:
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = np.where(demand > 0, demand / limit, np.where(np.isnan(demand), np.nan, 0.0))
     known = np.nan_to_num(ratio, nan=-1.0, posinf=np.inf)
     place = known.argmax(axis=1)

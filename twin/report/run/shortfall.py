@@ -121,7 +121,7 @@ class ShortfallSums:
                 np.pad(np.cumsum(values, axis=1), ((0, 0), (1, 0)))
                 for values in (np.nan_to_num(demand), known.astype(np.float64))
             )
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 mean = (sums[:, end] - sums[:, begin]) / (counts[:, end] - counts[:, begin])
             kept[part, self._kept[self._outage]] = mean[:, self._outage]
 

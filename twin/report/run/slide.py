@@ -81,7 +81,7 @@ def _network(found: Findings, at: int, panel: Axes) -> None:
     assert run.topology is not None
     assert samples is not None
     place = {name: i for i, name in enumerate(run.links)}
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = samples.demand[:, at] / samples.allocated[found.lead][:, at]
     own = levels_of(np.where(samples.demand[:, at] > 0, ratio, 0.0))
     levels = np.array(

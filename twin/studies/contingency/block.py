@@ -155,6 +155,6 @@ def _worst(
 
 def utilization(loads: Floats, limits: Floats) -> Floats:
     """Return loads over limits: 0 where there is no load, infinite where nothing is allocated."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = loads / limits
     return np.where(loads > 0, ratio, 0.0)
