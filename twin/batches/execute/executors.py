@@ -114,9 +114,23 @@ class WorkerProcesses(Executor):
 
 @contextmanager
 def _ignoring_interrupts() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C, which only the parent process handles."""
+    """Start processes that ignore Ctrl-C, which only the parent process handles.
+
+    An interrupt that comes meanwhile waits: ignored here as well, it would be lost.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
+        return
+    if hasattr(signal, "pthread_sigmask"):
+        from multiprocessing import resource_tracker
+
+        # It lets interrupts through again when it starts, so that comes first.
+        resource_tracker.ensure_running()
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -93,7 +93,8 @@ async function showSeries() {
 }
 
 async function showScores() {
-  if (!page.state || !page.state.ready) return;
+  // Before an interval has closed there is nothing to score.
+  if (!page.state || !page.state.ready || !page.state.samples.closed) return;
   try {
     showScoreboard(await ask("scoreboard"));
   } catch (error) {
