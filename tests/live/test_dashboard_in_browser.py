@@ -158,6 +158,8 @@ def test_five_hundred_links_are_painted_within_a_second(
         close(served, 2)
         browser.open(served.url)
         browser.until("page.state !== null")
+        # It is noted down a frame later.
+        browser.until("performance.getEntriesByName('first-contentful-paint').length > 0")
         painted = browser.evaluate(
             "performance.getEntriesByName('first-contentful-paint')[0].startTime"
         )
