@@ -1,26 +1,20 @@
-"""What the living twin answers: its state now and then, allocations, decisions, forecasts."""
+"""What the living twin answers: its state now and then, allocations, decisions."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from twin.core.arrays import Floats
-from twin.core.errors import InputError, Problem, did_you_mean
-from twin.core.units import format_duration
+from twin.core.errors import InputError, Problem
 from twin.live.days import Days, part
 from twin.live.moved import moment_of
-from twin.policy.services import serving
 from twin.results.intervals import interval_table
 
 if TYPE_CHECKING:
     from twin.live.living import LivingTwin
-
-LEVELS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
-"""Of the quantiles of a forecast."""
-_MODEL: Final = "auto"
 
 
 def state(twin: LivingTwin) -> dict[str, Any]:
@@ -116,43 +110,6 @@ def decisions(twin: LivingTwin, since: int | None, most: int) -> list[dict[str, 
             }
         )
     return found
-
-
-def forecast(twin: LivingTwin, link: str, ahead_s: float) -> dict[str, Any]:
-    """Return the forecast of a link from now on, with calibrated quantiles. Raises InputError."""
-    if link not in twin.links:
-        hint = did_you_mean(link, twin.links) or f"links: {', '.join(twin.links[:8])}"
-        raise InputError(Problem(f"no link '{link}'", "link", suggestion=hint))
-    if not twin.tick_s <= ahead_s <= 86_400:
-        what = f"must be from {format_duration(twin.tick_s)} to 1d"
-        raise InputError(Problem(what, "for"))
-    steps = int(ahead_s // twin.tick_s)
-    place = twin.links.index(link)
-    values = _quantiles(twin, steps)[:, place]
-    begins = twin.begins_s + twin.interval * twin.tick_s
-    return {
-        "link": link,
-        "model": _MODEL,
-        "levels": list(LEVELS),
-        "times": [_time(begins + k * twin.tick_s) for k in range(steps)],
-        "median_mbps": [number(v) for v in values[:, LEVELS.index(0.5)]],
-        "quantiles_mbps": [[number(v) for v in row] for row in values],
-    }
-
-
-def _quantiles(twin: LivingTwin, steps: int) -> Floats:
-    """Return the quantiles of all links, [steps, links, levels].
-
-    A fork is asked, since a forecast of a farther horizon would make the twin's own pass begin
-    again.
-    """
-    fork = twin.simulation.fork()
-    fork.start()
-    services = fork._services
-    sample = fork.span.first + fork.closed
-    with serving(services):
-        rows = [services.calibrated(_MODEL, sample, ahead, LEVELS)[0] for ahead in range(steps)]
-    return np.stack(rows)
 
 
 def number(value: Any) -> float | None:

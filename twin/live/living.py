@@ -293,11 +293,6 @@ class LivingTwin:
         with self._lock:
             return answers.decisions(self, since, most)
 
-    def forecast(self, link: str, ahead_s: float) -> dict[str, Any]:
-        """Return the forecast of a link as far as `ahead_s`: times, median, quantiles."""
-        with self._lock:
-            return answers.forecast(self, link, ahead_s)
-
     @property
     def latest(self) -> ClosedInterval | None:
         """The interval that closed last."""

@@ -29,16 +29,9 @@ _WHAT_IF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 class Measures:
     """All metrics of one server, in a registry of its own."""
 
-    def __init__(
-        self,
-        present: Callable[[], LoopStatus],
-        links: tuple[str, ...],
-        tick_s: int,
-        begins_s: float,
-        acting: Callable[[], str],
-    ) -> None:
+    def __init__(self, twin: TwinCollector) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_TwinCollector(present, links, tick_s, begins_s, acting))
+        self._registry.register(twin)
         registry = self._registry
         built = Gauge("twin_build_info", "The version that runs.", ["version"], registry=registry)
         built.labels(__version__).set(1)
@@ -93,7 +86,7 @@ class _CountsCollector(Collector):
         yield family
 
 
-class _TwinCollector(Collector):
+class TwinCollector(Collector):
     """The state of the twin, as it was last noted down."""
 
     def __init__(

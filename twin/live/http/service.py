@@ -17,7 +17,7 @@ from twin.live.http.bodies import BodyLimits, BodyReader
 from twin.live.http.cached import AnswerCache
 from twin.live.http.errors import HttpError
 from twin.live.http.loop import LoopStatus, TooBusyError, TwinLoop, unwritten
-from twin.live.http.measures import Measures
+from twin.live.http.measures import Measures, TwinCollector
 from twin.live.http.outlooks import Outlooks
 from twin.live.http.recent import RecentIntervals
 from twin.live.http.stream import EventStream
@@ -81,9 +81,10 @@ class LiveService:
         return self.loop.present
 
     def _measures(self, twin: LivingTwin) -> Measures:
-        measures = Measures(
+        collector = TwinCollector(
             lambda: self.present, self.links, self.tick_s, twin.begins_s, lambda: twin.acting
         )
+        measures = Measures(collector)
         self.loop.closing_took_s = measures.closing.observe
         self.workers.seconds = measures.what_ifs.observe
         measures.add_counter(
