@@ -101,6 +101,7 @@ class TwinCollector(Collector):
         self._begins_s, self._acting = begins_s, acting
 
     def collect(self) -> Iterator[Metric]:
+        """Yield the metrics of this moment."""
         now = self._present()
         yield from self._progress(now)
         samples = CounterMetricFamily(
