@@ -26,7 +26,7 @@ from twin.studies.contingency.study import ContingencyAnalysis
 def scenario(folder: Path, sites: int, circuits: int, samples: int) -> Path:
     """Write a network with a matrix between all its sites, and return its scenario."""
     rng = np.random.default_rng(7)
-    graph = nx.random_spanning_tree(nx.complete_graph(sites), seed=7)
+    graph = nx.random_labeled_tree(sites, seed=7)
     while graph.number_of_edges() < circuits:
         a, b = rng.integers(0, sites, 2)
         if a != b:
@@ -49,7 +49,12 @@ def scenario(folder: Path, sites: int, circuits: int, samples: int) -> Path:
     }
     pq.write_table(pa.table(columns), folder / "tm.parquet")
     spec = {
-        "demand": {"source": "matrix", "path": "tm.parquet", "train": 0.2},
+        "demand": {
+            "source": "matrix",
+            "path": "tm.parquet",
+            "train": 0.2,
+            "max_values": 4 * demand.size,
+        },
         "topology": {"links": links},
         "policies": ["static_mean2sigma", "static_p95", "rolling_max"],
     }

@@ -49,7 +49,7 @@ def ours(case: Case) -> Floats:
     loads = np.tile(base, (len(case.failures), 1))
     for row, failure in zip(loads, case.failures, strict=True):
         each = rerouted(case.routing, usual, failure)
-        row[each.links] += each.change @ case.demand[each.hit]
+        row[each.links] += each.change @ case.demand
     return loads
 
 

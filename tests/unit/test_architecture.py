@@ -47,6 +47,7 @@ ONLY_IN = {
     "typer": {"cli"},
     "distributed": {"batches"},
     "gymnasium": {"gym"},
+    "numba": {"studies"},
     "matplotlib": {"report", "studies", "batches"},
     "pooch": {"demand"},
     "filelock": {"core"},

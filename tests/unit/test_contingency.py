@@ -15,7 +15,8 @@ import twin
 from twin.cli.main import call
 from twin.scenario.load import Scenario
 from twin.studies.contingency import study as study_module
-from twin.studies.contingency.failures import pair_failures
+from twin.studies.contingency import vectorised
+from twin.studies.contingency.failures import pair_failures, single_failures
 from twin.studies.contingency.study import (
     Contingencies,
     ContingencyAnalysis,
@@ -175,7 +176,7 @@ def test_tables_do_not_depend_on_threads_blocks_or_batches(
     assert topology is not None
     tables = []
     for threads, block, batch in ((1, 256, 2**29), (3, 7, 4_000), (1, 7, 4_000)):
-        monkeypatch.setattr(study_module, "BLOCK", block)
+        monkeypatch.setattr(vectorised, "BLOCK", block)
         monkeypatch.setattr(study_module, "BATCH_BYTES", batch)
         analysis = ContingencyAnalysis(result, threads)
         analysis.strike(pair_failures(topology))
@@ -184,3 +185,30 @@ def test_tables_do_not_depend_on_threads_blocks_or_batches(
         pd.testing.assert_frame_equal(whole, parts, rtol=1e-12)
     for several, one in zip(tables[1], tables[2], strict=True):
         assert several.to_csv() == one.to_csv()
+
+
+@pytest.mark.long
+def test_compiled_code_gives_the_tables_that_numpy_gives(scenario: Path) -> None:
+    result = twin.run(scenario)
+    topology = result.scenario.topology
+    assert topology is not None
+    failures = [*single_failures(topology), *pair_failures(topology)]
+    tables = []
+    for compiled in (False, True):
+        analysis = ContingencyAnalysis(result, compiled=compiled)
+        analysis.strike(failures)
+        tables.append(analysis.tables())
+    for arrays, loops in zip(*tables, strict=True):
+        pd.testing.assert_frame_equal(arrays, loops, rtol=1e-9)
+    unserved = tables[0][0]["unserved_mbit"]
+    assert (unserved > 0).mean() > 0.1
+
+
+def test_compiled_code_is_used_where_it_is_worth_it(
+    scenario: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = twin.run(scenario)
+    assert not ContingencyAnalysis(result).is_compiled
+    monkeypatch.setattr(study_module, "WORTH_COMPILING", 1)
+    monkeypatch.setattr(study_module, "find_spec", lambda name: None)
+    assert not ContingencyAnalysis(result).is_compiled

@@ -18,7 +18,7 @@ from twin.routing.shortest_paths import ShortestPaths
 from twin.studies.contingency.block import Block
 from twin.studies.contingency.failures import Failure, single_failures
 from twin.studies.contingency.rerouted import rerouted
-from twin.studies.contingency.unserved import Scratch
+from twin.studies.contingency.vectorised import hold
 from twin.topology.topology import Topology
 
 _ENDS: Final = (0.05, 0.95)
@@ -32,7 +32,7 @@ class FailureRanking:
     ) -> None:
         """Take the network, of which some links are `down` anyway."""
         self.policies = tuple(policies)
-        self._routing, self._scratch = routing, Scratch()
+        self._routing = routing
         self._intact, usual = routing.matrix(down), routing.paths(down)
         new = [each for each in single_failures(topology) if (each.down & ~down).any()]
         self._moved = [
@@ -48,18 +48,13 @@ class FailureRanking:
         assert recording.flow_demand is not None
         flows = np.ascontiguousarray(np.nan_to_num(recording.flow_demand).T)
         ticks = np.arange(recording.intervals)
-        since = np.array([first for first, _ in recording.capacity])
-        held = np.searchsorted(since, ticks, side="right") - 1
-        capacity = np.stack([mbps for _, mbps in recording.capacity])[held].T.copy()
         lanes = {lane.name: lane for lane in recording.lanes}
-        allocated = [
-            np.minimum(lanes[name].allocated.T, capacity, order="C") for name in self.policies
-        ]
         loads = np.asarray(self._intact @ flows)
-        block = Block(ticks, flows, loads, capacity, allocated, self._scratch)
+        deciding = [lanes[name] for name in self.policies]
+        block = Block.of(recording, deciding, ticks, flows, loads)
         highest = np.full(loads.shape, -np.inf)
         cause = np.zeros(loads.shape, dtype=np.int64)
-        tally = block.hold(self._moved, highest, cause, 0)
+        tally = hold(block, self._moved, highest, cause, 0)
         lost = np.array([flows[each.lost].sum() for each in self._moved])
         tick_s = recording.tick_s
         self._unmet.append((tally.unserved + lost[:, None]) * tick_s)

@@ -8,38 +8,59 @@ R X + (R_f - R)[links, hit] X[hit]: exact, and of few rows and columns.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+from scipy import sparse
 
-from twin.core.arrays import Bools, Floats, Ints
+from twin.core.arrays import Bools, Ints
 from twin.routing.shortest_paths import Paths, ShortestPaths, joined_paths
 from twin.studies.contingency.failures import Failure
 
 
-class Rerouted(NamedTuple):
+@dataclass(frozen=True)
+class Rerouted:
     """The network under a failure, by what differs from the network as it is."""
 
     failure: Failure
-    taken: Paths
-    """All paths: those that stay as they are, then those of flows that are hit."""
-    path: Ints
-    """The path of each hop in ``taken``."""
+    usual: Paths
+    """All paths of the network as it is."""
+    is_kept: Bools
+    """Which of these are taken still."""
+    new: Paths
+    """Paths of the flows that are hit."""
     lost: Ints
     """Flows that no path is left for."""
-    hit: Ints
-    """Flows whose shares change."""
     links: Ints
     """Links whose load may change."""
-    change: Floats
-    """How the shares change, [links, hit]."""
+    change: sparse.csr_array[Any]
+    """How the shares on these change, [links, flows]."""
     idle: Bools
-    """Links that no path uses, [links]."""
+    """Links that no path uses, of all."""
+
+    @cached_property
+    def taken(self) -> Paths:
+        """All paths: those that stay as they are, then the new ones."""
+        return joined_paths([self.usual.only(self.is_kept), self.new])
+
+    @cached_property
+    def path(self) -> Ints:
+        """The path of each hop in :attr:`taken`."""
+        return np.repeat(np.arange(len(self.taken.flow)), self.taken.hops)
 
     @property
     def nbytes(self) -> int:
-        """The memory that it takes, next to all."""
-        return self.change.nbytes + self.path.nbytes + sum(each.nbytes for each in self.taken)
+        """The memory that it takes, next to all, before and after all paths were asked for."""
+        change = self.change.data.nbytes + self.change.indices.nbytes
+        return change + self.is_kept.nbytes + sum(each.nbytes for each in self.new)
+
+    @property
+    def nbytes_at_most(self) -> int:
+        """The same once all paths were asked for."""
+        hops = len(self.usual.link) + len(self.new.link)
+        return self.nbytes + hops * 2 * 8 + len(self.is_kept) * 3 * 8
 
 
 def rerouted(routing: ShortestPaths, usual: Paths, failure: Failure) -> Rerouted:
@@ -49,23 +70,25 @@ def rerouted(routing: ShortestPaths, usual: Paths, failure: Failure) -> Rerouted
     is_hit = np.zeros(flows, dtype=np.bool_)
     is_hit[usual.flow[stopped]] = True
     # Where traffic is split, all paths of a flow that is hit are new ones.
-    kept, hit = ~is_hit[usual.flow], np.flatnonzero(is_hit)
-    new = routing.paths(failure.down, hit)
+    is_kept = ~is_hit[usual.flow]
+    new = routing.paths(failure.down, np.flatnonzero(is_hit))
     lost = is_hit.copy()
     lost[new.flow] = False
-    column = np.cumsum(is_hit) - 1
+    old = usual.only(~is_kept)
+    change = _shares(new, links, flows) - _shares(old, links, flows)
+    change.eliminate_zeros()
+    changed = np.flatnonzero(np.diff(change.indptr))
+    carrying = np.bincount(usual.link, minlength=links) - np.bincount(old.link, minlength=links)
+    idle = carrying + np.bincount(new.link, minlength=links) == 0
+    return Rerouted(
+        failure, usual, is_kept, new, np.flatnonzero(lost), changed, change[changed], idle
+    )
 
-    def shares(paths: Paths, some: Bools) -> Floats:
-        """Return the shares of flows that are hit, [links, hit], of some paths."""
-        of = np.repeat(np.flatnonzero(some), paths.hops[some])
-        link = paths.link[np.repeat(some, paths.hops)]
-        cell = link * len(hit) + column[paths.flow[of]]
-        flat = np.bincount(cell, paths.share[of], minlength=links * len(hit))
-        return np.asarray(flat, dtype=np.float64).reshape(links, len(hit))
 
-    change = shares(new, np.ones(len(new.flow), dtype=np.bool_)) - shares(usual, ~kept)
-    changed = np.flatnonzero(change.any(axis=1))
-    taken = joined_paths([usual.only(kept), new])
-    path = np.repeat(np.arange(len(taken.flow)), taken.hops)
-    idle = np.bincount(taken.link, minlength=links) == 0
-    return Rerouted(failure, taken, path, np.flatnonzero(lost), hit, changed, change[changed], idle)
+def _shares(paths: Paths, links: int, flows: int) -> sparse.csr_array[Any]:
+    """Return the shares of flows on links that they have on some paths, [links, flows]."""
+    hops = paths.hops
+    cells = np.repeat(paths.share, hops), (paths.link, np.repeat(paths.flow, hops))
+    shares = sparse.csr_array(cells, shape=(links, flows))
+    shares.sum_duplicates()
+    return shares

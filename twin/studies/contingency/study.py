@@ -5,7 +5,9 @@ to the paths that are left, and the loads are held against the allocations and c
 tick.
 
 Failures are rerouted in batches (`rerouted.py`) and pass over blocks of ticks (`block.py`), several
-at once. What a block gives does not depend on the others, and is added up in their order.
+at once: by compiled code (`compiled.py`) where there is much to do and numba is installed, else by
+NumPy (`vectorised.py`). What a block gives does not depend on the others, and is added up in their
+order.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -36,17 +39,18 @@ from twin.studies.contingency.failures import (
     single_failures,
 )
 from twin.studies.contingency.rerouted import Rerouted, rerouted
-from twin.studies.contingency.unserved import Scratch
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BLOCK: Final = 1024
-"""Ticks at a time, at most: fewer cost more in calls, more do not stay in the processor's cache."""
 BLOCK_NUMBERS: Final = 2**23
 """Demands in a block, at most: flows x ticks."""
-BATCH_BYTES: Final = 2**29
-"""Memory of the failures that pass over the blocks together, rerouted."""
+BATCH: Final = 250
+"""Failures that pass over the blocks together, at most; the next ones are rerouted meanwhile."""
+BATCH_BYTES: Final = 2**27
+"""Memory that they may take."""
+WORTH_COMPILING: Final = 5_000_000
+"""Demands in a run, flows x ticks, from which on compiled code is worth loading."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +110,14 @@ def _routing(scenario: Scenario) -> ShortestPaths:
 class ContingencyAnalysis:
     """Loads under one failure after the other, held against all policies. Arrays by link."""
 
-    def __init__(self, result: Result, threads: int | None = None) -> None:
+    def __init__(
+        self, result: Result, threads: int | None = None, compiled: bool | None = None
+    ) -> None:
         """Take the run that failures are held against, of a scenario with a network.
 
         As many blocks of ticks are worked on at once as there are `threads`, by default one for
-        each core; the tables do not depend on it.
+        each core; the tables do not depend on it. `compiled` is whether compiled code is used, by
+        default where it is worth it.
         """
         recording, routing = result.recording, result.scenario.routing
         assert isinstance(routing, ShortestPaths)
@@ -123,6 +130,15 @@ class ContingencyAnalysis:
         self.skipped = len(total) - len(known)
         # Ticks of like demand in one block: where no link is short then, little is left to do.
         busiest = known[np.argsort(total[known], kind="stable")]
+        if compiled is None:
+            compiled = self._flows.size >= WORTH_COMPILING and find_spec("numba") is not None
+        self.is_compiled = compiled
+        """Whether compiled code is used."""
+        if compiled:
+            from twin.studies.contingency.compiled import BLOCK, hold
+        else:
+            from twin.studies.contingency.vectorised import BLOCK, hold
+        self._hold = hold
         size = min(BLOCK, max(BLOCK_NUMBERS // self._flows.shape[1], 1))
         self._ticks = [np.sort(busiest[k : k + size]) for k in range(0, len(busiest), size)]
         self._demand = self._flows[known].sum(axis=0) if self.skipped else self._flows.sum(axis=0)
@@ -136,32 +152,30 @@ class ContingencyAnalysis:
         # Of each link: the greatest load so far over all failures at every tick, and of which.
         self._highest = [np.full(shape, -np.inf) for shape in shapes]
         self._cause = [np.zeros(shape, dtype=np.int64) for shape in shapes]
-        self._idle: list[Scratch] = []
         self._names: list[str] = []
         self._violated = np.zeros((len(self._policies), len(routing.links)))
         self._rows: list[dict[str, Any]] = []
         self.strike([Failure(NONE, up)])
 
-    def _block(self, number: int, scratch: Scratch) -> Block:
+    def _block(self, number: int) -> Block:
         ticks = self._ticks[number]
         flows = np.ascontiguousarray(self._flows[ticks].T)
-        stretches = self._recording.capacity
-        since = np.array([first for first, _ in stretches])
-        held = np.searchsorted(since, ticks, side="right") - 1
-        capacity = np.stack([mbps for _, mbps in stretches])[held].T.copy()
-        lanes = self._recording.lanes
-        allocated = [np.minimum(lane.allocated[ticks].T, capacity, order="C") for lane in lanes]
-        return Block(ticks, flows, np.asarray(self._intact @ flows), capacity, allocated, scratch)
+        loads = np.asarray(self._intact @ flows)
+        return Block.of(self._recording, self._recording.lanes, ticks, flows, loads)
 
     def strike(
         self, failures: Sequence[Failure], progress: Callable[[int, int], None] | None = None
     ) -> None:
         """Let each failure happen at every tick."""
         done, blocks = 0, len(self._ticks)
+        batches = self._batches(failures)
         with threadpool_limits(1), ThreadPoolExecutor(self._threads) as pool:
-            for some in self._batches(failures):
+            coming = pool.submit(next, batches, None)
+            while (some := coming.result()) is not None:
+                # The next ones are rerouted meanwhile.
+                coming = pool.submit(next, batches, None)
                 tally = Tally.empty(len(some), len(self._policies), len(self._routing.links))
-                hold = partial(self._hold, some)
+                hold = partial(self._held, some)
                 for number, part in enumerate(pool.map(hold, range(blocks)), 1):
                     tally.add(part)
                     if progress is not None:
@@ -174,24 +188,16 @@ class ContingencyAnalysis:
         size = 0
         for failure in failures:
             batch.append(rerouted(self._routing, self._usual, failure))
-            size += batch[-1].nbytes
-            if size >= BATCH_BYTES:
+            size += batch[-1].nbytes if self.is_compiled else batch[-1].nbytes_at_most
+            if size >= BATCH_BYTES or len(batch) == BATCH:
                 yield batch
                 batch, size = [], 0
         if batch:
             yield batch
 
-    def _hold(self, moved: Sequence[Rerouted], number: int) -> Tally:
+    def _held(self, moved: Sequence[Rerouted], number: int) -> Tally:
         highest, cause = self._highest[number], self._cause[number]
-        # That of a thread which is done with its block; no two use the same one at once.
-        try:
-            scratch = self._idle.pop()
-        except IndexError:
-            scratch = Scratch()
-        block = self._block(number, scratch)
-        tally = block.hold(moved, highest, cause, len(self._names))
-        self._idle.append(scratch)
-        return tally
+        return self._hold(self._block(number), moved, highest, cause, len(self._names))
 
     def _take(self, moved: Sequence[Rerouted], tally: Tally) -> None:
         """Note what failures did at all ticks."""
@@ -228,9 +234,7 @@ class ContingencyAnalysis:
         worst, used = np.full(shape, -1.0), np.zeros(shape[1])
         tick, cause = (np.zeros(shape, dtype=np.int64) for _ in range(2))
         for number, ticks in enumerate(self._ticks):
-            by_policy, of_capacity = self._block(number, Scratch()).worst_cases(
-                self._highest[number]
-            )
+            by_policy, of_capacity = self._block(number).worst_cases(self._highest[number])
             np.maximum(used, of_capacity, out=used)
             for policy, (ratio, place) in enumerate(by_policy):
                 at = ticks[place]

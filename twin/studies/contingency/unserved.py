@@ -25,9 +25,9 @@ from twin.studies.contingency.rerouted import Rerouted
 class Scratch:
     """Arrays by name that are used again: fresh memory costs more than what is done in it."""
 
-    def __init__(self) -> None:
-        self.columns = 0
-        """Of all arrays that are asked for next."""
+    def __init__(self, columns: int) -> None:
+        """Give arrays of so many columns."""
+        self.columns = columns
         self._flat: dict[str, Floats] = {}
 
     def __call__(self, name: str, rows: int) -> Floats:
