@@ -75,21 +75,25 @@ def _table(table: ColumnFile, demand: DemandSpec) -> tuple[Rows, list[str]]:
     loaded = table.load(list(dict.fromkeys(names.values())))
     problems: list[Problem] = []
     times = columns.times(loaded[names["time"]], names["time"], table.locate, problems)
-    ends = [
-        columns.links(loaded[names[end]], names[end], table.locate, problems)
+    # A column is let go of once it is read: a matrix has a row for each pair and time.
+    (source, sources), (target, targets) = (
+        columns.links(loaded.pop(names[end]), names[end], table.locate, problems)
         for end in ("src", "dst")
-    ]
-    values = columns.kpi(loaded[names["demand"]], names["demand"], table.locate, problems)
+    )
+    values = columns.kpi(loaded.pop(names["demand"]), names["demand"], table.locate, problems)
     refuse(problems)
-    (source, sources), (target, targets) = ends
+    del loaded
     sites = sorted({*sources, *targets}, key=columns.natural)
     for site in sites:
         if ARROW in site:
             what = f"'{ARROW}' in the name of site '{site}' stands between the ends of a flow"
             raise InputError(Problem(what, "", table.file, None, "rename it"))
     place = {site: i for i, site in enumerate(sites)}
-    here = np.array([place[site] for site in sources])[source]
-    there = np.array([place[site] for site in targets])[target]
+    here, there = (
+        np.array([place[site] for site in own], np.int32)[code]
+        for own, code in ((sources, source), (targets, target))
+    )
+    del source, target
     return _flows(times, here, there, sites, values, table.locate, names)
 
 
@@ -103,25 +107,39 @@ def _flows(
     names: dict[str, str],
 ) -> tuple[Rows, list[str]]:
     """Return the rows of what goes from one site to another."""
-    between = np.flatnonzero(here != there)
     repairs = []
-    if len(between) < len(here):
-        inside = counted(len(here) - len(between), "demand")
-        repairs.append(f"{inside} from a site to itself left out: no link carries it")
-    pairs, code = np.unique(here[between] * len(sites) + there[between], return_inverse=True)
+    between: Ints | slice = slice(None)
+    inside = int(np.count_nonzero(here == there))
+    if inside:
+        between = np.flatnonzero(here != there)
+        what = f"{counted(inside, 'demand')} from a site to itself left out"
+        repairs.append(f"{what}: no link carries it")
+    pair = np.asarray(here[between], np.int64) * len(sites) + there[between]
+    pairs, code = _numbered(pair, len(sites) ** 2)
     flows = tuple(f"{sites[pair // len(sites)]}{ARROW}{sites[pair % len(sites)]}" for pair in pairs)
     if not flows:
         raise InputError(Problem("has no demand from a site to another", "", locate(0).file))
-    kept = Times(times.ticks[between], times.per_second, times.epoch)
     rows = Rows(
-        kept,
-        code.astype(np.int32),
+        Times(times.ticks[between], times.per_second, times.epoch),
+        code,
         flows,
         {"internet": values[between]},
         {"time": names["time"], "internet": names["demand"]},
-        lambda row: locate(int(between[row])),
+        lambda row: locate(int(row if isinstance(between, slice) else between[row])),
     )
     return rows, repairs
+
+
+def _numbered(values: Ints, below: int) -> tuple[Ints, NDArray[np.int32]]:
+    """Return the values that are there, all from 0 to `below`, and the number of each in them."""
+    if below > max(len(values), 2**20):
+        distinct, number = np.unique(values, return_inverse=True)
+        return distinct, number.astype(np.int32)
+    # A table is many times faster than a sort.
+    is_there = np.zeros(below, np.bool_)
+    is_there[values] = True
+    place = np.cumsum(is_there, dtype=np.int32) - np.int32(1)
+    return np.flatnonzero(is_there), place[values]
 
 
 def _names(table: ColumnFile, demand: DemandSpec) -> dict[str, str]:
