@@ -5,10 +5,12 @@ python tests/bench/network.py [SITES CIRCUITS TICKS]
 
 from __future__ import annotations
 
+import multiprocessing
 import resource
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import networkx as nx
@@ -62,28 +64,42 @@ def scenario(folder: Path, sites: int, circuits: int, samples: int) -> Path:
     return folder / "net.yaml"
 
 
+def resident() -> float:
+    """Return the memory that the process holds now, GiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1024**3
+
+
 def main(sites: int = 30, circuits: int = 45, ticks: int = 10_656) -> None:
-    """Print how long each part takes."""
+    """Print how long each part takes; a contingency by NumPy, and compiled where numba is there."""
     with tempfile.TemporaryDirectory() as folder:
-        path = scenario(Path(folder), sites, circuits, int(ticks / 0.8))
+        # In a process of its own: its memory does not count.
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            path = pool.apply(scenario, (Path(folder), sites, circuits, int(ticks / 0.8)))
         begin = time.perf_counter()
         checked = Scenario.load(path)
         loaded = time.perf_counter()
         result = twin.run(checked)
         ran = time.perf_counter()
-        print(f"load {loaded - begin:.2f} s, run {ran - loaded:.2f} s")
+        print(f"load {loaded - begin:.2f} s, run {ran - loaded:.2f} s, then {resident():.2f} GiB")
         for name, sets in (("single", single_failures), ("pairs", pair_failures)):
             failures = sets(checked.topology)
             if name == "pairs" and len(failures) > 2_000:
                 continue
-            begin = time.perf_counter()
-            analysis = ContingencyAnalysis(result)
-            analysis.strike(failures)
-            analysis.tables()
-            print(f"{name}: {len(failures)} failures in {time.perf_counter() - begin:.2f} s")
+            for compiled in (False, True) if find_spec("numba") else (False,):
+                if compiled:
+                    # What is compiled once is not counted.
+                    ContingencyAnalysis(result, compiled=True).strike(failures[:1])
+                begin = time.perf_counter()
+                analysis = ContingencyAnalysis(result, compiled=compiled)
+                analysis.strike(failures)
+                analysis.tables()
+                seconds, by = time.perf_counter() - begin, "compiled" if compiled else "NumPy"
+                print(f"{name}, {by}: {len(failures)} failures in {seconds:.2f} s")
+        print(f"then {resident():.2f} GiB")
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     print(f"peak memory {most:.2f} GiB")
 
 
 if __name__ == "__main__":
-    main(*(int(each) for each in sys.argv[1:]))
+    main(*map(int, sys.argv[1:]))
