@@ -140,9 +140,12 @@ def test_json_lines_are_read() -> None:
         ('{"time": 1, "link": "a"}', "line 2: has no KPI, such as 'internet'"),
         ('{"time": 1, "link": "a", "internet": "1"}', "line 2: 'internet' must be a number, not "),
         ('{"time": 1e300, "link": "a", "internet": 1}', "line 2: 1e+300 is no time in seconds"),
-        ("[" * 100_000, "line 2: is nested too deeply"),
+        ("[" * 60_000, "line 2: is nested too deeply"),
+        ("[" * 66_000, "line 2: has more than 65,536 bytes; write one object a line"),
+        ('{"time": 1, "link": "a", "internet": %s}' % ("9" * 4_301),
+         "line 2: holds a whole number of more than 4,300 digits"),
     ],
-)
+)  # fmt: skip
 def test_json_that_is_no_sample_is_refused_with_its_line(line: str, message: str) -> None:
     assert refused(json_lines.read, b"\n" + line.encode()).startswith(message)
 

@@ -19,6 +19,7 @@ from serving import BEGINS, LOOPBACK, POLICIES, Running, running
 from twin.core.errors import RunError
 from twin.live.http.bodies import BodyLimits
 from twin.live.http.endpoints import _CAN_FAIL
+from twin.live.http.refusals import RefusedTokens
 from twin.live.http.service import LiveLimits
 from twin.live.http.tokens import ApiToken, ApiTokens, Role
 from twin.live.samples import BacklogError, NotWrittenError
@@ -218,6 +219,43 @@ def test_tokens_do_what_their_role_says_and_nothing_else(tmp_path: Path) -> None
         for path in ("/", "/openapi.json", "/healthz", "/readyz"):
             assert get(path).status_code == 200
         assert server.twin.scenario.spec.name not in get("/").text.replace("simulation", "")
+
+
+def test_refused_tokens_are_counted_and_logged_without_the_token(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    guess = "guessed-" * 4
+    with running(tmp_path, tokens()) as server:
+        get = server.client.get
+        get("/state")
+        for _ in range(30):
+            get(f"/state?at={guess}", headers={"authorization": f"Bearer {guess}"})
+        get(f"/{guess}", headers={"authorization": guess})
+        get("/state", headers={"authorization": f"Bearer {WRITE}"})
+        text = get("/metrics", headers={"authorization": f"Bearer {READ}"}).text
+    counted = 'twin_http_tokens_refused_total{reason="%s"} %s'
+    for reason, count in (("absent", 1.0), ("unknown", 31.0), ("role", 1.0)):
+        assert counted % (reason, count) in text
+    lines = [each.getMessage() for each in caplog.records if "refused" in each.getMessage()]
+    assert lines == ["refused a token that is not known, from testclient for /state"] * 10
+    assert guess not in caplog.text
+
+
+def test_so_many_refused_tokens_are_logged_and_the_others_numbered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = [0.0]
+    refused = RefusedTokens(lambda: now[0])
+    for _ in range(15):
+        refused.unknown("10.0.0.1", "/state")
+    now[0] = 60.0
+    refused.role("agent", "10.0.0.2", "/metrics")
+    lines = [each.getMessage() for each in caplog.records]
+    assert len(lines) == 11
+    assert lines[-1] == (
+        "refused the token 'agent', whose role is another, from 10.0.0.2 for /metrics; "
+        "5 more since the last such line"
+    )
 
 
 def test_a_token_that_asks_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
