@@ -147,7 +147,7 @@ def test_a_query_that_gives_no_series_is_told(
 
 @pytest.mark.long
 def test_a_twin_goes_on_after_its_prometheus_was_down(tmp_path: Path) -> None:
-    """A sample comes each second: what came while the server was away is asked for when it is there again."""
+    """A sample comes each second: those of the outage are asked for when the server is back."""
     port = free_port()
     query = "octets_mbps"
     written(
