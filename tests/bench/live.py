@@ -98,7 +98,7 @@ def main() -> None:
             cpu, wall = np.array(times).T
             print(
                 f"{what}: median {np.median(cpu):.3f} s of CPU, {np.median(wall):.3f} s; "
-                f"longest {cpu.max():.3f} s, {wall.max():.3f} s"
+                f"longest {cpu.max():.3f} s, {wall.max():.3f} s, at tick {cpu.argmax() + 1}"
             )
         size = sum(file.stat().st_size for file in Path(folder).rglob("records")) / ticks
         print(f"journal: {size / 1e6:.2f} MB a tick; memory {memory_mb():.0f} MiB")
