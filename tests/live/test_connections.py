@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
+from typing import Any
 
 import pytest
 from serving import Running, listening
@@ -89,6 +92,7 @@ def until_closed(server: Running) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="loopback has one address elsewhere")
 def test_one_address_leaves_room_for_others_and_all_of_them_for_probes(
     served: tuple[Running, int],
 ) -> None:
@@ -140,3 +144,43 @@ def test_a_body_that_does_not_come_is_given_up_and_others_are_taken_meanwhile(
     told = json.loads(said.rpartition(b"\r\n\r\n")[2])
     assert told["error"] == "did not come within 0.3 s"
     assert told["suggestion"] == "send it in smaller parts"
+
+
+def test_who_still_waits_when_the_twin_stops_is_told_so(
+    served: tuple[Running, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, _ = served
+
+    async def ask() -> list[dict[str, Any]]:
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http", "method": "GET", "path": "/state", "query_string": b"", "state": {},
+            "headers": [(b"host", b"localhost")], "raw_path": b"/state", "root_path": "",
+        }  # fmt: skip
+        asking = asyncio.create_task(server.app(scope, receive, send))  # type: ignore[arg-type]
+        while not held.is_set():
+            await asyncio.sleep(0.005)
+        # As uvicorn does once it has waited long enough.
+        asking.cancel()
+        await asking
+        return sent
+
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        held.set()
+        go_on.wait(5)
+
+    server.loop.ask(hold)
+    sent = asyncio.run(ask())
+    go_on.set()
+    assert sent[0]["status"] == 503
+    assert b"the twin is being stopped" in sent[1]["body"]
+    assert not [each for each in caplog.records if each.exc_info]

@@ -16,7 +16,7 @@ import uvicorn
 from browser import CHROMIUM, Browser
 from fed import HISTORY, opened, scenario, trace
 from serving import POLICIES, Running
-from test_http import READ, tokens
+from test_http_tokens import READ, tokens
 
 import twin
 from twin.live.http.serve import Address, bound, url_of

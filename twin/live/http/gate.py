@@ -10,6 +10,7 @@ add none by themselves, for they are in no cookie.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import time
@@ -88,6 +89,10 @@ class Gate:
         except ClientDisconnect:
             # Nobody is there to be told.
             return
+        except asyncio.CancelledError:
+            # The server ends, and has waited for this answer as long as it waits.
+            ends = HttpError.later(503, "the twin is being stopped", _COME_AGAIN_S)
+            await answer.instead(ends.response(), scope, receive)
         except HttpError as error:
             await answer.instead(error.response(), scope, receive)
         except InputError as error:
