@@ -35,7 +35,7 @@ test-train: $(VENV)/.train
 # Nearly right inputs, so many of each kind: a few are part of the tests.
 FUZZ ?= 2000
 fuzz: $(VENV)/.dev
-	FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz -n auto -q
+	FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz tests/live/test_http_fuzz.py -n auto -q
 
 # Hundreds of runs in one process: memory, descriptors and threads stay as they are.
 soak: $(VENV)/.dev

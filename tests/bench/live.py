@@ -7,7 +7,6 @@ disk. CPU time is of this process; wall time includes the disk. Memory is the mo
 from __future__ import annotations
 
 import resource
-import struct
 import sys
 import tempfile
 import time
@@ -16,7 +15,6 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 import twin
 from twin.demand.trace import Trace
@@ -43,30 +41,18 @@ def demand(links: int, samples: int) -> np.ndarray:
     return np.ascontiguousarray(base * wave * rng.uniform(0.97, 1.03, (samples, links)))
 
 
-def varint(number: int) -> bytes:
-    out = b""
-    while number > 127:
-        out += bytes([number & 127 | 128])
-        number >>= 7
-    return out + bytes([number])
-
-
-def field(number: int, data: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
 def requests(names: list[str], time_s: float, values: np.ndarray) -> list[bytes]:
     """One tick's samples, as so many requests of remote write."""
-    stamp = b"\x10" + varint(int(time_s * 1000))
-    series = []
-    for name, value in zip(names, values.tolist(), strict=True):
-        labels = {"__name__": "link_mbps", "instance": "router-1:9100", "link": name}
-        parts = [field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in labels.items()]
-        series.append(
-            field(1, b"".join(parts) + field(2, b"\x09" + struct.pack("<d", value) + stamp))
+    from remote_writing import series, snappy
+
+    made = [
+        series(
+            {"__name__": "link_mbps", "instance": "router-1:9100", "link": name}, [(time_s, value)]
         )
-    chunks = (series[i : i + PER_REQUEST] for i in range(0, len(series), PER_REQUEST))
-    return [bytes(pa.compress(b"".join(chunk), "snappy", asbytes=True)) for chunk in chunks]
+        for name, value in zip(names, values.tolist(), strict=True)
+    ]
+    chunks = (made[i : i + PER_REQUEST] for i in range(0, len(made), PER_REQUEST))
+    return [snappy(b"".join(chunk)) for chunk in chunks]
 
 
 def timed(call: Callable[[], object]) -> tuple[float, float]:
@@ -81,6 +67,7 @@ def memory_mb() -> float:
 
 
 def main() -> None:
+    sys.path.append(str(Path(__file__).parents[1] / "live"))
     links = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     ticks = int(sys.argv[2]) if len(sys.argv) > 2 else 24
     names = [f"link-{i:05d}" for i in range(links)]
@@ -111,7 +98,7 @@ def main() -> None:
             cpu, wall = np.array(times).T
             print(
                 f"{what}: median {np.median(cpu):.3f} s of CPU, {np.median(wall):.3f} s; "
-                f"longest {cpu.max():.3f} s, {wall.max():.3f} s"
+                f"longest {cpu.max():.3f} s, {wall.max():.3f} s, at tick {cpu.argmax() + 1}"
             )
         size = sum(file.stat().st_size for file in Path(folder).rglob("records")) / ticks
         print(f"journal: {size / 1e6:.2f} MB a tick; memory {memory_mb():.0f} MiB")

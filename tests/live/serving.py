@@ -9,10 +9,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pandas as pd
+import uvicorn
 from fed import TICK, opened
 
 from twin.live.http.application import application
 from twin.live.http.loop import TwinLoop
+from twin.live.http.serve import _config
 from twin.live.http.service import LiveLimits, LiveService
 from twin.live.http.tokens import ApiTokens
 from twin.live.living import LivingTwin
@@ -78,3 +80,35 @@ def running(
         stack.callback(made.loop.stop)
         stack.enter_context(made.client)
         yield made
+
+
+@contextmanager
+def connected(config: uvicorn.Config) -> Iterator[int]:
+    """Serve at a port of this machine, which is returned, while the test asks over real sockets."""
+    server = uvicorn.Server(config)
+    config.port = 0
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        threading.Event().wait(0.005)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def listening(
+    folder: Path, tokens: ApiTokens | None = None, limits: LiveLimits | None = None
+) -> Iterator[tuple[Running, int]]:
+    """Serve a twin as `twin serve` does, at a port that is returned."""
+    twin = opened(folder, POLICIES)
+    made = Running(twin, tokens, limits)
+    thread = threading.Thread(target=made.loop.run)
+    with ExitStack() as stack:
+        stack.callback(twin.close)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(made.loop.stop)
+        yield made, stack.enter_context(connected(_config(made.service)))

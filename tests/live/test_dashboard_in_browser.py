@@ -16,7 +16,7 @@ import uvicorn
 from browser import CHROMIUM, Browser
 from fed import HISTORY, opened, scenario, trace
 from serving import POLICIES, Running
-from test_http import READ, tokens
+from test_http_tokens import READ, tokens
 
 import twin
 from twin.live.http.serve import Address, bound, url_of
@@ -172,7 +172,37 @@ def test_five_hundred_links_are_painted_within_a_second(
         assert browser.evaluate("document.querySelectorAll('#link-rows tr').length") == 1
         browser.evaluate("byId('filter').value = ''; show()")
         browser.picture(pictures / "many.png")
+        by_keyboard(browser)
     print(f"first paint {painted:.0f} ms, a state of 500 links shown in {shown:.0f} ms")
+
+
+def by_keyboard(browser: Browser) -> None:
+    """The list is one stop of the Tab key, arrows go on in it, and news keep the place."""
+
+    def press(key: str) -> None:
+        for kind in ("rawKeyDown", "keyUp"):
+            browser.call("Input.dispatchKeyEvent", type=kind, key=key)
+
+    here = "document.activeElement.dataset.link"
+    rows = "[...document.querySelectorAll('#link-rows tr')]"
+    assert browser.evaluate(f"{rows}.filter((row) => row.tabIndex === 0).length") == 1
+    browser.evaluate(f"{rows}[0].focus()")
+    press("ArrowDown")
+    press("ArrowDown")
+    second = browser.evaluate(f"{rows}[2].dataset.link")
+    assert browser.evaluate(here) == second
+    browser.evaluate("show()")
+    assert browser.evaluate(here) == second
+    assert browser.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    press("Enter")
+    browser.until(f"document.querySelector('#chart svg').ariaLabel.endsWith({second!r})")
+    assert browser.evaluate(f"{rows}.find((row) => row.ariaCurrent).dataset.link") == second
+    # Instants have their day and their time zone.
+    texts = browser.evaluate(
+        "[...document.querySelectorAll('#chart text')].map((e) => e.innerHTML)"
+    )
+    assert "UTC" in texts
+    assert any(text.startswith("2026-01-0") for text in texts)
 
 
 def test_a_what_if_is_asked_on_the_page(tmp_path: Path, pictures: Path, browser: Browser) -> None:

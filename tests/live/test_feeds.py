@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -18,6 +20,7 @@ from fed import HISTORY, TICK, feed, opened, rows_of, scenario, some, table, tra
 import twin
 from twin import InputError
 from twin.live.clock import DataClock, SpeedClock, TraceFeed
+from twin.live.http.pulling import PullThread
 from twin.live.living import LivingTwin
 from twin.live.prometheus import PrometheusPull, PullError
 from twin.live.replayed import replayed
@@ -43,9 +46,11 @@ def server(status: int, body: bytes) -> Iterator[tuple[str, list[dict[str, list[
     with HTTPServer(("127.0.0.1", 0), Handler) as http:
         thread = threading.Thread(target=http.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://127.0.0.1:{http.server_port}", asked
-        http.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{http.server_port}", asked
+        finally:
+            http.shutdown()
+            thread.join()
 
 
 def pull(url: str, **keys: object) -> PrometheusPull:
@@ -64,18 +69,24 @@ def test_prometheus_is_asked_for_what_came_since() -> None:
         {"metric": {"__name__": "vpn", "link": "link-1"}, "values": [[1200, "7"]]},
     )
     with server(200, body) as (url, asked):
-        samples = pull(url + "/").ask(901, 1799)
+        samples, reached = pull(url + "/").ask(901, 1799)
+        assert reached == 1500
         assert samples.links == ("link-0", "link-1")
         # A rate looks back: it is of the five minutes before.
         assert samples.time_ms.tolist() == [900_000, 1_200_000, 900_000]
         assert [samples.kpis[i] for i in samples.kpi] == ["internet", "internet", "vpn"]
-        assert pull(url, kind="counter").ask(901, 1799).time_ms.tolist()[0] == 1_200_000
+        assert pull(url, kind="counter").ask(901, 1799)[0].time_ms.tolist()[0] == 1_200_000
     assert asked[0] == {
         "query": ["sum by (link) (rate(octets[5m])) * 8"],
         "start": ["1200"], "end": ["1500"], "step": ["300"],
     }  # fmt: skip
+    # What a long outage has left comes in parts, each of so many instants.
     with server(200, answer()) as (url, asked):
-        assert len(pull(url, every="10s").ask(0, 250_000)) == 0
+        asks = pull(url, every="10s")
+        assert [asks.ask(since, 250_000)[1] for since in (0, 100_000, 200_000)] == [
+            99_990, 199_990, 250_000,
+        ]  # fmt: skip
+        assert asks.ask(11, 19)[1] == 10
     assert [(ask["start"], ask["end"]) for ask in asked] == [
         (["0"], ["99990"]), (["100000"], ["199990"]), (["200000"], ["250000"]),
     ]  # fmt: skip
@@ -128,28 +139,95 @@ def test_no_other_server_is_asked_than_the_one_that_is_named() -> None:
     assert asked == []
 
 
-def test_an_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("twin.live.prometheus._PATIENCE_S", 0.2)
+@contextmanager
+def dripping(head: bytes) -> Iterator[str]:
+    """A server that says a head at once, and then a byte now and then."""
+    with socket.create_server(("127.0.0.1", 0)) as listens:
 
-    class Slow(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", "1000000")
-            self.end_headers()
-            with suppress(OSError):
-                for _ in range(200):
-                    self.wfile.write(b" ")
+        def drip() -> None:
+            talks, _ = listens.accept()
+            with talks, suppress(OSError):
+                talks.sendall(head)
+                for _ in range(300):
+                    talks.sendall(b" ")
                     time.sleep(0.02)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Slow) as http:
-        thread = threading.Thread(target=http.handle_request)
+        thread = threading.Thread(target=drip)
         thread.start()
-        with pytest.raises(PullError, match=r"Prometheus: the answer takes longer than 0\.2 s"):
-            pull(f"http://127.0.0.1:{http.server_port}").ask(0, 600)
+        yield f"http://127.0.0.1:{listens.getsockname()[1]}"
         thread.join()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
+        b"HTTP/1.1 503 Not now\r\nContent-Length: 1000000\r\n\r\n",
+    ],
+    ids=["no word", "a head", "a body", "a refusal"],
+)  # fmt: skip
+def test_an_answer_that_never_ends_is_given_up(
+    head: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twin.live.prometheus._PATIENCE_S", 0.15)
+    with dripping(head) as url:
+        begun = time.perf_counter()
+        with pytest.raises(PullError, match=r"Prometheus: no answer within 0\.15 s|illegal"):
+            pull(url).ask(0, 600)
+        assert time.perf_counter() - begun < 3
+
+
+def test_an_answer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twin.live.prometheus.MOST_BYTES", 1_000)
+    with server(200, b"x" * 200_000) as (url, _), pytest.raises(PullError) as large:
+        pull(url).ask(0, 600)
+    assert str(large.value) == "Prometheus: the answer has more than 1000 bytes"
+    long = b'{"error": "' + b"x" * 200_000
+    with server(500, long) as (url, _), pytest.raises(PullError, match="Internal Server Error"):
+        pull(url).ask(0, 600)
+
+
+def test_it_is_asked_before_an_interval_closes_and_in_whole_seconds() -> None:
+    assert (pull("http://x").every_s, pull("http://x").after_s) == (300, 15)
+    assert pull("http://x", every="1min").after_s == 6
+    assert pull("http://x", grace="2s").after_s == 1
+    with pytest.raises(
+        InputError, match="'every' must be whole seconds for Prometheus, at least 1"
+    ):
+        pull("http://x", every="500ms")
+    with pytest.raises(
+        InputError, match="'every' must be whole seconds for Prometheus, at least 1"
+    ):
+        pull("http://x", every="1500ms")
+
+
+def test_what_failed_is_asked_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twin.live.http.pulling._FIRST_WAIT_S", 0.01)
+    taken: list[Samples] = []
+
+    class Loop:
+        def take(self, samples: Samples) -> Future[None]:
+            done: Future[None] = Future()
+            taken.append(samples)
+            done.set_result(None)
+            return done
+
+    body = answer({"metric": {"link": "link-0"}, "values": [[1200, "5.5"]]})
+    asks = pull("http://x")
+    fails: list[Exception] = [PullError("gone"), RuntimeError("a fault"), PullError("gone")]
+
+    def fetched(asked: dict[str, object]) -> bytes:
+        if fails:
+            raise fails.pop()
+        return body
+
+    monkeypatch.setattr(asks, "_fetched", fetched)
+    thread = PullThread(asks, Loop(), 1200, lambda: 1516.0)  # type: ignore[arg-type]
+    while not thread.outcomes["answered"]:
+        time.sleep(0.005)
+    thread.close()
+    assert thread.outcomes == {"failed": 3, "answered": 1}
+    assert [len(samples) for samples in taken] == [1]
 
 
 def test_a_replay_says_that_it_leaves_telemetry_out() -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from remote_writing import field, series, snappy, varint
 
 from twin import InputError
 from twin.demand.spec import DemandSpec
@@ -40,37 +39,11 @@ def refused(read: Callable[[bytes, Reading], Samples], data: bytes) -> str:
 # Prometheus remote write, packed by hand as the specification says.
 
 
-def field(number: int, data: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def varint(number: int) -> bytes:
-    out = b""
-    while number > 127:
-        out += bytes([number & 127 | 128])
-        number >>= 7
-    return out + bytes([number])
-
-
-def series(labels: dict[str, str], samples: list[tuple[float, float]]) -> bytes:
-    parts = [
-        field(1, field(1, name.encode()) + field(2, value.encode()))
-        for name, value in labels.items()
-    ]
-    for time_s, value in samples:
-        stamp = varint(int(time_s * 1000) & 0xFFFF_FFFF_FFFF_FFFF)
-        parts.append(field(2, b"\x09" + struct.pack("<d", value) + b"\x10" + stamp))
-    # An exemplar and a field that nobody knows yet.
-    parts += [field(3, b"\x09" + bytes(8)), varint(99 << 3) + varint(7)]
-    return field(1, b"".join(parts))
-
-
-def snappy(message: bytes) -> bytes:
-    return bytes(pa.compress(message, "snappy", asbytes=True))
-
-
 def test_remote_write_is_read() -> None:
     message = series({"__name__": "octets", "link": "a"}, [(NOON, 1.5), (NOON + 0.25, 2.5)])
+    # An exemplar and a field that nobody knows yet.
+    more = field(1, field(1, b"link") + field(2, b"a"))
+    message += field(1, more + field(3, b"\x09" + bytes(8)) + varint(99 << 3) + varint(7))
     message += series({"__name__": "vpn", "link": "b"}, [(NOON, 3.0)])
     message += series({"__name__": "up", "job": "x"}, [(-1.0, float("nan"))])
     read = rows(remote_write.read(snappy(message), READING))
@@ -140,9 +113,12 @@ def test_json_lines_are_read() -> None:
         ('{"time": 1, "link": "a"}', "line 2: has no KPI, such as 'internet'"),
         ('{"time": 1, "link": "a", "internet": "1"}', "line 2: 'internet' must be a number, not "),
         ('{"time": 1e300, "link": "a", "internet": 1}', "line 2: 1e+300 is no time in seconds"),
-        ("[" * 100_000, "line 2: is nested too deeply"),
+        ("[" * 60_000, "line 2: is nested too deeply"),
+        ("[" * 66_000, "line 2: has more than 65,536 bytes; write one object a line"),
+        ('{"time": 1, "link": "a", "internet": %s}' % ("9" * 4_301),
+         "line 2: holds a whole number of more than 4,300 digits"),
     ],
-)
+)  # fmt: skip
 def test_json_that_is_no_sample_is_refused_with_its_line(line: str, message: str) -> None:
     assert refused(json_lines.read, b"\n" + line.encode()).startswith(message)
 

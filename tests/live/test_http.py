@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import threading
 import time
@@ -20,12 +19,10 @@ from twin.core.errors import RunError
 from twin.live.http.bodies import BodyLimits
 from twin.live.http.endpoints import _CAN_FAIL
 from twin.live.http.service import LiveLimits
-from twin.live.http.tokens import ApiToken, ApiTokens, Role
 from twin.live.samples import BacklogError, NotWrittenError
 
 HEAD = "time,link,internet\n"
 CSV = {"content-type": "text/csv"}
-READ, WRITE, ADMIN = ("r" * 24, "w" * 24, "a" * 24)
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +38,6 @@ def refusal(answer: Any, status: int) -> dict[str, Any]:
     said = answer.json()
     assert {"error", "where", "suggestion"} <= said.keys()
     return said
-
-
-def tokens() -> ApiTokens:
-    made = [
-        ApiToken(name, role, hashlib.sha256(secret.encode()).digest())
-        for name, role, secret in (
-            ("grafana", Role.READ, READ), ("agent", Role.WRITE, WRITE), ("root", Role.ADMIN, ADMIN)
-        )
-    ]  # fmt: skip
-    return ApiTokens(tuple(made))
 
 
 def test_samples_are_taken_and_the_answer_says_what_became_of_them(server: Running) -> None:
@@ -189,51 +176,6 @@ def test_without_tokens_only_names_of_loopback_are_answered(server: Running) -> 
         assert told["where"] == "Host"
     for host in ("localhost", "LOCALHOST:1", "[::1]:8765", "127.0.0.2"):
         assert server.client.get("/state", headers={"host": host}).status_code == 200
-
-
-def test_tokens_do_what_their_role_says_and_nothing_else(tmp_path: Path) -> None:
-    with running(tmp_path, tokens()) as server:
-        get, post = server.client.get, server.client.post
-
-        def bearer(secret: str) -> dict[str, str]:
-            return {"authorization": f"Bearer {secret}", "host": "twin.example"}
-
-        none = get("/state", headers={"host": "twin.example"})
-        assert refusal(none, 401)["suggestion"] == "send 'Authorization: Bearer TOKEN'"
-        assert none.headers["www-authenticate"] == 'Bearer realm="twin"'
-        refusal(get("/state", headers=bearer("x" * 24)), 401)
-        refusal(get("/state", headers={"authorization": f"Basic {READ}"}), 401)
-        refusal(get("/nothing"), 401)
-        assert get("/state", headers=bearer(READ)).status_code == 200
-        assert get("/metrics", headers=bearer(READ)).status_code == 200
-        told = refusal(get("/state", headers=bearer(WRITE)), 403)
-        assert told["error"] == "'agent' has the role write, and this needs read"
-        sample = f"{HEAD}{BEGINS:.0f},link-0,5"
-        refusal(post("/telemetry", content=sample, headers=CSV | bearer(READ)), 403)
-        for secret in (WRITE, ADMIN):
-            assert (
-                post("/telemetry", content=sample, headers=CSV | bearer(secret)).status_code == 200
-            )
-        # What holds no data is for all: the page, its description, whether it is well.
-        for path in ("/", "/openapi.json", "/healthz", "/readyz"):
-            assert get(path).status_code == 200
-        assert server.twin.scenario.spec.name not in get("/").text.replace("simulation", "")
-
-
-def test_a_token_that_asks_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
-    with running(tmp_path, tokens()) as server:
-        headers = {"authorization": f"Bearer {READ}"}
-        statuses = [server.client.get("/metrics", headers=headers).status_code for _ in range(400)]
-        assert statuses[:200] == [200] * 200
-        assert 429 in statuses
-        answer = server.client.get("/metrics", headers=headers)
-        while answer.status_code == 200:
-            answer = server.client.get("/metrics", headers=headers)
-        assert refusal(answer, 429)["error"] == "'grafana' asks too often"
-        assert answer.headers["retry-after"] == "1"
-        # Others are not held up by it.
-        other = server.client.get("/metrics", headers={"authorization": f"Bearer {ADMIN}"})
-        assert other.status_code == 200
 
 
 def test_every_answer_tells_the_browser_what_it_may_do(server: Running) -> None:

@@ -15,7 +15,7 @@ from serving import BEGINS, Running, running
 
 from twin.live.http.endpoints import _CAN_FAIL
 
-EXAMPLES = int(os.environ.get("FUZZ", "200"))
+EXAMPLES = int(os.environ.get("FUZZ", "100"))
 PATHS = [
     "/", "/telemetry", "/api/v1/write", "/state", "/allocations", "/forecast", "/decisions",
     "/what-if", "/metrics", "/healthz", "/readyz", "/openapi.json", "//", "/../etc/passwd",

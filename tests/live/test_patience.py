@@ -1,26 +1,31 @@
-"""Connections on which no request comes: they are ended, and keep nobody else out."""
+"""Connections that hold a place without use: they are ended, and keep nobody else out."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 import uvicorn
+from serving import connected
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from twin.live.http.connections import Connections
 from twin.live.http.patience import PatientProtocol
 
-HEAD_S = 0.3
+HEAD_S = 0.2
+SIZE = 30_000_000
+"""Bytes of an answer that no socket takes at once."""
 
 
 class _HastyProtocol(PatientProtocol):
+    places = Connections()
     head_s = HEAD_S
+    reading_s = HEAD_S
 
 
 async def _refuse(_: Request) -> Response:
@@ -32,20 +37,19 @@ async def _slow(_: Request) -> Response:
     return PlainTextResponse("at last")
 
 
+async def _large(_: Request) -> Response:
+    return PlainTextResponse("x" * SIZE)
+
+
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    app = Starlette(routes=[Route("/refused", _refuse, methods=["POST"]), Route("/slow", _slow)])
+    routes = [Route("/refused", _refuse, methods=["POST"]), Route("/slow", _slow)]
+    app = Starlette(routes=[*routes, Route("/large", _large)])
     config = uvicorn.Config(
-        app, port=0, http=_HastyProtocol, log_config=None, access_log=False, timeout_keep_alive=60
+        app, http=_HastyProtocol, log_config=None, access_log=False, timeout_keep_alive=60
     )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    thread.join()
+    with connected(config) as there:
+        yield there
 
 
 async def _said(port: int, first: bytes, then: bytes = b"") -> tuple[bytes, float]:
@@ -96,3 +100,25 @@ def test_waits_for_an_answer_and_the_next_request(port: int) -> None:
         return heard
 
     assert asyncio.run(ask()).count(b"200 OK") == 2
+
+
+def test_ends_an_answer_that_nobody_reads_and_none_that_is_read_slowly(port: int) -> None:
+    async def ask(pause_s: float) -> int:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        size, begun = 0, time.perf_counter()
+        try:
+            while part := await reader.read(2**24):
+                size += len(part)
+                if time.perf_counter() - begun < 3 * HEAD_S:
+                    await asyncio.sleep(pause_s)
+        except ConnectionError:
+            pass
+        writer.close()
+        return size
+
+    assert asyncio.run(ask(HEAD_S / 50)) == SIZE
+    assert asyncio.run(ask(3 * HEAD_S)) < SIZE
+    while _HastyProtocol.places:
+        time.sleep(0.01)

@@ -37,14 +37,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def prometheus(folder: Path, settings: dict[str, Any]) -> Iterator[str]:
+def prometheus(
+    folder: Path, settings: dict[str, Any], *options: str, port: int | None = None
+) -> Iterator[str]:
     assert PROMETHEUS is not None
     (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{port or free_port()}"
     with (folder / "prometheus.log").open("w") as log:
         process = subprocess.Popen(
             [
-                PROMETHEUS, f"--config.file={folder / 'prometheus.yml'}",
+                PROMETHEUS, *options, f"--config.file={folder / 'prometheus.yml'}",
                 f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={address}",
             ],
             stdout=log, stderr=log,

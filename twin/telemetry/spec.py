@@ -75,6 +75,8 @@ class TelemetrySpec(Strict):
         if (self.prometheus is None) != (self.query is None):
             there, missing = ("query", "prometheus")[:: 1 if self.prometheus is None else -1]
             raise ValueError(f"'{there}' needs '{missing}'")
+        if self.prometheus is not None and self.every is not None and self.every % 1:
+            raise ValueError("'every' must be whole seconds for Prometheus, at least 1")
         if self.bits is not None and self.kind != "counter":
             raise ValueError("'bits' belongs to 'kind: counter'")
         return self

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ from twin.live.formats.reading import Columns, Reading, at_line, refuse_large
 from twin.live.samples import Samples
 
 _OWN: Final = "time"
+_LONGEST_LINE: Final = 2**16
+"""Bytes of one object: Python reads a line in one go, while which nothing else is done."""
 
 
 def read(data: bytes, reading: Reading) -> Samples:
@@ -26,14 +29,28 @@ def read(data: bytes, reading: Reading) -> Samples:
         if not line.strip():
             continue
         try:
-            _add(columns, json.loads(line), reading)
-        except RecursionError:
-            raise at_line(number, "is nested too deeply") from None
+            _add(columns, _entry(line), reading)
         except (ValueError, InputError) as error:
-            what = f"is no JSON: {error}" if isinstance(error, json.JSONDecodeError) else error
-            what = "is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else what
-            raise at_line(number, what) from None
+            raise at_line(number, error) from None
     return columns.samples()
+
+
+def _entry(line: bytes) -> Any:
+    """Return what a line says. Raises ValueError."""
+    if len(line) > _LONGEST_LINE:
+        raise ValueError(f"has more than {_LONGEST_LINE:,} bytes; write one object a line")
+    try:
+        return json.loads(line)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise ValueError("is not text in UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is no JSON: {error}") from None
+    except ValueError:
+        # Python reads no whole number of more digits: that takes time with their square.
+        most = sys.get_int_max_str_digits()
+        raise ValueError(f"holds a whole number of more than {most:,} digits") from None
 
 
 def _add(columns: Columns, entry: Any, reading: Reading) -> None:

@@ -66,6 +66,7 @@ def application(service: LiveService) -> Starlette:
                 Gate,
                 roles={each.path: each.role for each in endpoints},
                 tokens=service.tokens,
+                refused=service.refused,
                 observe=observe,
             ),
             Middleware(GZipMiddleware, minimum_size=_LEAST_PACKED, compresslevel=4),

@@ -31,7 +31,7 @@ _CAN_FAIL: Final = {
     "422": "The twin failed on what was asked, and says how.",
     "429": "Too much at once; `Retry-After` says when to try again.",
     "500": "The twin failed to answer; its log says why.",
-    "503": "Not now: it does not decide yet, its disk is full, or it is at work.",
+    "503": "Not now: it does not decide yet, its disk is full, it or all connections are busy.",
 }
 """All statuses other than 2xx. A client meets no other."""
 

@@ -10,6 +10,7 @@ add none by themselves, for they are in no cookie.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import time
@@ -23,7 +24,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twin.core.errors import InputError
 from twin.live.http.errors import HttpError, refused
+from twin.live.http.patience import NO_PLACE
 from twin.live.http.rates import RateLimit
+from twin.live.http.refusals import RefusedTokens
 from twin.live.http.tokens import ApiTokens, Role
 
 _LOG: Final = logging.getLogger("twin.live.http")
@@ -38,6 +41,9 @@ _HEADERS: Final = {
     "Content-Security-Policy": _NO_SCRIPT,
 }
 """What an answer carries unless it says otherwise itself."""
+PROBES: Final = ("/healthz", "/readyz", "/metrics")
+"""What is answered on spare connections too."""
+_COME_AGAIN_S: Final = 5.0
 
 Observe = Callable[[str, str, int, float], None]
 """Told path, method, status and seconds of each answer."""
@@ -52,11 +58,12 @@ class Gate:
         *,
         roles: Mapping[str, Role | None],
         tokens: ApiTokens | None,
+        refused: RefusedTokens,
         observe: Observe,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the role that each path needs; None: it is open to all. Other paths need one."""
-        self._app, self._roles, self._tokens = app, roles, tokens
+        self._app, self._roles, self._tokens, self._refused = app, roles, tokens, refused
         self._observe, self._clock = observe, clock
         self._rates = RateLimit()
 
@@ -67,7 +74,7 @@ class Gate:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return
-        answer = _Answer(send)
+        answer = _Answer(send, last=bool(_no_place(scope)))
         begun = time.perf_counter()
         try:
             await self._answered(scope, receive, answer)
@@ -82,6 +89,10 @@ class Gate:
         except ClientDisconnect:
             # Nobody is there to be told.
             return
+        except asyncio.CancelledError:
+            # The server ends, and has waited for this answer as long as it waits.
+            ends = HttpError.later(503, "the twin is being stopped", _COME_AGAIN_S)
+            await answer.instead(ends.response(), scope, receive)
         except HttpError as error:
             await answer.instead(error.response(), scope, receive)
         except InputError as error:
@@ -94,6 +105,8 @@ class Gate:
 
     def _check(self, scope: Scope) -> None:
         """Raise HttpError where this may not be asked."""
+        if (why := _no_place(scope)) and scope["path"] not in PROBES:
+            raise HttpError.later(503, why, _COME_AGAIN_S)
         headers = Headers(scope=scope)
         if self._tokens is None:
             _check_host(headers)
@@ -101,22 +114,31 @@ class Gate:
         needed = self._roles.get(scope["path"], Role.READ)
         if needed is None:
             return
-        name = "" if self._tokens is None else self._name(self._tokens, headers, needed)
+        name = "" if self._tokens is None else self._name(self._tokens, scope, needed)
         if name:
             scope["token_name"] = name
             wait = self._rates.wait_s(name, self._clock())
             if wait:
                 raise HttpError.later(429, f"'{name}' asks too often", wait)
 
-    def _name(self, tokens: ApiTokens, headers: Headers, needed: Role) -> str:
+    def _name(self, tokens: ApiTokens, scope: Scope, needed: Role) -> str:
         """Return the name of the token that comes with a request."""
-        scheme, _, secret = headers.get("authorization", "").partition(" ")
+        presented = Headers(scope=scope).get("authorization", "")
+        scheme, _, secret = presented.partition(" ")
         holder = tokens.holder(secret.strip()) if scheme.lower() == "bearer" else None
+        # Neither the query nor a path that there is not: somebody may have put a token there.
+        path = scope["path"] if scope["path"] in self._roles else "a path that there is not"
+        peer = scope["client"][0] if scope.get("client") else "somewhere"
         if holder is None:
+            if presented:
+                self._refused.unknown(peer, path)
+            else:
+                self._refused.absent()
             challenge = {"WWW-Authenticate": 'Bearer realm="twin"'}
             remedy = "send 'Authorization: Bearer TOKEN'"
             raise HttpError(401, "needs a token that is known", "Authorization", remedy, challenge)
         if not holder.role.may(needed):
+            self._refused.role(holder.name, peer, path)
             what = f"'{holder.name}' has the role {holder.role}, and this needs {needed}"
             raise HttpError(403, what, "Authorization")
         return holder.name
@@ -125,8 +147,9 @@ class Gate:
 class _Answer:
     """What is sent, with the headers that every answer has; knows whether it has begun."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    def __init__(self, send: Send, *, last: bool) -> None:
+        """`last`: the connection is closed after it."""
+        self._send, self._last = send, last
         self.status = 0
 
     async def send(self, message: Message) -> None:
@@ -135,6 +158,8 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
+            if self._last:
+                headers["Connection"] = "close"
         await self._send(message)
 
     async def instead(
@@ -144,6 +169,11 @@ class _Answer:
         """Send another answer, unless one has begun: then its end is missing, and that shows."""
         if not self.status:
             await response(scope, receive, self.send)
+
+
+def _no_place(scope: Scope) -> str:
+    """Return why a request came on a spare connection, or an empty text."""
+    return str(scope.get("state", {}).get(NO_PLACE, ""))
 
 
 def is_loopback(host: str) -> bool:

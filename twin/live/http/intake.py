@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -15,7 +16,7 @@ from twin.live.http.errors import HttpError
 from twin.live.http.plain import encoded
 from twin.live.http.queries import Query
 from twin.live.http.question import MOST_BYTES, read_question
-from twin.live.http.readers import CONTENT_TYPES, PRECISIONS, Reader, Readers
+from twin.live.http.readers import CONTENT_TYPES, PRECISIONS, Reader, Readers, stated_length
 from twin.live.http.service import LiveService
 from twin.live.http.tasks import what_if
 
@@ -52,12 +53,14 @@ class Intake:
         if not version.startswith("0.1."):
             what = f"is not known: {version[:20]!r}"
             raise HttpError(415, what, "X-Prometheus-Remote-Write-Version", "version 0.1.0")
-        await self._taken(request, self._readers.remote_write)
+        await self._taken(request, self._readers.remote_write, stated_length)
         return Response(status_code=204)
 
-    async def _taken(self, request: Request, reader: Reader) -> dict[str, object]:
-        async with self._service.bodies as bodies:
-            samples = await bodies.read(request, reader)
+    async def _taken(
+        self, request: Request, reader: Reader, size: Callable[[bytes], int] = len
+    ) -> dict[str, object]:
+        async with self._service.bodies.place() as place:
+            samples = await place.read(request, reader, size=size)
             receipt = await self._service.take(samples)
         return receipt.as_dict()
 
@@ -69,8 +72,8 @@ class Intake:
         self._service.check_ready()
         self._service.workers.check_room()
         read = partial(read_question, policies=self._service.policies, links=self._service.links)
-        async with self._service.bodies as bodies:
-            question = await bodies.read(request, read, MOST_BYTES)
+        async with self._service.bodies.place() as place:
+            question = await place.read(request, read, MOST_BYTES)
         begun = time.perf_counter()
         work = self._service.work_out(lambda key: partial(what_if, key=key, question=question))
         answer = await while_connected(request, work)

@@ -47,13 +47,13 @@ class Readers:
 
     def remote_write(self, body: bytes) -> Samples:
         """Return the samples of what Prometheus writes. Raises HttpError and InputError."""
-        if _stated_length(body) > MOST_BYTES:
+        if stated_length(body) > MOST_BYTES:
             what = f"is larger than {MOST_BYTES:,} bytes once it is unpacked"
             raise HttpError(413, what, "body", "lower max_samples_per_send")
         return remote_write.read(body, self._reading)
 
 
-def _stated_length(body: bytes) -> int:
+def stated_length(body: bytes) -> int:
     """Return the length that a block of snappy states; 0 where it states none."""
     length = 0
     for place, byte in enumerate(body[:_LONGEST_LENGTH]):

@@ -24,7 +24,6 @@ from twin.live.http.service import LiveService
 _LOG: Final = logging.getLogger("twin.live")
 _LEAVING_S: Final = 5
 """How long requests that are under way may take once the twin is told to stop."""
-_MOST_CONNECTIONS: Final = 256
 _HEAD_BYTES: Final = 32 * 1024
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -110,17 +109,19 @@ def serve(
 
 
 def _config(service: LiveService) -> uvicorn.Config:
+    class ServedProtocol(PatientProtocol):
+        places = service.connections
+
     return uvicorn.Config(
         application(service),
         loop="asyncio",
-        http=PatientProtocol,
+        http=ServedProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_MOST_CONNECTIONS,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=_LEAVING_S,
         h11_max_incomplete_event_size=_HEAD_BYTES,

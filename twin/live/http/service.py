@@ -15,11 +15,13 @@ from twin.live.drifting import LiveDrift
 from twin.live.http.answering import Task, WhatIfLimits, WhatIfWorkers
 from twin.live.http.bodies import BodyLimits, BodyReader
 from twin.live.http.cached import AnswerCache
+from twin.live.http.connections import ConnectionLimits, Connections
 from twin.live.http.errors import HttpError
 from twin.live.http.loop import LoopStatus, TooBusyError, TwinLoop, unwritten
 from twin.live.http.measures import Measures, TwinCollector
 from twin.live.http.outlooks import Outlooks
 from twin.live.http.recent import RecentIntervals
+from twin.live.http.refusals import RefusedTokens
 from twin.live.http.stream import EventStream
 from twin.live.http.tasks import RISK_S, Key
 from twin.live.http.tokens import ApiTokens
@@ -44,6 +46,7 @@ class LiveLimits:
 
     bodies: BodyLimits = field(default_factory=BodyLimits)
     what_ifs: WhatIfLimits = field(default_factory=WhatIfLimits)
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
 
 class LiveService:
@@ -57,6 +60,8 @@ class LiveService:
         twin = loop.twin
         self.links, self.policies, self.tick_s = twin.links, twin.policies, twin.tick_s
         self.scenario = twin.scenario
+        self.connections = Connections(self.limits.connections)
+        self.refused = RefusedTokens()
         self.bodies = BodyReader(self.limits.bodies)
         self.workers = WhatIfWorkers(self.limits.what_ifs)
         self.stream = EventStream()
@@ -98,8 +103,23 @@ class LiveService:
         measures.add_gauge(
             "twin_event_listeners", "Open streams of events.", lambda: self.stream.listeners
         )
+        self._measure_access(measures)
         self._measure_drift(measures)
         return measures
+
+    def _measure_access(self, measures: Measures) -> None:
+        measures.add_gauge(
+            "twin_http_connections", "Open connections.", lambda: len(self.connections)
+        )
+        measures.add_counter(
+            "twin_http_connections_refused", "Connections for which probes alone are answered, by "
+            "the limit that was reached: in all, or of one address.", "limit",
+            lambda: self.connections.refused,
+        )  # fmt: skip
+        measures.add_counter(
+            "twin_http_tokens_refused", "Requests without a token, with one that is not known, or "
+            "with one of another role.", "reason", lambda: self.refused.counts,
+        )  # fmt: skip
 
     def _measure_drift(self, measures: Measures) -> None:
         drift = self.drift

@@ -1,6 +1,8 @@
 // One link over time: what was, what was allocated, and what the forecast makes of the next hours.
-const LEFT = 52, RIGHT = 10, TOP = 8, BOTTOM = 22;
+const LEFT = 52, RIGHT = 10, TOP = 8, BOTTOM = 38;
 const STEPS = [60, 300, 600, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
+
+const dayOf = (seconds) => new Date(1000 * seconds).toISOString().slice(0, 10);
 
 class Chart {
   constructor(box, readout, legend) {
@@ -55,11 +57,18 @@ class Chart {
 
   axes() {
     const step = STEPS.find((each) => (this.to - this.from) / each <= this.wide / 90) || STEPS.at(-1);
+    let named = { day: null, middle: -Infinity };
     for (let at = Math.ceil(this.from / step) * step; at < this.to; at += step) {
-      const label = step >= 86400 || at % 86400 === 0 ? new Date(1000 * at).toISOString().slice(5, 10) : clockTime(at);
+      const [day, time] = [dayOf(at), clockTime(at)];
       this.svg.append(make("line", { class: "grid", x1: this.x(at), x2: this.x(at), y1: TOP, y2: this.high - BOTTOM }),
-        make("text", { x: this.x(at), y: this.high - 6, "text-anchor": "middle" }, label));
+        make("text", { x: this.x(at), y: this.high - BOTTOM + 15, "text-anchor": "middle" }, time));
+      // A day is named where it begins, and at the left end; names do not run into each other.
+      const middle = Math.min(Math.max(this.x(at), LEFT + 34), this.wide - RIGHT - 34);
+      if (day === named.day || middle < named.middle + 76) continue;
+      named = { day, middle };
+      this.svg.append(make("text", { x: middle, y: this.high - BOTTOM + 31, "text-anchor": "middle" }, day));
     }
+    this.svg.append(make("text", { x: LEFT - 6, y: this.high - BOTTOM + 15, "text-anchor": "end" }, "UTC"));
     const rough = this.top / 5, ten = 10 ** Math.floor(Math.log10(rough));
     const tall = [1, 2, 5, 10].map((each) => each * ten).find((each) => each >= rough);
     for (let mbps = 0; mbps < this.top; mbps += tall) {

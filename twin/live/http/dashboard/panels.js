@@ -49,20 +49,32 @@ function showLinks(state, risks, search, chosen, choose) {
   const found = byRisk(state.links, risks).filter((link) => link.link.toLowerCase().includes(word));
   const drifts = new Map(state.drift.map((each) => [each.link, each]).reverse());
   showDrift(state);
+  // One row is reached by Tab, the others by arrows; whoever is on one stays there when rows are made anew.
+  const focused = document.activeElement?.closest("#link-rows tr")?.dataset.link;
+  const shown = found.slice(0, MOST_ROWS).map((link) => link.link);
+  const entry = [focused, chosen].find((name) => shown.includes(name)) ?? shown[0];
   const rows = found.slice(0, MOST_ROWS).map((link) => {
     const risk = risks.get(link.link);
-    const row = make("tr", { tabindex: 0, class: link.link === chosen ? "chosen" : null },
+    const row = make("tr", { tabindex: link.link === entry ? 0 : -1, "data-link": link.link,
+      class: link.link === chosen ? "chosen" : null, "aria-current": link.link === chosen ? "true" : null },
       make("th", { scope: "row", class: isShort(link) ? "bad" : null }, breakable(link.link), link.down ? " (down)" : "", driftBadge(drifts.get(link.link)) ?? ""),
       make("td", { class: risk > 0.05 ? (risk > 0.5 ? "bad" : "warn") : null }, risk === undefined ? DASH : percent(risk, 2)),
-      make("td", {}, bar(used(link)), percent(used(link))),
+      make("td", {}, bar(used(link)), make("span", { class: "share" }, percent(used(link)))),
       make("td", {}, amount(link.demand_mbps, 4)),
       make("td", {}, amount(link.allocated_mbps, 4)),
       make("td", {}, link.capacity_mbps === null ? "\u221e" : amount(link.capacity_mbps, 4)));
     row.addEventListener("click", () => choose(link.link));
-    row.addEventListener("keydown", (event) => { if (event.key === "Enter") choose(link.link); });
+    row.addEventListener("keydown", (event) => {
+      const next = { ArrowDown: row.nextElementSibling, ArrowUp: row.previousElementSibling }[event.key];
+      if (next) next.focus();
+      else if (event.key === "Enter" || event.key === " ") choose(link.link);
+      else return;
+      event.preventDefault();
+    });
     return row;
   });
   fill(byId("link-rows"), ...rows);
+  if (focused !== undefined) rows.find((row) => row.dataset.link === focused)?.focus({ preventScroll: true });
   const more = found.length > rows.length ? `${rows.length} of ${found.length} shown; ` : "";
   byId("links-note").textContent = `${more}the chance is that of demand above the allocation some time in the next hours.`;
 }
