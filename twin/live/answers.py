@@ -27,6 +27,7 @@ def state(twin: LivingTwin) -> dict[str, Any]:
         "ready": twin.ready,
         "why_not": twin.why_not,
         "trouble": twin.trouble,
+        "collecting": None if twin.collecting is None else twin.collecting.as_dict(),
         "acting": twin.acting,
         "policies": list(twin.policies),
         "samples": dict(twin.counts),
@@ -83,6 +84,7 @@ def allocations(twin: LivingTwin, policy: str) -> dict[str, Any]:
         **_interval(twin, twin.interval),
         "policy": policy,
         "acting": policy == twin.acting,
+        "decided_by": coming.decided_by,
         "requested_mbps": _by_link(twin, coming.requested_mbps),
         "allocated_mbps": _by_link(twin, coming.allocated_mbps),
     }
@@ -97,14 +99,16 @@ def decisions(twin: LivingTwin, since: int | None, most: int) -> list[dict[str, 
     for interval in range(first, min(first + most, twin.interval + 1)):
         if interval == twin.interval:
             coming = twin.simulation.coming(twin.acting)
-            requested, allocated = coming.requested_mbps, coming.allocated_mbps
+            requested, allocated, decided_by = coming
         else:
             at = interval - twin.first
             requested, allocated = lane.requested[at], lane.allocated[at]
+            decided_by = twin.simulation.decided_by(twin.acting, at)
         found.append(
             {
                 **_interval(twin, interval),
                 "policy": twin.acting,
+                "decided_by": decided_by,
                 "requested_mbps": _by_link(twin, requested),
                 "allocated_mbps": _by_link(twin, allocated),
             }

@@ -13,6 +13,7 @@ from twin.core.errors import InputError, Problem, RunError
 from twin.engine.actions import ClosedInterval
 from twin.live.beginning import first_epoch, next_epoch
 from twin.live.checkpoint import read_checkpoint, write_checkpoint
+from twin.live.collecting import HistoryCollection
 from twin.live.days import Days
 from twin.live.epoch import CHECKPOINT, JOURNAL, Epoch, epochs, read_epoch, write_epoch
 from twin.live.journal import Position, Record, RecordJournal, read
@@ -35,6 +36,10 @@ class Keeper:
         self.base, self.present = base, present
         self.telemetry = base.spec.telemetry or TelemetrySpec()
         self.days = Days(state / "days", self.telemetry.retention, self.telemetry.late)
+        self.collection = (
+            HistoryCollection(self.telemetry, present.tick_s) if base.spec.is_collected else None
+        )
+        """What is collected, where the scenario has no trace."""
         self._state, self._journal = state, journal
         self._spent = 0.0
         self._hindered: str | None = None
@@ -126,6 +131,8 @@ class Keeper:
             return None
         if present.refit is not None:
             return present.refit
+        if self.collection is not None and (why := self.collection.due(present)) is not None:
+            return why
         keep, began = self._kept, present.epoch.history.samples
         if present.source.ready < max(2 * keep, began + keep):
             return None
@@ -147,7 +154,10 @@ class Keeper:
     def _begin_anew(self, why: str) -> None:
         """Begin an epoch; what hinders that is said, and it is tried again later."""
         old = self.present
-        epoch, carried = next_epoch(self.base, old, self._state / JOURNAL, self._kept, why)
+        keep = self._kept
+        if self.collection is not None:
+            keep = max(min(keep, self.collection.known(old)), 1)
+        epoch, carried = next_epoch(self.base, old, self._state / JOURNAL, keep, why)
         try:
             # Fitted before it is written: one that cannot be fitted would be there for good.
             present = LivePresent(self.base, epoch)

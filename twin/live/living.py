@@ -20,6 +20,7 @@ from twin.core.files import locked
 from twin.engine.actions import ClosedInterval
 from twin.events.base import Event
 from twin.live import answers
+from twin.live.collecting import CollectedHistory
 from twin.live.epoch import JOURNAL
 from twin.live.keeping import Keeper
 from twin.live.present import (
@@ -68,7 +69,8 @@ class LivingTwin:
         All of the scenario's trace is history. With `split` only what is before its replay is, so
         that the rest can be fed as if it came now. `begins` is when the live begins, at the
         earliest when the history ends: what lies between is missing; a trace without dates then
-        ends there. Samples more than `ahead_s` after `now` are refused, by default a tick. A state
+        ends there. Where the scenario has no trace, the live begins with nothing
+        known. Samples more than `ahead_s` after `now` are refused, by default a tick. A state
         of another scenario (or version) is gone on with anew: on the history that it has. Raises
         InputError, also where another process has the folder.
         """
@@ -164,6 +166,12 @@ class LivingTwin:
     def trouble(self) -> str | None:
         """What the disk has not taken beside the journal, such as a checkpoint; in words."""
         return self._keeper.trouble
+
+    @property
+    def collecting(self) -> CollectedHistory | None:
+        """What there is of a history where the scenario has no trace, until it is enough."""
+        collection = self._keeper.collection
+        return None if collection is None else collection.collected(self._keeper.present)
 
     @property
     def why_not(self) -> str | None:

@@ -149,7 +149,12 @@ class Answers:
         self._check_ready()
         if (trouble := self._service.present.trouble) is not None:
             raise HttpError.later(503, trouble, 5)
-        return JSONResponse({"status": "ready", "closed": self._service.present.closed})
+        present = self._service.present
+        if present.collecting is None:
+            return JSONResponse({"status": "ready", "closed": present.closed})
+        there = present.collecting.as_dict()
+        status = "collecting history"
+        return JSONResponse({"status": status, "closed": present.closed, "collecting": there})
 
     def _check_ready(self) -> None:
         self._service.check_ready()
