@@ -35,15 +35,32 @@ class Days:
         self._retention_s, self._late_s = retention_s, late_s
         self._kept: int | None = None
 
+    def due(self, present: LivePresent) -> bool:
+        """Return whether there is a day to write that no sample can change any more."""
+        return self._end_of(present, self._next(present)) + self._late_s <= self._now(present)
+
+    def look_again(self) -> None:
+        """Find out again which intervals are kept: a copy of the process has written some."""
+        self._kept = None
+
+    @staticmethod
+    def _now(present: LivePresent) -> float:
+        return present.epoch.facts.live_ms / 1000 + present.interval * present.tick_s
+
+    @staticmethod
+    def _end_of(present: LivePresent, interval: int) -> float:
+        """Return when the day ends in which an interval begins, seconds since 1970."""
+        begins = present.epoch.facts.live_ms / 1000 + interval * present.tick_s
+        return begins // _DAY_S * _DAY_S + _DAY_S
+
     def keep(self, present: LivePresent) -> None:
         """Write the days that no sample can change any more, and drop those that are too old.
 
         Raises OSError.
         """
         live = present.epoch.facts.live_ms / 1000
-        now = live + present.interval * present.tick_s
-        first = self._next(present)
-        end = (live + first * present.tick_s) // _DAY_S * _DAY_S + _DAY_S
+        now, first = self._now(present), self._next(present)
+        end = self._end_of(present, first)
         while end + self._late_s <= now:
             stop = int(-(-(end - live) // present.tick_s))
             self._write(present, first, stop)
