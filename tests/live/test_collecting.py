@@ -226,7 +226,12 @@ def test_it_is_said_over_http(tmp_path: Path) -> None:
                 metrics = client.get("/metrics").text
                 assert "twin_history_samples 6.0" in metrics
                 assert "twin_history_needed_samples 48.0" in metrics
-                assert client.get("/decisions").json()["decisions"][0]["decided_by"]
+                decided = client.get("/decisions?since=0").json()
+                assert (decided["known_from"], decided["next"]) == (0, 7)
+                assert [each["decided_by"] for each in decided["decisions"]] == [
+                    "static_p95",
+                    *["rolling_max"] * 6,
+                ]
             finally:
                 served.loop.stop()
                 thread.join()

@@ -9,7 +9,7 @@ import numpy as np
 
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem
-from twin.live.days import Days, part
+from twin.live.days import Days
 from twin.live.moved import moment_of
 from twin.results.intervals import interval_table
 
@@ -62,8 +62,7 @@ def state_at(twin: LivingTwin, time: float, days: Days) -> dict[str, Any]:
         raise InputError(Problem(what, "at"))
     if interval >= twin.first:
         at = interval - twin.first
-        recording = part(twin.simulation.recording(), at, at + 1)
-        table = interval_table(recording)
+        table = interval_table(twin.simulation.recording().between(at, at + 1))
     else:
         table = days.table(interval, interval + 1)
     if not len(table):

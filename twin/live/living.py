@@ -10,7 +10,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -79,6 +79,7 @@ class LivingTwin:
                 state.parent.mkdir(parents=True, exist_ok=True)
                 # Its checkpoints are programs, and what it holds is the operator's affair.
                 state.mkdir(mode=0o700, exist_ok=True)
+                stack.callback(_remove_empty, state / JOURNAL)
                 (state / JOURNAL).mkdir(exist_ok=True)
                 stack.enter_context(locked(state / "lock"))
                 keeper = Keeper.opened(scenario, state, split, begins)
@@ -296,12 +297,24 @@ class LivingTwin:
     def decisions(self, since: int | None = None, most: int = 288) -> list[dict[str, Any]]:
         """Return the acting policy's decisions from interval number `since` on, at most so many.
 
-        Without `since` the last one.
+        Those from before it began anew last are in the days alone (:meth:`state_at`). Without
+        `since` the last one.
         """
         with self._lock:
             return answers.decisions(self, since, most)
 
     @property
+    def days_folder(self) -> Path:
+        """Where days that are over are kept."""
+        return self._keeper.days.folder
+
+    @property
     def latest(self) -> ClosedInterval | None:
         """The interval that closed last."""
         return self._keeper.present.latest
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove the folder of a journal that was never begun, since the start was refused."""
+    with suppress(OSError):
+        folder.rmdir()
