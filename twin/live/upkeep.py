@@ -92,8 +92,10 @@ class Upkeep:
         self.spent = 0.0
 
     def checkpoint(self, path: Path, present: LivePresent, place: Position) -> None:
-        """Write a checkpoint now, where that can be."""
+        """Write a checkpoint and the days that are over now, where that can be."""
         self.wait()
+        with suppress(OSError):
+            self.days.keep(present)
         with suppress(OSError, InputError):
             write_checkpoint(path, place, present)
             self.spent = 0.0
