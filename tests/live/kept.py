@@ -24,7 +24,7 @@ def work(folder: Path) -> None:
             living.advance(now)
             print("decided", k - HISTORY, flush=True)
             if k % 7 == 0:
-                living._keeper._checkpoint()
+                living._keeper.checkpoint()
         print("done", flush=True)
 
 

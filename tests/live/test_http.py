@@ -62,7 +62,7 @@ def test_allocations_are_json_or_a_table(server: Running) -> None:
     table = server.client.get("/allocations", headers={"accept": "text/csv"})
     assert table.headers["content-type"] == "text/csv; charset=utf-8"
     lines = table.text.splitlines()
-    assert lines[0] == "policy,interval,time,link,requested_mbps,allocated_mbps"
+    assert lines[0] == "policy,interval,time,link,requested_mbps,allocated_mbps,decided_by"
     assert len(lines) == 1 + len(server.twin.links)
 
 

@@ -22,7 +22,7 @@ TIME = "2026-04-04T20:00:00Z"
 def decision(interval: int) -> dict[str, object]:
     return {
         "policy": "p", "interval": interval, "time": TIME, "requested_mbps": MBPS,
-        "allocated_mbps": MBPS,
+        "allocated_mbps": MBPS, "decided_by": "p",
     }  # fmt: skip
 
 
@@ -122,8 +122,8 @@ def test_a_file_is_written_whole_as_json_or_as_a_table(tmp_path: Path) -> None:
         assert 1 <= file.outcomes["written"] <= 5
     assert json.loads((tmp_path / "now.json").read_text()) == decision(4)
     assert (tmp_path / "now.csv").read_text() == (
-        "policy,interval,time,link,requested_mbps,allocated_mbps\n"
-        f'p,4,{TIME},"a,b",12.5,12.5\np,4,{TIME},c,0.0,0.0\n'
+        "policy,interval,time,link,requested_mbps,allocated_mbps,decided_by\n"
+        f'p,4,{TIME},"a,b",12.5,12.5,p\np,4,{TIME},c,0.0,0.0,p\n'
     )
 
 

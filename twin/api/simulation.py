@@ -21,6 +21,7 @@ from twin.core.units import duration, format_duration
 from twin.demand.trace import Trace
 from twin.engine.actions import ClosedInterval
 from twin.engine.engine import Engine
+from twin.engine.lane import Lane
 from twin.engine.recording import LoggedEvent
 from twin.events.base import Event
 from twin.policy.base import Policy
@@ -43,6 +44,8 @@ class Coming(NamedTuple):
     """What the policy asked for."""
     allocated_mbps: Floats
     """What is in force now."""
+    decided_by: str
+    """The policy, or the fallback that stood in for it."""
 
 
 class Simulation(Engine):
@@ -156,13 +159,25 @@ class Simulation(Engine):
 
         Raises InputError for a policy that it does not have.
         """
+        lane = self._lane(policy)
+        self.start()
+        granted = np.minimum(lane.in_force, self._network.nominal)
+        return Coming(lane.latest, granted, lane.decided_by(self.closed))
+
+    def decided_by(self, policy: str, interval: int) -> str:
+        """Return who decided for an interval: a policy, or the fallback that stood in for it.
+
+        Raises InputError for a policy that it does not have.
+        """
+        return self._lane(policy).decided_by(interval)
+
+    def _lane(self, policy: str) -> Lane:
         lane = next((each for each in self._lanes if each.name == policy), None)
         if lane is None:
             names = [each.name for each in self._lanes]
             hint = did_you_mean(policy, names) or f"there are: {', '.join(names)}"
             raise InputError(Problem(f"no policy '{policy}'", "policy", suggestion=hint))
-        self.start()
-        return Coming(lane.latest, np.minimum(lane.in_force, self._network.nominal))
+        return lane
 
     @property
     def planned(self) -> tuple[Event, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -75,21 +76,21 @@ def serve(
         raise InputError(Problem(what, "--host", suggestion=remedy))
     known = None if tokens is None else ApiTokens.read(tokens)
     outputs = _outputs(webhook, allocations)
-    listening = bound(Address(host, port))
-    log_to_stderr()
-    loop = _loop(scenario, set_ or (), state, speed, clock)
-    service = LiveService(loop, known)
-    for output in outputs:
-        service.add_output(output)
-    links = f"{len(loop.twin.links)} links, {', '.join(loop.twin.policies)}"
-    typer.echo(printable(f"{loop.twin.scenario.spec.name}: {links}; {loop.twin.acting} acts"))
-    pulls = _pulls(loop, service) if speed is None else []
-    try:
-        served(loop, service, listening, lambda: typer.echo(f"Serving on {url_of(listening)}"))
-    finally:
-        for each in (*pulls, *outputs):
-            each.close()
-        loop.twin.close()
+    with closing(bound(Address(host, port))) as listening:
+        log_to_stderr()
+        loop = _loop(scenario, set_ or (), state, speed, clock)
+        service = LiveService(loop, known)
+        for output in outputs:
+            service.add_output(output)
+        links = f"{len(loop.twin.links)} links, {', '.join(loop.twin.policies)}"
+        typer.echo(printable(f"{loop.twin.scenario.spec.name}: {links}; {loop.twin.acting} acts"))
+        pulls = _pulls(loop, service) if speed is None else []
+        try:
+            served(loop, service, listening, lambda: typer.echo(f"Serving on {url_of(listening)}"))
+        finally:
+            for each in (*pulls, *outputs):
+                each.close()
+            loop.twin.close()
     typer.echo("Stopped; what came is kept.")
 
 
@@ -145,12 +146,16 @@ def _loop(
     from twin.live.clock import DataClock, SpeedClock, TraceFeed, WallClock
     from twin.live.http.loop import TraceFeeder, TwinLoop
     from twin.live.living import LivingTwin
-    from twin.scenario.given import Overrides
+    from twin.scenario.given import Given, Overrides
     from twin.scenario.load import Scenario
 
-    checked = Scenario.load(scenario, Overrides(tuple(overrides)))
+    given = Given(living=True)
+    checked = Scenario.load(scenario, Overrides(tuple(overrides)), given)
     if (limit := _decision_limit(checked)) is not None:
-        checked = Scenario.load(scenario, Overrides(tuple(overrides), values=limit))
+        checked = Scenario.load(scenario, Overrides(tuple(overrides), values=limit), given)
+    if speed is not None and checked.spec.is_collected:
+        what = "feeds the scenario's own trace, and it has none"
+        raise InputError(Problem(what, "--speed", suggestion="send samples, or name a trace"))
     folder = state or Path("state") / checked.spec.name
     if speed is None:
         twin = LivingTwin.open(checked, folder, begins=time.time())

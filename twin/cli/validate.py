@@ -10,7 +10,7 @@ from twin.core.errors import InputError, Problem
 from twin.core.units import counted
 from twin.scenario import source
 from twin.scenario.cache import Cache
-from twin.scenario.given import Overrides
+from twin.scenario.given import Given, Overrides
 from twin.scenario.load import Scenario
 
 
@@ -31,7 +31,7 @@ def valid(file: str, overrides: Sequence[str] = (), *, run_policies: bool = True
         words = [plan(path, cache).summary()]
     else:
         asked = Overrides(tuple(overrides))
-        words = list(_of_scenario(Scenario.load(file, asked, cache=cache)))
+        words = list(_of_scenario(Scenario.load(file, asked, Given(living=True), cache)))
     return ", ".join([*words, *not_checked(cache)])
 
 
@@ -44,8 +44,11 @@ def not_checked(cache: Cache) -> Iterator[str]:
 
 def _of_scenario(scenario: Scenario) -> Iterator[str]:
     yield counted(len(scenario.links), "link")
-    yield f"{counted(scenario.span.history, 'sample')} of history"
-    yield f"{counted(scenario.span.intervals, 'interval')} to replay"
+    if scenario.spec.is_collected:
+        yield "no trace to replay: 'twin serve' collects its history"
+    else:
+        yield f"{counted(scenario.span.history, 'sample')} of history"
+        yield f"{counted(scenario.span.intervals, 'interval')} to replay"
     yield counted(len(scenario.policies), "policy")
     yield counted(len(scenario.spec.events), "event")
     for warning in scenario.warnings:

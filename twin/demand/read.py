@@ -50,6 +50,10 @@ def read(
     by link and of `defaults`, tell wraps of counters from resets. Raises InputError, with no file
     where the scenario itself is wrong.
     """
+    if demand.source == "telemetry":
+        what = "is 'telemetry': there is no trace to read or to replay"
+        remedy = "'twin serve' collects it; or name one, as 'source: csv'"
+        raise InputError(Problem(what, ("demand", "source"), suggestion=remedy))
     if demand.source == "synthetic":
         return _synthetic(demand, tick_s or TICK_S, seed)
     files = _existing(demand, folder)

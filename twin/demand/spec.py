@@ -30,6 +30,11 @@ OF_TEXT = ("decimal", "time_format", "encoding")
 """Keys that say how text is read, which a Parquet file has no need of."""
 OF_TABLES = ("kind", "bits", "snap", "stamp", "timezone", "aggregate", "only", *OF_TEXT)
 """Keys that belong to sources that are read from tables."""
+OF_TRACES = (
+    "path", "train", "only", "kind", "bits", "sheet", "starts", "matrix", "growth",
+    "extend",
+)  # fmt: skip
+"""Keys of the demand that say something of a trace, where there is one."""
 LIMITS = ("max_bytes", "max_values")
 """Keys of the demand that say what is read at all, and decide no result."""
 
@@ -116,9 +121,24 @@ class ExtendSpec(Strict):
 class DemandSpec(Strict):
     """Where the demand comes from."""
 
-    source: Literal["synthetic", "csv", "parquet", "excel", "zenodo", "matrix"] = Field(
-        "synthetic",
-        description="what kind of file or folder it is read from; or generated, where synthetic",
+    source: Literal["synthetic", "csv", "parquet", "excel", "zenodo", "matrix", "telemetry"] = (
+        Field(
+            "synthetic",
+            description="what kind of file or folder it is read from; `synthetic`: generated; "
+            "`telemetry`: there is no trace yet, and a living twin collects it",
+        )
+    )
+    links: Annotated[tuple[str, ...] | None, BeforeValidator(_names)] = Field(
+        None,
+        description="links that telemetry is of, where it is the source; absent: those under "
+        "`links`, or of the topology",
+        examples=[["uplink-a", "uplink-b"]],
+    )
+    flows: Annotated[tuple[str, ...] | None, BeforeValidator(_names)] = Field(
+        None,
+        description="demand from site to site that telemetry is of, where it is the source and "
+        "there is a topology: each as `A>B`, or `all`",
+        examples=["all", ["A>B", "A>C"]],
     )
     path: Annotated[str | tuple[str, ...] | None, BeforeValidator(_several)] = Field(
         None,
@@ -261,15 +281,33 @@ class DemandSpec(Strict):
                 raise ValueError(f"'columns' has '{column}', which 'source: {self.source}' has not")
         if self.source == "matrix" and self.layout == "wide":
             raise ValueError("'layout: wide' has no meaning for 'source: matrix'")
-        if self.source != "synthetic" and self.path is None and not self.of_site_totals:
+        for key in ("links", "flows"):
+            if getattr(self, key) is not None and self.source != "telemetry":
+                raise ValueError(f"'{key}' belongs to 'source: telemetry'")
+        if self.source == "telemetry":
+            self._collected()
+        elif self.source != "synthetic" and self.path is None and not self.of_site_totals:
             raise ValueError(f"source '{self.source}' needs a 'path'")
         return self
+
+    def _collected(self) -> None:
+        """Raise ValueError for keys that say something of a trace, where there is none yet."""
+        for key in OF_TRACES:
+            if key in self.model_fields_set and getattr(self, key):
+                raise ValueError(f"'{key}' is of a trace, which 'source: telemetry' has not yet")
+        if self.links is not None and self.flows is not None:
+            raise ValueError("telemetry is of 'links' or of 'flows', not of both")
+        for name in (*(self.links or ()), *(self.flows or ())):
+            if (*(self.links or ()), *(self.flows or ())).count(name) > 1:
+                raise ValueError(f"names '{name}' twice")
 
     def _keys_of_tables(self) -> None:
         """Raise ValueError for keys that belong to another source, or to another kind."""
         stated = self.model_fields_set
         for key in OF_TABLES:
-            if key in stated and getattr(self, key) is not None and self.source not in TABLES:
+            if key not in stated or getattr(self, key) is None or self.source in TABLES:
+                continue
+            if self.source != "telemetry":
                 raise ValueError(f"'{key}' belongs to 'source: csv', 'parquet' or 'excel'")
         if self.sheet is not None and self.source != "excel":
             raise ValueError("'sheet' belongs to 'source: excel'")

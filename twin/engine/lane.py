@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.core.arrays import Floats
+from twin.core.arrays import Bools, Floats
 from twin.core.errors import InputError, RunError
 from twin.core.printable import printable
 from twin.core.units import format_duration
@@ -19,7 +19,7 @@ from twin.engine.provisioning import Provisioning
 from twin.engine.surroundings import Surroundings
 from twin.policy.base import History, Observation, Policy, is_bound
 from twin.policy.load import describe, is_interrupt, line_in, message_of
-from twin.policy.services import looking_ahead
+from twin.policy.services import looking_ahead, services
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +71,25 @@ class Lane:
         """Whether the fallback made the latest decision."""
         self.held = False
         """Whether its request stays as it is, whatever the policy answers."""
+        self._stood_in: set[int] = set()
         self.files = files
         self._capacity = intervals or _ROOM
+        self._live = intervals is None
+        self._unfitted: Bools | None = None
+        """Links of which nothing was known when it was fitted."""
         self._fallback = fallback
         self._failures = 0
         self._notices: list[FailureNotice] = []
         self._decided = False
         self._rows: Floats | None = None
         self._granted: Floats | None = None
+
+    def decided_by(self, interval: int) -> str:
+        """Return who decided for an interval: the policy, or its fallback, by name."""
+        if interval not in self._stood_in:
+            return self.name
+        assert self._fallback is not None
+        return self._fallback.name
 
     def requested(self, intervals: int) -> Floats:
         """Return what it asked for in the first intervals, Mbit/s, [intervals, links].
@@ -125,6 +136,10 @@ class Lane:
         Raises RunError where the policy raises and nothing stands in for it.
         """
         spare = self._fallback
+        if self._live:
+            unseen = services().unseen(history.samples)
+            # Where nothing was known of any, the fallback decides, and says so.
+            self._unfitted = unseen if unseen.any() and not unseen.all() else None
         if spare is not None:
             self._fit(spare.policy, history, f"fallback {spare.name}: ")
         try:
@@ -178,26 +193,29 @@ class Lane:
         """Return the allocation, and whether it differs from the one before."""
         spare = self._fallback
         self.fell_back = False
+        stand_in, broken = None, None
         if spare is None:
             return self._asked(self.policy, observation, around)
         try:
             # The fallback observes from the start, so that it is ready when it is needed.
-            stand_in, broken = (
-                self._asked(spare.policy, observation, around, f"fallback {spare.name}"),
-                None,
-            )
+            stand_in = self._asked(spare.policy, observation, around, f"fallback {spare.name}")
         except RunError as error:
             broken = error
         if self._failures < spare.after:
             try:
-                return self._asked(self.policy, observation, around, limit=spare.time_limit)
+                stood = None if stand_in is None else stand_in[0]
+                return self._asked(
+                    self.policy, observation, around, limit=spare.time_limit, spare=stood
+                )
             except RunError as error:
                 self._failures += 1
                 self._notices.append(FailureNotice("failure", str(error), error.links))
-        if broken is not None:
+        if stand_in is None:
+            assert broken is not None
             raise broken
         self.fallbacks += 1
         self.fell_back = True
+        self._stood_in.add(observation.interval)
         if self._notices:
             kept = "the rest of the replay" if self._failures >= spare.after else "this interval"
             self._notices.append(FailureNotice("stand-in", f"{spare.name} decides for {kept}"))
@@ -215,6 +233,7 @@ class Lane:
         around: Surroundings,
         who: str = "",
         limit: float | None = None,
+        spare: Floats | None = None,
     ) -> tuple[NDArray[Any], bool]:
         """Return the answer of a policy, and whether it differs from the allocation before.
 
@@ -239,6 +258,8 @@ class Lane:
             raise RunError(f"{self._at(observation, who)}: {wrong}") from cause
         if answer.dtype.char != "d":
             answer, wrong = numbers(answer)
+        if self._live and not wrong:
+            answer = self._with_unseen(answer, observation, spare)
         # An answer equal to the one before has been checked and stored already.
         new = not wrong and self._is_new(answer)
         where: tuple[str, ...] = ()
@@ -247,6 +268,24 @@ class Lane:
         if wrong:
             raise RunError(f"{self._at(observation, who)}: {wrong}", where)
         return answer, new
+
+    def _with_unseen(
+        self, answer: Floats, observation: Observation, spare: Floats | None
+    ) -> Floats:
+        """Return an answer that says something of all links, where some are still unknown.
+
+        A link of which nothing has been seen gets its capacity, 0 where that is unlimited. What a
+        policy cannot say of a link of which nothing was known when it fitted, `spare` says.
+        """
+        if answer.shape != (len(observation.links),):
+            return answer
+        unseen = services().unseen(observation.closed)
+        if unseen.any():
+            capacity = observation.capacity_mbps
+            answer = np.where(unseen, np.where(np.isfinite(capacity), capacity, 0.0), answer)
+        if spare is not None and self._unfitted is not None:
+            answer = np.where(self._unfitted & np.isnan(answer), spare, answer)
+        return answer
 
     def _limited(
         self, policy: Policy, observation: Observation, limit: float | None

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from twin.core.arrays import Floats, Ints
+from twin.core.arrays import Bools, Floats, Ints
 from twin.core.errors import InputError, Problem
 from twin.core.sealed import sealed
 from twin.core.units import format_duration
@@ -116,6 +116,10 @@ class EngineServices:
     def last_known(self, closed: int) -> Floats:
         """Return the latest demand before sample `closed` that was not missing, [links]."""
         return self._observed.last_known(DEMAND, self._past_only(closed))
+
+    def unseen(self, closed: int) -> Bools:
+        """Return the links of which nothing is known once `closed` samples are seen, [links]."""
+        return self._observed.unseen(DEMAND, self._past_only(closed))
 
     def _past_only(self, closed: int) -> int:
         if closed > self.closed:

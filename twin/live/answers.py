@@ -9,7 +9,7 @@ import numpy as np
 
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem
-from twin.live.days import Days, part
+from twin.live.days import Days
 from twin.live.moved import moment_of
 from twin.results.intervals import interval_table
 
@@ -27,6 +27,7 @@ def state(twin: LivingTwin) -> dict[str, Any]:
         "ready": twin.ready,
         "why_not": twin.why_not,
         "trouble": twin.trouble,
+        "collecting": None if twin.collecting is None else twin.collecting.as_dict(),
         "acting": twin.acting,
         "policies": list(twin.policies),
         "samples": dict(twin.counts),
@@ -61,8 +62,7 @@ def state_at(twin: LivingTwin, time: float, days: Days) -> dict[str, Any]:
         raise InputError(Problem(what, "at"))
     if interval >= twin.first:
         at = interval - twin.first
-        recording = part(twin.simulation.recording(), at, at + 1)
-        table = interval_table(recording)
+        table = interval_table(twin.simulation.recording().between(at, at + 1))
     else:
         table = days.table(interval, interval + 1)
     if not len(table):
@@ -83,6 +83,7 @@ def allocations(twin: LivingTwin, policy: str) -> dict[str, Any]:
         **_interval(twin, twin.interval),
         "policy": policy,
         "acting": policy == twin.acting,
+        "decided_by": coming.decided_by,
         "requested_mbps": _by_link(twin, coming.requested_mbps),
         "allocated_mbps": _by_link(twin, coming.allocated_mbps),
     }
@@ -97,14 +98,16 @@ def decisions(twin: LivingTwin, since: int | None, most: int) -> list[dict[str, 
     for interval in range(first, min(first + most, twin.interval + 1)):
         if interval == twin.interval:
             coming = twin.simulation.coming(twin.acting)
-            requested, allocated = coming.requested_mbps, coming.allocated_mbps
+            requested, allocated, decided_by = coming
         else:
             at = interval - twin.first
             requested, allocated = lane.requested[at], lane.allocated[at]
+            decided_by = twin.simulation.decided_by(twin.acting, at)
         found.append(
             {
                 **_interval(twin, interval),
                 "policy": twin.acting,
+                "decided_by": decided_by,
                 "requested_mbps": _by_link(twin, requested),
                 "allocated_mbps": _by_link(twin, allocated),
             }

@@ -23,6 +23,8 @@ def first_epoch(
     scenario: Scenario, journal: Path, split: bool, begins: float | None
 ) -> tuple[Scenario, Epoch]:
     """Return a living scenario and its first epoch, which is on the disk. Raises InputError."""
+    if scenario.spec.is_collected:
+        return _begun(scenario, journal, *_nothing_known(scenario.trace, begins))
     trace = scenario.trace
     samples = scenario.span.first if split else trace.measured or trace.samples
     past = head(trace, samples)
@@ -39,13 +41,29 @@ def first_epoch(
             zero_ms += late * tick_ms
         elif late > 0:
             past = _with_missing(scenario, past, late)
-    live_ms = zero_ms + past.samples * tick_ms
-    base = living_scenario(scenario, past, None if zero is None else moment_of(live_ms / 1000))
+    return _begun(scenario, journal, past, zero_ms)
+
+
+def _begun(scenario: Scenario, journal: Path, past: Trace, zero_ms: int) -> tuple[Scenario, Epoch]:
+    live_ms = zero_ms + past.samples * past.tick_s * 1000
+    begins = None if past.starts is None else moment_of(live_ms / 1000)
+    base = living_scenario(scenario, past, begins)
     acting = base.policies[0].name
     facts = Facts(zero_ms, live_ms, 0, identity(base), acting, "the live began")
     epoch = Epoch.of(journal, 1, facts, past)
     write_epoch(epoch, stored(base))
     return base, epoch
+
+
+def _nothing_known(trace: Trace, begins: float | None) -> tuple[Trace, int]:
+    """Return a history of one sample, which is missing, and when it begins, ms since 1970.
+
+    The live begins at the last tick before `begins`.
+    """
+    tick_ms = trace.tick_s * 1000
+    zero_ms = (int((begins or 0.0) * 1000) // tick_ms - 1) * tick_ms
+    kpis = {name: np.full((1, len(trace.links)), np.nan) for name in trace.kpis}
+    return replace(trace, kpis=kpis, starts=moment_of(zero_ms / 1000)), zero_ms
 
 
 def _with_missing(scenario: Scenario, past: Trace, samples: int) -> Trace:

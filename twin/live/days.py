@@ -6,7 +6,6 @@ when the live began: `2026-10-07-000288.parquet`. A day in which the twin began 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -31,9 +30,27 @@ class Days:
 
     def __init__(self, folder: Path, retention_s: float, late_s: float) -> None:
         """Keep each for `retention_s`; samples come up to `late_s` after their intervals."""
-        self._folder = folder
+        self.folder = folder
         self._retention_s, self._late_s = retention_s, late_s
         self._kept: int | None = None
+
+    def due(self, present: LivePresent) -> bool:
+        """Return whether there is a day to write that no sample can change any more."""
+        return self._end_of(present, self._next(present)) + self._late_s <= self._now(present)
+
+    def look_again(self) -> None:
+        """Find out again which intervals are kept: a copy of the process has written some."""
+        self._kept = None
+
+    @staticmethod
+    def _now(present: LivePresent) -> float:
+        return present.epoch.facts.live_ms / 1000 + present.interval * present.tick_s
+
+    @staticmethod
+    def _end_of(present: LivePresent, interval: int) -> float:
+        """Return when the day ends in which an interval begins, seconds since 1970."""
+        begins = present.epoch.facts.live_ms / 1000 + interval * present.tick_s
+        return begins // _DAY_S * _DAY_S + _DAY_S
 
     def keep(self, present: LivePresent) -> None:
         """Write the days that no sample can change any more, and drop those that are too old.
@@ -41,9 +58,8 @@ class Days:
         Raises OSError.
         """
         live = present.epoch.facts.live_ms / 1000
-        now = live + present.interval * present.tick_s
-        first = self._next(present)
-        end = (live + first * present.tick_s) // _DAY_S * _DAY_S + _DAY_S
+        now, first = self._now(present), self._next(present)
+        end = self._end_of(present, first)
         while end + self._late_s <= now:
             stop = int(-(-(end - live) // present.tick_s))
             self._write(present, first, stop)
@@ -59,28 +75,24 @@ class Days:
     def _next(self, present: LivePresent) -> int:
         """Return the first interval that no file holds."""
         if self._kept is None:
-            last = max(self._files(), default=None, key=_first)
-            self._kept = 0 if last is None else _first(last) + _intervals(last)
+            last = max(day_files(self.folder), default=None, key=first_of)
+            self._kept = 0 if last is None else first_of(last) + intervals_of(last)
         return max(self._kept, present.after)
 
-    def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("????-??-??-*.parquet"))
-
     def _write(self, present: LivePresent, first: int, stop: int) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         begins = moment_of(present.epoch.facts.live_ms / 1000 + first * present.tick_s)
-        recording = part(
-            present.simulation.recording(), first - present.after, stop - present.after
-        )
+        recorded, began = present.simulation.recording(), present.after
+        recording = recorded.between(first - began, stop - began)
         power = present.simulation.result.settlement.power
-        file = self._folder / f"{begins.strftime(_NAME)}-{first:06d}.parquet"
+        file = self.folder / f"{begins.strftime(_NAME)}-{first:06d}.parquet"
         starts = begins.replace(tzinfo=UTC)
         write_whole(file, partial(_write_table, recording, starts=starts, power=power))
         self._kept = stop
 
     def _forget(self, now: float) -> None:
         oldest = moment_of(max(now - self._retention_s, 0.0))
-        for file in self._files():
+        for file in day_files(self.folder):
             if datetime.strptime(file.name[:10], _NAME) + timedelta(days=1) < oldest:
                 file.unlink(missing_ok=True)
 
@@ -92,9 +104,9 @@ class Days:
         import pandas as pd
 
         tables = []
-        for file in self._files():
-            begin = _first(file)
-            if begin >= stop or begin + _intervals(file) <= first:
+        for file in day_files(self.folder):
+            begin = first_of(file)
+            if begin >= stop or begin + intervals_of(file) <= first:
                 continue
             table = pd.read_parquet(file)
             tick_s = int(table["start_s"].max() // max(int(table["interval"].max()), 1))
@@ -110,34 +122,21 @@ def _write_table(
     write_intervals(recording, stream, starts, power)
 
 
-def _first(file: Path) -> int:
+def day_files(folder: Path) -> list[Path]:
+    """Return the files of days in a folder, the first one first."""
+    return sorted(folder.glob("????-??-??-*.parquet"))
+
+
+def first_of(file: Path) -> int:
+    """Return the interval that a file of a day begins with, counted from when the live began."""
     return int(file.stem[11:])
 
 
-def _intervals(file: Path) -> int:
+def intervals_of(file: Path) -> int:
+    """Return how many intervals a file of a day holds."""
     import pyarrow.parquet as pq
 
     metadata = pq.read_metadata(file)
     column = metadata.schema.names.index("interval")
     groups = (metadata.row_group(k).column(column) for k in range(metadata.num_row_groups))
     return 1 + int(max(group.statistics.max for group in groups))
-
-
-def part(recording: Recording, first: int, stop: int) -> Recording:
-    """Return the intervals first <= i < stop of a recording, for their table alone."""
-    held = [capacity for start, capacity in recording.capacity if start <= first]
-    later = ((start - first, each) for start, each in recording.capacity if first < start < stop)
-    lanes = tuple(
-        replace(lane, requested=lane.requested[first:stop], allocated=lane.allocated[first:stop])
-        for lane in recording.lanes
-    )
-    divided = {k - first: each for k, each in recording.divided.items() if first <= k < stop}
-    return Recording(
-        recording.links,
-        recording.tick_s,
-        recording.demand[first:stop],
-        ((0, held[-1]), *later),
-        lanes,
-        divided,
-        (),
-    )

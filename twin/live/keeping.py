@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import shutil
 import time
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from twin.core.errors import InputError, Problem, RunError
 from twin.engine.actions import ClosedInterval
 from twin.live.beginning import first_epoch, next_epoch
-from twin.live.checkpoint import read_checkpoint, write_checkpoint
+from twin.live.checkpoint import read_checkpoint
+from twin.live.collecting import HistoryCollection
 from twin.live.days import Days
 from twin.live.epoch import CHECKPOINT, JOURNAL, Epoch, epochs, read_epoch, write_epoch
 from twin.live.journal import Position, Record, RecordJournal, read
 from twin.live.moved import identity, living_scenario, moment_of, stored, under_way
 from twin.live.present import CLOSE, SAMPLES, LivePresent
+from twin.live.upkeep import Upkeep
 from twin.scenario.load import Scenario
 from twin.telemetry.spec import TelemetrySpec
-
-_REPLAY_S: Final = 2.0
-"""Seconds that a restart may spend on deciding again; then a checkpoint is written."""
 
 
 class Keeper:
@@ -34,12 +32,15 @@ class Keeper:
         """Go on with what :meth:`opened` has found."""
         self.base, self.present = base, present
         self.telemetry = base.spec.telemetry or TelemetrySpec()
-        self.days = Days(state / "days", self.telemetry.retention, self.telemetry.late)
+        days = Days(state / "days", self.telemetry.retention, self.telemetry.late)
+        self._upkeep = Upkeep(days)
+        self.collection = (
+            HistoryCollection(self.telemetry, present.tick_s) if base.spec.is_collected else None
+        )
+        """What is collected, where the scenario has no trace."""
         self._state, self._journal = state, journal
-        self._spent = 0.0
         self._hindered: str | None = None
         self._not_before = 0
-        self._written = self._written_in = 0.0
         self.failure: str | None = None
         """Why it does not decide, in words."""
         self.trouble: str | None = None
@@ -81,8 +82,13 @@ class Keeper:
                     present.apply(record)
         keeper = cls(base, state, present, RecordJournal(epoch.records, place))
         keeper.failure = failure
-        keeper._spent = time.perf_counter() - begin
+        keeper._upkeep.spent = time.perf_counter() - begin
         return keeper
+
+    @property
+    def days(self) -> Days:
+        """Days that are over."""
+        return self._upkeep.days
 
     def record(self, kind: bytes, payload: bytes) -> ClosedInterval | None:
         """Write a record and let it have its effect; return the interval that it closes.
@@ -97,7 +103,7 @@ class Keeper:
             self.failure = str(error)
             raise
         if kind == CLOSE:
-            self._spent += time.perf_counter() - begin
+            self._upkeep.spent += time.perf_counter() - begin
             self._tidy()
         return closed
 
@@ -105,19 +111,9 @@ class Keeper:
         """Write what is to be kept elsewhere than in the journal; what fails is said, no more."""
         if (why := self._anew_now()) is not None:
             self._begin_anew(why)
-        try:
-            self.days.keep(self.present)
-            # No more than a tenth of the time goes into checkpoints.
-            rested = time.monotonic() - self._written > 10 * self._written_in
-            if self._spent > _REPLAY_S and rested:
-                self._checkpoint()
-            self.trouble = self._hindered
-        except OSError as error:
-            # Without the file's name, which is nobody's business who asks how the twin is.
-            self.trouble = f"checkpoints and days cannot be written: {error.strerror or error}"
-        except InputError as error:
-            # A policy that cannot be kept: a restart has to decide all again.
-            self.trouble = str(error)
+        path = self.present.epoch.folder / CHECKPOINT
+        self._upkeep.after_tick(path, self.present, self._journal.place)
+        self.trouble = self._upkeep.trouble or self._hindered
 
     def _anew_now(self) -> str | None:
         """Return why it is to begin anew, if it is."""
@@ -126,6 +122,8 @@ class Keeper:
             return None
         if present.refit is not None:
             return present.refit
+        if self.collection is not None and (why := self.collection.due(present)) is not None:
+            return why
         keep, began = self._kept, present.epoch.history.samples
         if present.source.ready < max(2 * keep, began + keep):
             return None
@@ -147,13 +145,16 @@ class Keeper:
     def _begin_anew(self, why: str) -> None:
         """Begin an epoch; what hinders that is said, and it is tried again later."""
         old = self.present
-        epoch, carried = next_epoch(self.base, old, self._state / JOURNAL, self._kept, why)
+        keep = self._kept
+        if self.collection is not None:
+            keep = max(min(keep, self.collection.known(old)), 1)
+        epoch, carried = next_epoch(self.base, old, self._state / JOURNAL, keep, why)
         try:
             # Fitted before it is written: one that cannot be fitted would be there for good.
             present = LivePresent(self.base, epoch)
             present.latest = old.latest
             present.start()
-            self.days.finish(old)
+            self._upkeep.finish(old)
             write_epoch(epoch, stored(self.base), carried)
             place = Position()
             for record, after in read(epoch.records, place):
@@ -171,7 +172,7 @@ class Keeper:
             return
         self._journal.close()
         self.present, self._journal = present, journal
-        self._hindered, self._spent = None, 0.0
+        self._hindered = None
         self._forget_epochs()
 
     def _forget_epochs(self) -> None:
@@ -183,19 +184,18 @@ class Keeper:
             if now - ended > self.telemetry.retention:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _checkpoint(self) -> None:
-        begin = time.monotonic()
-        write_checkpoint(self.present.epoch.folder / CHECKPOINT, self._journal.place, self.present)
-        self._written = time.monotonic()
-        self._written_in = self._written - begin
-        self._spent = 0.0
-
     def close(self) -> None:
         """Write a checkpoint, where that can be, and let go of the journal."""
         if self.failure is None:
-            with suppress(OSError, InputError):
-                self._checkpoint()
+            self.checkpoint()
+        else:
+            self._upkeep.wait()
         self._journal.close()
+
+    def checkpoint(self) -> None:
+        """Write a checkpoint now, where that can be."""
+        path = self.present.epoch.folder / CHECKPOINT
+        self._upkeep.checkpoint(path, self.present, self._journal.place)
 
 
 def refuse_others(scenario: Scenario, epoch: Epoch) -> None:

@@ -10,7 +10,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -20,6 +20,7 @@ from twin.core.files import locked
 from twin.engine.actions import ClosedInterval
 from twin.events.base import Event
 from twin.live import answers
+from twin.live.collecting import CollectedHistory
 from twin.live.epoch import JOURNAL
 from twin.live.keeping import Keeper
 from twin.live.present import (
@@ -68,7 +69,8 @@ class LivingTwin:
         All of the scenario's trace is history. With `split` only what is before its replay is, so
         that the rest can be fed as if it came now. `begins` is when the live begins, at the
         earliest when the history ends: what lies between is missing; a trace without dates then
-        ends there. Samples more than `ahead_s` after `now` are refused, by default a tick. A state
+        ends there. Where the scenario has no trace, the live begins with nothing
+        known. Samples more than `ahead_s` after `now` are refused, by default a tick. A state
         of another scenario (or version) is gone on with anew: on the history that it has. Raises
         InputError, also where another process has the folder.
         """
@@ -77,6 +79,7 @@ class LivingTwin:
                 state.parent.mkdir(parents=True, exist_ok=True)
                 # Its checkpoints are programs, and what it holds is the operator's affair.
                 state.mkdir(mode=0o700, exist_ok=True)
+                stack.callback(_remove_empty, state / JOURNAL)
                 (state / JOURNAL).mkdir(exist_ok=True)
                 stack.enter_context(locked(state / "lock"))
                 keeper = Keeper.opened(scenario, state, split, begins)
@@ -164,6 +167,12 @@ class LivingTwin:
     def trouble(self) -> str | None:
         """What the disk has not taken beside the journal, such as a checkpoint; in words."""
         return self._keeper.trouble
+
+    @property
+    def collecting(self) -> CollectedHistory | None:
+        """What there is of a history where the scenario has no trace, until it is enough."""
+        collection = self._keeper.collection
+        return None if collection is None else collection.collected(self._keeper.present)
 
     @property
     def why_not(self) -> str | None:
@@ -288,12 +297,24 @@ class LivingTwin:
     def decisions(self, since: int | None = None, most: int = 288) -> list[dict[str, Any]]:
         """Return the acting policy's decisions from interval number `since` on, at most so many.
 
-        Without `since` the last one.
+        Those from before it began anew last are in the days alone (:meth:`state_at`). Without
+        `since` the last one.
         """
         with self._lock:
             return answers.decisions(self, since, most)
 
     @property
+    def days_folder(self) -> Path:
+        """Where days that are over are kept."""
+        return self._keeper.days.folder
+
+    @property
     def latest(self) -> ClosedInterval | None:
         """The interval that closed last."""
         return self._keeper.present.latest
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove the folder of a journal that was never begun, since the start was refused."""
+    with suppress(OSError):
+        folder.rmdir()

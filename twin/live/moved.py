@@ -44,7 +44,8 @@ def living_scenario(scenario: Scenario, history: Trace, begins: datetime | None)
     # Events at dates are placed by when the live began.
     ends = timedelta(seconds=history.samples * history.tick_s)
     placed = history if begins is None else replace(history, starts=begins - ends)
-    given = Given(scenario.given.policies, placed, LiveSource(placed), scenario.given.routing)
+    policies, routing = scenario.given.policies, scenario.given.routing
+    given = Given(policies, placed, LiveSource(placed), routing, living=True)
     asked = replace(scenario.asked, policies=_without_bounds(scenario))
     return Scenario.of(source, scenario.path, asked, None, given)
 

@@ -72,8 +72,11 @@ def table_of(decision: Decision) -> str:
     shared = [decision["policy"], decision["interval"], decision["time"]]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["policy", "interval", "time", "link", "requested_mbps", "allocated_mbps"])
-    writer.writerows([*shared, link, requested[link], allocated[link]] for link in allocated)
+    writer.writerow(
+        ["policy", "interval", "time", "link", "requested_mbps", "allocated_mbps", "decided_by"]
+    )
+    by = decision["decided_by"]
+    writer.writerows([*shared, link, requested[link], allocated[link], by] for link in allocated)
     return stream.getvalue()
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, BinaryIO, Final, Self
 
 import numpy as np
@@ -67,7 +69,8 @@ def terms_of(scenario: Scenario, epoch: Epoch) -> Terms:
         epoch.facts.zero_ms,
         telemetry.unit_mbps(demand.unit),
         0 if counter else shift_ms,
-        history.samples - epoch.facts.after,
+        # A history that was collected may be shorter than what samples still come for.
+        max(history.samples - epoch.facts.after, 0),
         max(tick_ms // every_ms, 1),
         max(int(telemetry.late // history.tick_s), int(LONGEST_S // history.tick_s), 1),
         demand.aggregate,
@@ -126,7 +129,8 @@ class LivePresent:
 
     def start(self) -> None:
         """Let the policies fit and decide for the first interval, unless they have."""
-        self.simulation.start()
+        with _quiet():
+            self.simulation.start()
 
     # What records do
 
@@ -161,7 +165,8 @@ class LivePresent:
         self.source.deliver(rows, revisions)
         if self._simulation is None:
             return None
-        closed = self._simulation.step()
+        with _quiet():
+            closed = self._simulation.step()
         number = self.after + closed.interval
         self.latest = closed._replace(interval=number, start_s=float(number * self.tick_s))
         return self.latest
@@ -215,6 +220,14 @@ class LivePresent:
         assert isinstance(simulation.source, LiveSource)
         present.source = simulation.source
         return present
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let nothing be said of means of nothing: links may be there of which nothing is known."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
 
 
 def samples_record(kept: Kept, outcomes: dict[str, int]) -> bytes:

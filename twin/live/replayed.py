@@ -49,7 +49,7 @@ def _epoch(folder: Path, number: int | None) -> Epoch:
 
 def _kept(epoch: Epoch) -> Scenario:
     source = yaml_source.read(epoch.scenario)
-    given = Given(trace=epoch.history, source=LiveSource(epoch.history))
+    given = Given(trace=epoch.history, source=LiveSource(epoch.history), living=True)
     return Scenario.of(source, epoch.scenario, Overrides(), None, given)
 
 

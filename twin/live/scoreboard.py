@@ -88,7 +88,7 @@ class SpanScores:
 
     span: str
     start_s: float
-    """Seconds from the start of the replay."""
+    """Seconds from the start of the result; below 0 where it goes farther back."""
     intervals: int
     complete: bool
     """Whether as much has been recorded as the span is long."""
@@ -118,12 +118,19 @@ class Scoreboard:
     spans: tuple[SpanScores, ...]
 
     @classmethod
-    def of(cls, result: Result, acting: str, spans: Mapping[str, int] | None = None) -> Scoreboard:
+    def of(
+        cls,
+        result: Result,
+        acting: str,
+        spans: Mapping[str, int] | None = None,
+        recording: Recording | None = None,
+    ) -> Scoreboard:
         """Return the scores of a result's policies over its last `spans`, seconds by name.
 
-        Raises InputError for an `acting` policy that is not among them.
+        `recording` is what it recorded, by default, or that with what came before it. Raises
+        InputError for an `acting` policy that is not among them.
         """
-        recording = result.recording
+        recording = result.recording if recording is None else recording
         names = [lane.name for lane in recording.lanes]
         if acting not in names:
             hint = did_you_mean(acting, names) or f"there are: {', '.join(names)}"
@@ -131,7 +138,7 @@ class Scoreboard:
         return cls(
             acting,
             tuple(
-                _scores(result, acting, span, seconds)
+                _scores(result, recording, acting, span, seconds)
                 for span, seconds in (SPANS if spans is None else spans).items()
             ),
         )
@@ -141,8 +148,9 @@ class Scoreboard:
         return {"acting": self.acting, "spans": [each.as_dict() for each in self.spans]}
 
 
-def _scores(result: Result, acting: str, span: str, seconds: int) -> SpanScores:
-    recording = result.recording
+def _scores(
+    result: Result, recording: Recording, acting: str, span: str, seconds: int
+) -> SpanScores:
     wanted = max(seconds // recording.tick_s, 1)
     first = max(recording.intervals - wanted, 0)
     part = _with_hindsight(recording.between(first, recording.intervals))
@@ -155,7 +163,7 @@ def _scores(result: Result, acting: str, span: str, seconds: int) -> SpanScores:
     )
     return SpanScores(
         span,
-        float(first * recording.tick_s),
+        float((first - recording.intervals + result.recording.intervals) * recording.tick_s),
         recording.intervals - first,
         recording.intervals >= wanted,
         ranking.metric,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Generic, Protocol, TypeVar
 
-from twin.core.arrays import Floats, Ints
+from twin.core.arrays import Bools, Floats, Ints
 
 T = TypeVar("T")
 Quantiles = tuple[Floats, tuple[float, ...]]
@@ -25,6 +25,9 @@ class Services(Protocol):
 
     def last_known(self, closed: int) -> Floats:
         """Return the latest demand before sample `closed` that was not missing, [links]."""
+
+    def unseen(self, closed: int) -> Bools:
+        """Return the links of which nothing is known once `closed` samples are seen, [links]."""
 
     def coming(self, closed: int) -> Floats:
         """Return the demand of sample `closed` itself, [links], to a bound alone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twin.core.units import format_duration
-from twin.demand.spec import OF_TABLES, SYNTHETIC_KEYS, TABLES
+from twin.demand.spec import OF_TABLES, OF_TRACES, SYNTHETIC_KEYS, TABLES
 from twin.scenario.load import Scenario
 from twin.scenario.network import topology_folder
 from twin.scenario.source import write
@@ -39,7 +39,9 @@ def _resolve_demand(scenario: Scenario, demand: dict[str, Any]) -> None:
     others: tuple[str, ...] = () if demand["source"] == "synthetic" else SYNTHETIC_KEYS
     if spec.is_generated:
         others = ("facilities",)
-    if demand["source"] not in TABLES:
+    if spec.is_collected:
+        others = (*others, *OF_TRACES)
+    elif demand["source"] not in TABLES:
         others = (*others, *OF_TABLES)
     elif spec.demand.kind == "counter":
         others = (*others, "stamp")

@@ -28,6 +28,7 @@ from twin.scenario import checks
 from twin.scenario.cache import Cache
 from twin.scenario.checks import placed, span_of, span_problems, whole_ticks
 from twin.scenario.choices import Member, PolicyChoice
+from twin.scenario.collected import nothing_yet
 from twin.scenario.find import IN_PYTHON
 from twin.scenario.given import Given
 from twin.scenario.network import routing_of, topology_of, trace_of
@@ -119,7 +120,7 @@ class Assembly:
         assert trace is not None
         policies = [choice for choice in choices if choice is not None]
         self._check_unique(policies, places)
-        routing, live = self._given.routing, self._given.source
+        routing, live, living = self._given.routing, self._given.source, self._given.living
         if routing is None:
             routing = self._try(partial(routing_of, spec, trace, topology))
         self._stop_on_problems()
@@ -132,26 +133,33 @@ class Assembly:
         self._take(checks.link_problems(spec, scope, self._source.blamed))
         span = (
             self._try(partial(span_of, spec, trace))
-            if live is None
+            if live is None and samples
             else ReplaySpan(samples, samples, 0, endless=True)
         )
         if span is not None:
             spec = self._try(partial(placed, spec, trace, span)) or spec
             self._stop_on_problems()
-            self._take(span_problems(spec, trace, span, self._cache.silent(trace, span.history)))
+            # A link of a living twin may have been silent for as long as it remembers.
+            begun = living and (live is not None or not samples)
+            silent = () if begun else self._cache.silent(trace, span.history)
+            self._take(span_problems(spec, trace, span, silent))
             self._check_schedules(policies, places, spec, span)
         self._stop_on_problems()
         assert span is not None
         self._take(checks.event_problems(spec, span, scope))
         self._stop_on_problems()
         every = [*policies, *([fallback] if fallback is not None else [])]
-        models = self._models(every, [*places, ("fallback",)][: len(every)], trace, span)
+        # Where history is collected, a model is used once there is enough for it.
+        history = sys.maxsize if living and spec.is_collected else span.history
+        models = self._models(every, [*places, ("fallback",)][: len(every)], trace, history)
         self._stop_on_problems()
         return Assembled(spec, trace, span, tuple(policies), models, fallback, topology, routing)
 
     def _trace(self, spec: ScenarioSpec, topology: Topology | None) -> Trace | None:
         if self._given.trace is not None:
             return self._try(partial(extended, self._given.trace, spec.demand))
+        if spec.is_collected and self._given.living:
+            return self._try(partial(nothing_yet, spec, topology))
         if topology is None and spec.topology is not None:
             return None
         return self._try(partial(trace_of, spec, topology, self._folder, self._cache))
@@ -222,10 +230,10 @@ class Assembly:
         return member
 
     def _models(
-        self, choices: Sequence[PolicyChoice], places: Sequence[Loc], trace: Trace, span: ReplaySpan
+        self, choices: Sequence[PolicyChoice], places: Sequence[Loc], trace: Trace, history: int
     ) -> dict[str, Forecaster]:
         kpis = tuple(trace.kpis)
-        library = ModelLibrary(self._content, kpis, span.history)
+        library = ModelLibrary(self._content, kpis, history)
         for choice, place in zip(choices, places, strict=True):
             for i, member in enumerate(choice.members):
                 where = (*place, "schedule", i) if choice.scheduled else place

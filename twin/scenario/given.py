@@ -22,6 +22,8 @@ class Given:
     source: TelemetrySource | None = None
     """What delivers telemetry as it comes, after the samples of `trace`."""
     routing: Routing | None = None
+    living: bool = False
+    """Whether it is for a living twin: one may begin before anything is known of its links."""
 
 
 @dataclass(frozen=True, slots=True)

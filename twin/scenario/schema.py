@@ -58,6 +58,8 @@ def _allow_short_forms(document: dict[str, Any]) -> None:
     item = document["properties"]["policies"]["items"]
     document["properties"]["policies"]["items"] = {"anyOf": [{"type": "string"}, item]}
     for definition in document["$defs"].values():
-        targets = definition.get("properties", {}).get("links")
-        if targets is not None and "anyOf" in targets:
+        for key in ("links", "flows"):
+            targets = definition.get("properties", {}).get(key, {})
+            if "anyOf" not in targets:
+                continue
             targets["anyOf"] = [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]

@@ -248,6 +248,8 @@ class ScenarioSpec(Strict):
     def _a_matrix_is_routed(self) -> ScenarioSpec:
         if self.topology is None and self.demand.matrix is not None:
             raise ValueError("'demand.matrix' needs a 'topology' to route it over")
+        if self.topology is None and self.demand.flows is not None:
+            raise ValueError("'demand.flows' needs a 'topology' to route them over")
         if self.topology is None and self.demand.source == "matrix":
             raise ValueError("'source: matrix' needs a 'topology' to route it over")
         if self.routing is not None and not (self.is_routed or self.backup):
@@ -279,8 +281,14 @@ class ScenarioSpec(Strict):
     @property
     def is_routed(self) -> bool:
         """Whether its demand is from site to site, and is routed over the links."""
-        matrix = self.demand.source == "matrix" or self.demand.matrix is not None
-        return matrix or self.is_generated
+        demand = self.demand
+        matrix = demand.source == "matrix" or demand.matrix is not None
+        return matrix or demand.flows is not None or self.is_generated
+
+    @property
+    def is_collected(self) -> bool:
+        """Whether it has no trace: a living twin collects its demand."""
+        return self.demand.source == "telemetry"
 
     @field_validator("backup")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from twin.core.arrays import Floats
+from twin.core.arrays import Bools, Floats
 from twin.core.sealed import sealed
 from twin.core.tail import ShownTable
 from twin.demand.gaps import Feed, Revision, known
@@ -69,6 +69,11 @@ class Observed:
                 self._take_later(revision, kpi, latest)
             self._latest, self._latest_upto = sealed(latest), closed
         return sealed(self._latest)
+
+    def unseen(self, kpi: str, closed: int) -> Bools:
+        """Return the series that have no value that is known before sample `closed`, [series]."""
+        self.last_known(kpi, closed)
+        return np.asarray(self._latest_at < 0)
 
     def _take_later(self, revision: Revision, kpi: str, latest: Floats) -> None:
         """Let a sample that became known later count where it is the newest of its series."""

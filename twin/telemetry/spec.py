@@ -59,6 +59,11 @@ class TelemetrySpec(Strict):
     late: Duration = Field(
         seconds("6h"), description="how long after its end a sample still changes the account"
     )
+    enough: Duration = Field(
+        seconds("2d"),
+        description="history that is collected before all policies are taken to have enough of it, "
+        "where the scenario has no trace",
+    )
     keep: Duration = Field(
         seconds("28d"),
         description="history that policies are fitted on when twice as much has come and the twin "
@@ -68,7 +73,7 @@ class TelemetrySpec(Strict):
         seconds("90d"), description="how long what was decided, and came, is kept on disk"
     )
 
-    _takes_time = field_validator("every", "keep", "retention")(longer_than_nothing)
+    _takes_time = field_validator("every", "enough", "keep", "retention")(longer_than_nothing)
 
     @model_validator(mode="after")
     def _asked_with_a_query(self) -> TelemetrySpec:

@@ -102,7 +102,8 @@ class Answers:
         def make(twin: LivingTwin) -> dict[str, Any]:
             decided = twin.decisions(since, most)
             following = decided[-1]["interval"] + 1 if decided else since
-            return {"acting": twin.acting, "decisions": decided, "next": following}
+            known = {"known_from": twin.first, "next": following}
+            return {"acting": twin.acting, "decisions": decided, **known}
 
         return await self._cached(f"decisions {since}", make, math.inf)
 
@@ -113,10 +114,11 @@ class Answers:
         if self._service.present.closed == self._service.loop.twin.first:
             wait_s = self._service.tick_s
             raise HttpError.later(503, "no interval has closed that could be scored", wait_s)
-        acting = self._service.loop.twin.acting
+        twin = self._service.loop.twin
+        scored = partial(score, acting=twin.acting, days=twin.days_folder)
 
         async def make() -> bytes:
-            return encoded(await self._service.work_out(lambda _: partial(score, acting=acting)))
+            return encoded(await self._service.work_out(lambda key: partial(scored, key=key)))
 
         return Response(await self._service.scores.get("scoreboard", make, _SCORED_S),
                         media_type=_JSON)  # fmt: skip
@@ -149,7 +151,12 @@ class Answers:
         self._check_ready()
         if (trouble := self._service.present.trouble) is not None:
             raise HttpError.later(503, trouble, 5)
-        return JSONResponse({"status": "ready", "closed": self._service.present.closed})
+        present = self._service.present
+        if present.collecting is None:
+            return JSONResponse({"status": "ready", "closed": present.closed})
+        there = present.collecting.as_dict()
+        status = "collecting history"
+        return JSONResponse({"status": status, "closed": present.closed, "collecting": there})
 
     def _check_ready(self) -> None:
         self._service.check_ready()

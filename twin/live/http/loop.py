@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 
 from twin.core.errors import RunError
 from twin.engine.actions import ClosedInterval
+from twin.live.collecting import CollectedHistory
 from twin.live.living import LivingTwin
 from twin.live.samples import BacklogError, NotWrittenError, Receipt, Samples
 
@@ -63,6 +64,8 @@ class LoopStatus:
     """Samples by outcome."""
     latest: ClosedInterval | None
     """The last interval that closed since the server started."""
+    collecting: CollectedHistory | None = None
+    """What there is of a history, where it is collected, until it is enough."""
     trouble: str | None = None
     """What keeps it from deciding or from being kept, such as a full disk."""
     beat: float = field(default_factory=time.monotonic)
@@ -189,7 +192,7 @@ class TwinLoop:
         twin = self.twin
         return LoopStatus(
             self.now(), twin.interval, twin.ready, twin.why_not, dict(twin.counts), self._latest,
-            self._trouble,
+            twin.collecting, self._trouble,
         )  # fmt: skip
 
 

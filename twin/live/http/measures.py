@@ -132,6 +132,14 @@ class TwinCollector(Collector):
              time.monotonic() - now.beat),
         ):  # fmt: skip
             yield GaugeMetricFamily(name, text, value)
+        if now.collecting is not None:
+            for name, text, samples in (
+                ("twin_history_samples", "Samples of history that were collected.",
+                 now.collecting.samples),
+                ("twin_history_needed_samples", "Samples of history that are enough.",
+                 now.collecting.needed),
+            ):  # fmt: skip
+                yield GaugeMetricFamily(name, text, samples)
         yield CounterMetricFamily(
             "twin_intervals_closed", "Intervals that have closed.", now.closed
         )

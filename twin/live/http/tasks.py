@@ -7,6 +7,7 @@ work; whoever asks next within the same interval has them for nothing.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -89,12 +90,16 @@ def outlook(snapshot: bytes, key: Key, acting: str, horizon_s: float) -> FanOfLi
     return FanOfLinks(key[1], _quantiles(simulation, paths), chances, answer.as_dict())
 
 
-def score(snapshot: bytes, acting: str) -> dict[str, Any]:
-    """Score the policies on what is recorded in the snapshot."""
-    from twin.live.scoreboard import Scoreboard
+def score(snapshot: bytes, key: Key, acting: str, days: Path) -> dict[str, Any]:
+    """Score the policies on what is recorded in the snapshot, and before it in the days kept."""
+    from twin.live.kept_past import with_past
+    from twin.live.scoreboard import SPANS, Scoreboard
 
     result = Simulation.restore(snapshot).result
-    return Scoreboard.of(result, acting=acting).as_dict()
+    longest = max(SPANS.values()) // result.recording.tick_s
+    missing = longest - result.recording.intervals
+    recording = with_past(result.recording, days, key[0], missing)
+    return Scoreboard.of(result, acting, recording=recording).as_dict()
 
 
 def _placed(problem: Problem) -> Problem:

@@ -24,6 +24,11 @@ function show() {
   showStatus();
 }
 
+function collected(state) {
+  const share = Math.floor(100 * state.collecting.samples / state.collecting.needed);
+  return `collecting history, ${share} %`;
+}
+
 function showStatus() {
   const { state, line } = page;
   const late = state && lagOf(state) > 2.5 * state.tick_s;
@@ -31,7 +36,8 @@ function showStatus() {
     : line === "lost" ? ["trouble", "no connection"]
       : !state ? ["", "connecting"]
         : state.trouble ? ["trouble", "in trouble"]
-          : !state.ready ? ["waiting", "collecting history"]
+          : !state.ready ? ["waiting", "does not decide"]
+            : state.collecting ? ["waiting", collected(state)]
             : late ? ["waiting", "no telemetry comes"] : ["live", "live"];
   byId("status").className = `status ${kind}`;
   byId("status").textContent = text;
