@@ -12,6 +12,7 @@ from twin import InputError
 from twin.core.arrays import Floats
 from twin.demand.gaps import ArrayFeed
 from twin.live.demand_paths import DemandPaths, ranked
+from twin.live.path_forecasts import PathForecasts
 
 
 def _paths(errors: Floats, forecast: Floats, alone: float = 1e6) -> DemandPaths:
@@ -100,3 +101,20 @@ def test_what_is_usual_stands_in_for_a_model() -> None:
     low, high = (ranked(paths.draw(50, 1), level) for level in (0.05, 0.95))
     assert ((low < day[:12, None] * [1, 2]) & (day[:12, None] * [1, 2] < high)).mean() > 0.6
     assert (high - low).mean() < 10
+
+
+def test_forecasts_that_are_kept_are_those_that_are_made_anew() -> None:
+    rng = np.random.default_rng(2)
+    hours = np.arange(40 * 24)
+    demand = (100 + 50 * np.sin(hours / 24 * 2 * np.pi))[:, None] + rng.normal(
+        0, 5, (len(hours), 2)
+    )
+    model = twin.Scenario.load("baseline").forecaster("ridge_traffic")
+    kept = PathForecasts(model, 6, 3600)
+    # Hours on end, then more than a day: the origins are other ones.
+    for now in (700, 701, 704, 760):
+        feed = ArrayFeed({"internet": demand[:now]})
+        again = DemandPaths.of(feed, "internet", model, now, 6, 3600, kept)
+        anew = DemandPaths.of(feed, "internet", model, now, 6, 3600)
+        np.testing.assert_array_equal(again.forecast, anew.forecast)
+        np.testing.assert_array_equal(again.draw(9, 1), anew.draw(9, 1))

@@ -44,20 +44,22 @@ from twin.core.errors import InputError, Problem
 from twin.core.units import format_duration
 from twin.demand.gaps import Feed
 from twin.forecast.forecaster import Forecaster
-from twin.live.path_forecasts import PastFeed, known_so_far, model_paths, usual_paths
+from twin.live.path_forecasts import (
+    PastFeed,
+    PastOrigins,
+    PathForecasts,
+    known_so_far,
+    usual_paths,
+)
 
 PATH_STREAM: Final = 0x9A7
 """Number of the named random stream that paths are drawn from."""
 _ORIGINS: Final = 120
-"""Past origins, at most: each costs a path of forecasts."""
+"""Past origins, at most, but for a few: each costs a path of forecasts."""
 _ALIKE: Final = 2
 """Of so many the one whose forecast looks most like the present one is taken."""
 _VALUES: Final = 10_000_000
 """Numbers in the past forecasts, at most."""
-_PAST_S: Final = 42 * 86_400
-"""What is read of the past, at most: what a twin has seen in a year costs no more."""
-_FORECAST_S: Final = 14 * 86_400
-"""The end of it that past forecasts are made in, at most."""
 _FEWEST: Final = 10
 """Past origins, at least."""
 _FARTHEST: Final = 4.0
@@ -84,39 +86,48 @@ class DemandPaths:
 
     @classmethod
     def of(
-        cls, feed: Feed, kpi: str, model: Forecaster | None, now: int, steps: int, tick_s: int
+        cls,
+        feed: Feed,
+        kpi: str,
+        model: Forecaster | None,
+        now: int,
+        steps: int,
+        tick_s: int,
+        kept: PathForecasts | None = None,
     ) -> DemandPaths:
         """Return the paths of a KPI of all flows over `steps` intervals from sample `now` on.
 
-        The model is fitted on the first half of what came before, or what is older than two weeks,
-        and forecasts in the rest; without one, what is usual at the time of the day is forecast.
-        Raises InputError where the past is too short.
+        The model is fitted on the first half of what came before, or what is older than two weeks
+        and up to a day, and forecasts in the rest; without one, what is usual at the time of the
+        day is forecast.
+        `kept` are that model's forecasts of so many steps, of which only what has come since it
+        was handed over last is made. Raises InputError where the past is too short.
         """
-        skipped = max(now - _PAST_S // tick_s, 0)
-        past, now = PastFeed(feed, skipped), now - skipped
-        seen = known_so_far(past, kpi, 0, now)
         window = max(3600 // tick_s, 1) if model is None else model.card.window
-        first, last = max(now // 2, now - _FORECAST_S // tick_s, window), now - steps
-        most = int(np.clip(_VALUES // (steps * seen.shape[1]), 2 * _FEWEST, _ORIGINS))
-        stride = max(-(-(last - first) // most), 1)
-        origins = np.arange(last, first - 1, -stride)[::-1]
+        flows = feed.rows(kpi, 0, 0).shape[1]
+        most = int(np.clip(_VALUES // (steps * flows), 2 * _FEWEST, _ORIGINS))
+        places = PastOrigins.of(now, window, steps, most, tick_s)
+        now -= places.skipped
+        origins = places.upto(now - steps)
         if len(origins) < _FEWEST:
             what = f"needs more of the past than {format_duration(now * tick_s)}"
             least = format_duration(2 * (steps + max(_FEWEST, window)) * tick_s)
             raise InputError(Problem(what, "what-if", suggestion=f"wait until it is {least}"))
-        instants = np.append(origins, now)
+        seen = known_so_far(PastFeed(feed, places.skipped), kpi, 0, now)
         if model is None:
-            forecasts = usual_paths(seen, instants, steps, tick_s)
+            forecasts = usual_paths(seen, np.append(origins, now), steps, tick_s)
         else:
-            forecasts = model_paths(past, model, instants, first, steps, tick_s)
-        earlier, forecast = forecasts[:-1], forecasts[-1]
+            kept = PathForecasts(model, steps, tick_s) if kept is None else kept
+            forecasts = kept.of(feed, places, now)
+        # What began after the last origin has not come to its end yet.
+        earlier, forecast = forecasts[: len(origins)], forecasts[-1]
         size = np.maximum(np.nanstd(seen, axis=0), 1e-9)
         apart = (((earlier - forecast) / size) ** 2).mean(axis=(1, 2))
         alike = np.sort(np.argsort(apart, kind="stable")[: max(len(origins) // _ALIKE, _FEWEST)])
         came = np.stack([seen[o : o + steps] for o in origins[alike]])
         # Where nothing came, what was forecast stands in.
         came = np.where(np.isnan(came), earlier[alike], came)
-        alone = (now - first) / steps * len(alike) / len(origins)
+        alone = (now - places.first) / steps * len(alike) / len(origins)
         reach = max(_SMOOTH_S // tick_s // 2, 1)
         return cls(forecast, came, earlier[alike], max(alone, 2.0), reach)
 
