@@ -40,6 +40,20 @@ def test_a_path_is_what_came_moved_by_what_the_forecasts_differ_by() -> None:
     assert (_paths(errors - 500, np.full((12, 1), 1.0)).draw(4, 0) >= 0).all()
 
 
+def test_paths_are_moved_as_far_as_forecasts_have_told() -> None:
+    rng = np.random.default_rng(4)
+    levels = rng.uniform(0, 100, (80, 1, 1)).repeat(12, axis=1)
+    # One flow comes as is forecast, one twice as far off, one whatever is forecast.
+    came = np.concatenate([levels, 2 * levels, rng.uniform(0, 100, (80, 12, 1))], axis=2) + 300
+    forecasts = np.repeat(levels, 3, axis=2) + 300
+    drawn = DemandPaths(np.full((12, 3), 500.0), came, forecasts, 1e6, 2).draw(80, 1)
+    np.testing.assert_allclose(drawn[..., 0], 500, rtol=1e-3)
+    # No farther than forecasts differ.
+    assert drawn[..., 1].mean() == pytest.approx(500 + levels.mean(), rel=1e-3)
+    assert drawn[..., 2].mean() == pytest.approx(came[..., 2].mean(), rel=0.05)
+    assert drawn[..., 2].max() < 430
+
+
 def test_a_short_past_stretches_paths() -> None:
     rng = np.random.default_rng(2)
     errors = rng.normal(size=(200, 1, 1)).repeat(12, axis=1)

@@ -4,15 +4,21 @@ Let f(o, h) be a model's forecast, made before sample o, of a flow's demand d(o 
 its error. With a past origin o, the same for all flows and the whole path, and a running mean S
 over two hours, a path from now is, not below 0,
 
-    d(o + h) + S[f(now, .) - f(o, .)](h) + (c - 1) S[e(o, .)](h).
+    d(o + h) + b S[f(now, .) - f(o, .)](h) + (c - 1) S[e(o, .)](h).
 
-Were it not for S, and with c = 1, that is f(now, h) + e(o, h): the whole error of one past
+Were it not for S, and with b = c = 1, that is f(now, h) + e(o, h): the whole error of one past
 forecast. So errors keep their correlation in time and between flows, and their skewness and tails,
 whatever these are. A copula would have to be told of them, and a factor model of a few weeks of
 errors of a hundred flows is mostly noise. S keeps the fine structure of what came: where a
 forecast knows of a jump at one instant and the outcome had it at another, their sum would jump
 twice, and a policy that follows demand would be short twice. (For the same reason errors are not
 scaled: on flows with two levels, what is noise at one of them would be stretched between the two.)
+
+How far a path is moved is up to what moving would have told in the past. Between two origins,
+forecasts differ and so do outcomes; b, from 0 to 1, is how much of the former difference shows in
+the latter, by least squares, for each flow. Where forecasts mean much, as on a link that has its
+day, that is near 1. On one that jumps by a clock or bursts at random, what came after another
+origin, as it was, is as likely to come again, and moved it would be like nothing that ever came.
 
 Origins are those whose forecast paths looked most like the present one, which stands for the time
 of the day, for weekends, and for the state of a flow that has several.
@@ -83,6 +89,7 @@ class DemandPaths:
         """Mbit/s, [steps, flows]"""
         self._came, self._forecasts, self._alone = came, forecasts, alone
         self._reach = reach
+        self._shown = _shown(_smoothed(forecasts, reach), _smoothed(came, reach))
 
     @classmethod
     def of(
@@ -143,8 +150,21 @@ class DemandPaths:
         picked = rng.permutation(places.astype(np.int64))
         came, forecasts = self._came[picked], self._forecasts[picked]
         stretch = _stretches(self._alone, replications, rng)[:, None, None]
-        slow = (self.forecast - forecasts) + (stretch - 1) * (came - forecasts)
+        slow = self._shown * (self.forecast - forecasts) + (stretch - 1) * (came - forecasts)
         return np.asarray(np.maximum(came + _smoothed(slow, self._reach), 0.0))
+
+
+def _shown(forecasts: Floats, came: Floats) -> Floats:
+    """Return how much of what differs between forecasts differs between what came, [flows].
+
+    Both are [origins, steps, flows]. At each step the sum over all pairs of origins is that of
+    what is apart from their mean, times their number.
+    """
+    apart = forecasts - forecasts.mean(axis=0)
+    both = (apart * (came - came.mean(axis=0))).sum(axis=(0, 1))
+    square = (apart**2).sum(axis=(0, 1))
+    shown = np.divide(both, square, out=np.ones_like(both), where=square > 0)
+    return np.asarray(np.clip(shown, 0.0, 1.0))
 
 
 def _smoothed(paths: Floats, reach: int) -> Floats:
