@@ -1,5 +1,7 @@
 """A forecast that keeps the SLA."""
 
+from copy import copy
+
 import numpy as np
 
 from twin import AdaptiveMargin, History, Observation, Policy, Share
@@ -23,6 +25,11 @@ class Conformal(Policy):
         target = history.sla_target if self.target is None else self.target
         self._margin = AdaptiveMargin.warmed(history, self.model, target)
 
+    def for_links(self, links: np.ndarray) -> Policy:
+        some = copy(self)
+        some._margin = self._margin.for_links(links)
+        return some
+
     def allocate(self, observation: Observation) -> np.ndarray:
-        self._margin.observe(observation.demand_mbps)
+        self._margin.follow(observation)
         return self._margin.cover(observation, self.model)

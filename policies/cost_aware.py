@@ -1,5 +1,6 @@
 """A forecast with a margin that prices decide, within the SLA."""
 
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -55,10 +56,15 @@ class CostAware(Policy):
             (shares == share, self._margin(history, float(share))) for share in np.unique(shares)
         ]
 
+    def for_links(self, links: np.ndarray) -> Policy:
+        some = copy(self)
+        some._margins = [(own[links], margin.for_links(links)) for own, margin in self._margins]
+        return some
+
     def allocate(self, observation: Observation) -> np.ndarray:
         allocation = np.empty(len(observation.links))
         for links, margin in self._margins:
-            margin.observe(observation.demand_mbps)
+            margin.follow(observation)
             allocation[links] = margin.cover(observation, self.model)[links]
         return allocation
 

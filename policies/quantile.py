@@ -1,5 +1,6 @@
 """A model's own quantile, held to its word."""
 
+from copy import copy
 from statistics import NormalDist
 
 import numpy as np
@@ -44,6 +45,11 @@ class Quantile(Policy):
 
         self._margin.settle(history.demand_mbps, samples, path)
 
+    def for_links(self, links: np.ndarray) -> Policy:
+        some = copy(self)
+        some._margin = self._margin.for_links(links)
+        return some
+
     def allocate(self, observation: Observation) -> np.ndarray:
         def path(first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
             ahead = range(first, first + count)
@@ -51,7 +57,7 @@ class Quantile(Policy):
             middle, spread = (np.stack(each) for each in zip(*parts, strict=True))
             return middle, spread.max(axis=0)
 
-        self._margin.observe(observation.demand_mbps)
+        self._margin.follow(observation)
         return self._margin.decide(observation.commitment, path)
 
     def _parts(

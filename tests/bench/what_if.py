@@ -10,8 +10,8 @@ few, so that other instants of the same ones were seen then.
 
     python tests/bench/what_if.py --cost
 
-prints the CPU time of the demand paths, and of what-ifs of 6 h, 100 links and 50 replications under
-some policies, with nothing asked and with a surge.
+prints the CPU time of the demand paths, at first and an interval later, and of what-ifs of 6 h, 100
+links and 50 replications under some policies, with nothing asked and with a surge.
 """
 
 from __future__ import annotations
@@ -122,14 +122,19 @@ def cost(links: int = 100, past: int = 8_064) -> None:
     frame.index = pd.date_range("2026-01-05", periods=past, freq="5min")
     trace = twin.Trace.from_frame(frame)
     surge = {"kind": "surge", "links": names[:5], "start": "now", "duration": "1h", "factor": 2}
-    paths = None
+    paths, kept = None, {}
     for policy in ("static_p95", "rolling_max", "conformal"):
         live = twin.Simulation(twin.LiveSource(trace), [policy])
         live.start()
         if paths is None:
             begin = time.process_time()
-            paths = demand_paths(live, 6 * 3600)
+            demand_paths(live, 6 * 3600, kept=kept)
             print(f"{'demand paths':12} {time.process_time() - begin:6.2f} s")
+            live.source.deliver({"internet": generate(1, links, past)["internet"][-1]})
+            live.step()
+            begin = time.process_time()
+            paths = demand_paths(live, 6 * 3600, kept=kept)
+            print(f"{'':12} {time.process_time() - begin:6.2f} s  an interval later")
         for events in ([], [surge]):
             begin = time.process_time()
             what_if(live, events=events, for_s=6 * 3600, paths=paths)

@@ -63,15 +63,15 @@ def served(
 
 async def refusal(workers: WhatIfWorkers, task: Any) -> HttpError:
     with pytest.raises(HttpError) as refused:
-        await workers.answer(b"", task)
+        await workers.answer(b"", task, "")
     return refused.value
 
 
 def test_a_worker_is_a_process_of_its_own_and_is_kept() -> None:
     async def test(workers: WhatIfWorkers) -> None:
-        assert await workers.answer(b"x" * 5_000_000, size) == 5_000_000
-        first, nice = await workers.answer(b"", process)
-        assert (await workers.answer(b"", process))[0] == first
+        assert await workers.answer(b"x" * 5_000_000, size, "") == 5_000_000
+        first, nice = await workers.answer(b"", process, "")
+        assert (await workers.answer(b"", process, ""))[0] == first
         assert first != os.getpid()
         # The twin comes first.
         assert nice == min(os.nice(0) + 10, 19)
@@ -82,7 +82,7 @@ def test_a_worker_is_a_process_of_its_own_and_is_kept() -> None:
 def test_what_goes_wrong_in_a_worker_is_told_as_it_should(caplog: Any) -> None:
     async def test(workers: WhatIfWorkers) -> None:
         with pytest.raises(InputError) as refused:
-            await workers.answer(b"", wrong)
+            await workers.answer(b"", wrong, "")
         # No path of the machine leaves it.
         assert str(refused.value) == "3: links.0: is no link; did you mean 'a'?"
         assert (await refusal(workers, fails)).status == 422
@@ -91,7 +91,7 @@ def test_what_goes_wrong_in_a_worker_is_told_as_it_should(caplog: Any) -> None:
         assert "KeyError: 'inside'" in caplog.text
         dead = await refusal(workers, dies)
         assert (dead.status, str(dead)) == (503, "the process that answers what-ifs ended")
-        assert await workers.answer(b"12", size) == 2
+        assert await workers.answer(b"12", size, "") == 2
 
     assert served(test).outcomes == {
         "wrong": 1, "failed": 1, "broken": 1, "died": 1, "answered": 1
@@ -100,25 +100,56 @@ def test_what_goes_wrong_in_a_worker_is_told_as_it_should(caplog: Any) -> None:
 
 def test_what_takes_too_long_is_ended_and_others_go_on() -> None:
     async def test(workers: WhatIfWorkers) -> None:
-        await workers.answer(b"", size)
+        await workers.answer(b"", size, "")
         begun = time.monotonic()
         slow = await refusal(workers, partial(sleeps, seconds=60))
         assert time.monotonic() - begun < 10
         assert slow.status == 503
         assert str(slow) == "takes longer than 4 s"
-        assert await workers.answer(b"1", size) == 1
+        assert await workers.answer(b"1", size, "") == 1
 
     served(test, seconds=4.0)
 
 
 def test_no_more_are_taken_than_may_wait() -> None:
     async def test(workers: WhatIfWorkers) -> None:
-        await workers.answer(b"", size)
+        await workers.answer(b"", size, "")
         rest = partial(sleeps, seconds=0.5)
-        under_way = [asyncio.create_task(workers.answer(b"", rest)) for _ in range(3)]
+        under_way = [asyncio.create_task(workers.answer(b"", rest, "")) for _ in range(3)]
         await asyncio.sleep(0)
         full = await refusal(workers, size)
         assert (full.status, full.headers["Retry-After"]) == (429, "5")
         assert await asyncio.gather(*under_way) == ["rested"] * 3
 
     assert served(test, at_once=1, waiting=2).outcomes == {"answered": 4, "refused": 1}
+
+
+def test_one_token_leaves_places_to_others_and_the_twin_goes_first() -> None:
+    told: list[str] = []
+
+    async def test(workers: WhatIfWorkers) -> None:
+        await workers.answer(b"", size, None)
+
+        async def ask(who: str | None) -> None:
+            await workers.answer(b"", partial(sleeps, seconds=0.2), who)
+            told.append(str(who))
+
+        asked = [asyncio.create_task(ask(who)) for who in ("a", "a", "b")]
+        await asyncio.sleep(0)
+        with pytest.raises(HttpError, match="as many what-ifs as 'a' may ask at once"):
+            workers.check_room("a")
+        # All places of questions are taken, and none of the twin's own.
+        with pytest.raises(HttpError, match="as many what-ifs as are taken"):
+            workers.check_room("c")
+        asked.append(asyncio.create_task(ask(None)))
+        await asyncio.sleep(0)
+        with pytest.raises(HttpError, match="as the twin works out itself"):
+            workers.check_room(None)
+        # Who has gone leaves its place in the line.
+        gone = asked.pop(1)
+        gone.cancel()
+        await asyncio.gather(*asked)
+        workers.check_room("a")
+
+    served(test, at_once=1, waiting=2, each=2, own=1)
+    assert told == ["a", "None", "b"]

@@ -221,6 +221,16 @@ def test_a_what_if_is_asked_on_the_page(tmp_path: Path, pictures: Path, browser:
         browser.until("document.querySelectorAll('#answer table').length >= 2")
         assert "rolling_max" in browser.evaluate("byId('answer').textContent")
         browser.picture(pictures / "what-if.png")
+        # A policy that the twin does not run, and an event that comes too late.
+        browser.evaluate(
+            "byId('asked-policies').value = 'static_mean2sigma,'; byId('start').value = '7h';"
+            "byId('ask').click()"
+        )
+        browser.until("document.querySelectorAll('#answer .note').length === 1")
+        answer = browser.evaluate("byId('answer').textContent")
+        assert "static_mean2sigma" in answer
+        assert "rolling_max" not in answer
+        assert "events.0: begins after the time that is asked for ends, by 1h" in answer
     errors = [line for line in browser.console if "ERR_" not in line]
     # What was refused, and nothing else.
     assert [line.split(" http")[0] for line in errors] == [

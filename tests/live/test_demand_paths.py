@@ -12,6 +12,7 @@ from twin import InputError
 from twin.core.arrays import Floats
 from twin.demand.gaps import ArrayFeed
 from twin.live.demand_paths import DemandPaths, ranked
+from twin.live.path_forecasts import PathForecasts
 
 
 def _paths(errors: Floats, forecast: Floats, alone: float = 1e6) -> DemandPaths:
@@ -37,6 +38,20 @@ def test_a_path_is_what_came_moved_by_what_the_forecasts_differ_by() -> None:
         np.sort(drawn.sum(axis=(1, 2))), (150 + errors).sum(axis=(1, 2)), rtol=1e-3
     )
     assert (_paths(errors - 500, np.full((12, 1), 1.0)).draw(4, 0) >= 0).all()
+
+
+def test_paths_are_moved_as_far_as_forecasts_have_told() -> None:
+    rng = np.random.default_rng(4)
+    levels = rng.uniform(0, 100, (80, 1, 1)).repeat(12, axis=1)
+    # One flow comes as is forecast, one twice as far off, one whatever is forecast.
+    came = np.concatenate([levels, 2 * levels, rng.uniform(0, 100, (80, 12, 1))], axis=2) + 300
+    forecasts = np.repeat(levels, 3, axis=2) + 300
+    drawn = DemandPaths(np.full((12, 3), 500.0), came, forecasts, 1e6, 2).draw(80, 1)
+    np.testing.assert_allclose(drawn[..., 0], 500, rtol=1e-3)
+    # No farther than forecasts differ.
+    assert drawn[..., 1].mean() == pytest.approx(500 + levels.mean(), rel=1e-3)
+    assert drawn[..., 2].mean() == pytest.approx(came[..., 2].mean(), rel=0.05)
+    assert drawn[..., 2].max() < 430
 
 
 def test_a_short_past_stretches_paths() -> None:
@@ -100,3 +115,20 @@ def test_what_is_usual_stands_in_for_a_model() -> None:
     low, high = (ranked(paths.draw(50, 1), level) for level in (0.05, 0.95))
     assert ((low < day[:12, None] * [1, 2]) & (day[:12, None] * [1, 2] < high)).mean() > 0.6
     assert (high - low).mean() < 10
+
+
+def test_forecasts_that_are_kept_are_those_that_are_made_anew() -> None:
+    rng = np.random.default_rng(2)
+    hours = np.arange(40 * 24)
+    demand = (100 + 50 * np.sin(hours / 24 * 2 * np.pi))[:, None] + rng.normal(
+        0, 5, (len(hours), 2)
+    )
+    model = twin.Scenario.load("baseline").forecaster("ridge_traffic")
+    kept = PathForecasts(model, 6, 3600)
+    # Hours on end, then more than a day: the origins are other ones.
+    for now in (700, 701, 704, 760):
+        feed = ArrayFeed({"internet": demand[:now]})
+        again = DemandPaths.of(feed, "internet", model, now, 6, 3600, kept)
+        anew = DemandPaths.of(feed, "internet", model, now, 6, 3600)
+        np.testing.assert_array_equal(again.forecast, anew.forecast)
+        np.testing.assert_array_equal(again.draw(9, 1), anew.draw(9, 1))

@@ -65,6 +65,17 @@ def test_what_only_the_network_can_refuse_has_its_place(server: Running) -> None
     assert "state" not in answer.text
 
 
+def test_policies_that_the_twin_does_not_run_may_be_tried(server: Running) -> None:
+    entry = {"name": "wide", "use": "rolling_max", "window": "2h"}
+    late = {**CUT, "start": "2h"}
+    options = {"events": [late], "for": "1h", "replications": 5}
+    said = asked(server, policies=["static_p95", entry], **options).json()
+    assert [each["policy"] for each in said["policies"]] == ["static_p95", "wide"]
+    assert said["notes"] == ["events.0: begins after the time that is asked for ends, by 1h"]
+    wrong = asked(server, policies=["static_p95", entry | {"windw": "1h"}], **options)
+    assert (wrong.status_code, wrong.json()["where"]) == (400, "policies.1.windw")
+
+
 def test_a_forecast_has_its_quantiles_and_what_was(server: Running) -> None:
     said = server.client.get("/forecast?link=link-0&for=1h&back=10h").json()
     assert len(said["times"]) == len(said["median_mbps"]) == len(said["quantiles_mbps"]) == 12

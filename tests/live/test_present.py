@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import twin
-from twin.core.arrays import Floats
+from twin.core.arrays import Floats, Ints
+from twin.engine.foretold import Foretold
 from twin.engine.present import Present
 from twin.telemetry.source import ReplaySource, head
 
@@ -18,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "simulation"))
 from worlds import HISTORY, delivered, simulation, table, trace
 
 CLOSED, STEPS = 20, 24
+AT_ONCE = {"defaults": {"capacity_mbps": 900}}
 
 
 def later(seed: int) -> dict[str, Floats]:
@@ -31,8 +36,8 @@ def later(seed: int) -> dict[str, Floats]:
     }
 
 
-def live(policies: list[str]) -> twin.Simulation:
-    simulated = simulation(twin.LiveSource(head(trace(), HISTORY)), policies=policies)
+def live(policies: list[Any], **options: Any) -> twin.Simulation:
+    simulated = simulation(twin.LiveSource(head(trace(), HISTORY)), policies=policies, **options)
     replay = ReplaySource(trace())
     for sample in range(HISTORY, HISTORY + CLOSED):
         simulated.source.deliver(delivered(replay, sample))
@@ -91,3 +96,74 @@ def test_a_gap_that_is_open_now_is_closed_in_each_future_by_itself() -> None:
         )
     assert filled[0] == filled[2] != filled[1]
     assert np.isnan(one.source.values("internet", HISTORY + CLOSED, HISTORY + CLOSED + 1)[0, 0])
+
+
+class Own(twin.Policy):
+    """Follows demand, with a memory of its own."""
+
+    fails: bool = False
+
+    def fit(self, history: twin.History) -> None:
+        self.level = np.zeros(len(history.links))
+
+    def for_links(self, links: Ints) -> twin.Policy:
+        if self.fails:
+            raise ValueError("cannot")
+        some = copy(self)
+        some.level = self.level[links]
+        return some
+
+    def allocate(self, observation: twin.Observation) -> Floats:
+        forecast = observation.forecast("persistence")
+        self.level = 0.5 * self.level + 0.5 * np.nan_to_num(observation.latest_mbps)
+        day = np.nanmax(observation.demand_mbps[-288:], axis=0)
+        return self.level + 0.1 * forecast + 0.01 * day
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        [Own(), "last_value"],
+        pytest.param(["conformal", "quantile", "cost_aware"], marks=pytest.mark.long),
+    ],
+)
+def test_futures_that_are_decided_side_by_side_are_as_each_by_itself(policies: list[Any]) -> None:
+    one = live(policies, links=AT_ONCE)
+    one.add(twin.Surge(links=[one.links[0]], start="now", duration="1h", factor=2.0))
+    demands = [later(seed) for seed in (1, 2, 3)]
+    present = Present(one)
+    present.settle()
+    until = float((CLOSED + STEPS) * 300)
+    alone = []
+    for demand in demands:
+        future = present.future(demand)
+        future.advance(until)
+        alone.append(gone(future))
+    for future, by_itself in zip(present.futures(demands), alone, strict=True):
+        told = [isinstance(lane.policy, Foretold) for lane in future._lanes]
+        assert told == [each != "last_value" for each in policies]
+        future.advance(until)
+        assert gone(future) == by_itself
+    # The present's own policies have not moved.
+    assert [gone(future) for future in _advanced(present.futures(demands), until)] == alone
+
+
+def _advanced(futures: Iterator[twin.Simulation], until: float) -> Iterator[twin.Simulation]:
+    for future in futures:
+        future.advance(until)
+        yield future
+
+
+def test_who_cannot_be_asked_ahead_is_asked_as_usual() -> None:
+    one = live([Own(fails=True), Own()], links=AT_ONCE)
+    present = Present(one)
+    present.settle()
+    for future in present.futures([later(1), later(2)]):
+        told = [isinstance(lane.policy, Foretold) for lane in future._lanes]
+        assert told == [False, True]
+    # What is observed otherwise than it is cannot be known ahead.
+    one.add(twin.TelemetryGap(links=[one.links[0]], start="now", duration="10min"))
+    present = Present(one)
+    present.settle()
+    for future in present.futures([later(1), later(2)]):
+        assert not any(isinstance(lane.policy, Foretold) for lane in future._lanes)

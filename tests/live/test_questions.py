@@ -32,6 +32,11 @@ def test_what_is_left_out_has_defaults() -> None:
     assert full.written_links() == {"b": {"capacity_mbps": 100.0}}
 
 
+def test_policies_are_those_of_the_twin_or_shipped() -> None:
+    entry = {"name": "wide", "use": "rolling_max", "window": "2h"}
+    assert read({"policies": ["p95", "static_p95", entry]}).policies == ("p95", "static_p95", entry)
+
+
 def test_an_event_without_a_start_starts_now() -> None:
     cut = {"kind": "link_failure", "links": ["a"], "duration": "1h"}
     soon = {**cut, "start": "10min"}
@@ -52,11 +57,30 @@ def test_an_event_without_a_start_starts_now() -> None:
         ({"replications": 1}, "replications: must be at least 2, not 1"),
         ({"replications": 501}, "replications: must be at most 500, not 501"),
         ({"replications": True}, "replications: must be a number, not true"),
-        ({"policies": ["p96"]}, "policies.0: 'p96' is no policy of this twin; did you mean 'p95'?"),
-        ({"policies": ["/etc/x.py"]}, "policies.0: '/etc/x.py' is no policy of this twin"),
+        ({"policies": ["p96"]},
+         "policies.0: 'p96' is no policy of this twin, or shipped; did you mean 'p95'?"),
+        ({"policies": ["/etc/x.py"]},
+         "policies.0: '/etc/x.py' is no policy of this twin, or shipped"),
         ({"policies": []}, "policies: is empty"),
         ({"policies": [{"name": "p95", "use": "x.py"}]},
-         "policies.0: must be text, not a block of keys"),
+         "policies.0.use: must be a policy that is shipped; there are: bilstm, blend, conformal, "
+         "cost_aware, forecast, last_value, percentile_decay, quantile, rolling_max, seasonal_max, "
+         "static_mean2sigma, static_p95, static_percentile"),
+        ({"policies": [{"use": "oracle"}]}, "policies.0.use: must be a policy that is shipped; "
+         "there are: bilstm, blend, conformal, cost_aware, forecast, last_value, "
+         "percentile_decay, quantile, rolling_max, seasonal_max, static_mean2sigma, static_p95, "
+         "static_percentile"),
+        ({"policies": [{"use": "forecast", "model": "/etc/x.onnx"}]},
+         "policies.0.model: a request can name no file"),
+        ({"policies": ["p95", {"use": "blend", "members": ["auto", "x.onnx"]}]},
+         "policies.1.members: a request can name no file"),
+        ({"policies": [{"schedule": [{"from": "0h", "use": "static_p95"}]}]},
+         "policies.0.use: must be a policy that is shipped; there are: bilstm, blend, conformal, "
+         "cost_aware, forecast, last_value, percentile_decay, quantile, rolling_max, seasonal_max, "
+         "static_mean2sigma, static_p95, static_percentile"),
+        ({"policies": [7]}, "policies.0: must be a name, or a block of keys"),
+        ({"policies": ["last_value", "seasonal_max", "conformal", "blend", "quantile"]},
+         "policies: holds 5 policies that have to learn; at most 4 are taken; ask twice"),
         ({"links": {"c": {}}}, "links.c: 'c' is no link of this twin"),
         ({"links": {"a": {"capacity": 1}}},
          "links.a.capacity: unknown key; did you mean 'capacity_mbps'?"),

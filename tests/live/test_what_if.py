@@ -13,6 +13,7 @@ from small_network import network
 
 import twin
 from twin import InputError
+from twin.core.units import format_duration
 from twin.demand.synthetic import generate
 from twin.live.hindsight import Reliability, in_hindsight
 from twin.live.what_if import WhatIf, demand_paths, what_if
@@ -113,6 +114,66 @@ def test_links_and_policies_may_differ() -> None:
     assert (answer.asked.allocated_mbps[:, 0, 0] > answer.without.allocated_mbps[:, 0, 0]).all()
 
 
+def test_a_policy_that_is_not_there_takes_the_seat_of_the_first() -> None:
+    simulation = live()
+    asked = ["rolling_max", "last_value", {"name": "wide", "use": "rolling_max", "margin": 0.5}]
+    answer = what_if(simulation, policies=asked, for_s=3600, replications=4)
+    assert answer.policies == ("rolling_max", "last_value", "wide")
+    # Without it, things are as they are: the first policy goes on.
+    plain = what_if(simulation, for_s=3600, replications=4)
+    first = plain.policies.index("static_p95")
+    for place in (1, 2):
+        np.testing.assert_array_equal(
+            answer.without.allocated_mbps[:, place], plain.asked.allocated_mbps[:, first]
+        )
+        assert (
+            answer.asked.allocated_mbps[:, place] != answer.without.allocated_mbps[:, place]
+        ).any()
+    # One that is there is as it is, whoever is tried beside it.
+    np.testing.assert_array_equal(answer.asked.unmet_mbit[:, 0], plain.asked.unmet_mbit[:, 1])
+    np.testing.assert_array_equal(answer.without.unmet_mbit[:, 0], plain.asked.unmet_mbit[:, 1])
+    # The same rule with another margin, from the next tick on.
+    later = answer.asked.allocation[:, :, 1:]
+    rolling = plain.asked.allocation[:, 1, 1:]
+    np.testing.assert_allclose(later[:, 2], rolling * 1.5 / 1.1)
+    assert [each["policy"] for each in answer.as_dict()["policies"]] == list(answer.policies)
+
+
+def test_a_policy_that_joins_decides_as_if_it_had_been_handed_over_to() -> None:
+    simulation = live()
+    entry = {"name": "static_p95", "use": "last_value"}
+    taken = what_if(simulation, policies=[entry], events=[SURGE], for_s=1800, replications=3)
+    joined = what_if(
+        simulation, policies=["last_value"], events=[SURGE], for_s=1800, replications=3
+    )
+    np.testing.assert_array_equal(taken.asked.allocation, joined.asked.allocation)
+    np.testing.assert_array_equal(taken.without.allocation, joined.without.allocation)
+
+
+def test_what_is_asked_in_vain_is_said() -> None:
+    simulation = live()
+    late = SURGE | {"start": format_duration(simulation.now + 5400)}
+    edge = SURGE | {"start": format_duration(simulation.now + 3600)}
+    answer = what_if(
+        simulation,
+        events=[SURGE, late, edge],
+        policies=["static_p95", "rolling_max", "static_p95"],
+        for_s=3600,
+        replications=2,
+    )
+    assert list(answer.notes) == answer.as_dict()["notes"]
+    assert answer.notes == (
+        "policies.2: 'static_p95' is named twice, and answered once",
+        "events.1: begins after the time that is asked for ends, by 30min",
+        "events.2: begins as the time that is asked for ends",
+    )
+    assert asked_and_not()[0].notes == ()
+    same = {"links": {"c": {"capacity_mbps": 2000}}}
+    simulation = live(**same)
+    answer = what_if(simulation, **same, for_s=3600, replications=2)
+    assert answer.notes == ("links: they are set like this already",)
+
+
 def test_an_answer_is_plain_data() -> None:
     answer = asked_and_not()[0].as_dict()
     assert json.loads(json.dumps(answer, allow_nan=False)) == answer
@@ -128,7 +189,16 @@ def test_an_answer_is_plain_data() -> None:
     [
         (
             {"policies": ["statik_p95"]},
-            "policies: no policy 'statik_p95'; did you mean 'static_p95'",
+            r"policies\.0: no policy 'statik_p95'; did you mean 'static_p95'",
+        ),
+        ({"policies": ["oracle"]}, r"policies\.0: 'oracle' sees the future, and there is none"),
+        (
+            {"policies": ["rolling_max", {"use": "seasonal_max", "season": 2}]},
+            r"policies\.1: season: unknown key; did you mean 'seasons'",
+        ),
+        (
+            {"policies": ["last_value", {"use": "last_value", "margin": 0.3}]},
+            r"policies\.1: a second policy is called 'last_value'; give it another 'name'",
         ),
         ({"policies": []}, "policies: names no policy"),
         ({"for_s": 0}, "for: must be more than 0 s, not 0"),

@@ -59,8 +59,9 @@ def history(demand: np.ndarray, **more: Any) -> Any:
 def observation(demand: np.ndarray, **more: Any) -> Any:
     terms = Commitment.at_once(demand.shape[1])
     return SimpleNamespace(
-        demand_mbps=demand, last_known_mbps=demand[-1], tick_s=300, commitment=terms, **more
-    )
+        demand_mbps=demand, latest_mbps=demand[-1], last_known_mbps=demand[-1],
+        closed=len(demand), tick_s=300, commitment=terms, **more,
+    )  # fmt: skip
 
 
 # cost_aware

@@ -29,6 +29,10 @@ class Revision(NamedTuple):
     values: Floats
     """[samples]"""
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Revision:
+        # Nothing here ever changes.
+        return self
+
 
 def became_known(revisions: Sequence[Revision], after: int, upto: int) -> list[Revision]:
     """Return which of `revisions`, in order, become known after `after` and by `upto` samples."""

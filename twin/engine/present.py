@@ -9,9 +9,9 @@ only one can be in use at a time.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,12 +20,13 @@ from twin.core.arrays import Bools, Floats
 from twin.core.tail import lending
 from twin.demand.gaps import Revision
 from twin.engine.engine import Engine
+from twin.engine.foretold import Foretold, Listening, asks_of, foretold
 from twin.engine.load import OfferedLoad
 from twin.engine.shown import observation_of
 from twin.engine.surroundings import Surroundings
 from twin.events.effects import Distortion, Echo
 from twin.policy.base import Observation, Policy
-from twin.policy.services import serving
+from twin.policy.services import Services, serving
 from twin.telemetry.distorted import DistortedFeed
 from twin.telemetry.source import LiveSource
 
@@ -57,11 +58,15 @@ class Present(Generic[E]):
 
     def settle(self) -> None:
         """Let forecasters read the past, once for all futures: they are asked as they will be."""
-        engine = self.engine
+        self._ask_all(self.engine, self.engine._services)
+
+    @staticmethod
+    def _ask_all(engine: Engine, services: Services) -> None:
+        """Let copies of all policies decide now."""
         closed = engine.span.first + engine.closed
         seen = observation_of(engine.links, engine.source, engine._network, engine.closed, closed)
         around = Surroundings()
-        with serving(engine._services):
+        with serving(services):
             for lane in copy.deepcopy(engine._lanes):
                 terms = lane.provisioning and lane.provisioning.commitment(
                     engine.now, engine.tick_s
@@ -76,9 +81,40 @@ class Present(Generic[E]):
         rows = [engine.source.rows(kpi, last, last + 1) for kpi in engine.source.kpis]
         return not (np.isnan(rows).any() or engine._telemetry._distortions)
 
+    def futures(self, demands: Sequence[Mapping[str, Floats]]) -> Iterator[E]:
+        """Yield a future for each of several demands, as :meth:`future` returns it.
+
+        What policies decide is made out beforehand where it can be, for all of them at once.
+        """
+        engine, decided = self.engine, dict[str, list[Foretold]]()
+        if len(demands) > 1 and self._lends and (asks := asks_of(engine)):
+            steps = len(next(iter(demands[0].values())))
+            engine = self.engine.fork()
+            for lane in engine._lanes:
+                if lane.name in asks:
+                    lane.policy = _Idle()
+            ahead = (self._future(engine, demand) for demand in demands)
+            decided = foretold(self.engine, asks, ahead, steps)
+            for lane, own in zip(engine._lanes, self.engine._lanes, strict=True):
+                if lane.name in asks and lane.name not in decided:
+                    lane.policy = copy.deepcopy(own.policy)
+            listening = Listening(engine._services)
+            self._ask_all(engine, cast("Services", listening))
+            if not listening.asks:
+                # Nobody needs them any more, and they take long to copy.
+                engine._services.forget_forecasts()
+        for number, demand in enumerate(demands):
+            future = self._future(engine, demand)
+            for lane in future._lanes:
+                if lane.name in decided:
+                    lane.policy = decided[lane.name][number]
+            yield future
+
     def future(self, demand: Mapping[str, Floats]) -> E:
         """Return the engine with what is to come: KPIs of flows, [intervals, flows] each."""
-        engine = self.engine
+        return self._future(self.engine, demand)
+
+    def _future(self, engine: E, demand: Mapping[str, Floats]) -> E:
         memo = lending() if self._lends else {}
         future: E = copy.deepcopy(engine, memo)
         source = future.source

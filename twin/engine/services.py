@@ -109,6 +109,11 @@ class EngineServices:
         """Return a KPI as it is known once `closed` samples are seen, [samples, links]."""
         return self._observed.values(kpi, self._past_only(closed))
 
+    def latest(self, closed: int) -> Floats:
+        """Return the demand of sample closed - 1 as it is known then, [links]."""
+        row: Floats = self.observed(DEMAND, closed)[-1]
+        return row
+
     def intact(self) -> bool:
         """Return whether no policy has changed what all of them observe."""
         return self._observed.intact()

@@ -72,6 +72,10 @@ class Fit(NamedTuple):
     error: Floats
     """Mean absolute error of late, in units of the link's scale, [links]; 0 before any."""
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Fit:
+        # Nothing here ever changes.
+        return self
+
 
 class Reference:
     """Forecasts of the change over some steps, made and fitted as samples close.

@@ -78,6 +78,7 @@ class Windows:
         self._last = [values[0] for values in filled]
         self._level_mean = np.ascontiguousarray(filled[0].T).mean(axis=-1)
         self._signals: Signals | None = None
+        self._made: tuple[tuple[int, int, int], Floats] | None = None
         if how.reference == "seasonal":
             changes = _limited(np.diff(filled[0], axis=0), self.scale[0], how)
             period = periods(filled[0], changes)
@@ -92,6 +93,7 @@ class Windows:
 
     def extend(self, rows: Sequence[Floats]) -> None:
         """Take samples that have closed, [samples, links] of each feature; NaN is missing."""
+        self._made = None
         first = self.closed
         known = ~np.isnan(rows[0])
         unknown = self.known_from >= _NEVER
@@ -115,6 +117,7 @@ class Windows:
 
         What was learnt from them so far stays as it is.
         """
+        self._made = None
         tail, stop = self._values[feature], first + len(values)
         start = max(first, tail.stop - self._keep, 0)
         if start >= min(stop, tail.stop):
@@ -137,8 +140,11 @@ class Windows:
         """
         if self._signals is None:
             return np.zeros((stop - start, self.scale.shape[1]))
-        change: Floats = self.scale[0] * self._reference.changes(start, stop, steps)
-        return change
+        # Each model that reads these windows asks the same, and again for its forecast.
+        asked = start, stop, steps
+        if self._made is None or self._made[0] != asked:
+            self._made = asked, self.scale[0] * self._reference.changes(start, stop, steps)
+        return self._made[1]
 
     def values(self, start: int, stop: int) -> Floats:
         """Return the first feature at samples start <= i < stop, forward-filled."""

@@ -4,15 +4,21 @@ Let f(o, h) be a model's forecast, made before sample o, of a flow's demand d(o 
 its error. With a past origin o, the same for all flows and the whole path, and a running mean S
 over two hours, a path from now is, not below 0,
 
-    d(o + h) + S[f(now, .) - f(o, .)](h) + (c - 1) S[e(o, .)](h).
+    d(o + h) + b S[f(now, .) - f(o, .)](h) + (c - 1) S[e(o, .)](h).
 
-Were it not for S, and with c = 1, that is f(now, h) + e(o, h): the whole error of one past
+Were it not for S, and with b = c = 1, that is f(now, h) + e(o, h): the whole error of one past
 forecast. So errors keep their correlation in time and between flows, and their skewness and tails,
 whatever these are. A copula would have to be told of them, and a factor model of a few weeks of
 errors of a hundred flows is mostly noise. S keeps the fine structure of what came: where a
 forecast knows of a jump at one instant and the outcome had it at another, their sum would jump
 twice, and a policy that follows demand would be short twice. (For the same reason errors are not
 scaled: on flows with two levels, what is noise at one of them would be stretched between the two.)
+
+How far a path is moved is up to what moving would have told in the past. Between two origins,
+forecasts differ and so do outcomes; b, from 0 to 1, is how much of the former difference shows in
+the latter, by least squares, for each flow. Where forecasts mean much, as on a link that has its
+day, that is near 1. On one that jumps by a clock or bursts at random, what came after another
+origin, as it was, is as likely to come again, and moved it would be like nothing that ever came.
 
 Origins are those whose forecast paths looked most like the present one, which stands for the time
 of the day, for weekends, and for the state of a flow that has several.
@@ -44,20 +50,22 @@ from twin.core.errors import InputError, Problem
 from twin.core.units import format_duration
 from twin.demand.gaps import Feed
 from twin.forecast.forecaster import Forecaster
-from twin.live.path_forecasts import PastFeed, known_so_far, model_paths, usual_paths
+from twin.live.path_forecasts import (
+    PastFeed,
+    PastOrigins,
+    PathForecasts,
+    known_so_far,
+    usual_paths,
+)
 
 PATH_STREAM: Final = 0x9A7
 """Number of the named random stream that paths are drawn from."""
 _ORIGINS: Final = 120
-"""Past origins, at most: each costs a path of forecasts."""
+"""Past origins, at most, but for a few: each costs a path of forecasts."""
 _ALIKE: Final = 2
 """Of so many the one whose forecast looks most like the present one is taken."""
 _VALUES: Final = 10_000_000
 """Numbers in the past forecasts, at most."""
-_PAST_S: Final = 42 * 86_400
-"""What is read of the past, at most: what a twin has seen in a year costs no more."""
-_FORECAST_S: Final = 14 * 86_400
-"""The end of it that past forecasts are made in, at most."""
 _FEWEST: Final = 10
 """Past origins, at least."""
 _FARTHEST: Final = 4.0
@@ -81,42 +89,52 @@ class DemandPaths:
         """Mbit/s, [steps, flows]"""
         self._came, self._forecasts, self._alone = came, forecasts, alone
         self._reach = reach
+        self._shown = _shown(_smoothed(forecasts, reach), _smoothed(came, reach))
 
     @classmethod
     def of(
-        cls, feed: Feed, kpi: str, model: Forecaster | None, now: int, steps: int, tick_s: int
+        cls,
+        feed: Feed,
+        kpi: str,
+        model: Forecaster | None,
+        now: int,
+        steps: int,
+        tick_s: int,
+        kept: PathForecasts | None = None,
     ) -> DemandPaths:
         """Return the paths of a KPI of all flows over `steps` intervals from sample `now` on.
 
-        The model is fitted on the first half of what came before, or what is older than two weeks,
-        and forecasts in the rest; without one, what is usual at the time of the day is forecast.
-        Raises InputError where the past is too short.
+        The model is fitted on the first half of what came before, or what is older than two weeks
+        and up to a day, and forecasts in the rest; without one, what is usual at the time of the
+        day is forecast.
+        `kept` are that model's forecasts of so many steps, of which only what has come since it
+        was handed over last is made. Raises InputError where the past is too short.
         """
-        skipped = max(now - _PAST_S // tick_s, 0)
-        past, now = PastFeed(feed, skipped), now - skipped
-        seen = known_so_far(past, kpi, 0, now)
         window = max(3600 // tick_s, 1) if model is None else model.card.window
-        first, last = max(now // 2, now - _FORECAST_S // tick_s, window), now - steps
-        most = int(np.clip(_VALUES // (steps * seen.shape[1]), 2 * _FEWEST, _ORIGINS))
-        stride = max(-(-(last - first) // most), 1)
-        origins = np.arange(last, first - 1, -stride)[::-1]
+        flows = feed.rows(kpi, 0, 0).shape[1]
+        most = int(np.clip(_VALUES // (steps * flows), 2 * _FEWEST, _ORIGINS))
+        places = PastOrigins.of(now, window, steps, most, tick_s)
+        now -= places.skipped
+        origins = places.upto(now - steps)
         if len(origins) < _FEWEST:
             what = f"needs more of the past than {format_duration(now * tick_s)}"
             least = format_duration(2 * (steps + max(_FEWEST, window)) * tick_s)
             raise InputError(Problem(what, "what-if", suggestion=f"wait until it is {least}"))
-        instants = np.append(origins, now)
+        seen = known_so_far(PastFeed(feed, places.skipped), kpi, 0, now)
         if model is None:
-            forecasts = usual_paths(seen, instants, steps, tick_s)
+            forecasts = usual_paths(seen, np.append(origins, now), steps, tick_s)
         else:
-            forecasts = model_paths(past, model, instants, first, steps, tick_s)
-        earlier, forecast = forecasts[:-1], forecasts[-1]
+            kept = PathForecasts(model, steps, tick_s) if kept is None else kept
+            forecasts = kept.of(feed, places, now)
+        # What began after the last origin has not come to its end yet.
+        earlier, forecast = forecasts[: len(origins)], forecasts[-1]
         size = np.maximum(np.nanstd(seen, axis=0), 1e-9)
         apart = (((earlier - forecast) / size) ** 2).mean(axis=(1, 2))
         alike = np.sort(np.argsort(apart, kind="stable")[: max(len(origins) // _ALIKE, _FEWEST)])
         came = np.stack([seen[o : o + steps] for o in origins[alike]])
         # Where nothing came, what was forecast stands in.
         came = np.where(np.isnan(came), earlier[alike], came)
-        alone = (now - first) / steps * len(alike) / len(origins)
+        alone = (now - places.first) / steps * len(alike) / len(origins)
         reach = max(_SMOOTH_S // tick_s // 2, 1)
         return cls(forecast, came, earlier[alike], max(alone, 2.0), reach)
 
@@ -132,8 +150,21 @@ class DemandPaths:
         picked = rng.permutation(places.astype(np.int64))
         came, forecasts = self._came[picked], self._forecasts[picked]
         stretch = _stretches(self._alone, replications, rng)[:, None, None]
-        slow = (self.forecast - forecasts) + (stretch - 1) * (came - forecasts)
+        slow = self._shown * (self.forecast - forecasts) + (stretch - 1) * (came - forecasts)
         return np.asarray(np.maximum(came + _smoothed(slow, self._reach), 0.0))
+
+
+def _shown(forecasts: Floats, came: Floats) -> Floats:
+    """Return how much of what differs between forecasts differs between what came, [flows].
+
+    Both are [origins, steps, flows]. At each step the sum over all pairs of origins is that of
+    what is apart from their mean, times their number.
+    """
+    apart = forecasts - forecasts.mean(axis=0)
+    both = (apart * (came - came.mean(axis=0))).sum(axis=(0, 1))
+    square = (apart**2).sum(axis=(0, 1))
+    shown = np.divide(both, square, out=np.ones_like(both), where=square > 0)
+    return np.asarray(np.clip(shown, 0.0, 1.0))
 
 
 def _smoothed(paths: Floats, reach: int) -> Floats:

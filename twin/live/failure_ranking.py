@@ -6,7 +6,7 @@ its traffic moves to the paths that are left. It is held at every tick of every 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -28,10 +28,14 @@ class FailureRanking:
     """What each failure comes to, replication by replication."""
 
     def __init__(
-        self, routing: ShortestPaths, topology: Topology, down: Bools, policies: Sequence[str]
+        self, routing: ShortestPaths, topology: Topology, down: Bools, policies: Mapping[str, str]
     ) -> None:
-        """Take the network, of which some links are `down` anyway."""
+        """Take the network, of which some links are `down` anyway.
+
+        `policies` are what policies are called here, and in recordings.
+        """
         self.policies = tuple(policies)
+        self._lanes = tuple(policies.values())
         self._routing = routing
         self._intact, usual = routing.matrix(down), routing.paths(down)
         new = [each for each in single_failures(topology) if (each.down & ~down).any()]
@@ -50,7 +54,7 @@ class FailureRanking:
         ticks = np.arange(recording.intervals)
         lanes = {lane.name: lane for lane in recording.lanes}
         loads = np.asarray(self._intact @ flows)
-        deciding = [lanes[name] for name in self.policies]
+        deciding = [lanes[name] for name in self._lanes]
         block = Block.of(recording, deciding, ticks, flows, loads)
         highest = np.full(loads.shape, -np.inf)
         cause = np.zeros(loads.shape, dtype=np.int64)

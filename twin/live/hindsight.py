@@ -8,7 +8,7 @@ interval from nothing to everything always would.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,13 +45,16 @@ def in_hindsight(
     first = round(what.at_s / what.tick_s)
     if recording.intervals < first + what.intervals:
         raise ValueError(f"{recording.intervals - first} of {what.intervals} intervals have closed")
+    # Those that were only tried are not in the recording.
+    recorded = {lane.name for lane in recording.lanes}
+    own = replace(what, policies=tuple(name for name in what.policies if name in recorded))
     # Of the whole recording, the intervals that were spoken of.
-    came = Outcomes.of(recording.between(first, first + what.intervals), what.policies)
+    came = Outcomes.of(recording.between(first, first + what.intervals), own.policies)
     which = "asked" if asked else "without"
     return [
         ScoredEstimate(policy, number, what.estimates[policy][number][which], float(values[0]))
-        for policy in what.policies
-        for number, values in what.total(came, policy).items()
+        for policy in own.policies
+        for number, values in own.total(came, policy).items()
         if number != "unrouted_mbit"  # of which a part of a recording says nothing
     ]
 

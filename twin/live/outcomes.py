@@ -42,6 +42,22 @@ class Outcomes:
         return cls(violated, unmet, highest, mean, peak[None], allocation, lost)
 
     @classmethod
+    def beside(cls, parts: Sequence[Self]) -> Self:
+        """Return the policies of all parts, which met the same demand, in order."""
+        first, *others = parts
+        if not others:
+            return first
+        of_network = ("peak_mbps", "unrouted_mbit")
+        return cls(
+            *(
+                getattr(first, f.name)
+                if f.name in of_network
+                else np.concatenate([getattr(p, f.name) for p in parts], axis=1)
+                for f in fields(cls)
+            )
+        )
+
+    @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """Return all replications of all parts, in order."""
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))

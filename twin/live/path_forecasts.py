@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from twin.core.arrays import Floats, Ints
 from twin.demand.gaps import Feed, Revision
 from twin.forecast.feeding import Feeding
-from twin.forecast.forecaster import Forecaster
+from twin.forecast.forecaster import Forecaster, Forecasts
 from twin.forecast.windows import forward_filled
 
 _APART_S: Final = 1800
@@ -18,23 +18,30 @@ _DAY_S: Final = 86_400
 _DAYS: Final = 4
 """Days that say what is usual at a time of the day, at most."""
 _HOUR_S: Final = 3600
+_PAST_S: Final = 42 * _DAY_S
+"""What is read of the past, at most, but for a day: what a twin has seen in a year costs no more.
+"""
+_FORECAST_S: Final = 14 * _DAY_S
+"""The end of it that past forecasts are made in, at most, but for a day."""
+_ROUNDED: Final = 8
+"""Origins are the same ones until the past has grown by one of so many parts, or by a day."""
 
 
 class PastFeed:
     """A feed without its first samples, of which nothing is ready but what `ready` says."""
 
     def __init__(self, feed: Feed, skipped: int) -> None:
-        self._feed, self._skipped, self.ready = feed, skipped, 0
+        self.feed, self._skipped, self.ready = feed, skipped, 0
         self.kpis = feed.kpis
 
     def rows(self, kpi: str, start: int, stop: int) -> Floats:
         """Return samples start <= i < stop as first seen, [samples, flows]."""
-        return self._feed.rows(kpi, start + self._skipped, stop + self._skipped)
+        return self.feed.rows(kpi, start + self._skipped, stop + self._skipped)
 
     def revisions(self, after: int, upto: int) -> list[Revision]:
         """Return what became known once more than `after` and at most `upto` samples were seen."""
         skipped, revisions = self._skipped, []
-        for each in self._feed.revisions(after + skipped, upto + skipped):
+        for each in self.feed.revisions(after + skipped, upto + skipped):
             values = each.values[max(skipped - each.first, 0) :]
             first = max(each.first - skipped, 0)
             if len(values):
@@ -44,31 +51,86 @@ class PastFeed:
 
     def next_revision(self, after: int) -> int | None:
         """Return the number of samples seen at the first revision after `after`."""
-        found = self._feed.next_revision(after + self._skipped)
+        found = self.feed.next_revision(after + self._skipped)
         return None if found is None else found - self._skipped
 
 
-def model_paths(
-    past: PastFeed, model: Forecaster, origins: Ints, fitted: int, steps: int, tick_s: int
-) -> Floats:
-    """Return a model's paths from before `origins`, Mbit/s, [origins, steps, flows].
+class PastOrigins(NamedTuple):
+    """The origins of past forecasts; the same ones, and more of them, as the past grows.
 
-    Seasons and scales are fitted on the first samples, as many as `fitted`. Far ahead a forecast
-    changes little from one interval to the next, so that it is made at some and interpolated.
+    Until a day has gone by, or less where the past is short: then they begin later.
     """
-    forecaster = model.join(Feeding(past, fitted, fitted, None), steps=steps)
-    apart = max(_APART_S // tick_s, 1)
-    made = [1]
-    while made[-1] < steps:
-        made.append(min(made[-1] + int(np.clip(made[-1] // 3, 1, apart)), steps))
-    paths: list[Floats] = []
-    for origin in origins.tolist():
+
+    skipped: int
+    """Samples of the feed that are not read; the others are counted from here."""
+    first: int
+    """The first origin, before which a model is fitted."""
+    stride: int
+
+    @classmethod
+    def of(cls, now: int, window: int, steps: int, most: int, tick_s: int) -> PastOrigins:
+        """Return where `most` origins or a few more are, of paths of so many `steps`.
+
+        A model reads `window` samples before its first forecast.
+        """
+        every = max(_DAY_S // tick_s, 1)
+        while every > 1 and every * _ROUNDED > now:
+            every //= 2
+        since = now - now % every
+        skipped = max(since - _PAST_S // tick_s, 0)
+        since -= skipped
+        first = max(since // 2, since - _FORECAST_S // tick_s, window)
+        return cls(skipped, first, max(-(-(since - steps - first) // most), 1))
+
+    def upto(self, last: int) -> Ints:
+        """Return the origins that are `last` or before it."""
+        return np.arange(self.first, last + 1, self.stride)
+
+
+class PathForecasts:
+    """A model's forecasts from past origins and from now, kept as the past grows.
+
+    Only what has come since is read when it is asked again. Far ahead a forecast changes little
+    from one interval to the next, so that it is made at some and interpolated.
+    """
+
+    def __init__(self, model: Forecaster, steps: int, tick_s: int) -> None:
+        self._model, self._steps = model, steps
+        apart = max(_APART_S // tick_s, 1)
+        self._made = made = [1]
+        while made[-1] < steps:
+            made.append(min(made[-1] + int(np.clip(made[-1] // 3, 1, apart)), steps))
+        self._begun: tuple[PastOrigins, PastFeed, Forecasts] | None = None
+        self._paths: dict[int, Floats] = {}
+
+    def of(self, feed: Feed, origins: PastOrigins, now: int) -> Floats:
+        """Return the paths from all origins up to sample `now`, and from there.
+
+        Mbit/s, [origins + 1, steps, flows]. The feed holds what it held before, and more. Seasons
+        and scales are fitted on what is before the first origin.
+        """
+        if self._begun is None or self._begun[0] != origins:
+            past = PastFeed(feed, origins.skipped)
+            fitted = origins.first
+            forecasts = self._model.join(Feeding(past, fitted, fitted, None), steps=self._steps)
+            self._begun, self._paths = (origins, past, forecasts), {}
+        _, past, forecasts = self._begun
+        past.feed = feed
+        at = origins.upto(now).tolist()
+        for origin in at:
+            if origin not in self._paths:
+                self._paths[origin] = self._path(past, forecasts, origin)
+        # Which is no origin for those who ask later, be it one of these or not.
+        latest = self._paths[now] if now in self._paths else self._path(past, forecasts, now)
+        paths = np.stack([*(self._paths[origin] for origin in at), latest])
+        return _interpolated(np.nan_to_num(paths), self._made, self._steps)
+
+    def _path(self, past: PastFeed, forecasts: Forecasts, origin: int) -> Floats:
         past.ready = origin
-        if not paths:
+        if not self._paths:
             # What reaches farthest comes first: it decides what is learnt.
-            forecaster.path(origin, 0, steps)
-        paths.append(np.stack([forecaster.at(origin, step - 1) for step in made]))
-    return _interpolated(np.nan_to_num(np.stack(paths)), made, steps)
+            forecasts.path(origin, 0, self._steps)
+        return np.stack([forecasts.at(origin, step - 1) for step in self._made])
 
 
 def _interpolated(paths: Floats, made: list[int], steps: int) -> Floats:

@@ -14,21 +14,18 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from twin.api.branches import change
 from twin.api.simulation import Simulation
 from twin.core.arrays import Floats
-from twin.core.errors import InputError, Problem, did_you_mean
+from twin.core.errors import InputError, Problem
 from twin.engine.load import DEMAND
-from twin.engine.present import Present
-from twin.engine.recording import Recording
 from twin.events.base import Event
 from twin.forecast.names import LINEAR
 from twin.live.demand_paths import DemandPaths, ranked
 from twin.live.failure_ranking import FailureRanking
 from twin.live.outcomes import Outcomes
-from twin.live.path_forecasts import known_so_far
-from twin.routing.shortest_paths import ShortestPaths
-from twin.scenario.branch import read_branch
+from twin.live.path_forecasts import PathForecasts, known_so_far
+from twin.live.sides import sides_of
+from twin.live.wanted import wanted_policies
 from twin.telemetry.source import LiveSource, head
 
 CONFIDENCE: Final = 0.9
@@ -71,6 +68,7 @@ class WhatIf:
 
     links: tuple[str, ...]
     policies: tuple[str, ...]
+    """Those that the simulation has first."""
     at_s: float
     """The present, seconds from the start of the replay."""
     tick_s: int
@@ -79,7 +77,9 @@ class WhatIf:
     """With what is asked."""
     without: Outcomes
     """As it is; the same object where nothing is asked."""
-    failures: FailureRanking | None = None
+    failures: tuple[FailureRanking, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What was asked and makes no difference, each with its place."""
 
     @property
     def replications(self) -> int:
@@ -167,7 +167,8 @@ class WhatIf:
             "replications": self.replications,
             "confidence": CONFIDENCE,
             "policies": policies,
-            "failures": None if self.failures is None else self.failures.as_rows(),
+            "failures": [row for each in self.failures for row in each.as_rows()] or None,
+            "notes": list(self.notes),
         }
 
 
@@ -177,26 +178,44 @@ def _apart(asked: Floats, without: Floats) -> Floats:
         return np.where(asked == without, 0.0, asked - without)
 
 
-def demand_paths(simulation: Simulation, for_s: float, model: str | None = None) -> DemandPaths:
+KeptForecasts = dict[tuple[str, int], PathForecasts]
+"""Forecasts of paths by the name of the model and the number of steps."""
+
+
+def demand_paths(
+    simulation: Simulation,
+    for_s: float,
+    model: str | None = None,
+    kept: KeptForecasts | None = None,
+) -> DemandPaths:
     """Return the paths that demand may take from now on.
 
     What-ifs that are asked within the same interval may share them. `model` is the name of a
-    forecaster, by default the linear one where there are not too many series for it. Raises
-    InputError where the past is too short for it.
+    forecaster, by default the linear one where there are not too many series for it. Whoever asks
+    as a simulation goes on hands over what was `kept` of it: most of the work is done then. The
+    paths are the same. Raises InputError where the past is too short for it.
     """
-    return _demand_paths(simulation, _live(simulation), for_s, model)
+    return _demand_paths(simulation, _live(simulation), for_s, model, kept)
 
 
 def _demand_paths(
-    simulation: Simulation, live: LiveSource, for_s: float, model: str | None
+    simulation: Simulation,
+    live: LiveSource,
+    for_s: float,
+    model: str | None,
+    kept: KeptForecasts | None = None,
 ) -> DemandPaths:
     now = simulation.span.first + simulation.closed
     steps, tick_s = _steps(simulation, for_s), simulation.tick_s
-    forecaster = None
-    if model is not None or len(live.flows) <= _MODELLED:
-        forecaster = simulation.scenario.forecaster(model or _TRAFFIC_MODEL)
-        forecaster.require(live.kpis)
-    return DemandPaths.of(live, DEMAND, forecaster, now, steps, tick_s)
+    if model is None and len(live.flows) > _MODELLED:
+        return DemandPaths.of(live, DEMAND, None, now, steps, tick_s)
+    name = model or _TRAFFIC_MODEL
+    forecaster = simulation.scenario.forecaster(name)
+    forecaster.require(live.kpis)
+    kept = {} if kept is None else kept
+    if (name, steps) not in kept:
+        kept[name, steps] = PathForecasts(forecaster, steps, tick_s)
+    return DemandPaths.of(live, DEMAND, forecaster, now, steps, tick_s, kept[name, steps])
 
 
 def what_if(
@@ -215,47 +234,53 @@ def what_if(
 ) -> WhatIf:
     """Return what the next `for_s` seconds come to if something is as asked, and if not.
 
-    `events` and `links` are as in a scenario, from now on (``start: now``). `policies` names those
-    of the simulation that are wanted, by default all; an entry that is a mapping takes over from
-    the policy of the same name. With a network, every single failure is tried as well, unless
-    `failures` is false. `paths` are those of :func:`demand_paths`. `progress` is called with the
-    replications done and their number. The simulation itself stays as it is, and the same seed
-    gives the same answer. Raises InputError for what cannot be asked and RunError where a policy
-    fails.
+    `events` and `links` are as in a scenario, from now on (``start: now``). `policies` are those
+    that are wanted, by default all of the simulation: names, or entries as in a scenario, which
+    take over from the policy of the same name. One that the simulation does not have takes over
+    from the first one, and is fitted on the same history; without it is that one. With a network,
+    every single failure is tried as well, unless `failures` is false. `paths` are those of
+    :func:`demand_paths`. `progress` is called with the replications done and their number. The
+    simulation itself stays as it is, and the same seed gives the same answer. Raises InputError
+    for what cannot be asked and RunError where a policy fails.
     """
     if replications < 2:
         raise InputError(Problem(f"must be 2 or more, not {replications}", "replications"))
+    if simulation.finished:
+        raise InputError(Problem("the replay has ended", "what-if"))
     steps = _steps(simulation, for_s, replications)
-    names, successors = _wanted(simulation, policies)
-    branch = {
-        "name": "what-if",
-        "events": list(events),
-        "links": dict(links or {}),
-        "policies": successors,
-    }
+    wanted, notes = wanted_policies(simulation.scenario.policies, policies)
+    asked = {"name": "what-if", "events": list(events), "links": dict(links or {})}
     live = _live(simulation)
-    presents = _presents(simulation, live, branch, names)
+    until = simulation.now + steps * simulation.tick_s
+    wanted = sorted(wanted, key=lambda each: each.joins)
+    sides, without, in_vain = sides_of(simulation, live, asked, wanted, until)
     if paths is None:
         paths = _demand_paths(simulation, live, for_s, model)
     elif len(paths.forecast) < steps:
         raise InputError(Problem("do not reach as far as is asked", "paths"))
+    names = [each.name for each in wanted]
     drawn = paths.draw(replications, seed)[:, :steps]
     others = _other_kpis(simulation, live, drawn)
-    ranking = _ranking(simulation, presents[0], names) if failures else None
-    parts: list[list[Outcomes]] = [[] for _ in presents]
-    for number, path in enumerate(drawn):
-        demand = {DEMAND: path} | {kpi: rows[number] for kpi, rows in others.items()}
-        for place, present in enumerate(presents):
-            recording = _gone_along(present, demand, steps)
-            parts[place].append(Outcomes.of(recording, names))
-            if place == 0 and ranking is not None:
-                ranking.add(recording)
+    if failures:
+        for side in sides:
+            side.rank_failures()
+    demands = [
+        {DEMAND: path} | {kpi: rows[number] for kpi, rows in others.items()}
+        for number, path in enumerate(drawn)
+    ]
+    every = list(dict.fromkeys((*sides, without)))
+    futures = zip(*(side.present.futures(demands) for side in every), strict=True)
+    for number, together in enumerate(futures):
+        for side, future in zip(every, together, strict=True):
+            side.go_through(future, steps)
         if progress is not None:
             progress(number + 1, replications)
-    joined = [Outcomes.joined(each) for each in parts]
+    as_asked = Outcomes.beside([side.outcomes for side in sides])
+    as_it_is = as_asked if without is sides[0] else without.outcomes
+    rankings = tuple(side.ranking for side in sides if side.ranking is not None)
     return WhatIf(
         simulation.links, tuple(names), simulation.now, simulation.tick_s, steps,
-        joined[0], joined[-1], ranking,
+        as_asked, as_it_is, rankings, (*notes, *in_vain),
     )  # fmt: skip
 
 
@@ -271,28 +296,6 @@ def _steps(simulation: Simulation, for_s: float, replications: int = 1) -> int:
     return steps
 
 
-def _wanted(
-    simulation: Simulation, policies: Sequence[str | Mapping[str, Any]] | None
-) -> tuple[list[str], list[Mapping[str, Any]]]:
-    """Return the names of the policies that are wanted, and which others take over from them."""
-    choices = simulation.scenario.policies
-    known = [choice.name for choice in choices]
-    # A bound sees the future, and there is none.
-    wanted = [choice.name for choice in choices if not choice.bound]
-    names, successors = [], []
-    for entry in wanted if policies is None else policies:
-        if isinstance(entry, Mapping):
-            successors.append(entry)
-        name = str(entry.get("name")) if isinstance(entry, Mapping) else entry
-        if name not in known:
-            hint = did_you_mean(name, known) or f"there are: {', '.join(known)}"
-            raise InputError(Problem(f"no policy '{name}'", "policies", suggestion=hint))
-        names.append(name)
-    if not names:
-        raise InputError(Problem("names no policy", "policies"))
-    return list(dict.fromkeys(names)), successors
-
-
 def _live(simulation: Simulation) -> LiveSource:
     """Return a source that holds what has closed; that of a live simulation itself."""
     source = simulation.source
@@ -300,37 +303,6 @@ def _live(simulation: Simulation) -> LiveSource:
         return source
     closed = simulation.span.first + simulation.closed
     return LiveSource(head(simulation.scenario.trace, closed))
-
-
-def _presents(
-    simulation: Simulation, live: LiveSource, branch: dict[str, Any], names: Sequence[str]
-) -> list[Present[Simulation]]:
-    """Return the present as is asked and, where that differs, as it is."""
-    if simulation.finished:
-        raise InputError(Problem("the replay has ended", "what-if"))
-    replaces = None if simulation.source is live else live
-    asks = any(branch[key] for key in ("events", "links", "policies"))
-    presents = []
-    for with_it in (True, False)[: 1 + asks]:
-        present = Present(simulation, replaces)
-        everyone = {choice.name for choice in simulation.scenario.policies}
-        if asks and with_it:
-            change(present.engine, read_branch(simulation.scenario, branch, simulation.now))
-        present.leave_out(everyone - set(names))
-        present.settle()
-        presents.append(present)
-    return presents
-
-
-def _gone_along(
-    present: Present[Simulation], demand: Mapping[str, Floats], steps: int
-) -> Recording:
-    """Return what is recorded of a future."""
-    future = present.future(demand)
-    first = future.closed
-    before = future.recording()
-    future.advance((first + steps) * float(future.tick_s))
-    return future.recording().since(first, before)
 
 
 def _other_kpis(simulation: Simulation, source: LiveSource, drawn: Floats) -> dict[str, Floats]:
@@ -354,12 +326,3 @@ def _other_kpis(simulation: Simulation, source: LiveSource, drawn: Floats) -> di
         ratio = np.where(np.isfinite(ratio), ratio, level)
         paths[kpi] = drawn * ratio[np.arange(steps) % back]
     return paths
-
-
-def _ranking(
-    simulation: Simulation, present: Present[Simulation], names: Sequence[str]
-) -> FailureRanking | None:
-    routing, topology = simulation.scenario.routing, simulation.scenario.topology
-    if topology is None or not isinstance(routing, ShortestPaths):
-        return None
-    return FailureRanking(routing, topology, present.down, names)

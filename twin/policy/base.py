@@ -148,6 +148,11 @@ class Observation(NamedTuple):
         return services().observed(KPIS[0], self.closed)
 
     @property
+    def latest_mbps(self) -> Floats:
+        """Offered demand of the last closed interval, Mbit/s, [links]; NaN where missing."""
+        return services().latest(self.closed)
+
+    @property
     def kpis(self) -> Mapping[str, Floats]:
         """Every KPI of the trace over all closed intervals, [samples, links]."""
         return KpiView(self.kpi_names, self.closed)
@@ -253,6 +258,16 @@ class Policy:
         They are then checked before the run starts, rather than when first asked for.
         """
         return ()
+
+    def for_links(self, links: Ints) -> Policy | None:  # noqa: ARG002
+        """Return a policy that goes on from here as this one does, for some links; else None.
+
+        `links` are columns of those that it was fitted for, and may name one several times. It
+        is asked for where many futures are decided at once, such as in a what-if. A policy may
+        answer that decides for each link by itself, and by what is observed and forecast of its
+        demand alone: it is shown neither `down` nor `capacity_mbps`.
+        """
+        return None
 
     @classmethod
     def parameters(cls) -> type[BaseModel]:

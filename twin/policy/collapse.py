@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from twin.core.arrays import Floats, Ints
+from twin.core.arrays import Floats, Ints, of_columns
 
 _FALLEN: Final = 0.5
 """A demand below this share of the usual one has collapsed."""
@@ -41,6 +41,12 @@ class Collapses:
         guess = np.broadcast_to(_GUESS / 2.0 ** np.arange(_AGES)[:, None], (_AGES, links))
         # By age: samples that followed one of a collapse, and how many of them were a return.
         self._returned, self._followed = guess.copy(), np.ones((_AGES, links))
+
+    def for_links(self, links: Ints) -> Collapses:
+        """Return the same for some links, which may come several times."""
+        some = of_columns(self, links, apart=("_links",))
+        some._links = np.arange(len(links))
+        return some
 
     @property
     def any(self) -> bool:

@@ -73,6 +73,11 @@ class Commitment(NamedTuple):
         unlimited = np.full(links, np.inf)
         return cls(nothing, nothing, always, zero, zero, zero, zero, unlimited, zero).sealed()
 
+    def for_links(self, links: Ints) -> Commitment:
+        """Return that of some links, which may come several times; of orders that are in force."""
+        arrays = {name: getattr(self, name)[links] for name in self._fields[:-1]}
+        return self._replace(**arrays, under_way=())
+
     def sealed(self) -> Commitment:
         """Return the same in arrays that nobody can write to, as policies are shown it."""
         arrays = {name: sealed(getattr(self, name)) for name in self._fields[:-1]}

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from twin.core.arrays import Bools, Floats, Ints
+from twin.core.arrays import Bools, Floats, Ints, of_columns
 
 WARM_UP: Final = 4_032
 """Samples of the history that settle a margin: two weeks of 5 minutes."""
@@ -74,6 +74,12 @@ class ForecastErrors:
         self._long, self._recent, self._level, self._spread = np.zeros((4, len(season)))
         self._greatest = np.zeros(len(season))
         self._count = 0
+
+    def for_links(self, links: Ints) -> ForecastErrors:
+        """Return the same for some links, which may come several times."""
+        some = of_columns(self, links, apart=("_links",))
+        some._links = np.arange(len(links))
+        return some
 
     def skip(self, samples: int) -> None:
         """Pass over samples that nothing was forecast for."""

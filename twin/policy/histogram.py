@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from twin.core.arrays import Bools, Floats, Ints
+from twin.core.arrays import Bools, Floats, Ints, of_columns
 
 _LOWEST: Final = 0.02
 """Numbers below this count as this."""
@@ -40,6 +40,13 @@ class WindowedQuantiles:
         self._total, self._above = np.zeros((2, size), dtype=np.int64)
         # The bucket that holds the quantile; `above` are the numbers in those above it.
         self._bucket = np.zeros(size, dtype=np.int64)
+
+    def for_links(self, links: Ints) -> WindowedQuantiles:
+        """Return the same for some of the last axis of the series, which may come several times."""
+        series = np.arange(len(self._places)).reshape(self._shape)[..., links]
+        some = of_columns(self, series.ravel())
+        some._shape, some._places = series.shape, np.arange(series.size)
+        return some
 
     def add(self, values: Floats, known: Bools) -> None:
         """Take the next number of each series, where it is known; both shaped as the series."""

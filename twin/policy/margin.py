@@ -33,7 +33,7 @@ from typing import Final
 
 import numpy as np
 
-from twin.core.arrays import Bools, Floats, Ints
+from twin.core.arrays import Bools, Floats, Ints, of_columns
 from twin.core.weights import trust
 from twin.policy.base import History, Observation
 from twin.policy.budget import ErrorBudget
@@ -116,6 +116,21 @@ class AdaptiveMargin:
         return cls(
             target, history.season, period=history.sla_intervals, commitment=history.commitment
         )
+
+    def for_links(self, links: Ints) -> AdaptiveMargin:
+        """Return a margin that goes on as this one does, for some links.
+
+        They are columns of its own, and may come several times.
+        """
+        some = of_columns(self, links, apart=("_written",))
+        some._terms = self._terms.for_links(links)
+        some._written = self._written.copy()
+        some._budget = of_columns(self._budget, links)
+        some._horizon = of_columns(self._horizon, links)
+        some._errors = self._errors.for_links(links)
+        some._collapses = self._collapses.for_links(links)
+        some._scores = self._scores.for_links(links)
+        return some
 
     def settled_on(self, history: History) -> int:
         """Return the samples at the end of a history to settle on.
@@ -217,11 +232,18 @@ class AdaptiveMargin:
         Learns from the last interval, or, at the first tick, passes over the samples that nothing
         was decided for.
         """
+        self._close(len(demand), demand[-1])
+
+    def follow(self, observation: Observation) -> None:
+        """Take what has closed, as :meth:`observe` does of all that is known."""
+        self._close(observation.closed, observation.latest_mbps)
+
+    def _close(self, closed: int, latest: Floats) -> None:
         if self._decided:
-            self.learn(demand[-1])
+            self.learn(latest)
         else:
-            self._errors.skip(len(demand) - self._sample)
-        self._sample = len(demand)
+            self._errors.skip(closed - self._sample)
+        self._sample = closed
 
     def cover(self, observation: Observation, model: str) -> Floats:
         """Return the allocation over the forecasts of `model`, Mbit/s, [links]."""

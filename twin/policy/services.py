@@ -23,6 +23,9 @@ class Services(Protocol):
     def observed(self, kpi: str, closed: int) -> Floats:
         """Return a KPI as it is known once `closed` samples are seen, [samples, links]."""
 
+    def latest(self, closed: int) -> Floats:
+        """Return the demand of sample closed - 1 as it is known then, [links]; NaN is missing."""
+
     def last_known(self, closed: int) -> Floats:
         """Return the latest demand before sample `closed` that was not missing, [links]."""
 

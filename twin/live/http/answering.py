@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -39,6 +39,11 @@ class WhatIfLimits:
     """Workers. Beside the twin itself, one is what two cores carry."""
     waiting: int = 3
     """Questions that wait for a worker."""
+    each: int = 2
+    """Questions of one token that are answered or wait: nobody takes all places."""
+    own: int = 4
+    """What the twin itself works out or waits for: outlooks and scores, each asked for once. They
+    have places of their own, and go first when a worker is free."""
     seconds: float = 120.0
     """How long an answer may take, waiting aside."""
 
@@ -50,33 +55,46 @@ class WhatIfWorkers:
         self.limits = limits
         self.outcomes: Counter[str] = Counter()
         self.seconds: Callable[[float], object] = lambda _: None
-        self._under_way = 0
-        self._places = asyncio.Semaphore(limits.at_once)
+        self._asked: Counter[str | None] = Counter()
+        self._line = _Line(limits.at_once)
         self._idle: list[_Worker] = []
 
     @property
     def under_way(self) -> int:
-        """Questions that are being answered, or wait."""
-        return self._under_way
+        """Questions that are being answered, or wait; the twin's own among them."""
+        return self._asked.total()
 
-    def check_room(self) -> None:
-        """Raise HttpError where no more questions are taken."""
-        if self._under_way >= self.limits.at_once + self.limits.waiting:
+    def check_room(self, who: str | None) -> None:
+        """Raise HttpError where no more is taken: of a token's name, "" without; None: own."""
+        limits, own = self.limits, self._asked[None]
+        if who is None:
+            full, what = own >= limits.own, "as much as the twin works out itself is under way"
+        elif who and self._asked[who] >= limits.each:
+            full, what = True, f"as many what-ifs as '{who}' may ask at once are under way"
+        else:
+            full = self.under_way - own >= limits.at_once + limits.waiting
+            what = "as many what-ifs as are taken are under way"
+        if full:
             self.outcomes["refused"] += 1
-            raise HttpError.later(429, "as many what-ifs as are taken are under way", 5)
+            raise HttpError.later(429, what, 5)
 
-    async def answer(self, snapshot: bytes, task: Task) -> Any:
+    async def answer(self, snapshot: bytes, task: Task, who: str | None) -> Any:
         """Return what a worker answers. Raises HttpError, and InputError for a wrong question."""
-        self.check_room()
-        self._under_way += 1
+        self.check_room(who)
+        self._asked[who] += 1
         try:
-            async with self._places:
+            await self._line.wait(first=who is None)
+            try:
                 begun = time.perf_counter()
                 answer = await self._ask(snapshot, task)
                 self.seconds(time.perf_counter() - begun)
                 return answer
+            finally:
+                self._line.leave()
         finally:
-            self._under_way -= 1
+            self._asked[who] -= 1
+            # Names that ask no more are forgotten.
+            self._asked += Counter()
 
     async def _ask(self, snapshot: bytes, task: Task) -> Any:
         worker = self._idle.pop() if self._idle else await asyncio.to_thread(_Worker)
@@ -119,6 +137,42 @@ class WhatIfWorkers:
         """End all workers."""
         while self._idle:
             self._idle.pop().end()
+
+
+class _Line:
+    """Those who wait for a worker, in order, but for those who go first."""
+
+    def __init__(self, free: int) -> None:
+        self._free = free
+        self._first: deque[asyncio.Future[None]] = deque()
+        self._others: deque[asyncio.Future[None]] = deque()
+
+    async def wait(self, *, first: bool) -> None:
+        """Return once a worker is free, and take it."""
+        if self._free:
+            self._free -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        line = self._first if first else self._others
+        line.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave()
+            elif turn in line:
+                line.remove(turn)
+            raise
+
+    def leave(self) -> None:
+        """Hand the worker over to the next."""
+        for line in (self._first, self._others):
+            while line:
+                turn = line.popleft()
+                if not turn.done():
+                    turn.set_result(None)
+                    return
+        self._free += 1
 
 
 class _Worker:

@@ -70,12 +70,13 @@ class Intake:
         if _content_type(request) != _JSON:
             raise HttpError(415, f"must be {_JSON}", "Content-Type")
         self._service.check_ready()
-        self._service.workers.check_room()
+        who = request.scope.get("token_name", "")
+        self._service.workers.check_room(who)
         read = partial(read_question, policies=self._service.policies, links=self._service.links)
         async with self._service.bodies.place() as place:
             question = await place.read(request, read, MOST_BYTES)
         begun = time.perf_counter()
-        work = self._service.work_out(lambda key: partial(what_if, key=key, question=question))
+        work = self._service.work_out(lambda key: partial(what_if, key=key, question=question), who)
         answer = await while_connected(request, work)
         return JSONResponse(answer | {"took_s": round(time.perf_counter() - begun, 3)})
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.core.fields import Integer, Strict
@@ -14,14 +14,29 @@ from twin.core.units import DAY_S, Duration, format_duration, seconds
 from twin.core.validation import problems_of
 from twin.engine.links import LinkSpec
 from twin.events.base import AnyEvent, Event, event_kinds
+from twin.live.wanted import questionable, shipped_policies
 
 MOST_BYTES: Final = 256 * 1024
 LONGEST_S: Final = DAY_S
 _MOST_EVENTS: Final = 50
+_MOST_POLICIES: Final = 20
+_MOST_JOINING: Final = 4
+"""Policies that the twin does not have: each has to learn, and goes its way by itself."""
 _MOST_NESTED: Final = 20
 _MOST_DIGITS: Final = 40
+_MOST_TOLD: Final = 10
+"""Unknown names that are told, and one more."""
 _READS_FILES: Final = ("path",)
 """Keys of events that name a file: a request reaches none."""
+
+
+def _name_or_entry(value: Any) -> Any:
+    if not isinstance(value, str | dict):
+        raise ValueError("must be a name, or a block of keys")
+    return value
+
+
+NameOrEntry = Annotated[str | dict[str, Any], BeforeValidator(_name_or_entry)]
 
 
 class WhatIfQuestion(Strict):
@@ -33,8 +48,14 @@ class WhatIfQuestion(Strict):
     links: dict[str, LinkSpec] = Field(
         {}, description="what is set otherwise, as in a scenario, such as `capacity_mbps`"
     )
-    policies: tuple[str, ...] | None = Field(
-        None, min_length=1, description="of this twin; absent: all"
+    policies: (
+        tuple[Annotated[str | dict[str, Any], BeforeValidator(_name_or_entry)], ...] | None
+    ) = Field(
+        None,
+        min_length=1,
+        max_length=_MOST_POLICIES,
+        description="of this twin, or shipped ones, by name or as an entry of a scenario, which "
+        "take over from the one of their name, else from the one that acts; absent: all",
     )
     for_s: Duration = Field(seconds("6h"), alias="for")
     replications: Annotated[Integer, Field(ge=2, le=500)] = Field(
@@ -83,7 +104,7 @@ def read_question(
         known: dict[tuple[int | str, ...], list[str]] = {(): top, ("links", "*"): keys, **kinds}
         raise InputError(problems_of(error, known=known, tags=tuple(event_kinds()))) from None
     problems = [
-        *_unknown("policies", question.policies, policies, "policy of this twin"),
+        *_policies(question.policies or (), policies),
         *_unknown("links", tuple(question.links), ("defaults", *links), "link of this twin"),
         *_files(question.events),
     ]
@@ -143,16 +164,34 @@ def _depth(block: Any) -> int:
     return depth
 
 
+def _policies(asked: tuple[str | dict[str, Any], ...], known: tuple[str, ...]) -> Iterator[Problem]:
+    shipped = shipped_policies()
+    names = tuple(each for each in asked if isinstance(each, str))
+    yield from _unknown("policies", names, (*known, *shipped), "policy of this twin, or shipped",
+                        [i for i, each in enumerate(asked) if isinstance(each, str)])  # fmt: skip
+    for i, each in enumerate(asked):
+        if isinstance(each, dict):
+            yield from questionable(each, i)
+    joining = [each for each in asked if isinstance(each, dict) or each not in known]
+    if len(joining) > _MOST_JOINING:
+        what = f"holds {len(joining)} policies that have to learn; at most {_MOST_JOINING} are "
+        yield Problem(what + "taken", ("policies",), None, None, "ask twice")
+
+
 def _unknown(
-    key: str, names: tuple[str, ...] | None, known: tuple[str, ...], noun: str
+    key: str,
+    names: tuple[str, ...],
+    known: tuple[str, ...],
+    noun: str,
+    places: Sequence[int | str] | None = None,
 ) -> Iterator[Problem]:
-    there = set(known)
-    for i, name in enumerate(names or ()):
+    there, wrong = set(known), 0
+    for name, place in zip(names, names if places is None else places, strict=True):
         if name not in there:
-            place = (key, i if key == "policies" else name)
-            yield Problem(f"'{name[:100]}' is no {noun}", place, None, None,
+            yield Problem(f"'{name[:100]}' is no {noun}", (key, place), None, None,
                           did_you_mean(name, known))  # fmt: skip
-            if i > 10:
+            wrong += 1
+            if wrong > _MOST_TOLD:
                 return
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -36,6 +37,10 @@ _PATIENCE_S: Final = 30.0
 """How long a request waits for the twin's thread, which a policy may keep until its time limit."""
 _MOST_LOGGED, _MOST_NAMED = 50, 8
 """Entries of the log that are told, and links that each names."""
+_UNSEEN_S: Final = 3600.0
+"""While nobody looks, the next hours are worked out once in so long."""
+_SETTLED_S: Final = 20.0
+"""For the first time no earlier than that."""
 _SILENT_S: Final = 60.0
 """A thread that was not free for so long, and for three ticks, is taken to hang."""
 
@@ -78,6 +83,8 @@ class LiveService:
         self.measures = self._measures(twin)
         self._events: asyncio.AbstractEventLoop | None = None
         self._looking: asyncio.Task[None] | None = None
+        # Not at once: whoever starts a twin has other things to do.
+        self._looked = time.monotonic() - _UNSEEN_S + _SETTLED_S
         twin.subscribe(self._closed)
 
     @property
@@ -183,13 +190,15 @@ class LiveService:
 
     def _tell(self, interval: int, told: dict[str, Any]) -> None:
         self.stream.tell("interval", interval, told)
-        # What is at risk is worked out while somebody looks, and only then.
-        if self.stream.listeners:
+        # What is at risk is worked out while somebody looks. Else now and then, so that whoever
+        # asks first does not wait for all that has to be learnt from the past.
+        if self.stream.listeners or time.monotonic() > self._looked + _UNSEEN_S:
             self.look_ahead()
 
     def look_ahead(self) -> None:
         """Let the next hours be worked out, unless they are; whoever listens is told when."""
         if self.present.ready and (self._looking is None or self._looking.done()):
+            self._looked = time.monotonic()
             self._looking = asyncio.create_task(self._look_ahead())
 
     async def _look_ahead(self) -> None:
@@ -236,14 +245,17 @@ class LiveService:
         self.check_ready()
         return await self.ask(job)
 
-    async def work_out(self, task: Callable[[Key], Task]) -> Any:
-        """Return what a worker makes of the twin as it is now. Raises HttpError."""
+    async def work_out(self, task: Callable[[Key], Task], who: str | None = None) -> Any:
+        """Return what a worker makes of the twin as it is now. Raises HttpError.
+
+        `who` is the name of the token that asks, "" where there is none; None is the twin itself.
+        """
         # Before the state is copied, which takes the twin's time.
-        self.workers.check_room()
+        self.workers.check_room(who)
         snapshot, key = await self.ask_ready(
             lambda twin: (twin.simulation.snapshot(), (twin.first, twin.interval))
         )
-        return await self.workers.answer(snapshot, task(key))
+        return await self.workers.answer(snapshot, task(key), who)
 
     def log(self, twin: LivingTwin) -> list[dict[str, Any]]:
         """Return what happened lately, the latest last; runs in the twin's thread."""

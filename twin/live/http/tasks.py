@@ -1,7 +1,8 @@
 """What workers do with a copy of the twin: outlooks, what-ifs, scores.
 
-A worker keeps the demand paths of the interval that it was asked about last, which are most of the
-work; whoever asks next within the same interval has them for nothing.
+A worker keeps the demand paths of the interval that it was asked about last: whoever asks next
+within the same interval has them for nothing. Of the forecasts that they are made from, which are
+most of the work, it keeps all; who asks in a later interval waits for what has come since.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from twin.core.units import DAY_S, format_duration
 from twin.events.base import Event
 from twin.live.demand_paths import DemandPaths
 from twin.live.http.question import WhatIfQuestion
-from twin.live.what_if import demand_paths
+from twin.live.what_if import KeptForecasts, demand_paths
 from twin.live.what_if import what_if as tried
 
 HORIZONS_S: Final = (6 * 3600, DAY_S)
@@ -57,6 +58,8 @@ class FanOfLinks(NamedTuple):
 
 _kept: dict[int, tuple[Key, DemandPaths]] = {}
 """By horizon: of what they are, and the paths."""
+_forecasts: dict[int, KeptForecasts] = {}
+"""Of the twin since it began anew in that interval."""
 
 
 def what_if(snapshot: bytes, key: Key, question: WhatIfQuestion) -> dict[str, Any]:
@@ -125,7 +128,10 @@ def _paths(simulation: Simulation, key: Key, for_s: float) -> DemandPaths:
     horizon = next((each for each in HORIZONS_S if each >= for_s), HORIZONS_S[-1])
     kept = _kept.get(horizon)
     if kept is None or kept[0] != key:
-        _kept[horizon] = kept = key, demand_paths(simulation, horizon)
+        if key[0] not in _forecasts:
+            _forecasts.clear()
+        paths = demand_paths(simulation, horizon, kept=_forecasts.setdefault(key[0], {}))
+        _kept[horizon] = kept = key, paths
     return kept[1]
 
 

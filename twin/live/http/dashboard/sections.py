@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twin.live.wanted import shipped_policies
 from twin.report.html.markup import Html, tag, text
 
 
@@ -132,13 +133,24 @@ def _what_if() -> Html:
             tag("input", id="factor", value="1.5", size=4, inputmode="decimal"), data_for="surge"),
         tag("label", text("events"), tag("textarea", id="events-json", rows=4, spellcheck="false"),
             data_for="json", class_="whole"),
+        tag("label", text("under "),
+            tag("input", id="asked-policies", list="policy-names", placeholder="all policies",
+                title="names with commas, of this twin or shipped", autocomplete="off")),
         tag("label", text("seen over "), tag("select", *lengths, id="for")),
         tag("label", text("in "),
             tag("input", id="replications", type="number", value=50, min=1, max=500),
             text(" futures")),
         tag("button", text("Ask"), type="submit", id="ask"),
     )  # fmt: skip
-    form = tag("form", *fields, tag("datalist", id="link-names"), id="what-if-form")
+    names = (
+        tag("datalist", id="link-names"),
+        tag(
+            "datalist",
+            *(tag("option", value=name) for name in shipped_policies()),
+            id="policy-names",
+        ),
+    )
+    form = tag("form", *fields, *names, id="what-if-form")
     answer = tag("div", id="answer", aria_live="polite")
     return _panel("what-if", "What if", form, answer)
 

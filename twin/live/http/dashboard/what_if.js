@@ -18,10 +18,12 @@ class WhatIf {
 
   question() {
     const kind = byId("kind").value;
+    const policies = named(byId("asked-policies").value);
     const question = { for: byId("for").value, replications: Number(byId("replications").value) };
+    if (policies.length) question.policies = policies;
     if (kind === "json") question.events = JSON.parse(byId("events-json").value || "[]");
     if (kind === "link_failure" || kind === "surge") {
-      const written = byId("targets").value.split(",").map((name) => name.trim()).filter(Boolean);
+      const written = named(byId("targets").value);
       const event = { kind, links: written.length === 1 && written[0] === "all" ? "all" : written, start: byId("start").value, duration: byId("duration").value };
       if (kind === "surge") event.factor = Number(byId("factor").value);
       question.events = [event];
@@ -39,6 +41,7 @@ class WhatIf {
     const said = `The next ${span(answer.for_s)} in ${answer.replications} futures; between the numbers in brackets with ${percent(answer.confidence, 2)}. Worked out in ${amount(answer.took_s, 2)} s.`;
     const parts = [make("div", { class: "wide" }, tableOf(heads, rows, said)), worstOf(policies[0])];
     if (failures && failures.length) parts.push(failuresOf(failures, policies[0].policy));
+    if (answer.notes.length) parts.push(...answer.notes.map((note) => make("p", { class: "note" }, note)));
     fill(byId("answer"), ...parts);
   }
 
@@ -55,6 +58,10 @@ class WhatIf {
       button.disabled = false;
     }
   }
+}
+
+function named(text) {
+  return text.split(",").map((name) => name.trim()).filter(Boolean);
 }
 
 // A mean, and the interval that holds what comes.
