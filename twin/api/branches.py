@@ -103,9 +103,7 @@ def _on_the_same_flows(
         return trunk, [*branches]
     trunk = trunk.with_flows(new)
     return trunk, [
-        replace(
-            branch, scenario=replace(branch.scenario, trace=trunk.trace, routing=trunk.routing)
-        )
+        replace(branch, scenario=replace(branch.scenario, trace=trunk.trace, routing=trunk.routing))
         for branch in branches
     ]
 
