@@ -14,6 +14,7 @@ import yaml
 from numpy.typing import NDArray
 
 import twin
+from twin.api.branches import run_branches
 from twin.events.base import event_kinds, event_of
 
 Floats = NDArray[np.float64]
@@ -177,13 +178,38 @@ def test_a_surge_is_of_the_flows_at_its_sites(
 
 
 def test_a_service_moves_from_site_to_site(network: Any) -> None:
-    shift = {"kind": "demand_shift", "from": "a", "to": "b", "share": "50%", "start": "5min"}
-    with pytest.raises(twin.InputError, match=r"the matrix has no flow 'b>c' that 'a>c' could"):
-        network(shift)
     shift = {"kind": "demand_shift", "from": "b", "to": "a", "share": "50%", "start": "5min"}
     found = loads(network(shift), "a>b", "b>c", "c>d")
     np.testing.assert_allclose(found[:, 1], [90, 110, 50])
     np.testing.assert_allclose(found[:, 0], [70, 110, 50])
+
+
+def test_a_service_moves_to_where_it_had_no_traffic(network: Any) -> None:
+    links = ("a>b", "b>c", "c>d", "b>a", "c>b")
+    # The matrix has neither b>c nor d>b.
+    shift = {"kind": "demand_shift", "from": "a", "to": "b", "share": "50%", "start": "5min"}
+    result = network(shift)
+    np.testing.assert_allclose(loads(result, *links)[:, 0], [70, 110, 50, 20, 20])
+    np.testing.assert_allclose(loads(result, *links)[:, 1], [35, 110, 50, 10, 20])
+    flows = result.flow_totals.set_index("flow")["offered_mbit"]
+    assert flows["b>c"] == pytest.approx(30 * TICK * (REPLAYED - 1))
+    assert result.manifest["trace"]["notes"] == [
+        "2 flows without demand until events bring some: 'b>c', 'd>b'"
+    ]
+    # By name, one after the other: what has moved moves on.
+    named = {"kind": "demand_shift", "links": ["a>d"], "to": "d>b", "start": "5min"}
+    on = {"kind": "demand_shift", "links": ["d>b"], "to": "c>a", "start": "10min"}
+    found = loads(network(named, on), "a>b", "c>b", "b>a", "d>c")
+    np.testing.assert_allclose(found[:, 1], [60, 30, 20, 30])
+    np.testing.assert_allclose(found[:, 2], [60, 30, 30, 20])
+    # In a branch, on the past of a trunk that has no such flow.
+    calm, event = network(), shift | {"start": "now"}
+    branched = run_branches(calm.scenario, 300.0, [{"name": "moved", "events": [event]}]).results
+    pd.testing.assert_frame_equal(branched["moved"].intervals, result.intervals)
+    pd.testing.assert_frame_equal(branched["trunk"].intervals, calm.intervals)
+    # Under way it is too late for new flows.
+    with pytest.raises(twin.InputError, match="no flow 'b>c' here that demand could move to"):
+        twin.Simulation.of(calm.scenario).add(event_of(event))
 
 
 def test_until_a_failure_is_detected_traffic_is_offered_to_the_dead_link(network: Any) -> None:

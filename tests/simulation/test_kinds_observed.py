@@ -104,6 +104,52 @@ def test_forecasts_stay_or_fail_while_models_are_out() -> None:
     assert stood_in.events["detail"].iloc[0] == "models forecast nothing"
 
 
+class Runs(twin.Policy):
+    """Requests what a model forecasts."""
+
+    def allocate(self, observation: twin.Observation) -> Floats:
+        return observation.forecast("ridge_traffic")
+
+
+@pytest.mark.parametrize(
+    ("outages", "silent"),
+    [
+        ([], 0),
+        ([("10min", "10min")], 2),
+        # What is out from the first tick on needs a forecast to repeat.
+        ([("0s", "15min")], 2),
+        ([("10min", "15min"), ("21min", "10min")], 5),
+        ([("110min", None)], 2),
+    ],
+)
+def test_windows_count_where_models_ran(outages: list[tuple[str, Any]], silent: int) -> None:
+    rng = np.random.default_rng(3)
+    index = pd.Index(TICK * np.arange(HISTORY + REPLAYED), name="time")
+    wave = pd.DataFrame({"a": rng.uniform(90, 110, len(index)), "b": 100.0}, index=index)
+    trace = twin.Trace.from_frame(wave)
+    out = [
+        {"kind": "forecast_outage", "name": start, "start": start, "duration": duration,
+         "answers": "frozen"}
+        for start, duration in outages
+    ]  # fmt: skip
+    windows = replay(*out, policies=[Runs()], trace=trace).manifest["forecasts"]["windows"]
+    assert windows == {"Runs": {"ridge_traffic": 2 * (REPLAYED - silent)}}
+
+
+def test_an_outage_of_forecasts_that_is_called_off_leaves_nothing() -> None:
+    rng = np.random.default_rng(3)
+    index = pd.Index(TICK * np.arange(HISTORY + REPLAYED), name="time")
+    trace = twin.Trace.from_frame(
+        pd.DataFrame({"link-1": rng.uniform(90, 110, len(index))}, index=index)
+    )
+    out = {"kind": "forecast_outage", "start": "1h", "duration": "30min", "answers": "frozen"}
+    simulation = twin.Simulation(trace, [Runs()], train=0.5, events=[out])
+    simulation.run(until="30min")
+    simulation.cancel(0)
+    plain = replay(policies=[Runs()], trace=trace)
+    pd.testing.assert_frame_equal(simulation.run().intervals, plain.intervals)
+
+
 class Counts(twin.Policy):
     """Requests the number of the interval."""
 

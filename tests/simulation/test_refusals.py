@@ -86,7 +86,7 @@ def test_an_event_is_on_what_its_kind_acts_on() -> None:
     table = twin.RoutingTable(("A>B", "B>C"), ("l0", "l1"), [[1, 1], [0, 1]])
     for event, what in (
         (twin.LinkFailure(links=["l0"], start="1h"), "the trace has no link 'l0'"),
-        (twin.Surge(links=["B>C"], start="1h", duration="1h", factor=2), "no link 'B>C'"),
+        (twin.Surge(links=["B>C"], start="1h", duration="1h", factor=2), "no flow 'B>C'"),
     ):
         with pytest.raises(InputError, match=what):
             twin.Simulation(plain(links=2), ["static_p95"], routing=table, events=[event])

@@ -55,6 +55,21 @@ def test_a_folder_gives_the_same_page_as_the_result(result: twin.Result, tmp_pat
     assert render(RunData.read(folder)) == render_result(result)
 
 
+def test_flows_and_sites_are_tables_of_the_folder(result: twin.Result, tmp_path: Path) -> None:
+    saved = twin.load(result.save(tmp_path / "out", figures=False))
+    assert {"flows.csv", "sites.csv"} <= set(saved.manifest["files"])
+    pd.testing.assert_frame_equal(saved.flow_service, result.flow_service, rtol=1e-12)
+    pd.testing.assert_frame_equal(saved.site_totals, result.site_totals, rtol=1e-12)
+    # A row of each policy and flow, whatever the number of intervals.
+    assert len(saved.flow_service) == 2 * 12
+    assert len(saved.site_totals) == 4
+    assert saved.flow_service["unserved_mbit"].max() > 0
+    plain = twin.run({"policies": ["static_p95"], "replay": {"duration": "1h"}})
+    plain = twin.load(plain.save(tmp_path / "plain", figures=False))
+    with pytest.raises(InputError, match=r"holds no flows\.csv: the run had no demand from site"):
+        _ = plain.flow_service
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [("{", "cannot be read"), ('{"graph": {}}', "cannot be read"), ("[]", "cannot be read")],

@@ -178,6 +178,8 @@ WRONG = {
         '"A", "target": "B"},\n{"source": "A"}]}', "n.json:3: edges.1: has no 'target'"),
     "no links": ("n.json", '{"nodes": [{"id": "A"}], "edges": []}', "n.json: has no links; a "
         "network needs at least one"),
+    "only loops": ("n.csv", "a,b\nA,A\n", "n.csv: has no link from a site to another; a network "
+        "needs at least one"),
     "native, open": ("n.txt", "?SNDlib native format\nNODES (\n A ( 1 2 )\n", "n.txt:3: 'NODES' is "
         "not closed"),
     "native, short": ("n.txt", "NODES (\n A ( 1 2 )\n)\nLINKS (\n L ( A\n)\n)", "n.txt:5: link 'L' "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +78,7 @@ def run_branches(
         if names.count(name) > 1:
             what = f"a second branch is called '{name}'"
             raise InputError(Problem(what, "--branch", suggestion="give it a 'name'"))
+    scenario, planned = _on_the_same_flows(scenario, planned)
     count = _Count(progress, span.intervals, len(names))
     trunk = Simulation.of(scenario)
     trunk.advance(at, count.of(0))
@@ -90,6 +91,21 @@ def run_branches(
         results[branch.name] = simulation.run(progress=count.of(ahead))
     results = {TRUNK: trunk.run(progress=count.of(0))} | results
     return BranchedRun(at, results, past)
+
+
+def _on_the_same_flows(
+    trunk: Scenario, branches: Sequence[Branch]
+) -> tuple[Scenario, list[Branch]]:
+    """Return trunk and branches with all flows that demand moves to in any of them."""
+    flows = dict.fromkeys(flow for branch in branches for flow in branch.scenario.trace.links)
+    new = tuple(flow for flow in flows if flow not in trunk.trace.links)
+    if not new:
+        return trunk, [*branches]
+    trunk = trunk.with_flows(new)
+    return trunk, [
+        replace(branch, scenario=replace(branch.scenario, trace=trunk.trace, routing=trunk.routing))
+        for branch in branches
+    ]
 
 
 def change(simulation: Simulation, branch: Branch) -> None:

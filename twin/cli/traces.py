@@ -55,12 +55,13 @@ def print_description(trace: str, overrides: Sequence[str], picture: Path | None
 
     The network is drawn to `picture`.
     """
-    read, topology = _trace(trace, overrides)
+    read, topology, routed = _trace(trace, overrides)
     if picture is not None and topology is None:
         raise InputError(Problem(f"--out: there is no network in '{trace}' to draw"))
     described = describe(read)
     out = console()
-    say(out, _headline(described))
+    series = "flow" if routed else "link"
+    say(out, _headline(described, series))
     for note in described.notes:
         say(out, f"Demand: {note}")
     for repair in described.repairs:
@@ -77,30 +78,31 @@ def print_description(trace: str, overrides: Sequence[str], picture: Path | None
         ]
         for ln in described.links
     ]
-    show_rows(["link", "mean Mbit/s", "P95 Mbit/s", "max Mbit/s", "missing samples"], rows)
+    show_rows([series, "mean Mbit/s", "P95 Mbit/s", "max Mbit/s", "missing samples"], rows)
     if topology is not None:
         from twin.cli.networks import print_network
 
         print_network(topology, None, picture)
 
 
-def _trace(trace: str, overrides: Sequence[str]) -> tuple[Trace, Topology | None]:
+def _trace(trace: str, overrides: Sequence[str]) -> tuple[Trace, Topology | None, bool]:
+    """Return what is described: a trace, its network, and whether its series are routed there."""
     path = Path(trace)
     if path.suffix in (".yaml", ".yml") or trace in content.shipped("scenarios"):
         # Policies' code is not needed to describe a trace, and not run.
         cache = Cache(run_policies=False)
         scenario = Scenario.load(trace, Overrides(tuple(overrides)), cache=cache)
-        return scenario.trace, scenario.topology
+        return scenario.trace, scenario.topology, scenario.scope.routed
     source = (
         "zenodo" if content.is_folder(path) else "parquet" if path.suffix == ".parquet" else "csv"
     )
-    return load_trace({"source": source, "path": trace}, overrides), None
+    return load_trace({"source": source, "path": trace}, overrides), None, False
 
 
-def _headline(described: Description) -> str:
+def _headline(described: Description, series: str) -> str:
     starts = f", from {described.starts.isoformat()}" if described.starts else ""
     return (
-        f"{described.origin}: {counted(len(described.links), 'link')}, "
+        f"{described.origin}: {counted(len(described.links), series)}, "
         f"{described.samples} samples of "
         f"{format_duration(described.tick_s)} ({format_duration(described.span_s)}{starts}), "
         f"KPIs {', '.join(described.kpis)}, {described.missing} missing samples"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.core.units import counted
 from twin.demand.frame import ORIGIN, read_frame
 from twin.demand.gaps import ArrayFeed, Gaps, known
 
@@ -48,6 +49,8 @@ class Trace:
     """What may be wrong with it, a sentence each."""
     measured: int | None = None
     """Samples before those that were added to extend the trace; None where none were."""
+    new_flows: int = 0
+    """How many flows at the end of `links` carry nothing, for events to bring demand to."""
 
     def __post_init__(self) -> None:
         shape = (len(next(iter(self.kpis.values()))), len(self.links))
@@ -93,6 +96,7 @@ class Trace:
             self.notes,
             self.warnings,
             self.measured,
+            self.new_flows,
         )
         return *series, self.origin, self.digest, *told
 
@@ -105,7 +109,20 @@ class Trace:
         names = tuple(self.links[position] for position in positions)
         kpis = {name: np.ascontiguousarray(v[:, list(positions)]) for name, v in self.kpis.items()}
         gaps = {name: gaps.of_series(positions) for name, gaps in self.gaps.items()}
-        return replace(self, links=names, kpis=kpis, gaps=gaps)
+        return replace(self, links=names, kpis=kpis, gaps=gaps, new_flows=0)
+
+    def with_flows(self, names: Sequence[str]) -> Trace:
+        """Return the trace with more flows, which carry nothing."""
+        nothing = np.zeros((self.samples, len(names)))
+        kpis = {name: np.hstack([values, nothing]) for name, values in self.kpis.items()}
+        shown = ", ".join(f"'{name}'" for name in names[:3]) + (", ..." if len(names) > 3 else "")
+        note = f"{counted(len(names), 'flow')} without demand until events bring some: {shown}"
+        notes, new = (*self.notes, note), self.new_flows + len(names)
+        return replace(self, links=(*self.links, *names), kpis=kpis, notes=notes, new_flows=new)
+
+    def measured_flows(self) -> Trace:
+        """Return the trace without flows that carry nothing for events to bring demand to."""
+        return self.of_links(range(len(self.links) - self.new_flows)) if self.new_flows else self
 
     def seen(self, samples: int) -> Trace:
         """Return what is known of the trace once its first `samples` samples are seen.

@@ -268,7 +268,7 @@ class Engine:
         plans = self._plans
         changed = self._load.plan(plans.courses, plans.effects(Echo), plans.states())
         changed |= self._telemetry.distort(plans.effects(Distortion))
-        self._services.silence(plans.effects(Silence))
+        changed |= self._services.silence(plans.effects(Silence))
         if changed:
             self._services.forget_forecasts()
 

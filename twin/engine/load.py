@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from twin.engine.span import ReplaySpan
 from twin.engine.surges import SurgedDemand
 from twin.events.course import Course
 from twin.events.effects import Echo
-from twin.routing.table import Routing, lost, routed
+from twin.routing.table import Routing, routed
 from twin.telemetry.source import TelemetrySource
 
 DEMAND = "internet"
@@ -153,8 +153,7 @@ class OfferedLoad:
             for tables, rows in ((self._known, flows), (self._seen, links), (self._best, links)):
                 tables[name] = Growing(rows.shape[1], capacity)
                 tables[name].append(rows)
-        for revision in self._source.revisions(0, first):
-            self._take(revision)
+        self._take(self._source.revisions(0, first))
 
     def _routed_means(self, kpi: str, flows: Floats) -> Floats:
         """Return the mean loads of all intervals from those of the flows, [intervals, links]."""
@@ -315,22 +314,13 @@ class OfferedLoad:
         if self._routes is None:
             return {}
         lost_mbit = np.zeros(len(self._source.flows))
-        tick_s = self._source.tick_s
-        for matrix, begin, stop in self._routes.stretches(float(closed * tick_s)):
-            share = lost(self._routes.routing, matrix)
-            if not share.any():
-                continue
-            for interval in range(int(begin // tick_s), int(np.ceil(stop / tick_s))):
-                a, b = max(begin, interval * tick_s), min(stop, (interval + 1) * tick_s)
-                sample = self._span.first + interval
-                base = self._source.values(DEMAND, sample, sample + 1)[0]
-                mean = np.nan_to_num(self._surged[DEMAND].over(base, a, b))
-                lost_mbit += share * mean * (b - a)
-        return {
-            flow: float(mbit)
-            for flow, mbit in zip(self._source.flows, lost_mbit, strict=True)
-            if mbit
-        }
+        for share, interval, start, end in self._routes.losses(closed, self._source.tick_s):
+            sample = self._span.first + interval
+            base = self._source.values(DEMAND, sample, sample + 1)[0]
+            mean = np.nan_to_num(self._surged[DEMAND].over(base, start, end))
+            lost_mbit += share * mean * (end - start)
+        flows = zip(self._source.flows, lost_mbit.tolist(), strict=True)
+        return {flow: mbit for flow, mbit in flows if mbit}
 
     # Interval by interval
 
@@ -348,25 +338,27 @@ class OfferedLoad:
             self._seen[name].append(links)
             self._best[name].append(links)
         self._closed = sample + 1
-        for revision in self._source.revisions(sample, sample + 1):
-            self._take(revision)
+        self._take(self._source.revisions(sample, sample + 1))
 
-    def _take(self, revision: Revision) -> None:
-        """Put what has become known of a flow into the links that carry it."""
-        self._known[revision.kpi].put(revision.first, revision.series, revision.values)
-        samples = range(revision.first, revision.first + len(revision.values))
-        rows = np.stack([self._known_row(revision.kpi, sample) for sample in samples])
-        flow = np.zeros(len(self._source.flows), dtype=np.bool_)
-        flow[revision.series] = True
-        flow = self._surged[revision.kpi].reached(flow)
-        for link in np.flatnonzero(self.carriers(flow)).tolist():
-            # While another of its flows is in a gap, the link stays missing there.
-            edges = np.flatnonzero(np.diff(~np.isnan(rows[:, link]), prepend=False, append=False))
-            for start, stop in edges.reshape(-1, 2).tolist():
-                values = rows[start:stop, link]
-                self._best[revision.kpi].put(revision.first + start, link, values)
-                part = revision._replace(series=link, first=revision.first + start, values=values)
-                self._revisions.append(part)
+    def _take(self, revisions: Sequence[Revision]) -> None:
+        """Put what has become known of flows into the links that carry them.
+
+        A gap of the whole matrix is one of every flow: those that end together are taken together.
+        """
+        for (closed, kpi, first, count), together in groupby(revisions, key=_stretch_of):
+            flows = np.zeros(len(self._source.flows), dtype=np.bool_)
+            for revision in together:
+                self._known[kpi].put(first, revision.series, revision.values)
+                flows[revision.series] = True
+            rows = np.stack([self._known_row(kpi, first + i) for i in range(count)])
+            for link in np.flatnonzero(self.carriers(self._surged[kpi].reached(flows))).tolist():
+                # While another of its flows is in a gap, the link stays missing there.
+                known = ~np.isnan(rows[:, link])
+                edges = np.flatnonzero(np.diff(known, prepend=False, append=False))
+                for start, stop in edges.reshape(-1, 2).tolist():
+                    values = rows[start:stop, link]
+                    self._best[kpi].put(first + start, link, values)
+                    self._revisions.append(Revision(closed, kpi, link, first + start, values))
 
     def carriers(self, flows: Bools, upto: float = np.inf) -> Bools:
         """Return the links that carry any of `flows` in a routing until a time, [links]."""
@@ -398,3 +390,8 @@ class OfferedLoad:
             for a, b in pairwise(routes.edges(start, end))
         ]
         return parts[0] if len(parts) == 1 else np.asarray(np.sum(parts, axis=0))
+
+
+def _stretch_of(revision: Revision) -> tuple[int, str, int, int]:
+    """Return when which samples of which KPI become known: that of all flows in the same gap."""
+    return revision.closed, revision.kpi, revision.first, len(revision.values)

@@ -11,7 +11,7 @@ import numpy as np
 
 from twin.core.arrays import Bools, Floats
 from twin.engine.routes import RouteState, shares
-from twin.routing.table import Routing, routed
+from twin.routing.table import Routing, lost, routed
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -72,6 +72,19 @@ class PlannedRoutes:
         for route, begin, stop in zip(self.routes, begins, [*begins[1:], end], strict=True):
             if begin < stop:
                 yield route.matrix, begin, stop
+
+    def losses(self, closed: int, tick_s: int) -> Iterator[tuple[Floats, int, float, float]]:
+        """Yield the share of each flow that has no path, an interval, and when within it.
+
+        Of the first `closed` intervals those in which any flow has none; shares are [flows].
+        """
+        for matrix, begin, stop in self.stretches(float(closed * tick_s)):
+            share = lost(self.routing, matrix)
+            if not share.any():
+                continue
+            for interval in range(int(begin // tick_s), int(np.ceil(stop / tick_s))):
+                start, end = max(begin, interval * tick_s), min(stop, (interval + 1) * tick_s)
+                yield share, interval, start, end
 
     def reached(self, flows: Bools, upto: float) -> Bools:
         """Return the links that carry any of `flows` at any time until `upto`, [links]."""

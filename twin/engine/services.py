@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
@@ -19,7 +20,7 @@ from twin.engine.recording import ForecastUse
 from twin.engine.span import ReplaySpan
 from twin.events.effects import Silence
 from twin.forecast.auto import AutoForecasts
-from twin.forecast.feeding import Feeding
+from twin.forecast.feeding import Feeding, Spans
 from twin.forecast.forecaster import Forecaster, Forecasts
 from twin.forecast.horizon import within_reach
 from twin.forecast.names import AUTO, PERSISTENCE, auto_members
@@ -44,6 +45,7 @@ class EngineServices:
         self._load, self._span, self._models = load, span, models
         capacity = span.first + (span.intervals or span.first)
         self._observed = Observed(load, len(load.links), capacity)
+        self._silences: Sequence[Silence] = ()
         self._feeding = self._fed()
         self._bound: dict[str, Forecasts | AutoForecasts] = {}
         self._past: dict[tuple[str, int, int], Floats] = {}
@@ -51,7 +53,6 @@ class EngineServices:
         self._past_paths: dict[str, tuple[Forecasts | AutoForecasts, int]] = {}
         self._calibrated = CalibratedQuantiles(span)
         self._season: Ints | None = None
-        self._silences: Sequence[Silence] = ()
         self.asking = ""
         """The policy that is being asked."""
         self._askers: dict[str, set[str]] = {}
@@ -75,9 +76,26 @@ class EngineServices:
         self._observed = Observed(load, len(load.links), capacity)
         self.forget_forecasts()
 
-    def silence(self, silences: Sequence[Silence]) -> None:
-        """Replace when models make no forecasts."""
+    def silence(self, silences: Sequence[Silence]) -> bool:
+        """Replace when models make no forecasts, and return whether that changes anything."""
+        changed = [*silences] != [*self._silences]
         self._silences = silences
+        return changed
+
+    def _silent(self) -> Spans:
+        """Return before which samples no forecast is made."""
+        spans = []
+        for silence in self._silences:
+            first, stop = (self._sample_at(time) for time in (silence.start, silence.end))
+            # What is out from the first tick on repeats the forecast that is made there.
+            spans.append((max(first, self._span.first + 1), stop))
+        return spans
+
+    def _sample_at(self, time: float) -> int:
+        """Return the sample that begins at an instant of the replay, or next after it."""
+        if not np.isfinite(time):
+            return sys.maxsize
+        return self._span.first + int(-(-time // self._tick_s))
 
     def _asked_at(self, sample: int) -> int:
         """Return before which sample the forecast is made that is the answer before `sample`.
@@ -94,7 +112,7 @@ class EngineServices:
     def _made_at(self, sample: int) -> int:
         """Return before which sample models made their last forecasts, `sample` included."""
         for silence in sorted(self._silences, key=lambda each: each.start, reverse=True):
-            first = self._span.first + int(-(-silence.start // self._tick_s))
+            first = self._sample_at(silence.start)
             time = (sample - self._span.first) * self._tick_s
             if silence.start <= time < silence.end:
                 sample = max(first - 1, self._span.first)
@@ -103,7 +121,7 @@ class EngineServices:
     def _fed(self) -> Feeding:
         span = self._span
         stop = None if span.endless else span.first + span.intervals
-        return Feeding(self._load, span.history, span.first, stop)
+        return Feeding(self._load, span.history, span.first, stop, self._silent())
 
     def observed(self, kpi: str, closed: int) -> Floats:
         """Return a KPI as it is known once `closed` samples are seen, [samples, links]."""

@@ -176,6 +176,10 @@ class Event(Strict):
         """Return it with what it names in files, relative to `folder`. Raises InputError."""
         return self
 
+    def new_flows(self, scope: Scope) -> Iterator[str]:  # noqa: ARG002
+        """Yield the flows that it brings demand to and that nothing is known of."""
+        yield from ()
+
     def refusals(self, scope: Scope) -> Iterator[Refusal]:  # noqa: ARG002
         """Yield why it cannot happen here. What it names is there."""
         yield from ()

@@ -78,6 +78,18 @@ class DemandShift(Event):
             yield "from", "sites", self.origins
         yield "to", "flows" if self.origins is None else "sites", (self.target,)
 
+    def new_flows(self, scope: Scope) -> Iterator[str]:
+        """Yield the flows that it brings demand to and that nothing is known of."""
+        sites = set(scope.known("sites"))
+        if self.origins is not None:
+            moved = [*self._moves_of(scope).values()] if self.target in sites else []
+        else:
+            moved = [self.target]
+        for flow in dict.fromkeys(moved):
+            source, _, into = flow.partition(ARROW)
+            if flow not in scope.flows and source != into and {source, into} <= sites:
+                yield flow
+
     def refusals(self, scope: Scope) -> Iterator[Refusal]:
         """Yield why it cannot happen here."""
         if self.origins is not None and not scope.routed:
@@ -94,13 +106,12 @@ class DemandShift(Event):
         if self.target in named(known, self.origins or self.targets):
             yield Refusal("to", f"'{self.target}' is among what demand moves from")
             return
-        moves = self._moves_of(scope)
-        for flow, to in moves.items():
-            if to and to not in scope.flows:
-                what = f"the matrix has no flow '{to}' that '{flow}' could become"
-                yield Refusal("to", what, "add rows of it, with demand 0")
-                return
-        if not moves:
+        # A replay is given the flows that events need; what is under way has what it began with.
+        if absent := next(self.new_flows(scope), None):
+            what = f"there is no flow '{absent}' here that demand could move to"
+            yield Refusal("to", what, "begin with one, with demand 0")
+            return
+        if not self._moves_of(scope):
             yield Refusal("", "no flow starts or ends there")
 
     def _moves_of(self, scope: Scope) -> dict[str, str]:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twin.core.arrays import Floats
+import numpy as np
+
+from twin.core.arrays import Bools, Floats
 from twin.demand.gaps import Feed, known
 from twin.forecast.card import Normalisation
 from twin.forecast.horizon import anchors
 from twin.forecast.windows import Windows
+
+Spans = Sequence[tuple[int, int]]
+"""Samples first <= i < stop, each."""
 
 _WINDOWS_AT_ONCE: Final = 4_096
 """Windows in a stretch, which bounds the memory."""
@@ -35,13 +40,14 @@ class FedWindows:
         history: int,
         start: int,
         stop: int | None,
+        silent: Spans = (),
     ) -> None:
         """Begin before sample `start`; scales and seasons are fitted on the `history` samples.
 
-        Nothing is made for samples from `stop` on.
+        Nothing is made for samples from `stop` on, and no model runs for `silent` ones.
         """
         self._feed, self._features, self._how = feed, tuple(features), how
-        self._fitted, self._start, self._stop = history, start, stop
+        self._fitted, self._start, self._stop, self._silent = history, start, stop, silent
         self._window = 0
         self._anchors: tuple[int, ...] = (1,)
         self._made: Windows | None = None
@@ -108,6 +114,13 @@ class FedWindows:
         self.number += 1
         return 0
 
+    def running(self) -> Bools:
+        """Return for which samples of the stretch models run, [samples]."""
+        running = np.ones(self.last - self.first, dtype=np.bool_)
+        for first, stop in self._silent:
+            running[max(first - self.first, 0) : max(stop - self.first, 0)] = False
+        return running
+
     def _reach_sample(self, sample: int) -> None:
         """Take all that is known once `sample` samples have closed."""
         closed = self.windows.closed
@@ -134,9 +147,15 @@ class FedWindows:
 class Feeding:
     """The fed windows of one feed, by what they are made of."""
 
-    def __init__(self, feed: Feed, history: int, start: int, stop: int | None) -> None:
-        """Take which samples of `feed` are fitted on, and from where to where to forecast."""
+    def __init__(
+        self, feed: Feed, history: int, start: int, stop: int | None, silent: Spans = ()
+    ) -> None:
+        """Take which samples of `feed` are fitted on, and from where to where to forecast.
+
+        Nobody asks for forecasts made before `silent` samples, and no model runs there.
+        """
         self.feed, self.history, self.start, self.stop = feed, history, start, stop
+        self._silent = silent
         self._made: dict[tuple[tuple[str, ...], str, float], FedWindows] = {}
 
     def windows(self, features: Sequence[str], how: Normalisation) -> FedWindows:
@@ -144,6 +163,6 @@ class Feeding:
         key = tuple(features), how.reference, how.outlier
         if key not in self._made:
             self._made[key] = FedWindows(
-                self.feed, features, how, self.history, self.start, self.stop
+                self.feed, features, how, self.history, self.start, self.stop, self._silent
             )
         return self._made[key]

@@ -287,10 +287,12 @@ class Forecasts:
         self._scale = batch.scale
         shape = (*batch.scale.shape, *card.answers)
         self._answers = np.zeros(shape)
-        if not self._links.any():
+        runs = fed.running()
+        if not self._links.any() or not runs.any():
             return
-        whole = bool(self._links.all())
-        inputs = batch.inputs if whole else batch.inputs[:, self._links]
+        some = np.ix_(runs, self._links)
+        whole = bool(self._links.all() and runs.all())
+        inputs = batch.inputs if whole else batch.inputs[some]
         flat = inputs.reshape(-1, *inputs.shape[2:])
         try:
             answers = evaluate(self._forecaster.session, flat)
@@ -301,10 +303,12 @@ class Forecasts:
         if whole:
             self._answers = answers
         else:
-            self._answers[:, self._links] = answers
+            self._answers[some] = answers
         # A stretch that is run again, for a longer horizon, is not counted twice.
         upto = self._evaluated_upto[self._links]
-        self.evaluated += int((fed.last - np.clip(upto, fed.first, fed.last)).sum())
+        before = np.concatenate([[0], np.cumsum(runs)])
+        counted = before[np.clip(upto, fed.first, fed.last) - fed.first]
+        self.evaluated += int((before[-1] - counted).sum())
         self._evaluated_upto[self._links] = np.maximum(upto, fed.last)
 
     def _made(self, start: int, stop: int, steps: int) -> Floats:

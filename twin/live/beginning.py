@@ -27,7 +27,8 @@ def first_epoch(
         return _begun(scenario, journal, *_nothing_known(scenario.trace, begins))
     trace = scenario.trace
     samples = scenario.span.first if split else trace.measured or trace.samples
-    past = head(trace, samples)
+    # Nobody sends samples of a flow that is not there yet.
+    past = head(trace.measured_flows(), samples)
     # What is known of it at its end is all that it holds.
     past = replace(past, gaps={}, measured=None)
     zero = zero_of(trace)

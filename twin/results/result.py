@@ -227,6 +227,9 @@ class Result:
         if self.scenario.topology is not None:
             text = topology_text(self.scenario.topology)
             (folder / TOPOLOGY).write_text(text, encoding="utf-8", newline="\n")
+        if isinstance(self.scenario.routing, ShortestPaths):
+            self.flow_service.to_csv(folder / "flows.csv", index=False, lineterminator="\n")
+            self.site_totals.to_csv(folder / "sites.csv", index=False, lineterminator="\n")
         if figures and self._drawing is not None:
             self._drawing.write(self, folder)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-_TEXTS: Final = ("policy", "link", "kind", "name", "phase", "links", "detail")
+_TEXTS: Final = ("policy", "link", "kind", "name", "phase", "links", "detail", "flow", "site")
 """Columns of names and words."""
 
 
@@ -76,6 +76,22 @@ class SavedResult(Result):
     def hours(self) -> pd.DataFrame:
         """A row for each policy, link and hour of the day."""
         return self._table("hours.csv")
+
+    @cached_property
+    def flow_service(self) -> pd.DataFrame:
+        """A row for each policy and flow. Raises InputError for a run without a matrix."""
+        return self._of_a_matrix("flows.csv")
+
+    @cached_property
+    def site_totals(self) -> pd.DataFrame:
+        """A row for each site. Raises InputError for a run without a matrix."""
+        return self._of_a_matrix("sites.csv")
+
+    def _of_a_matrix(self, name: str) -> pd.DataFrame:
+        if name not in self.manifest["files"]:
+            what = f"holds no {name}: the run had no demand from site to site"
+            raise InputError(Problem(what, file=self.folder))
+        return self._table(name)
 
     def save(self, folder: str | Path, *, force: bool = False, figures: bool = True) -> Path:
         """Refuse: it is saved already. Raises InputError."""

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from twin.account.block import blocks
-from twin.core.arrays import Floats
+from twin.core.arrays import Floats, Ints
 from twin.engine.recording import LaneRecord, Recording
 from twin.engine.routes import RouteState
 from twin.results.flows import flow_totals, paths_taken
-from twin.routing.shortest_paths import ShortestPaths
+from twin.routing.shortest_paths import Paths, ShortestPaths
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_TICKS = 256
-"""Intervals at a time: what is held for all paths stays small."""
+_VALUES: Final = 500_000
+"""Paths times intervals at a time: what is held for all paths stays small."""
 
 
 def flow_service(recording: Recording, routing: ShortestPaths) -> pd.DataFrame:
@@ -58,16 +58,27 @@ def _unserved(recording: Recording, routing: ShortestPaths, lane: LaneRecord) ->
     for state, first, seconds in _spans(recording):
         paths = paths_taken(routing, state)
         alive = ~np.logical_or.reduceat(state.down[paths.link], paths.start)
-        for start in range(0, len(seconds), _TICKS):
-            span = slice(first + start, first + min(start + _TICKS, len(seconds)))
-            drop = dropped[:, span]
-            if not drop.any():
-                continue
-            worst = np.maximum.reduceat(drop[paths.link], paths.start, axis=0)
-            demand = np.nan_to_num(recording.flow_demand[span]).T[paths.flow]
-            mbit = (worst * demand) @ seconds[start : start + _TICKS]
+        ways = _paths_by_link(paths, len(routing.links))
+        short = np.flatnonzero(dropped[:, first : first + len(seconds)].any(axis=0))
+        step = max(_VALUES // max(len(paths.flow), 1), 1)
+        for ticks in np.split(short, range(step, len(short), step)):
+            drop = dropped[:, first + ticks]
+            worst = np.zeros((len(paths.flow), len(ticks)))
+            for link in np.flatnonzero(drop.any(axis=1)).tolist():
+                some = np.flatnonzero(drop[link])
+                places = np.ix_(ways[link], some)
+                worst[places] = np.maximum(worst[places], drop[link, some])
+            demand = np.nan_to_num(recording.flow_demand[first + ticks]).T[paths.flow]
+            mbit = (worst * demand) @ seconds[ticks]
             lost += np.bincount(paths.flow, mbit * paths.share * alive, minlength=len(lost))
     return lost
+
+
+def _paths_by_link(paths: Paths, links: int) -> list[Ints]:
+    """Return the numbers of the paths over each link."""
+    path = np.repeat(np.arange(len(paths.flow)), paths.hops)
+    order = np.argsort(paths.link, kind="stable")
+    return np.split(path[order], np.searchsorted(paths.link[order], np.arange(1, links)))
 
 
 def _dropped(recording: Recording, lane: LaneRecord) -> Floats:

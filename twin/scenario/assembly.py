@@ -31,7 +31,7 @@ from twin.scenario.choices import Member, PolicyChoice
 from twin.scenario.collected import nothing_yet
 from twin.scenario.find import IN_PYTHON
 from twin.scenario.given import Given
-from twin.scenario.network import routing_of, topology_of, trace_of
+from twin.scenario.network import routing_of, topology_of, trace_of, with_new_flows
 from twin.scenario.source import Source
 from twin.scenario.spec import PolicySpec, ScenarioSpec, blocks
 from twin.topology.topology import Topology
@@ -118,6 +118,8 @@ class Assembly:
                     self._say(("fallback", "use"), what, "rename its file")
         self._stop_on_problems()
         assert trace is not None
+        if self._given.routing is None and self._given.source is None:
+            trace = with_new_flows(spec, trace, topology, self._cache)
         policies = [choice for choice in choices if choice is not None]
         self._check_unique(policies, places)
         routing, live, living = self._given.routing, self._given.source, self._given.living

@@ -41,6 +41,7 @@ class Cache:
         self._read: dict[tuple[str, Path, int | None], Trace] = {}
         self._generated = Recent[tuple[str, int | None, int], Trace](GENERATED)
         self._silent = Recent[tuple[int, int], tuple[Trace, tuple[str, ...]]](GENERATED)
+        self._widened = Recent[tuple[int, tuple[str, ...]], tuple[Trace, Trace]](GENERATED)
         self._derived = Recent[str, Trace](GENERATED)
         self._topologies: dict[tuple[str, Path], Topology] = {}
         self._models: dict[Path, Forecaster] = {}
@@ -72,6 +73,11 @@ class Cache:
         key = (id(trace), history)
         # The trace is kept beside, since another could be given its id.
         return self._silent.get(key, lambda: (trace, without_history(trace, history)))[1]
+
+    def with_flows(self, trace: Trace, names: tuple[str, ...]) -> Trace:
+        """Return a trace with more flows, which carry nothing."""
+        key = (id(trace), names)
+        return self._widened.get(key, lambda: (trace, trace.with_flows(names)))[1]
 
     def derived(self, key: str, make: Callable[[], Trace]) -> Trace:
         """Return what `make` makes of other input, all of which `key` states."""

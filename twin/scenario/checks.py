@@ -109,7 +109,7 @@ def link_problems(
             yield Problem(what, ("demand",), suggestion="rename it in the trace")
     for link in spec.links:
         if link != "defaults" and link not in links:
-            yield _no_link(link, links, ("links", link))
+            yield _no_link(link, "links", scope, ("links", link))
     yield from growth_problems(spec.demand.growth or {}, flows or links)
     defaults = spec.links.get("defaults", LinkSpec())
     for link, stated in spec.links.items():
@@ -193,7 +193,7 @@ def event_problems(spec: ScenarioSpec, span: ReplaySpan, scope: Scope) -> Iterat
 def _not_there(name: str, kind: Acted, scope: Scope, where: Loc) -> Problem:
     known = scope.known(kind)
     if kind in ("links", "flows"):
-        return _no_link(name, known, where)
+        return _no_link(name, kind, scope, where)
     word = {"sites": "site", "groups": "risk group", "policies": "policy"}[kind]
     if scope.topology is None and kind != "policies":
         return Problem(f"needs a 'topology' to know the {word} '{name}'", where)
@@ -203,12 +203,17 @@ def _not_there(name: str, kind: Acted, scope: Scope, where: Loc) -> Problem:
     return Problem(f"there is no {word} '{name}'", where, suggestion=hint)
 
 
-def _no_link(link: str, links: tuple[str, ...], where: Loc) -> Problem:
-    if link == "all":
-        return Problem("the trace has no link 'all'", where, suggestion="write 'links: all'")
-    shown = ", ".join(links[:8]) + (", ..." if len(links) > 8 else "")
-    hint = did_you_mean(link, links) or f"links: {shown}"
-    return Problem(f"the trace has no link '{link}'", where, suggestion=hint)
+def _no_link(name: str, kind: Acted, scope: Scope, where: Loc) -> Problem:
+    """Return the problem of a link, or of a flow, that is not there."""
+    known = scope.known(kind)
+    word = "flow" if kind == "flows" and scope.routed else "link"
+    there = "trace" if scope.topology is None else "topology" if word == "link" else "matrix"
+    what = f"the {there} has no {word} '{name}'"
+    if name == "all":
+        return Problem(what, where, suggestion="write 'links: all'")
+    shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
+    hint = did_you_mean(name, known) or f"{word}s: {shown}"
+    return Problem(what, where, suggestion=hint)
 
 
 def without_history(trace: Trace, history: int) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from twin.scenario.checks import scope_of, warnings
 from twin.scenario.choices import PolicyChoice
 from twin.scenario.find import IN_PYTHON, read_mapping, read_source
 from twin.scenario.given import Given, Overrides
+from twin.scenario.network import routing_of
 from twin.scenario.source import Source
 from twin.scenario.spec import ScenarioSpec
 from twin.topology.topology import Topology
@@ -149,6 +150,11 @@ class Scenario:
         assembly = Assembly(source, path, cache or Cache(), given)
         found = assembly.assembled(parse(source), asked.policies)
         return cls(path=path, asked=asked, given=given, source=source, **found._asdict())
+
+    def with_flows(self, names: tuple[str, ...]) -> Scenario:
+        """Return the scenario of a matrix with more flows, which carry nothing."""
+        trace = self.trace.with_flows(names)
+        return replace(self, trace=trace, routing=routing_of(self.spec, trace, self.topology))
 
     def forecaster(self, model: str) -> Forecaster:
         """Return a model by name or path. Raises InputError where it cannot be used."""

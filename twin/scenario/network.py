@@ -12,6 +12,7 @@ from twin.core.text import ARROW
 from twin.core.units import Seconds
 from twin.demand.extend import extended
 from twin.demand.trace import Trace
+from twin.events.scope import Scope
 from twin.routing.backup import BackupRouting
 from twin.routing.shortest_paths import ShortestPaths
 from twin.routing.table import Routing
@@ -65,6 +66,17 @@ def trace_of(spec: ScenarioSpec, topology: Topology | None, folder: Path, cache:
             raise InputError(problems)
     key = f"{stated} {folder} {topology.digest}"
     return cache.derived(key, lambda: extended(estimated(spec, counters, topology, folder), demand))
+
+
+def with_new_flows(
+    spec: ScenarioSpec, trace: Trace, topology: Topology | None, cache: Cache
+) -> Trace:
+    """Return the trace with the flows that its matrix lacks and that events bring demand to."""
+    if topology is None or not spec.is_routed:
+        return trace
+    scope = Scope(topology.link_names, trace.links, 0.0, spec.seed, "", topology)
+    new = dict.fromkeys(flow for event in spec.events for flow in event.new_flows(scope))
+    return cache.with_flows(trace, tuple(new)) if new else trace
 
 
 def routing_of(spec: ScenarioSpec, trace: Trace, topology: Topology | None) -> Routing | None:

@@ -71,8 +71,9 @@ def topology_of(
     appear. A connection that is not directed makes two links. Raises InputError with every part
     that cannot be used.
     """
+    needs = "a network needs at least one"
     if not links:
-        raise InputError(Problem("has no links", "", file, None, "a network needs at least one"))
+        raise InputError(Problem("has no links", "", file, None, needs))
     if sites is None:
         first: dict[str, Place] = {}
         for link in links:
@@ -83,6 +84,8 @@ def topology_of(
     if problems:
         raise InputError(problems)
     kept = [link for link in links if link.a != link.b]
+    if not kept:
+        raise InputError(Problem("has no link from a site to another", "", file, None, needs))
     told = list(notes)
     if len(kept) < len(links):
         told.append(f"{counted(len(links) - len(kept), 'link')} from a site to itself left out")

@@ -24,7 +24,7 @@ from twin.policy.load import PolicySource
 from twin.policy.load import load as load_policy
 from twin.scenario.cache import Cache
 from twin.scenario.load import Scenario
-from twin.scenario.network import trace_of
+from twin.scenario.network import trace_of, with_new_flows
 
 ResourceName = tuple[str, int]
 """Kind and number of a resource that a packed scenario names instead of containing it."""
@@ -115,6 +115,7 @@ def seeded(scenario: Scenario, seed: int, cache: Cache) -> Scenario:
     if spec.demand.source != "synthetic":
         return replace(scenario, spec=spec)
     trace = trace_of(spec, scenario.topology, scenario.folder, cache)
+    trace = with_new_flows(spec, trace, scenario.topology, cache)
     return replace(scenario, spec=spec, trace=trace)
 
 
