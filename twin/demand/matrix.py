@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -99,8 +99,8 @@ def _table(table: ColumnFile, demand: DemandSpec) -> tuple[Rows, list[str]]:
 
 def _flows(
     times: Times,
-    here: Ints,
-    there: Ints,
+    here: NDArray[np.integer[Any]],
+    there: NDArray[np.integer[Any]],
     sites: list[str],
     values: NDArray[np.float64],
     locate: Locate,
