@@ -128,6 +128,21 @@ def test_directed_links_and_parallel_ones(tmp_path: Path) -> None:
     assert topology.notes == ("not every site can reach every other; cut off from the rest: C",)
 
 
+def test_paths_may_add_up_hops_or_kilometres_instead_of_weights(tmp_path: Path) -> None:
+    known = put(
+        tmp_path, "net.csv", "a,b,capacity_mbps,weight,length_km\nA,B,100,7,50\nB,C,100,,20\n"
+    )
+    assert read(tmp_path, **known).weights.tolist() == [7, 7, 1, 1]
+    assert read(tmp_path, **known, weights="hops").weights.tolist() == [1, 1, 1, 1]
+    assert read(tmp_path, **known, weights="length").weights.tolist() == [50, 50, 20, 20]
+    links = [{"a": "A", "b": "B", "length_km": 0}, {"a": "B", "b": "C"}]
+    with pytest.raises(InputError) as raised:
+        read(tmp_path, links=links, weights="length")
+    assert "no length above 0 of 4 links: A>B, B>A, B>C, ...; state 'length_km'" in str(
+        raised.value
+    )
+
+
 def test_topohub_has_networks_by_name(tmp_path: Path) -> None:
     pytest.importorskip("topohub")
     topology = read(tmp_path, topohub="sndlib/polska")

@@ -6,10 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 from twin.core.errors import InputError, Problem, did_you_mean
+from twin.core.units import counted
 from twin.topology.graphml import read_graphml
 from twin.topology.link_table import COLUMNS, read_link_table
 from twin.topology.node_link import node_link_parts, read_node_link
@@ -38,7 +41,23 @@ def read_topology(
         topology = _of_topohub(spec.topohub)
     else:
         topology = _of_scenario(spec)
-    return with_groups(topology, groups or {})
+    return with_groups(_weighted(topology, spec.weights), groups or {})
+
+
+def _weighted(topology: Topology, by: Literal["stated", "hops", "length"]) -> Topology:
+    if by == "stated":
+        return topology
+    without = [link.name for link in topology.links if not link.length_km]
+    if by == "length" and without:
+        more = ", ..." if len(without) > 3 else ""
+        what = (
+            f"no length above 0 of {counted(len(without), 'link')}: {', '.join(without[:3])}{more}"
+        )
+        remedy = "state 'length_km' of every link, or 'weights: hops'"
+        raise InputError(Problem(what, ("topology", "weights"), suggestion=remedy))
+    weights = [1.0 if by == "hops" else link.length_km or 0.0 for link in topology.links]
+    links = zip(topology.links, weights, strict=True)
+    return replace(topology, links=tuple(replace(link, weight=weight) for link, weight in links))
 
 
 def _of_file(path: Path, spec: TopologySpec) -> Topology:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -56,6 +56,11 @@ class TopologySpec(Strict):
     )
     directed: bool | None = Field(
         None, description="of a CSV and of `links`: whether each entry is one direction only"
+    )
+    weights: Literal["stated", "hops", "length"] = Field(
+        "stated",
+        description="what shortest paths add up: the weights that are stated, 1 for each link, or "
+        "its length in km",
     )
     sites: dict[str, SiteSpec] = Field(
         {},
