@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -67,7 +68,12 @@ def read(
         what, remedy = "does not fit into the memory", "give fewer links, columns or samples"
         raise InputError(Problem(what, "", files[0], None, remedy)) from None
     more = f" and {counted(len(files) - 1, 'other file')}" if len(files) > 1 else ""
-    return _trace(demand, tick_s, found, f"{files[0].name}{more}")
+    trace = _trace(demand, tick_s, found, f"{files[0].name}{more}")
+    del found
+    if (arrow := sys.modules.get("pyarrow")) is not None:
+        # Its pool would keep what was read: several times what the trace holds.
+        arrow.default_memory_pool().release_unused()
+    return trace
 
 
 class _Found(NamedTuple):

@@ -22,8 +22,8 @@ from twin.routing.shortest_paths import Paths
 from twin.studies.contingency.block import Block, Tally
 from twin.studies.contingency.rerouted import Rerouted
 
-BLOCK: Final = 256
-"""Ticks at a time: a row of them is 2 KiB."""
+BLOCK: Final = 512
+"""Ticks at a time: a row of them is 4 KiB."""
 _TINY: Final = float(np.finfo(np.float64).tiny)
 
 
@@ -141,12 +141,11 @@ def _strike(
     nodes, deeper = _grow(new, all_new, row_of, trie, following, len(usual[1]), nodes)
     deepest = max(deepest, deeper)
     if nodes > 1:
-        level = np.zeros((2, deepest + 1, columns))
+        is_row = np.empty((policies, rows), np.bool_)
         for policy in range(policies):
-            is_row = short[policy][link_of[:rows]] > 0
-            _count_once(
-                flows, usual, new, trie, following, is_row, drop[policy], level, lost[policy]
-            )
+            is_row[policy] = short[policy][link_of[:rows]] > 0
+        level = np.zeros((2, policies, deepest + 1, columns))
+        _count_once(flows, usual, new, trie, following, is_row, drop, level, lost)
     for policy in range(policies):
         total[policy] = lost[policy].sum()
 
@@ -166,48 +165,50 @@ def _count_once(
     """Take from what is lost what is counted more than once, going through the trie.
 
     `level` has room for the greatest share that is dropped so far, and for what is counted twice
-    of all that comes, at every tick and for each of the links on the way.
+    of all that comes, under each policy, for each of the links on the way and at every tick.
     """
-    columns = len(lost)
+    policies, columns = lost.shape
     greatest, twice = level
     known = len(usual[1])
-    # How many of the links on the way are short under the policy, and whether any counts twice.
-    depth = 0
-    at = np.zeros(len(greatest), np.int64)
-    is_some = np.zeros(len(greatest), np.bool_)
-    node = trie[0, 2]
+    amount = np.empty(columns)
+    # How many of the links on the way are short under a policy, and whether any counts twice.
+    at = np.zeros((policies, level.shape[2]), np.int64)
+    is_some = np.zeros((policies, level.shape[2]), np.bool_)
+    depth, node = 0, trie[0, 2]
     while node > 0:
         depth += 1
-        before = at[depth - 1]
-        place = trie[node, 1]
-        at[depth] = before
-        if is_row[place]:
-            here = before + 1
-            at[depth] = here
-            own = drop[place]
-            greatest_before, greatest_here = greatest[before], greatest[here]
-            twice_before, twice_here = twice[before], twice[here]
-            for t in range(columns):
-                is_greater = own[t] > greatest_before[t]
-                more, less = own[t], greatest_before[t]
-                greatest_here[t] = more if is_greater else less
-                twice_here[t] = twice_before[t] + (less if is_greater else more)
-            is_some[here] = False
-            for t in range(columns):
-                if twice_here[t] > 0:
-                    is_some[here] = True
-                    break
-        here = at[depth]
-        if is_some[here]:
-            path, counted = trie[node, 4], twice[here]
+        place, is_any = trie[node, 1], False
+        for policy in range(policies):
+            before = at[policy, depth - 1]
+            here = before + is_row[policy, place]
+            at[policy, depth] = here
+            if here > before:
+                is_some[policy, here] = _went_on(
+                    drop[policy, place],
+                    greatest[policy, before],
+                    twice[policy, before],
+                    greatest[policy, here],
+                    twice[policy, here],
+                )
+            is_any |= is_some[policy, here]
+        path = trie[node, 4]
+        if is_any and path >= 0:
+            # What takes the paths that end here.
+            amount[:] = 0.0
             while path >= 0:
                 if path < known:
                     demand, share = flows[usual[2][path]], usual[3][path]
                 else:
                     demand, share = flows[new[2][path - known]], new[3][path - known]
                 for t in range(columns):
-                    lost[t] -= share * (counted[t] * demand[t])
+                    amount[t] += share * demand[t]
                 path = following[path]
+            for policy in range(policies):
+                here = at[policy, depth]
+                if is_some[policy, here]:
+                    every, counted = lost[policy], twice[policy, here]
+                    for t in range(columns):
+                        every[t] -= counted[t] * amount[t]
         # On to the first child, or else the next one of the nearest that has one.
         if trie[node, 2] > 0:
             node = trie[node, 2]
@@ -218,6 +219,22 @@ def _count_once(
             depth -= 1
         if node > 0:
             node = trie[node, 3]
+
+
+@_compiled
+def _went_on(
+    own: Floats, greatest: Floats, twice: Floats, greatest_here: Floats, twice_here: Floats
+) -> bool:
+    """Work out a node's rows from its link's and its parent's; return whether any counts twice."""
+    for t in range(len(own)):
+        is_greater = own[t] > greatest[t]
+        more, less = own[t], greatest[t]
+        greatest_here[t] = more if is_greater else less
+        twice_here[t] = twice[t] + (less if is_greater else more)
+    for value in twice_here:  # noqa: SIM110 - a generator is not compiled
+        if value > 0:
+            return True
+    return False
 
 
 @_compiled

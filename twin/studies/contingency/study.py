@@ -43,7 +43,7 @@ from twin.studies.contingency.rerouted import Rerouted, rerouted
 if TYPE_CHECKING:
     import pandas as pd
 
-BLOCK_NUMBERS: Final = 2**23
+BLOCK_NUMBERS: Final = 12_000_000
 """Demands in a block, at most: flows x ticks."""
 BATCH: Final = 250
 """Failures that pass over the blocks together, at most; the next ones are rerouted meanwhile."""
@@ -129,7 +129,8 @@ class ContingencyAnalysis:
         known = np.flatnonzero(~np.isnan(total))
         self.skipped = len(total) - len(known)
         # Ticks of like demand in one block: where no link is short then, little is left to do.
-        busiest = known[np.argsort(total[known], kind="stable")]
+        # Those with most to do come first, so that no thread is left with one at the end.
+        busiest = known[np.argsort(-total[known], kind="stable")]
         if compiled is None:
             compiled = self._flows.size >= WORTH_COMPILING and find_spec("numba") is not None
         self.is_compiled = compiled
