@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import twin
+from twin.events.base import event_kinds
 
 Floats = NDArray[np.float64]
 TICK_S, HISTORY, REPLAYED = 300, 96, 24
@@ -101,12 +102,81 @@ def events(whole_ticks: bool) -> st.SearchStrategy[list[dict[str, Any]]]:
     return st.lists(one, max_size=4)
 
 
+OTHERS: list[dict[str, Any]] = [
+    {"kind": "srlg_failure", "groups": "duct", "duration": "13min"},
+    {
+        "kind": "maintenance",
+        "links": "b>c",
+        "drain": "3min",
+        "duration": "15min",
+        "overrun": "4min",
+    },
+    {"kind": "random_failures", "mtbf": "1h", "mttr": "7min", "duration": "40min"},
+    {
+        "kind": "capacity_profile",
+        "links": "c>d",
+        "points": [{"at": "0s", "factor": 0.3}, {"at": "7min", "factor": 1.0}],
+    },
+    {"kind": "surge", "links": "*>d", "factor": 3, "duration": "20min", "ramp": "8min"},
+    {"kind": "ddos", "to": "e", "total_mbps": 900, "duration": "14min", "ramp": "2min"},
+    {"kind": "retry_storm", "factor": 1.5, "half_life": "4min"},
+    {"kind": "demand_shift", "from": "a", "to": "f", "cutover": "10min", "rollback": "30min"},
+    {"kind": "growth", "steps": [{"at": "0s", "factor": 1.4}, {"at": "20min", "factor": 0.7}]},
+    {"kind": "upgrade", "links": "a>b", "step": "200Mbit/s", "lead_time": "10min"},
+    {"kind": "telemetry_gap", "links": "a>b", "duration": "17min"},
+    {"kind": "telemetry_noise", "sd": "20%", "duration": "30min"},
+    {"kind": "telemetry_delay", "delay": "10min", "duration": "30min"},
+    {"kind": "telemetry_bias", "factor": 0.5, "duration": "30min"},
+    {"kind": "forecast_outage", "duration": "30min"},
+    {"kind": "policy_freeze", "duration": "30min"},
+]
+"""All kinds that are not drawn by themselves; some have effects that never end."""
+
+
+def with_others() -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Return events of any kind, some of which may not overlap: these begin at other times."""
+    start = st.integers(0, 3000).map(lambda s: {"start": f"{s}s"})
+    kinds = st.lists(st.sampled_from(OTHERS), min_size=1, max_size=5, unique_by=lambda e: e["kind"])
+    timed = kinds.flatmap(lambda some: st.tuples(*(start.map(each.__or__) for each in some)))
+    return st.builds(lambda a, b: [*a, *b], events(whole_ticks=False), timed)
+
+
+@settings(max_examples=40, deadline=None)
+@given(happens=with_others(), delay=st.integers(0, 400))
+def test_nothing_is_lost_and_nothing_is_made_whatever_happens(
+    scenario: Any, happens: list[dict[str, Any]], delay: int
+) -> None:
+    keys = {"routing": {"detection_delay": f"{delay}s"}, "risk_groups": {"duct": ["a>b", "b>a"]}}
+    result = scenario(happens, **keys)
+    check_conservation(result)
+
+
+@pytest.mark.parametrize("event", OTHERS, ids=lambda event: event["kind"])
+def test_each_kind_alone_keeps_the_account(scenario: Any, event: dict[str, Any]) -> None:
+    result = scenario([event | {"start": "7min"}], risk_groups={"duct": ["a>b", "b>a"]})
+    check_conservation(result)
+
+
+def test_every_kind_of_event_is_among_them() -> None:
+    drawn = {"link_failure", "node_failure", "capacity_change", "surge"}
+    assert drawn | {event["kind"] for event in OTHERS} == set(event_kinds())
+
+
 @settings(max_examples=25, deadline=None)
 @given(happens=events(whole_ticks=False), delay=st.integers(0, 400))
-def test_nothing_is_lost_and_nothing_is_made(
+def test_once_all_has_ended_the_network_is_as_if_nothing_had_been(
     scenario: Any, happens: list[dict[str, Any]], delay: int
 ) -> None:
     result = scenario(happens, routing={"detection_delay": f"{delay}s"})
+    check_conservation(result)
+    last = 19
+    calm, table = scenario([]).intervals, result.intervals
+    calm, after = (each[each["interval"] > last].reset_index(drop=True) for each in (calm, table))
+    for column in ("demand_mbps", "capacity_mbps"):
+        np.testing.assert_allclose(after[column], calm[column], rtol=1e-12, atol=1e-9)
+
+
+def check_conservation(result: twin.Result) -> None:
     flows, table = result.flow_service, result.intervals
     parts = flows[["served_mbit", "unserved_mbit", "unrouted_mbit"]]
     np.testing.assert_allclose(parts.sum(axis=1), flows["offered_mbit"], rtol=1e-9)
@@ -118,12 +188,6 @@ def test_nothing_is_lost_and_nothing_is_made(
     np.testing.assert_allclose(
         table["served_mbps"] + table["unmet_mbps"], table["demand_mbps"], rtol=1e-9, atol=1e-9
     )
-    # All has ended by then, and the network is as if nothing had been.
-    last = 19
-    calm = scenario([]).intervals
-    calm, after = (each[each["interval"] > last].reset_index(drop=True) for each in (calm, table))
-    for column in ("demand_mbps", "capacity_mbps"):
-        np.testing.assert_allclose(after[column], calm[column], rtol=1e-12, atol=1e-9)
 
 
 @settings(max_examples=15, deadline=None)
