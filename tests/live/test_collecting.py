@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from fed import TICK, table
 from serving import Running
 
@@ -207,7 +208,8 @@ def test_kpis_are_those_that_telemetry_names() -> None:
 
 
 def test_it_is_said_over_http(tmp_path: Path) -> None:
-    with LivingTwin.open(scenario(STATIC), tmp_path / "s", begins=NOW) as living:
+    both = scenario([*STATIC, "conformal"])
+    with LivingTwin.open(both, tmp_path / "s", begins=NOW) as living:
         feed(living, 0, 6)
         served = Running(living)
         thread = threading.Thread(target=served.loop.run)
@@ -222,7 +224,12 @@ def test_it_is_said_over_http(tmp_path: Path) -> None:
                     "closed": 6,
                     "collecting": there,
                 }
-                assert client.get("/state").json()["collecting"] == there
+                state = client.get("/state").json()
+                assert state["collecting"] == there
+                # Why a policy waits is told, and where its file is on this machine is not.
+                told = " ".join(each["detail"] for each in state["log"])
+                assert "(conformal.py:" in told
+                assert str(ROOT) not in told
                 metrics = client.get("/metrics").text
                 assert "twin_history_samples 6.0" in metrics
                 assert "twin_history_needed_samples 48.0" in metrics
