@@ -164,9 +164,11 @@ def test_who_still_waits_when_the_twin_stops_is_told_so(
             "type": "http", "method": "GET", "path": "/state", "query_string": b"", "state": {},
             "headers": [(b"host", b"localhost")], "raw_path": b"/state", "root_path": "",
         }  # fmt: skip
-        asking = asyncio.create_task(server.app(scope, receive, send))  # type: ignore[arg-type]
         while not held.is_set():
             await asyncio.sleep(0.005)
+        asking = asyncio.create_task(server.app(scope, receive, send))  # type: ignore[arg-type]
+        # Until it waits for the twin's thread, which is held.
+        await asyncio.sleep(0.1)
         # As uvicorn does once it has waited long enough.
         asking.cancel()
         await asking
