@@ -52,6 +52,7 @@ def _execute(code: str, names: dict[str, Any]) -> None:
     exec(compile(code, "python.md", "exec", dont_inherit=True), names)
 
 
+@pytest.mark.long
 def test_a_longer_scenario_runs(tmp_path: Path) -> None:
     (tmp_path / "longer.yaml").write_text(_blocks("scenario", "yaml")[0])
     assert call(["run", str(tmp_path / "longer.yaml"), "--out", str(tmp_path / "out")]) == 0
@@ -105,6 +106,7 @@ def test_a_simulation_in_eight_lines_runs(session: dict[str, Any]) -> None:
     assert set(session["result"].summary["policy"]) == {"MyPolicy", "conformal"}
 
 
+@pytest.mark.long
 def test_the_commands_on_choosing_are_ones_that_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

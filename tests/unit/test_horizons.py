@@ -82,6 +82,7 @@ def test_the_coming_interval_scores_as_without_a_horizon(make: Maker) -> None:
     assert np.isnan(row(further, "ridge_traffic", 0)["own_coverage_90"])
 
 
+@pytest.mark.long
 def test_one_pass_for_all_models_forecasts_as_one_for_each(make: Maker) -> None:
     scenario = Scenario.load(make(noisy(8)))
     models = ["ridge_traffic", "compact_traffic", "quantile_traffic", "auto"]
@@ -191,6 +192,7 @@ def test_horizons_are_written_and_printed_beside_what_was_there(
 
 
 @pytest.mark.skipif(not BACKBONE.exists(), reason="the backbone trace is not here")
+@pytest.mark.long
 def test_the_linear_reference_errs_on_the_backbone_as_the_readme_says(tmp_path: Path) -> None:
     path = tmp_path / "backbone.yaml"
     path.write_text(

@@ -169,6 +169,7 @@ def test_the_same_numbers_give_the_same_files(make: Maker, tmp_path: Path) -> No
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
 
+@pytest.mark.long
 def test_the_backbone_gives_its_reference_figures(backbone: Path) -> None:
     scenario = {"policies": ["conformal"], "demand": {"source": "csv", "path": str(backbone)}}
     leads = [0.0, 3600.0]

@@ -26,6 +26,7 @@ def _digests(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 def test_the_same_scenario_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("first", "second"):
         twin.run("surge").save(tmp_path / name)
