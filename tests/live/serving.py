@@ -69,6 +69,18 @@ def running(
     change: Callable[[LivingTwin], object] = lambda _: None,
 ) -> Iterator[Running]:
     """Serve a twin with its state in a folder; `change` makes something of it before it runs."""
+    with _looping(folder, tokens, limits, change) as made, made.client:
+        yield made
+
+
+@contextmanager
+def _looping(
+    folder: Path,
+    tokens: ApiTokens | None,
+    limits: LiveLimits | None,
+    change: Callable[[LivingTwin], object] = lambda _: None,
+) -> Iterator[Running]:
+    """Let the thread of a twin run, which nobody can ask yet."""
     twin = opened(folder, POLICIES)
     change(twin)
     made = Running(twin, tokens, limits)
@@ -78,7 +90,6 @@ def running(
         thread.start()
         stack.callback(thread.join)
         stack.callback(made.loop.stop)
-        stack.enter_context(made.client)
         yield made
 
 
@@ -103,12 +114,5 @@ def listening(
     folder: Path, tokens: ApiTokens | None = None, limits: LiveLimits | None = None
 ) -> Iterator[tuple[Running, int]]:
     """Serve a twin as `twin serve` does, at a port that is returned."""
-    twin = opened(folder, POLICIES)
-    made = Running(twin, tokens, limits)
-    thread = threading.Thread(target=made.loop.run)
-    with ExitStack() as stack:
-        stack.callback(twin.close)
-        thread.start()
-        stack.callback(thread.join)
-        stack.callback(made.loop.stop)
-        yield made, stack.enter_context(connected(_config(made.service)))
+    with _looping(folder, tokens, limits) as made, connected(_config(made.service)) as port:
+        yield made, port

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 from serving import BEGINS, running
 from test_http import CSV, HEAD, refusal
+
+from twin.live.http.errors import HttpError
 
 
 def test_what_is_not_there_yet_or_not_known_says_so(tmp_path: Path) -> None:
@@ -43,3 +46,10 @@ def test_samples_that_a_full_disk_refuses_are_seen_at_once(
         assert answer.json()["samples"] == {"taken": 1}
         while server.loop.present.trouble is not None:
             time.sleep(0.005)
+
+
+@pytest.mark.parametrize("folder", ["/srv/", "/home/a planner/own policies/", "C:\\plans\\"])
+def test_where_a_policy_lies_on_the_machine_is_not_told(folder: str) -> None:
+    what = "policy own: allocate(): ValueError: too few Mbit/s at /telemetry "
+    answer = HttpError(422, f"{what}({folder}own.py:26)").response()
+    assert json.loads(answer.body)["error"] == f"{what}(own.py:26)"

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from twin.core.units import format_duration
-from twin.live.http.errors import HttpError
+from twin.live.http.errors import HttpError, without_folders
 from twin.live.http.mapped import map_of
 from twin.live.http.measures import CONTENT_TYPE
 from twin.live.http.plain import encoded
@@ -52,12 +52,13 @@ class Answers:
 
     def _state(self, twin: LivingTwin) -> dict[str, Any]:
         present = self._service.present
-        looks = looks_of(twin.policies)
+        looks, state = looks_of(twin.policies), twin.state()
         return {
-            **twin.state(),
+            **state,
+            "why_not": without_folders(state["why_not"] or "") or None,
             "clock_s": self._service.loop.now(),
             "begins_s": twin.begins_s,
-            "trouble": present.trouble,
+            "trouble": without_folders(present.trouble or "") or None,
             "looks": {
                 name: {"colour": colour_of(look), "dashes": dashes_of(look)}
                 for name, look in looks.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -12,6 +13,15 @@ from twin.core.errors import InputError, Problem, dotted, one_line
 
 _MOST: Final = 20
 """Problems that an answer lists; there may be one for each line of a body."""
+
+
+_FOLDERS: Final = re.compile(r"(?<=\()(?:/|[A-Za-z]:\\)[^()]*[/\\](?=[^()/\\]+:\d+\))")
+"""Those before the file and line in which a policy failed."""
+
+
+def without_folders(text: str) -> str:
+    """Return what is told of a failure, without where its file lies on this machine."""
+    return _FOLDERS.sub("", text)
 
 
 class HttpError(Exception):
@@ -63,7 +73,7 @@ def _said(problem: Problem) -> dict[str, str]:
     if problem.line is not None:
         place = f"line {problem.line}" + (f": {place}" if place else "")
     return {
-        "error": one_line(problem.what),
+        "error": without_folders(one_line(problem.what)),
         "where": one_line(place),
         "suggestion": one_line(problem.suggestion),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -18,7 +17,7 @@ from twin.live.http.answering import Task, WhatIfLimits, WhatIfWorkers
 from twin.live.http.bodies import BodyLimits, BodyReader
 from twin.live.http.cached import AnswerCache
 from twin.live.http.connections import ConnectionLimits, Connections
-from twin.live.http.errors import HttpError
+from twin.live.http.errors import HttpError, without_folders
 from twin.live.http.loop import LoopStatus, TooBusyError, TwinLoop, unwritten
 from twin.live.http.measures import Measures, TwinCollector
 from twin.live.http.outlooks import Outlooks
@@ -38,8 +37,6 @@ _PATIENCE_S: Final = 30.0
 """How long a request waits for the twin's thread, which a policy may keep until its time limit."""
 _MOST_LOGGED, _MOST_NAMED = 50, 8
 """Entries of the log that are told, and links that each names."""
-_FOLDERS: Final = re.compile(r"(?<![^\s(])(?:/|[A-Za-z]:\\)(?:[^\s()/\\]+[/\\])*")
-"""Where a file is on this machine, before its name: nobody's business who asks how the twin is."""
 _UNSEEN_S: Final = 3600.0
 """While nobody looks, the next hours are worked out once in so long."""
 _SETTLED_S: Final = 20.0
@@ -271,7 +268,7 @@ class LiveService:
                 "phase": each.phase,
                 "links": list(each.links[:_MOST_NAMED]),
                 "more_links": max(len(each.links) - _MOST_NAMED, 0),
-                "detail": _FOLDERS.sub("", each.detail),
+                "detail": without_folders(each.detail),
             }
             for each in twin.simulation.logged[-_MOST_LOGGED:]
         ]

@@ -183,7 +183,7 @@ def _count_once(
             here = before + is_row[policy, place]
             at[policy, depth] = here
             if here > before:
-                is_some[policy, here] = _went_on(
+                is_some[policy, here] = _worked_out(
                     drop[policy, place],
                     greatest[policy, before],
                     twice[policy, before],
@@ -222,7 +222,7 @@ def _count_once(
 
 
 @_compiled
-def _went_on(
+def _worked_out(
     own: Floats, greatest: Floats, twice: Floats, greatest_here: Floats, twice_here: Floats
 ) -> bool:
     """Work out a node's rows from its link's and its parent's; return whether any counts twice."""

@@ -52,13 +52,13 @@ class Rerouted:
 
     @property
     def nbytes(self) -> int:
-        """The memory that it takes, next to all, before and after all paths were asked for."""
+        """The memory that it takes, next to all, before all paths are asked for."""
         change = self.change.data.nbytes + self.change.indices.nbytes
         return change + self.is_kept.nbytes + sum(each.nbytes for each in self.new)
 
     @property
     def nbytes_at_most(self) -> int:
-        """The same once all paths were asked for."""
+        """The same once they were."""
         hops = len(self.usual.link) + len(self.new.link)
         return self.nbytes + hops * 2 * 8 + len(self.is_kept) * 3 * 8
 
