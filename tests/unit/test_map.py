@@ -87,6 +87,16 @@ def test_names_hide_no_site() -> None:
         assert 0 <= label.y <= placed.high + 1
 
 
+def test_no_name_is_cut_off_at_the_edge() -> None:
+    # Links to all sides but the west, where there is room for a name of five letters.
+    places: dict[str, tuple[float, float]] = {"ny1.ny": (0, 0), "east": (12, 0)}
+    places |= {f"{side}{i}": (i, 3 * y) for side, y in (("n", 1), ("s", -1)) for i in range(5)}
+    net = topology([("ny1.ny", name) for name in places if name != "ny1.ny"], places)
+    label = labels(net, layout(net))[0]
+    wide = 8.8 * len("ny1.ny")
+    assert label.x - {"start": 0, "middle": wide / 2, "end": wide}[label.anchor] >= 0
+
+
 def test_levels_are_told_by_colour_and_width_and_a_met_limit_is_not_short() -> None:
     ratios = np.array([0, 0.25, 0.26, 0.95, 1.0, np.nextafter(1, 2), 1.6, np.inf, np.nan])
     assert levels_of(ratios).tolist() == [0, 0, 1, 3, 4, 5, 6, 6, 0]

@@ -101,6 +101,16 @@ def test_verdict_when_none_keeps_it_says_why() -> None:
     assert "28 fell outside of events" in third
 
 
+def test_verdict_when_no_interval_may_be_violated() -> None:
+    terms = dataclasses.replace(TERMS, target=0.0)
+    missed = verdict([score("near", 5, (0.03, 0.01), allowed=0, within=0)], terms)
+    assert missed[2].startswith(
+        "The SLA allows no violated interval. On link-1, its worst link, near had 60 violated "
+    )
+    kept = verdict([score("wide", 5, (0.0,), allowed=0)], terms)
+    assert "wide had none" in kept[1]
+
+
 def test_verdict_when_no_allocation_could_have_kept_it() -> None:
     made = [
         score("wide", 50, (0.2, 0.0), within_servable=2),

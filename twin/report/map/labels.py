@@ -10,7 +10,7 @@ from twin.core.arrays import Floats
 from twin.report.map.layout import WIDE, Layout
 from twin.topology.topology import Topology
 
-_LETTER = 8.0
+_LETTER = 8.8
 """Width of a letter, and half of the height of a line, where there is room."""
 MOST_NAMES = 80
 """Sites of which all names are large; in a crowd they are small."""
@@ -91,4 +91,5 @@ def _hidden(box: _Box, taken: list[_Box], lines: Floats, layout: Layout) -> floa
         & (lines[:, 1] > box.top) & (lines[:, 1] < box.bottom)
     )  # fmt: skip
     own = sum(box.overlap(other) for other in taken)
-    return 100 * outside + 3 * own + 30 * float(crossed.sum())
+    # What is cut off cannot be read at all: no crowd inside is as bad.
+    return 10_000 * outside + 3 * own + 30 * float(crossed.sum())

@@ -193,9 +193,13 @@ def _budget(best: SlaScore) -> str:
         if np.isnan(low)
         else (f" (95 % interval of its violated share: {percent(low)} to {percent(high)})")
     )
+    whom = f"On {best.worst_link}, its worst link, {best.name}"
+    if not best.allowed:
+        short = f"had {counted(best.used, 'violated interval')}" if best.used else "had none"
+        return f"The SLA allows no violated interval. {whom} {short}{sure}."
     return (
-        f"On {best.worst_link}, its worst link, {best.name} used {best.used:,} of the "
-        f"{counted(best.allowed, 'violated interval')} that the SLA allows{sure}."
+        f"{whom} used {best.used:,} of the {counted(best.allowed, 'violated interval')} that the "
+        f"SLA allows{sure}."
     )
 
 
