@@ -32,6 +32,10 @@ pytestmark = [
 SHOWN = (
     "typeof page !== 'undefined' && page.state !== null && !!document.querySelector('#chart svg')"
 )
+CUT = (
+    "[...document.querySelectorAll('.wide')].filter((box) => box.scrollWidth > box.clientWidth)"
+    ".map((box) => box.closest('section').id)"
+)
 WIDTHS = [(400, 900), (1300, 1000), (2560, 1440)]
 
 
@@ -134,6 +138,9 @@ def test_a_network_is_seen_on_every_screen(
                 # Every link has its colour, and nothing is wider than the screen.
                 assert browser.evaluate("document.querySelectorAll('#map .unknown').length") == 0
                 assert browser.evaluate("document.documentElement.scrollWidth") == width
+                # On a desk and a wall no table has to be scrolled to the side.
+                if width > 400:
+                    assert browser.evaluate(CUT) == []
                 browser.picture(pictures / f"network-{width}{'-dark' if dark else ''}.png")
         # Nothing was granted before the live began, and so nothing was short of it.
         assert browser.evaluate("document.querySelectorAll('#chart .short').length") == 0
@@ -220,13 +227,14 @@ def test_a_what_if_is_asked_on_the_page(tmp_path: Path, pictures: Path, browser:
         browser.evaluate("byId('targets').value = 'link-0'; byId('ask').click()")
         browser.until("document.querySelectorAll('#answer table').length >= 2")
         assert "rolling_max" in browser.evaluate("byId('answer').textContent")
+        assert browser.evaluate(CUT) == []
         browser.picture(pictures / "what-if.png")
         # A policy that the twin does not run, and an event that comes too late.
         browser.evaluate(
             "byId('asked-policies').value = 'static_mean2sigma,'; byId('start').value = '7h';"
             "byId('ask').click()"
         )
-        browser.until("document.querySelectorAll('#answer .note').length === 1")
+        browser.until("document.querySelectorAll('#answer > .note').length === 1")
         answer = browser.evaluate("byId('answer').textContent")
         assert "static_mean2sigma" in answer
         assert "rolling_max" not in answer

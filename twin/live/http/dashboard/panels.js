@@ -76,7 +76,7 @@ function showLinks(state, risks, search, chosen, choose) {
   fill(byId("link-rows"), ...rows);
   if (focused !== undefined) rows.find((row) => row.dataset.link === focused)?.focus({ preventScroll: true });
   const more = found.length > rows.length ? `${rows.length} of ${found.length} shown; ` : "";
-  byId("links-note").textContent = `${more}the chance is that of demand above the allocation some time in the next hours.`;
+  byId("links-note").textContent = `${more}risk: the chance that demand exceeds the allocation at some time in the next hours.`;
 }
 
 function showFacts(state, risks) {
@@ -140,9 +140,11 @@ class NetworkMap {
   }
 }
 
+// A table that scrolls to the side where it is wider than its panel, below what it shows, which does not.
 function tableOf(heads, rows, caption) {
-  return make("table", {}, make("caption", {}, caption), make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))),
+  const table = make("table", { "aria-label": caption }, make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))),
     make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell, i) => make(i ? "td" : "th", i ? {} : { scope: "row" }, i ? cell : breakable(cell)))))));
+  return make("div", { class: "told" }, make("p", { class: "note", "aria-hidden": "true" }, caption), make("div", { class: "wide" }, table));
 }
 
 function showLog(entries) {
@@ -158,9 +160,9 @@ function showComing(state) {
     return;
   }
   const { policy } = outlook;
-  byId("coming-lead").textContent = `From ${clockTime(Date.parse(outlook.made) / 1000)} UTC on, for ${span(outlook.for_s)}, as things are: ${policy.policy} falls short somewhere with ${percent(policy.chance_of_violation, 2)}, `
-    + `for ${between(policy.violated_minutes.asked)} minutes of links, and leaves ${between(policy.unmet_mbit.asked)} Mbit unmet.`;
-  fill(byId("coming-table"), ...worstOf(policy, 3).childNodes);
+  byId("coming-lead").textContent = `From ${clockTime(Date.parse(outlook.made) / 1000)} UTC on, for ${span(outlook.for_s)}, as things are: with ${policy.policy}, a chance of ${percent(policy.chance_of_violation, 2)} that some link falls short. Expected: `
+    + `${between(policy.violated_minutes.asked)} violated minutes over all links, ${between(policy.unmet_mbit.asked)} Mbit unmet.`;
+  fill(byId("coming-table"), worstOf(policy, 3));
 }
 
 function logOf(state) {
@@ -183,12 +185,12 @@ function showScoreboard(board) {
   const part = scored.spans.find((each) => each.span === chosen);
   const ofCost = part.metric === "cost";
   const heads = ["policy", "violated minutes", "violated", "waste, % of demand", ...(ofCost ? ["cost"] : []),
-    ofCost ? "cost beyond the acting one's" : "waste beyond the acting one's", ofCost ? "cost beyond hindsight's" : "waste beyond hindsight's"];
+    `${ofCost ? "cost" : "waste"} against the acting policy`, `${ofCost ? "cost" : "waste"} against hindsight`];
   const rows = part.policies.map((each) => [each.acting ? `${each.policy} (acts)` : each.policy, amount(each.violated_minutes, 4),
     betweenShares(each.violated_share), between(each.waste_pct), ...(ofCost ? [between(each.cost)] : []),
     each.acting ? DASH : between(each.regret_to_acting), between(each.regret_to_hindsight)]);
   const whole = part.complete ? "" : `, of which ${part.intervals} intervals have been seen`;
   byId("verdict").textContent = part.switch ? part.switch.text : "No other policy did better by more than chance.";
   byId("verdict").className = part.switch ? "warn" : "";
-  fill(byId("scores"), tableOf(heads, rows, `The last ${part.span}${whole}; in brackets what chance may make of it. Hindsight allocates the demand itself.`));
+  fill(byId("scores"), tableOf(heads, rows, `The last ${part.span}${whole}; in brackets 95 % intervals. Hindsight allocates exactly the demand.`));
 }

@@ -103,7 +103,7 @@ def _series() -> Html:
 
 def _coming() -> Html:
     lead = tag("p", id="coming-lead", class_="note")
-    return _panel("coming", "The next hours", lead, tag("div", id="coming-table", class_="wide"))
+    return _panel("coming", "The next hours", lead, tag("div", id="coming-table"))
 
 
 def _what_if() -> Html:
@@ -161,7 +161,7 @@ def _scoreboard() -> Html:
     ]
     choice = tag("select", *spans, id="scored-span", aria_label="Over which time")
     verdict = tag("p", id="verdict")
-    scores = tag("div", id="scores", class_="wide")
+    scores = tag("div", id="scores")
     return _panel("scoreboard", "Scoreboard", choice, verdict, scores)
 
 

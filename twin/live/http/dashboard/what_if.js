@@ -34,12 +34,12 @@ class WhatIf {
   show(answer) {
     const { policies, failures } = answer;
     const asks = policies.some((each) => each.violated_minutes.change.mean !== 0 || each.unmet_mbit.change.mean !== 0);
-    const heads = ["policy", "violated minutes", "of these, by what is asked", "unmet Mbit", "highest use", "chance to fall short"];
+    const heads = ["policy", "violated minutes", "of these, due to the event", "unmet Mbit", "highest use", "chance to fall short"];
     const rows = policies.map((each) => [each.policy, between(each.violated_minutes.asked),
       asks ? between(each.violated_minutes.change) : DASH, between(each.unmet_mbit.asked),
       betweenShares(each.peak_utilization.asked), percent(each.chance_of_violation, 2)]);
-    const said = `The next ${span(answer.for_s)} in ${answer.replications} futures; between the numbers in brackets with ${percent(answer.confidence, 2)}. Worked out in ${amount(answer.took_s, 2)} s.`;
-    const parts = [make("div", { class: "wide" }, tableOf(heads, rows, said)), worstOf(policies[0])];
+    const said = `Means over ${answer.replications} futures of the next ${span(answer.for_s)}; in brackets, what should hold the outcome in ${percent(answer.confidence, 2)} of cases. Worked out in ${amount(answer.took_s, 2)} s.`;
+    const parts = [tableOf(heads, rows, said), worstOf(policies[0])];
     if (failures && failures.length) parts.push(failuresOf(failures, policies[0].policy));
     if (answer.notes.length) parts.push(...answer.notes.map((note) => make("p", { class: "note" }, note)));
     fill(byId("answer"), ...parts);
@@ -67,25 +67,28 @@ function named(text) {
 // A mean, and the interval that holds what comes.
 function between(estimate, digits = 3) {
   if (!estimate || estimate.mean === null) return "\u221e";
-  return estimate.low === estimate.high ? amount(estimate.mean, digits)
-    : `${amount(estimate.mean, digits)} (${amount(estimate.low, digits)} to ${amount(estimate.high, digits)})`;
+  const mean = amount(estimate.mean, digits);
+  return estimate.low === estimate.high ? mean : `${mean} ${range(amount(estimate.low, digits), amount(estimate.high, digits))}`;
 }
 
 function betweenShares(estimate) {
   if (!estimate || estimate.mean === null) return "\u221e";
-  return `${percent(estimate.mean)} (${percent(estimate.low)} to ${percent(estimate.high)})`;
+  return `${percent(estimate.mean)} ${range(percent(estimate.low), percent(estimate.high))}`;
 }
+
+// An interval in brackets, which no line divides.
+const range = (low, high) => `(${low} to ${high})`.replaceAll(" ", "\u00a0");
 
 function worstOf(policy, columns = 5) {
   const rows = policy.worst_links.map((each) => [each.link, percent(each.chance_of_violation, 2),
     between(each.violated_minutes), between(each.peak_load_mbps, 4), betweenShares(each.peak_utilization)].slice(0, columns + 1));
-  return make("div", { class: "wide" }, tableOf(["link", "chance to fall short", "violated minutes", "peak, Mbit/s", "highest use"].slice(0, columns + 1), rows,
-    `Where ${policy.policy} is short for longest, or used most`));
+  return tableOf(["link", "chance to fall short", "violated minutes", "peak, Mbit/s", "highest use"].slice(0, columns + 1), rows,
+    `Where ${policy.policy} is short for longest, or used most`);
 }
 
 function failuresOf(failures, policy) {
   const rows = failures.filter((each) => each.policy === policy).slice(0, 8)
     .map((each) => [each.failure, between(each.unmet_mbit), between(each.violated_minutes), each.worst_link, percent(each.worst_utilization)]);
-  return make("div", { class: "wide" }, tableOf(["failure", "unmet Mbit", "violated minutes", "worst link", "at most used"], rows,
-    `What would hurt most under ${policy}: every single failure, lasting all that time`));
+  return tableOf(["failure", "unmet Mbit", "violated minutes", "worst link", "at most used"], rows,
+    `What would hurt most under ${policy}: every single failure, lasting all that time`);
 }
