@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from labelled import DAY, Label, calm, shifted, surged
 
@@ -47,6 +49,62 @@ def test_level_shifts_are_found_within_an_hour() -> None:
         shift = next(each for each in mine if each.kind == "shift")
         assert shift.direction == (1 if label.size > 1 else -1)
         assert abs(shift.since - (label.first - PAST)) <= HOUR
+
+
+@pytest.mark.parametrize(("factor", "share"), [(0.5, 0.95), (0.7, 0.8), (1.4, 0.75), (2.0, 0.95)])
+def test_jumps_of_real_traffic_are_found_within_an_hour(
+    backbone: Path, factor: float, share: float
+) -> None:
+    # Its weeks differ by more than that: half of them are around Christmas.
+    demand = pd.read_csv(backbone)["internet"].to_numpy()
+    first = np.arange(PAST + DAY, len(demand) - DAY, 457)
+    copies = np.repeat(demand[:, None], len(first), axis=1)
+    for link, at in enumerate(first.tolist()):
+        copies[at:, link] *= factor
+    labels = [Label("shift", i, at, factor) for i, at in enumerate(first.tolist())]
+    found = [each for each in watched(copies) if each.direction == np.sign(factor - 1)]
+    assert (delays(found, labels) <= HOUR).mean() >= share
+
+
+def test_real_traffic_is_said_to_change_a_few_times_in_two_months(backbone: Path) -> None:
+    demand = pd.read_csv(backbone)[["internet"]].to_numpy()
+    assert sum(each.kind == "change" for each in watched(demand)) <= 4
+
+
+def test_a_jump_back_ends_a_surge_and_begins_no_other() -> None:
+    demand = calm(15, PAST + 2 * DAY, 8)
+    demand[PAST + 150 : PAST + 174] *= 1.6
+    for link in range(8):
+        mine = [each for each in watched(demand) if each.link == str(link)]
+        assert [(each.kind, each.direction) for each in mine] == [("change", 1), ("surge", 1)]
+        assert [each.since for each in mine] == [150, 150]
+
+
+@pytest.mark.parametrize("tick_s", [10, 60, 900])
+def test_jumps_are_found_at_other_ticks(tick_s: int) -> None:
+    rng = np.random.default_rng(2)
+    day = 86_400 // tick_s
+    past = 3 * day
+    level = np.where(np.arange(past + day) < past + day // 2, 100.0, 60.0)
+    demand = level[:, None] * (1 + 0.02 * rng.normal(size=(past + day, 3)))
+    watch = DriftWatch("abc", demand[:past], tick_s)
+    found = [each for row in demand[past:] for each in watch.update(row)]
+    changes = [each for each in found if each.kind == "change"]
+    assert [each.link for each in changes] == ["a", "b", "c"]
+    for each in changes:
+        assert abs(each.since - day // 2) * tick_s <= max(300, tick_s)
+        assert (each.at - day // 2) * tick_s <= 3600
+
+
+def test_a_link_that_is_never_low_is_not_idle_where_it_is_zero() -> None:
+    demand = np.random.default_rng(1).uniform(900, 1_000, (PAST + DAY, 2))
+    demand[500:540] = 0  # a failed collection: 1 % of the past
+    demand[PAST + 100 :, 0] *= 1.5
+    demand[PAST + 20 : PAST + 30, 1] = 0
+    found = watched(demand)
+    assert [(each.kind, each.link) for each in found] == [
+        ("missing", "1"), ("back", "1"), ("change", "0"), ("shift", "0"),
+    ]  # fmt: skip
 
 
 def test_it_says_since_when_which_way_and_how_far() -> None:
@@ -126,4 +184,4 @@ def test_errors_of_any_forecast_can_be_watched() -> None:
     assert {(each.link, each.direction) for each in found} == {("b", -1)}
     assert [each.kind for each in found[:3]] == ["change", "shift", "change"]
     assert found[0].since == 1_500
-    assert found[0].at <= 1_505
+    assert found[0].at <= 1_515

@@ -37,8 +37,8 @@ _MOST_LOGGED: Final = 50
 """Lines that an interval may add to the log; of others it says how many there are."""
 _MOST_LISTED: Final = 200
 _BY_CHANCE: Final = 0.02
-"""Share of the links that may shift within a day without a refit: about 0.7 % are said to for
-nothing, and what one link learns again all others do too."""
+"""Share of the links that may shift within a day without a refit: one link is off now and then
+for reasons of its own, and what one link learns again all others do too."""
 _WHY: Final = "drift: "
 
 
