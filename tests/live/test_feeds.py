@@ -301,7 +301,7 @@ def test_a_reading_after_a_gap_says_what_was_in_it(tmp_path: Path) -> None:
 
 
 def test_one_link_does_not_move_the_clock_of_the_data() -> None:
-    clock = DataClock(("a", "b", "c"), 300, 1_000)
+    clock = DataClock(("a", "b", "c"), 300, 1_000, 1e10)
     assert clock.now() == 1_000
     clock.see(Samples.of(["a", "x"], [1e9, 1e9], [1, 1]))
     assert clock.now() == 1_000
@@ -309,7 +309,15 @@ def test_one_link_does_not_move_the_clock_of_the_data() -> None:
     assert clock.now() == 1_300
     clock.see(Samples.of(["c", "b", "b"], [1_000, 1_300, 900], [1, 1, 1]))
     assert clock.now() == 1_600
-    assert DataClock(("a",), 300, 0).now() == 0
+    assert DataClock(("a",), 300, 0, 86_400).now() == 0
+
+
+def test_what_is_dated_years_later_does_not_move_the_clock_of_the_data() -> None:
+    clock = DataClock(("a", "b"), 300, 1_000, 86_400)
+    clock.see(Samples.of(["a", "b"], [1_000 + 86_400, 1_000 + 86_400], [1, 1]))
+    assert clock.now() == 1_000
+    clock.see(Samples.of(["a", "b"], [1_000 + 80_000, 1_000 + 80_000], [1, 1]))
+    assert clock.now() == 1_000 + 80_300
 
 
 def test_a_clock_runs_as_fast_as_it_is_told() -> None:

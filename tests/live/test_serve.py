@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from fed import HISTORY, trace
@@ -141,6 +142,29 @@ def test_a_policy_that_hangs_costs_one_tick_and_falls_back(tmp_path: Path) -> No
         assert asked[3:5] == [7.0, 7.0]
         log = served.ask("state")["log"]
         assert [(each["kind"], each["name"]) for each in log][:1] == [("fallback", "hangs")]
+        served.stop()
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_by_the_clock_of_the_data_the_live_begins_where_the_trace_ends(
+    tmp_path: Path, dated: bool
+) -> None:
+    path = scenario(tmp_path, ["last_value"])
+    if not dated:
+        path.write_text(path.read_text().replace("  starts: 2026-01-01T00:00\n", ""))
+    else:
+        path.write_text(path.read_text().replace("2026-01-01", "2004-11-19"))
+    with serving(tmp_path, "--clock", "data") as served:
+        lines = ["time,link,internet"]
+        for k in range(3):
+            # Seconds from the first sample, as in the trace's own file, where there are no dates.
+            at = (HISTORY + 60 + k) * 300
+            time = str(pd.Timestamp("2004-11-19") + pd.Timedelta(seconds=at)) if dated else at
+            lines += [f"{time},link-{i},{10 + i}" for i in range(3)]
+        said = served.ask("telemetry", "\n".join(lines).encode(), Content_Type="text/csv")
+        assert said["samples"] == {"taken": 9}
+        state = served.until(3)
+        assert state["links"][2]["demand_mbps"] == 12
         served.stop()
 
 

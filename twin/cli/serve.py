@@ -148,6 +148,7 @@ def _loop(
     from twin.live.living import LivingTwin
     from twin.scenario.given import Given, Overrides
     from twin.scenario.load import Scenario
+    from twin.telemetry.spec import TelemetrySpec
 
     given = Given(living=True)
     checked = Scenario.load(scenario, Overrides(tuple(overrides)), given)
@@ -158,10 +159,13 @@ def _loop(
         raise InputError(Problem(what, "--speed", suggestion="send samples, or name a trace"))
     folder = state or Path("state") / checked.spec.name
     if speed is None:
-        twin = LivingTwin.open(checked, folder, begins=time.time())
+        # By the clock of the data the live begins where the trace ends; where there is none, now.
+        by_wall = clock == "wall" or checked.spec.is_collected
+        twin = LivingTwin.open(checked, folder, begins=time.time() if by_wall else None)
         if clock == "wall":
             return TwinLoop(twin, WallClock().now)
-        data = DataClock(twin.flows, twin.tick_s, _now_of(twin))
+        telemetry = checked.spec.telemetry or TelemetrySpec()
+        data = DataClock(twin.flows, twin.tick_s, _now_of(twin), float(telemetry.keep))
         return TwinLoop(twin, data.now, see=data.see)
     # A trace without dates ends whenever it is fed.
     begins = time.time() if checked.trace.starts is None else None

@@ -73,7 +73,10 @@ def _with_missing(scenario: Scenario, past: Trace, samples: int) -> Trace:
     if samples * past.tick_s > telemetry.keep:
         since = format_duration(samples * past.tick_s)
         what = f"the trace ended {since} before now, and nothing is known of the time since"
-        remedy = "bring the trace up to date, or state a longer 'telemetry.keep'"
+        remedy = (
+            "bring the trace up to date, take the time from the samples (--clock data), or feed "
+            "the trace itself (--speed 60); or state a longer 'telemetry.keep'"
+        )
         raise InputError(scenario.place(Problem(what, ("demand",), suggestion=remedy)))
     gap = np.full((samples, len(past.links)), np.nan)
     kpis = {name: np.concatenate([values, gap]) for name, values in past.kpis.items()}

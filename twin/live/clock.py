@@ -38,22 +38,26 @@ class WallClock:
 class DataClock:
     """The time up to which at least half of the links have sent samples.
 
-    One link whose own clock is wrong does not move it.
+    One link whose own clock is wrong does not move it, and nothing moves it by more than
+    `at_most_s` at once: what is dated later is not of this twin's time.
     """
 
-    def __init__(self, links: tuple[str, ...], every_s: float, begins_s: float) -> None:
+    def __init__(
+        self, links: tuple[str, ...], every_s: float, begins_s: float, at_most_s: float
+    ) -> None:
         """`every_s` is how long a sample holds."""
         self._numbers = {link: i for i, link in enumerate(links)}
         self._latest = np.full(len(links), begins_s)
         self._every_s = every_s
-        self._begins_s = begins_s
+        self._at_most_s = at_most_s
 
     def see(self, samples: Samples) -> None:
         """Look at samples that have come, before they are taken."""
         numbers = np.array([self._numbers.get(name, -1) for name in samples.links] or [-1])
         link = numbers[samples.link]
-        known = link >= 0
-        ends = samples.time_ms[known] / 1000 + self._every_s
+        ends = samples.time_ms / 1000 + self._every_s
+        known = (link >= 0) & (ends <= self.now() + self._at_most_s)
+        ends = ends[known]
         np.maximum.at(self._latest, link[known], ends)
 
     def now(self) -> float:
