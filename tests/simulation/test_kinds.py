@@ -61,6 +61,13 @@ def test_a_crowd_decays_as_exactly_within_long_intervals() -> None:
     assert found[1] * TICK == pytest.approx(60 * 20 / math.log(2) * (1 - 2.0**-9), rel=1e-9)
 
 
+def test_a_surge_without_an_end_rises_and_stays() -> None:
+    surge = {"kind": "surge", "start": "10min", "factor": 3, "ramp": "10min"}
+    assert column(replay(surge)).tolist() == [100, 100, 150, 250, *[300] * (REPLAYED - 4)]
+    square = {"kind": "surge", "start": "10min", "add_mbps": 7, "shape": "square"}
+    assert column(replay(square)).tolist() == [100, 100, *[107] * (REPLAYED - 2)]
+
+
 def test_a_surge_repeats_by_its_calendar() -> None:
     daily = {"kind": "surge", "start": "10min", "duration": "5min", "factor": 2, "shape": "square",
              "every": "30min"}  # fmt: skip

@@ -105,6 +105,18 @@ def test_events_that_clash_or_share_a_name_are_refused_when_added() -> None:
         sim.add(twin.CapacityChange(links=["a"], start="2h", capacity_mbps=6))
 
 
+def test_what_a_scenario_says_of_an_event_can_be_added_too() -> None:
+    keys = {"kind": "link_failure", "links": ["a"], "start": "3h", "duration": "10min"}
+    sims = [simulation(policies=["static_p95"], events=()) for _ in range(2)]
+    sims[0].add(keys)
+    sims[1].add(twin.LinkFailure(links=["a"], start="3h", duration="10min"))
+    pd.testing.assert_frame_equal(*(sim.run().intervals for sim in sims))
+    with pytest.raises(InputError, match=r"events\.1\.dration: unknown key; did you"):
+        sims[0].add(keys | {"start": "now"}, keys | {"dration": "1h"})
+    with pytest.raises(InputError, match="unknown kind 'fire'"):
+        sims[0].add({"kind": "fire"})
+
+
 def test_a_policy_that_failed_fails_again(tmp_path: Path) -> None:
     policy_file(tmp_path, "breaks", "return 1 / (5 - observation.interval) + np.ones(3)")
     path = tmp_path / "breaks.py"

@@ -12,18 +12,20 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 import twin
 from twin.api.drawing import ReportDrawing
 from twin.core.arrays import Bools, Floats
 from twin.core.errors import InputError, Problem, did_you_mean, show
 from twin.core.units import duration, format_duration
+from twin.core.validation import problems_of
 from twin.demand.trace import Trace
 from twin.engine.actions import ClosedInterval
 from twin.engine.engine import Engine
 from twin.engine.lane import Lane
 from twin.engine.recording import LoggedEvent
-from twin.events.base import Event
+from twin.events.base import AnyEvent, Event, event_kinds
 from twin.policy.base import Policy
 from twin.policy.load import load as load_policy
 from twin.results.result import Result
@@ -32,9 +34,11 @@ from twin.scenario.build import engine_arguments
 from twin.scenario.choices import named
 from twin.scenario.given import Given
 from twin.scenario.load import Scenario
+from twin.scenario.spec import blocks
 from twin.telemetry.source import LiveSource
 
 _SNAPSHOT = "twin snapshot"
+_EVENTS: TypeAdapter[tuple[Event, ...]] = TypeAdapter(tuple[AnyEvent, ...])
 
 
 class Coming(NamedTuple):
@@ -202,14 +206,12 @@ class Simulation(Engine):
     def _result(self) -> Result:
         return Result(self.scenario, self.recording(), self._seconds, ReportDrawing())
 
-    def add(self, *events: Event) -> None:
-        """Let events happen; ``start="now"`` is this instant. Raises InputError."""
-        given: tuple[Any, ...] = events
-        for event in given:
-            if not isinstance(event, Event):
-                what = f"must be an event, such as twin.Surge(...), not {show(event)}"
-                raise InputError(Problem(what, "event"))
-        super().add(*events)
+    def add(self, *events: Event | Mapping[str, Any]) -> None:
+        """Let events happen; ``start="now"`` is this instant. Raises InputError.
+
+        Each is an event, or what a scenario would say of it.
+        """
+        super().add(*_events(events))
 
     def snapshot(self) -> bytes:
         """Return the whole state, to be kept; :meth:`restore` goes on with it in any process.
@@ -279,6 +281,20 @@ class Simulation(Engine):
 
 _UNFIT = (pickle.PicklingError, AttributeError, TypeError)
 """What is raised for what cannot be pickled."""
+
+
+def _events(given: Sequence[Any]) -> tuple[Event, ...]:
+    """Return events that were given as such, or as blocks of keys. Raises InputError."""
+    for event in given:
+        if not isinstance(event, Event | Mapping):
+            what = f"must be an event, such as twin.Surge(...), not {show(event)}"
+            raise InputError(Problem(what, "event"))
+    try:
+        return _EVENTS.validate_python([e if isinstance(e, Event) else dict(e) for e in given])
+    except ValidationError as error:
+        keys = {place[1:]: known for place, known in blocks().items() if place[:1] == ("events",)}
+        found = problems_of(error, ("events",), keys, tuple(event_kinds()))
+        raise InputError(found) from None
 
 
 def _cannot_be_kept(error: Exception) -> InputError:

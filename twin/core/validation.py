@@ -79,7 +79,9 @@ def _say_type(kind: str, value: Any, context: Mapping[str, Any]) -> str:
     if kind == "too_short":
         return "is empty"
     if kind == "string_pattern_mismatch":
-        return f"{show(value)} is not a name: use letters, digits, '.', '_' and '-'"
+        return (
+            f"{show(value)} is not a name: use letters a to z and A to Z, digits, '.', '_' and '-'"
+        )
     if kind == "string_too_long":
         return f"is longer than {context['max_length']} characters"
     expected = _TYPES.get(kind.split("_")[0], f"valid ({kind})")

@@ -64,8 +64,6 @@ class Surge(FlowEvent):
                 raise ValueError("a flash crowd needs a 'half_life'")
         elif self.half_life is not None:
             raise ValueError("'half_life' belongs to 'shape: flash_crowd'")
-        elif self.duration is None:
-            raise ValueError("'duration' is missing")
         if self.shape == "square" and self.ramp:
             raise ValueError("a square has no 'ramp'; write 'shape: ramp'")
         if self.shape == "ramp" and 2 * self.ramp > self._lasts:
@@ -80,6 +78,8 @@ class Surge(FlowEvent):
             for key in ("times", "until"):
                 if getattr(self, key) is not None:
                     raise ValueError(f"'{key}' belongs to a surge that repeats; state 'every'")
+        elif self._lasts == np.inf:
+            raise ValueError("a surge that repeats needs its 'duration'")
         elif self.every < self._lasts:
             lasts = format_duration(self._lasts)
             raise ValueError(f"'every' is shorter than the surge, which lasts {lasts}")
@@ -95,8 +95,8 @@ class Surge(FlowEvent):
         return float(min(stated, gone))
 
     def end(self, horizon: float) -> float:
-        """Return when the last one of it ends."""
-        return self._starts(horizon)[-1] + self._lasts
+        """Return when the last one of it ends, `horizon` where it does not."""
+        return horizon if self._lasts == np.inf else self._starts(horizon)[-1] + self._lasts
 
     def refusals(self, scope: Scope) -> Iterator[Refusal]:
         """Yield why it cannot happen here."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -43,13 +43,53 @@ MOST_PROBLEMS = 20
 """Problems of one scenario that are reported at once."""
 
 
+_STAND_INS: Mapping[str, Mapping[str, Any]] = {
+    "events": {"kind": "surge", "start": "0s", "duration": "1s", "factor": 1},
+    "policies": {"use": "static_p95"},
+}
+"""What is checked instead of an entry that cannot be understood, so that the others are, too."""
+
+
 def parse(source: Source) -> ScenarioSpec:
     """Return what a scenario says, without what it names. Raises InputError."""
+    spec, problems = parsed(source)
+    if problems:
+        raise InputError(_in_order(problems))
+    return spec
+
+
+def parsed(source: Source) -> tuple[ScenarioSpec, list[Problem]]:
+    """Return the same, and what is wrong in entries of lists, for which others stand in.
+
+    Raises InputError where more than such entries is wrong.
+    """
     try:
-        return ScenarioSpec.model_validate(source.data)
+        return ScenarioSpec.model_validate(source.data), []
     except ValidationError as error:
-        problems = problems_of(error, known=blocks(), tags=tuple(event_kinds()))
-        raise InputError(_in_order(_placed(problem, source) for problem in problems)) from None
+        found = problems_of(error, known=blocks(), tags=tuple(event_kinds()))
+    problems = [_placed(problem, source) for problem in found]
+    try:
+        return ScenarioSpec.model_validate(_mended(source.data, found)), problems
+    except (ValidationError, LookupError):
+        raise InputError(_in_order(problems)) from None
+
+
+def _mended(data: Mapping[str, Any], problems: Iterable[Problem]) -> dict[str, Any]:
+    """Return a scenario whose entries with problems are stand-ins. Raises LookupError."""
+    mended = dict(data)
+    for problem in problems:
+        where = problem.where
+        if not isinstance(where, tuple) or len(where) < 2:
+            raise LookupError(where)
+        block, at = where[:2]
+        if not isinstance(block, str) or block not in _STAND_INS or not isinstance(at, int):
+            raise LookupError(where)
+        entry = mended[block][at]
+        own = entry.get("name") if isinstance(entry, Mapping) else None
+        name = own if isinstance(own, str) else f"{block}-{at}"
+        mended[block] = [*mended[block]]
+        mended[block][at] = {**_STAND_INS[block], "name": name}
+    return mended
 
 
 def _placed(problem: Problem, source: Source) -> Problem:
@@ -93,12 +133,15 @@ class Assembly:
         self._content = None if path == IN_PYTHON else path.parent
         self._problems: list[Problem] = []
 
-    def assembled(self, spec: ScenarioSpec, picks: tuple[str, ...] | None) -> Assembled:
+    def assembled(self, picks: tuple[str, ...] | None) -> Assembled:
         """Return the scenario with its policies, or those picked.
 
-        Raises InputError with all problems found.
+        Raises InputError with all problems that can be found: what depends on what is not there is
+        not looked at.
         """
-        spec = self._try(partial(checks.with_files, spec, self._folder)) or spec
+        spec, self._problems = parsed(self._source)
+        filed = self._try(partial(checks.with_files, spec, self._folder))
+        spec = filed or spec
         spec, places = self._pick(spec, picks)
         topology = self._try(partial(topology_of, spec, self._folder, self._cache))
         if (trace := self._trace(spec, topology)) is not None and self._given.trace is None:
@@ -116,21 +159,24 @@ class Assembly:
                 if why := unfit(fallback.name):
                     what = f"the name of policy '{fallback.name}' {why}"
                     self._say(("fallback", "use"), what, "rename its file")
-        self._stop_on_problems()
+        if trace is None or (topology is None and spec.topology is not None):
+            self._stop_on_problems()
         assert trace is not None
         if self._given.routing is None and self._given.source is None:
             trace = with_new_flows(spec, trace, topology, self._cache)
-        policies = [choice for choice in choices if choice is not None]
-        self._check_unique(policies, places)
+        both = zip(choices, places, strict=True)
+        known = [(choice, place) for choice, place in both if choice is not None]
+        self._check_unique(known)
         routing, live, living = self._given.routing, self._given.source, self._given.living
         if routing is None:
             routing = self._try(partial(routing_of, spec, trace, topology))
-        self._stop_on_problems()
+            if routing is None and spec.topology is not None:
+                self._stop_on_problems()
         if routing is not None and routing.flows != trace.links:
             named = f"{', '.join(routing.flows[:8])}; the trace has {', '.join(trace.links[:8])}"
             remedy = "name the columns of the matrix in the order of the trace"
             self._take([Problem(f"is for the flows {named}", ("routing",), suggestion=remedy)])
-        names, samples = tuple(choice.name for choice in policies), trace.samples
+        names, samples = tuple(_name(entry) for entry in spec.policies), trace.samples
         scope = checks.scope_of(spec, trace, routing, topology, names)
         self._take(checks.link_problems(spec, scope, self._source.blamed))
         span = (
@@ -139,17 +185,22 @@ class Assembly:
             else ReplaySpan(samples, samples, 0, endless=True)
         )
         if span is not None:
-            spec = self._try(partial(placed, spec, trace, span)) or spec
-            self._stop_on_problems()
+            placed_spec = self._try(partial(placed, spec, trace, span))
+            if placed_spec is None:
+                self._stop_on_problems()
+            spec = placed_spec or spec
             # A link of a living twin may have been silent for as long as it remembers.
             begun = living and (live is not None or not samples)
             silent = () if begun else self._cache.silent(trace, span.history)
             self._take(span_problems(spec, trace, span, silent))
-            self._check_schedules(policies, places, spec, span)
-        self._stop_on_problems()
+            self._check_schedules(known, spec, span)
+        if span is None:
+            self._stop_on_problems()
         assert span is not None
-        self._take(checks.event_problems(spec, span, scope))
+        if filed is not None:
+            self._take(checks.event_problems(spec, span, scope))
         self._stop_on_problems()
+        policies = [choice for choice, _ in known]
         every = [*policies, *([fallback] if fallback is not None else [])]
         # Where history is collected, a model is used once there is enough for it.
         history = sys.maxsize if living and spec.is_collected else span.history
@@ -249,9 +300,9 @@ class Assembly:
 
     # What depends on the trace
 
-    def _check_unique(self, choices: Sequence[PolicyChoice], places: Sequence[Loc]) -> None:
+    def _check_unique(self, choices: Sequence[tuple[PolicyChoice, Loc]]) -> None:
         seen: dict[str, Loc] = {}
-        for choice, place in zip(choices, places, strict=True):
+        for choice, place in choices:
             if why := unfit(choice.name):
                 self._say(place, f"the name of policy '{choice.name}' {why}", "give it a 'name'")
             if choice.name in seen:
@@ -261,12 +312,11 @@ class Assembly:
 
     def _check_schedules(
         self,
-        choices: Sequence[PolicyChoice],
-        places: Sequence[Loc],
+        choices: Sequence[tuple[PolicyChoice, Loc]],
         spec: ScenarioSpec,
         span: ReplaySpan,
     ) -> None:
-        for choice, place in zip(choices, places, strict=True):
+        for choice, place in choices:
             for i, member in enumerate(choice.members):
                 if not span.endless and member.first >= span.intervals:
                     end = format_duration(span.intervals * spec.tick)

@@ -182,10 +182,12 @@ def with_files(spec: ScenarioSpec, folder: Path) -> ScenarioSpec:
 
 
 def event_problems(spec: ScenarioSpec, span: ReplaySpan, scope: Scope) -> Iterator[Problem]:
-    """Yield which events cannot happen in the network of the scenario."""
+    """Yield which events cannot happen in the network, of those that name only what is there."""
     stated = link_specs(spec.links, scope.links, capacities_of(scope.topology))
     scope = replace(scope, horizon=span.horizon(int(spec.tick)), capacity=capacities(stated))
     for i, event in enumerate(spec.events):
+        if any([*unknown(scope.known(kind), targets)] for _, kind, targets in event.names()):
+            continue
         for key, what, remedy in event.refusals(scope):
             yield Problem(what, ("events", i, *((key,) if key else ())), suggestion=remedy)
 

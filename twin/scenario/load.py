@@ -14,7 +14,7 @@ from twin.events.scope import Scope
 from twin.forecast.forecaster import Forecaster
 from twin.forecast.library import ModelLibrary
 from twin.routing.table import Routing
-from twin.scenario.assembly import Assembly, parse
+from twin.scenario.assembly import Assembly
 from twin.scenario.cache import Cache
 from twin.scenario.checks import scope_of, warnings
 from twin.scenario.choices import PolicyChoice
@@ -148,7 +148,7 @@ class Scenario:
         """
         given = given or Given()
         assembly = Assembly(source, path, cache or Cache(), given)
-        found = assembly.assembled(parse(source), asked.policies)
+        found = assembly.assembled(asked.policies)
         return cls(path=path, asked=asked, given=given, source=source, **found._asdict())
 
     def with_flows(self, names: tuple[str, ...]) -> Scenario:

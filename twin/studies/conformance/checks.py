@@ -112,7 +112,10 @@ def _check_parameters(harness: Harness) -> Check:
 def _check_scenarios(harness: Harness) -> Iterator[Check]:
     """Yield a check for each test scenario: every allocation is finite and at least 0."""
     for case in scenarios():
-        yield _checked(case.name, case.hint, lambda c=case: _warned(_replayed(harness, c)))  # type: ignore[misc]
+        check = _checked(case.name, case.hint, lambda c=case: _warned(_replayed(harness, c)))  # type: ignore[misc]
+        if check.status is Status.FAILED and not case.graver:
+            check = replace(check, status=Status.WARNING)
+        yield check
 
 
 def _check_laws(harness: Harness) -> Iterator[Check]:

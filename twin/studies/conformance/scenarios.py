@@ -36,6 +36,8 @@ class ConformanceScenario:
     """Samples between the history and the replay."""
     events: tuple[dict[str, Any], ...] = ()
     """As a scenario file writes them."""
+    graver: bool = True
+    """Whether who fails here is unfit; else a scenario with a `fallback` may still use it."""
 
     @property
     def links(self) -> tuple[str, ...]:
@@ -78,12 +80,18 @@ def scenarios() -> Iterator[ConformanceScenario]:
 
 def _with_other_demand(plain: ConformanceScenario) -> Iterator[ConformanceScenario]:
     """Yield the plain scenario with another demand on some of its links."""
-    gaps, zeros, constant, jumps = (plain.demand.copy() for _ in range(4))
-    # Before the first known sample, in the history, across its end, and in the replay.
-    for link, (start, stop) in enumerate([(0, 60), (100, 130), (380, 420), (430, 460), (410, 520)]):
-        gaps[start:stop, link] = np.nan
+    gaps, longer, zeros, constant, jumps = (plain.demand.copy() for _ in range(5))
+    # Before the first known sample, in the history, across its end, and in the replay; up to 40
+    # minutes there, and then for hours.
+    short = [(0, 60), (100, 130), (396, 404), (430, 438), (402, 410)]
+    hours = [(0, 60), (100, 130), (380, 420), (430, 460), (410, 520)]
+    for link in range(len(short)):
+        gaps[slice(*short[link]), link] = np.nan
+        longer[slice(*hours[link]), link] = np.nan
     hint = "what is missing is NaN: use np.nan... functions or observation.last_known_mbps"
     yield replace(plain, name="gaps", demand=gaps, hint=hint)
+    hint += "; as it is, the run ends there, or a stated 'fallback' decides"
+    yield replace(plain, name="gaps of hours", demand=longer, hint=hint, graver=False)
     zeros[:, 0] = 0
     zeros[np.arange(len(zeros)) % SEASON < SEASON // 2, 1] = 0
     zeros[:HISTORY, 2] = 0

@@ -151,7 +151,9 @@ class _Study:
         try:
             return busy_values(demand, trace.tick_s, routing, of, over_s)
         except ValueError as error:
-            raise InputError(Problem(f"{format_duration(over_s)} {error}", where)) from None
+            shorter = "state a shorter one, such as '1d'" if "longer" in str(error) else ""
+            what = f"{format_duration(over_s)} {error}"
+            raise InputError(Problem(what, where, suggestion=shorter)) from None
 
     @cached_property
     def worst(self) -> Worst | None:
