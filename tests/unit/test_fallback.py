@@ -54,6 +54,12 @@ def test_the_fallback_decides_where_a_policy_fails(make, tmp_path, failure: str)
     assert told["links"].iloc[0] == ('["link-1"]' if "on link" in reason else "[]")
 
 
+def test_a_fallback_may_be_written_as_its_name(make, tmp_path) -> None:
+    policy_file(tmp_path, "weak", "return np.full(1, np.nan)")
+    result = twin.run(make(np.arange(1.0, 21.0), ["weak"], fallback="last_value"))
+    assert result.intervals["requested_mbps"].tolist() == list(range(10, 20))
+
+
 @pytest.mark.parametrize("failure", FAILURES)
 def test_the_report_says_which_policy_failed_where_and_why(make, tmp_path, failure: str) -> None:
     statement, reason = FAILURES[failure]

@@ -53,9 +53,12 @@ def snapped(rows: Rows, steps: Ints, snap_s: float | None) -> tuple[Rows, str] |
 
     def explain(row: int) -> tuple[str, str]:
         time = rows.times.show(int(rows.times.ticks[row]))
-        needed = format_duration(float(np.ceil(abs(off[row]) / rows.times.per_second)))
+        needed = float(np.ceil(abs(off[row]) / rows.times.per_second))
         what = f"wrong step: {time} is not on the grid of {format_duration(step_s)}"
-        return what, f"correct the time, remove it, or write 'snap: {needed}' to have it moved"
+        if needed >= step_s / 2:
+            return what, "correct the time, or remove it"
+        snap = format_duration(needed)
+        return what, f"correct the time, remove it, or write 'snap: {snap}' to have it moved"
 
     refuse(problems_at(lines.tolist(), rows.locate, rows.names["time"], explain))
     moved = int(np.count_nonzero(off[:: rows.per_line]))

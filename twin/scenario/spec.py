@@ -218,9 +218,10 @@ class ScenarioSpec(Strict):
     prices: PricesSpec | None = Field(
         None, description="what things cost; absent: nothing is ranked by cost"
     )
-    fallback: FallbackSpec | None = Field(
-        None, description="what decides where a policy fails; absent: the run stops"
-    )
+    fallback: Annotated[
+        FallbackSpec | None,
+        BeforeValidator(policy_entry, json_schema_input_type=str | FallbackSpec | None),
+    ] = Field(None, description="what decides where a policy fails; absent: the run stops")
     time_limit: Duration | None = Field(
         None, description="a run that takes longer fails", examples=["10min"]
     )
