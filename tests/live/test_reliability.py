@@ -19,9 +19,9 @@ def test_intervals_hold_what_came_about_nine_times_in_ten() -> None:
     bench = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(bench)
     reliability = Reliability()
-    for _, scores in bench.trials(44, 2_000, None, 1):
+    for _, scores in bench.trials(26, 2_000, None, 1):
         reliability.add(scores)
     rows = {row["number"]: row for row in reliability.rows()}
     for number in ("violated_minutes", "unmet_mbit", "peak_load_mbps", "peak_utilization"):
-        # Of 44 trials, whose three policies are hardly independent, within three standard errors.
-        assert 0.76 <= rows[number]["held"] <= 1.0, number
+        # Of 26 trials, whose three policies are hardly independent, within three standard errors.
+        assert 0.72 <= rows[number]["held"] <= 1.0, number

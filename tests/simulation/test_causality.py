@@ -176,8 +176,7 @@ class Prying(twin.Policy):
         return np.ones(len(observation.links))
 
 
-@pytest.mark.parametrize("events", [(), EVENTS[:0]])
-def test_nothing_that_a_policy_can_reach_holds_the_future(events: Any) -> None:
+def test_nothing_that_a_policy_can_reach_holds_the_future() -> None:
     kpis = {name: values.copy() for name, values in generate(4, 2, 640).items()}
     for values in kpis.values():
         values[600:] = MARK
@@ -187,7 +186,6 @@ def test_nothing_that_a_policy_can_reach_holds_the_future(events: Any) -> None:
         [Prying, "conformal"],
         train=590.5 / 640,
         replay={"duration": "50min"},
-        events=events,
     )
     sim.run()
     assert Prying.found == []
