@@ -69,6 +69,13 @@ class EngineServices:
         self._evaluated = self._windows_run()
         self._bound, self._feeding = {}, self._fed()
 
+    def renew(self) -> None:
+        """Answer the same as before, from nothing that may be half changed by an interruption."""
+        self.follow(self._load, self._span)
+        self.forget_history()
+        if self._calibrated.half_made:
+            self._calibrated = CalibratedQuantiles(self._span)
+
     def follow(self, load: LinkFeed, span: ReplaySpan) -> None:
         """Answer from another feed from now on, which holds the same past."""
         self._load, self._span = load, span

@@ -11,7 +11,7 @@ from twin.core.errors import InputError, Problem
 from twin.core.units import format_duration
 from twin.demand.trace import Trace
 from twin.live.epoch import Epoch, Facts, epochs, write_epoch
-from twin.live.journal import framed
+from twin.live.journal import Record
 from twin.live.moved import identity, living_scenario, moment_of, stored, unix_ms, zero_of
 from twin.live.present import CARRIED, LivePresent, samples_record
 from twin.scenario.load import Scenario
@@ -85,8 +85,8 @@ def _with_missing(scenario: Scenario, past: Trace, samples: int) -> Trace:
 
 def next_epoch(
     base: Scenario, present: LivePresent, journal: Path, keep: int, why: str
-) -> tuple[Epoch, bytes]:
-    """Return a new epoch on the last `keep` samples that are known, and its first records.
+) -> tuple[Epoch, Record]:
+    """Return a new epoch on the last `keep` samples that are known, and what it goes on from.
 
     It is not on the disk yet.
     """
@@ -102,5 +102,5 @@ def next_epoch(
         dict(present.counts),
         present.to_come(),
     )
-    carried = framed(CARRIED, samples_record(present.assembler.carried(), {}))
+    carried = Record(CARRIED, samples_record(present.assembler.carried(), {}))
     return Epoch.of(journal, int(epochs(journal)[-1].name) + 1, facts, history), carried

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
@@ -17,7 +18,8 @@ from twin.live.days import Days
 from twin.live.epoch import CHECKPOINT, JOURNAL, Epoch, epochs, read_epoch, write_epoch
 from twin.live.journal import Position, Record, RecordJournal, read
 from twin.live.moved import identity, living_scenario, moment_of, stored, under_way
-from twin.live.present import CLOSE, SAMPLES, LivePresent
+from twin.live.present import CLOSE, SAMPLES, LivePresent, taken
+from twin.live.samples import NotWrittenError
 from twin.live.upkeep import Upkeep
 from twin.scenario.load import Scenario
 from twin.telemetry.spec import TelemetrySpec
@@ -39,6 +41,8 @@ class Keeper:
         )
         """What is collected, where the scenario has no trace."""
         self._state, self._journal = state, journal
+        self._untold = False
+        """Whether the latest decision is not in the journal yet."""
         self._hindered: str | None = None
         self._not_before = 0
         self.failure: str | None = None
@@ -66,23 +70,30 @@ class Keeper:
         """Return the keeper after all records of an epoch."""
         begin = time.perf_counter()
         present, place = _latest(base, epoch)
-        failure = None
-        records = read(epoch.records, place)
+        failure, untold, begun = None, False, place == Position()
+        records = taken(read(epoch.records, place), place)
         try:
-            present.start()
-            for record, after in records:
+            for record, timed_out, after in records:
                 place = after
-                present.apply(record)
+                # Time limits hold for a decision that nobody was told of.
+                decides = begun if record is None else record.kind == CLOSE
+                untold = decides and timed_out is None
+                if record is None:
+                    present.start(timed_out)
+                else:
+                    present.apply(record, timed_out)
         except RunError as error:
             # Samples are still kept, until the scenario is mended.
-            failure = str(error)
-            for record, after in records:
+            failure, untold = str(error), False
+            for record, _, after in records:
                 place = after
-                if record.kind == SAMPLES:
+                if record is not None and record.kind == SAMPLES:
                     present.apply(record)
         keeper = cls(base, state, present, RecordJournal(epoch.records, place))
-        keeper.failure = failure
+        keeper.failure, keeper._untold = failure, untold
         keeper._upkeep.spent = time.perf_counter() - begin
+        with suppress(NotWrittenError):
+            keeper.settle()
         return keeper
 
     @property
@@ -90,22 +101,34 @@ class Keeper:
         """Days that are over."""
         return self._upkeep.days
 
-    def record(self, kind: bytes, payload: bytes) -> ClosedInterval | None:
-        """Write a record and let it have its effect; return the interval that it closes.
+    def record(self, kind: bytes, payload: bytes) -> None:
+        """Write a record and let it have its effect; :meth:`settle` comes before and after.
 
         Raises NotWrittenError, and RunError where a policy fails that has no fallback.
         """
         begin = time.perf_counter()
         self._journal.append(kind, payload)
         try:
-            closed = self.present.apply(Record(kind, payload))
+            self.present.apply(Record(kind, payload))
         except RunError as error:
             self.failure = str(error)
             raise
         if kind == CLOSE:
+            self._untold = True
             self._upkeep.spent += time.perf_counter() - begin
+
+    def settle(self) -> ClosedInterval | None:
+        """Write who decided last, if that is not written; then the decision can be told.
+
+        Return the interval that closed before it. Raises NotWrittenError.
+        """
+        if not self._untold:
+            return None
+        self._journal.append(*self.present.decided())
+        self._untold = False
+        if self.present.closed:
             self._tidy()
-        return closed
+        return self.present.latest
 
     def _tidy(self) -> None:
         """Write what is to be kept elsewhere than in the journal; what fails is said, no more."""
@@ -155,11 +178,9 @@ class Keeper:
             present.latest = old.latest
             present.start()
             self._upkeep.finish(old)
-            write_epoch(epoch, stored(self.base), carried)
-            place = Position()
-            for record, after in read(epoch.records, place):
-                present.apply(record)
-                place = after
+            write_epoch(epoch, stored(self.base), (present.decided(), carried))
+            present.apply(carried)
+            *_, (_, place) = read(epoch.records)
             journal = RecordJournal(epoch.records, place)
         except (OSError, RunError, InputError) as error:
             shutil.rmtree(epoch.folder, ignore_errors=True)
@@ -186,7 +207,7 @@ class Keeper:
 
     def close(self) -> None:
         """Write a checkpoint, where that can be, and let go of the journal."""
-        if self.failure is None:
+        if self.failure is None and not self._untold:
             self.checkpoint()
         else:
             self._upkeep.wait()
@@ -232,6 +253,7 @@ def _changed(base: Scenario, epoch: Epoch, state: Path) -> Epoch:
     why = "the scenario, a policy, a model or the version has changed"
     begun, carried = next_epoch(base, present, state / JOURNAL, kept, why)
     # Fitted before it is written: one that cannot be fitted would be there for good.
-    LivePresent(base, begun).start()
-    write_epoch(begun, stored(base), carried)
+    anew = LivePresent(base, begun)
+    anew.start()
+    write_epoch(begun, stored(base), (anew.decided(), carried))
     return begun

@@ -201,6 +201,7 @@ class LivingTwin:
         then.
         """
         with self._lock:
+            self._settle()
             assembler = self._keeper.present.assembler
             if assembler.waiting + len(samples) > _MOST_WAITING:
                 raise BacklogError(f"{assembler.waiting} samples wait for their intervals to close")
@@ -219,6 +220,7 @@ class LivingTwin:
         """
         closed = 0
         with self._lock:
+            self._settle()
             while self._due(now) and (most is None or closed < most):
                 if self._keeper.failure is not None:
                     raise RunError(self._keeper.failure)
@@ -236,14 +238,19 @@ class LivingTwin:
         )
 
     def _close(self) -> None:
-        latest = self._keeper.record(CLOSE, b"")
-        assert latest is not None
-        for callback in self._callbacks:
-            callback(latest)
+        self._keeper.record(CLOSE, b"")
+        self._settle()
+
+    def _settle(self) -> None:
+        """Let the latest decision be written and told, unless it was. Raises NotWrittenError."""
+        if (latest := self._keeper.settle()) is not None:
+            for callback in self._callbacks:
+                callback(latest)
 
     def add(self, *events: Event) -> None:
         """Let events happen from now on; kept like samples. Raises InputError."""
         with self._lock:
+            self._settle()
             timed = self._keeper.present.resolved(events)
             self._keeper.record(EVENT, json.dumps([written(each) for each in timed]).encode())
 
@@ -251,6 +258,7 @@ class LivingTwin:
         """Let another of its policies act. Raises InputError for one that it does not have."""
         refuse_unknown(policy, self.policies)
         with self._lock:
+            self._settle()
             self._keeper.record(ACT, policy.encode())
 
     def refit(self, why: str) -> None:
@@ -259,6 +267,7 @@ class LivingTwin:
         All that policies and models learn from the history, they then learn again.
         """
         with self._lock:
+            self._settle()
             self._keeper.record(REFIT, why.encode())
 
     def close(self) -> None:

@@ -10,9 +10,9 @@ import json
 import pickle
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final, NamedTuple, Self
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from twin.engine.links import capacities
 from twin.events.base import Event, event_of
 from twin.live.assembly import Assembler, Kept, Terms
 from twin.live.epoch import Epoch
-from twin.live.journal import Record
+from twin.live.journal import Position, Record
 from twin.live.moved import events_later, moved_on
 from twin.scenario.build import settings_of
 from twin.scenario.load import Scenario
@@ -45,6 +45,8 @@ ACT: Final = b"A"
 """Another policy acts."""
 REFIT: Final = b"R"
 """A new epoch is to begin when the next interval has closed."""
+DECIDED: Final = b"D"
+"""The decision that precedes it is taken: which policies ran into their time limit."""
 
 _SNAP_MS: Final = 1_000
 """How far a time may be before its interval, where the demand states no `snap`."""
@@ -127,17 +129,28 @@ class LivePresent:
         """Return when the interval that is under way ends, seconds since 1970."""
         return self.epoch.facts.live_ms / 1000 + (self.interval + 1) * self.tick_s
 
-    def start(self) -> None:
-        """Let the policies fit and decide for the first interval, unless they have."""
+    def start(self, timed_out: Collection[str] | None = None) -> None:
+        """Let the policies fit and decide for the first interval, unless they have.
+
+        `timed_out` as in :meth:`apply`.
+        """
         with _quiet():
-            self.simulation.start()
+            self.simulation.start(timed_out)
+
+    def decided(self) -> Record:
+        """Return what is to be recorded of the latest decision."""
+        return Record(DECIDED, json.dumps(self.simulation.timed_out).encode())
 
     # What records do
 
-    def apply(self, record: Record) -> ClosedInterval | None:
+    def apply(
+        self, record: Record, timed_out: Collection[str] | None = None
+    ) -> ClosedInterval | None:
         """Let a record have its effect, and return the interval that it closes, if it does.
 
-        Raises RunError where a policy fails and InputError for an event that cannot be.
+        Where that was decided before, `timed_out` are the policies that ran into their time limit
+        then; None: time limits hold. Raises RunError where a policy fails and InputError for an
+        event that cannot be.
         """
         if record.kind in (SAMPLES, CARRIED):
             kept, outcomes = samples_in(record.payload)
@@ -146,7 +159,7 @@ class LivePresent:
             if record.kind == CARRIED:
                 self.assembler.settle()
         elif record.kind == CLOSE:
-            return self._close()
+            return self._close(timed_out)
         elif record.kind == EVENT:
             events = tuple(event_of(each) for each in json.loads(record.payload))
             if self._simulation is not None:
@@ -158,7 +171,7 @@ class LivePresent:
             self.refit = record.payload.decode()
         return None
 
-    def _close(self) -> ClosedInterval | None:
+    def _close(self, timed_out: Collection[str] | None) -> ClosedInterval | None:
         rows, revisions = self.assembler.close()
         self.counts["missing"] += sum(int(np.isnan(row).sum()) for row in rows.values())
         self.counts["closed"] += 1
@@ -166,7 +179,7 @@ class LivePresent:
         if self._simulation is None:
             return None
         with _quiet():
-            closed = self._simulation.step()
+            closed = self._simulation.step(timed_out)
         number = self.after + closed.interval
         self.latest = closed._replace(interval=number, start_s=float(number * self.tick_s))
         return self.latest
@@ -228,6 +241,29 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         yield
+
+
+class Taken(NamedTuple):
+    """A record, and what is known of the decision that it led to."""
+
+    record: Record | None
+    """None: the epoch's beginning, or the checkpoint's."""
+    timed_out: tuple[str, ...] | None
+    """The policies that ran into their time limit. None where nobody was told of a decision yet."""
+    after: Position
+    """Where the journal goes on."""
+
+
+def taken(records: Iterable[tuple[Record, Position]], place: Position) -> Iterator[Taken]:
+    """Yield what a journal holds from `place` on, with the decisions of records beside them."""
+    latest = Taken(None, None, place)
+    for record, after in records:
+        if record.kind == DECIDED:
+            latest = latest._replace(timed_out=tuple(json.loads(record.payload)), after=after)
+            continue
+        yield latest._replace(timed_out=latest.timed_out or ())
+        latest = Taken(record, None, after)
+    yield latest
 
 
 def samples_record(kept: Kept, outcomes: dict[str, int]) -> bytes:

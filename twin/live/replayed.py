@@ -7,10 +7,10 @@ from pathlib import Path
 
 from twin.core.errors import InputError, Problem
 from twin.live.epoch import JOURNAL, Epoch, epochs, read_epoch
-from twin.live.journal import read
+from twin.live.journal import Position, read
 from twin.live.keeping import refuse_others
 from twin.live.moved import living_scenario, moment_of
-from twin.live.present import LivePresent
+from twin.live.present import LivePresent, taken
 from twin.results.result import Result
 from twin.scenario import source as yaml_source
 from twin.scenario.given import Given, Overrides
@@ -30,9 +30,12 @@ def replayed(folder: Path, scenario: Scenario | None = None, number: int | None 
     base = _kept(epoch) if scenario is None else _given(scenario, epoch)
     begin = time.perf_counter()
     present = LivePresent(base, epoch)
-    present.start()
-    for record, _ in read(epoch.records):
-        present.apply(record)
+    for record, timed_out, _ in taken(read(epoch.records), Position()):
+        # The twin may be at work on the last decision.
+        if record is None:
+            present.start(timed_out or ())
+        else:
+            present.apply(record, timed_out or ())
     result = present.simulation.result
     result.wall_time_s = time.perf_counter() - begin
     return result
