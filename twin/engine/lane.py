@@ -237,8 +237,7 @@ class Lane:
         self.fell_back = True
         self._stood_in.add(observation.interval)
         if self._notices:
-            kept = "the rest of the replay" if self._failures >= spare.after else "this interval"
-            self._notices.append(FailureNotice("stand-in", f"{spare.name} decides for {kept}"))
+            self._notices.append(FailureNotice("stand-in", f"{spare.name} decides {self._until}"))
         return stand_in
 
     def _is_new(self, answer: NDArray[Any]) -> bool:
@@ -288,6 +287,14 @@ class Lane:
         if wrong:
             raise RunError(f"{self._at(observation, who)}: {wrong}", where)
         return answer, new
+
+    @property
+    def _until(self) -> str:
+        """How long the fallback decides, in words."""
+        if self._fallback is None or self._failures < self._fallback.after:
+            return "for this interval"
+        # What is live learns again, whether from a history that grows or as it goes on.
+        return "until the policy learns anew" if self._live else "for the rest of the replay"
 
     def _begin_again(self, after: int) -> None:
         """Forget what was decided since the policy learnt: it may have been half changed."""
