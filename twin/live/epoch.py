@@ -123,6 +123,11 @@ def epochs(journal: Path) -> list[Path]:
     return sorted(each for each in journal.iterdir() if each.name.isdigit())
 
 
+def is_epoch(folder: Path) -> bool:
+    """Return whether a folder is that of an epoch."""
+    return (folder / _FACTS).is_file()
+
+
 def read_epoch(folder: Path) -> Epoch:
     """Return the epoch in a folder. Raises InputError where there is none, or it is damaged."""
     try:
