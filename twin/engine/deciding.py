@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
+from twin.core.arrays import Ints
 from twin.core.errors import InputError, Problem, did_you_mean
 from twin.engine.lane import Lane
 from twin.engine.recording import LoggedEvent
 from twin.engine.services import EngineServices
 from twin.engine.surroundings import Surroundings
-from twin.policy.base import Observation
+from twin.policy.base import History, Observation
 from twin.policy.services import serving
 
 
@@ -37,6 +39,32 @@ def ask_all(
             if lane.timed_out:
                 # It may have been interrupted in the middle of what others are answered from.
                 services.renew()
+
+
+class Learnt(NamedTuple):
+    """What is known of a history before anything is decided."""
+
+    lanes: Sequence[Lane]
+    picks: Mapping[int, Ints]
+    """What `auto` picked, by the steps ahead that were tried, [links]."""
+
+
+def learn(
+    lanes: Sequence[Lane],
+    services: EngineServices,
+    history: History,
+    learnt: Learnt | None = None,
+) -> None:
+    """Let policies learn, or know what others have `learnt` from the same history."""
+    if learnt is not None:
+        for lane, other in zip(lanes, learnt.lanes, strict=True):
+            lane.take_learnt(other)
+        services.picks.update(learnt.picks)
+        return
+    with serving(services):
+        for lane in lanes:
+            lane.fit(history)
+    services.forget_history()
 
 
 def failures(lanes: Sequence[Lane], now: float) -> Iterator[LoggedEvent]:

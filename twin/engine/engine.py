@@ -28,7 +28,7 @@ from twin.core.units import format_duration
 from twin.engine.actions import Close, ClosedInterval, Decide, Effect, Happening, closed_interval
 from twin.engine.additions import begun, refuse
 from twin.engine.agenda import Agenda
-from twin.engine.deciding import ask_all, failures, lane_of
+from twin.engine.deciding import Learnt, ask_all, failures, lane_of, learn
 from twin.engine.lane import Lane
 from twin.engine.links import LinkSpec, capacities
 from twin.engine.load import DEMAND, OfferedLoad
@@ -46,7 +46,6 @@ from twin.events.scope import Scope
 from twin.policy.base import History
 from twin.policy.guard import unchanged_code
 from twin.policy.prices import Prices
-from twin.policy.services import serving
 from twin.routing.table import Routing
 from twin.telemetry.distorted import DistortedFeed
 from twin.telemetry.source import TelemetrySource
@@ -117,6 +116,11 @@ class Engine:
     def fork(self) -> Self:
         """Return an independent copy, which goes on exactly as this one would."""
         return copy.deepcopy(self)
+
+    @property
+    def learnt(self) -> Learnt:
+        """What its policies know, which change it when they decide."""
+        return Learnt(self._lanes, self._services.picks)
 
     @property
     def source(self) -> TelemetrySource:
@@ -222,14 +226,15 @@ class Engine:
         ends = self._agenda.peek() >= (self._interval + 1) * self.tick_s
         return ends and not self._source.ahead and self.waiting and not self.finished
 
-    def _fit(self) -> None:
+    def fit(self, learnt: Learnt | None = None) -> None:
+        """Let the policies learn, or know what was `learnt` elsewhere from the same history."""
+        with self._at_work():
+            self._fit(learnt)
+
+    def _fit(self, learnt: Learnt | None = None) -> None:
         if self._started:
             return
-        history = self._history()
-        with serving(self._services):
-            for lane in self._lanes:
-                lane.fit(history)
-        self._services.forget_history()
+        learn(self._lanes, self._services, self._history(), learnt)
         self._services.closed = self.span.first
         self._started = True
 
@@ -313,9 +318,7 @@ class Engine:
         with self._at_work():
             self._fit()
         # Where the successor fails, the simulation can still go on without it.
-        with serving(self._services):
-            successor.fit(self._history())
-        self._services.forget_history()
+        learn([successor], self._services, self._history())
         lane.hand_over(successor)
 
     # What happens

@@ -131,6 +131,12 @@ class Lane:
         self.policy, self.files, self._failures = successor.policy, successor.files, 0
         self._fitted = successor._fitted
 
+    def take_learnt(self, other: Lane) -> None:
+        """Know what a lane of the same policy has learnt."""
+        self.policy, self._fallback, self._fitted = other.policy, other._fallback, other._fitted
+        self._unfitted, self._failures = other._unfitted, other._failures
+        self._notices = list(other._notices)
+
     @property
     def in_force(self) -> Floats:
         """What is provisioned now, before the capacity limits it, Mbit/s, [links]."""

@@ -53,6 +53,8 @@ class EngineServices:
         self._past_paths: dict[str, tuple[Forecasts | AutoForecasts, int]] = {}
         self._calibrated = CalibratedQuantiles(span)
         self._season: Ints | None = None
+        self.picks: dict[int, Ints] = {}
+        """What `auto` picked, by the steps ahead that were tried: by the history alone."""
         self.asking = ""
         """The policy that is being asked."""
         self._askers: dict[str, set[str]] = {}
@@ -254,7 +256,8 @@ class EngineServices:
     def _joined(self, model: str, feeding: Feeding) -> Forecasts | AutoForecasts:
         if model == AUTO:
             names = auto_members(self._load.kpis)
-            return AutoForecasts({name: self._models.get(name) for name in names}, feeding)
+            members = {name: self._models.get(name) for name in names}
+            return AutoForecasts(members, feeding, self.picks if feeding is self._feeding else None)
         return self._models.get(model).join(feeding)
 
     def _levels(self, model: str) -> tuple[float, ...]:

@@ -84,13 +84,13 @@ def _with_missing(scenario: Scenario, past: Trace, samples: int) -> Trace:
 
 
 def next_epoch(
-    base: Scenario, present: LivePresent, journal: Path, keep: int, why: str
+    base: Scenario, present: LivePresent, journal: Path, first: int, why: str, fitted: int = 0
 ) -> tuple[Epoch, Record]:
-    """Return a new epoch on the last `keep` samples that are known, and what it goes on from.
+    """Return a new epoch on what is known from sample `first` on, and what it goes on from.
 
-    It is not on the disk yet.
+    Policies learn from the samples up to `fitted`, by default from all. It is not on the disk yet.
     """
-    history = present.known(keep)
+    history = present.known(first)
     old = present.epoch.facts
     facts = Facts(
         old.live_ms + (present.interval - history.samples) * present.tick_s * 1000,
@@ -101,6 +101,7 @@ def next_epoch(
         why,
         dict(present.counts),
         present.to_come(),
+        fitted - first if fitted else None,
     )
     carried = Record(CARRIED, samples_record(present.assembler.carried(), {}))
     return Epoch.of(journal, int(epochs(journal)[-1].name) + 1, facts, history), carried

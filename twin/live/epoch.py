@@ -56,6 +56,8 @@ class Facts:
     """Samples by outcome until then."""
     events: tuple[dict[str, Any], ...] = ()
     """Events that were added to the scenario's, their starts from its beginning on."""
+    fitted: int | None = None
+    """Samples of the history that policies learn from, the first ones; None: all of it."""
 
 
 @dataclass(frozen=True, slots=True)

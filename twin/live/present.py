@@ -22,6 +22,7 @@ from twin.demand.repair import LONGEST_S
 from twin.demand.trace import Trace
 from twin.engine.actions import ClosedInterval
 from twin.engine.additions import begun
+from twin.engine.deciding import Learnt
 from twin.engine.links import capacities
 from twin.events.base import Event, event_of
 from twin.live.assembly import Assembler, Kept, Terms
@@ -45,6 +46,8 @@ ACT: Final = b"A"
 """Another policy acts."""
 REFIT: Final = b"R"
 """A new epoch is to begin when the next interval has closed."""
+PREPARE: Final = b"P"
+"""Policies learn for a new epoch, which begins later."""
 DECIDED: Final = b"D"
 """The decision that precedes it is taken: which policies ran into their time limit."""
 
@@ -81,6 +84,18 @@ def terms_of(scenario: Scenario, epoch: Epoch) -> Terms:
     )
 
 
+class Prepared(NamedTuple):
+    """A new epoch to come. Samples are counted from the first of the history of this one."""
+
+    why: str
+    at: int
+    """The interval that it begins with, or later; counted from when the live began."""
+    first: int
+    """The first sample of its history."""
+    fitted: int
+    """The sample before which policies learn."""
+
+
 class LivePresent:
     """The simulation of an epoch, and what feeds it."""
 
@@ -96,13 +111,15 @@ class LivePresent:
         self.added = tuple(event_of(each) for each in epoch.facts.events)
         self._simulation: Simulation | None = None
         if decides:
-            moved = moved_on(scenario, self.source, epoch.facts.after, self.added)
+            after, fitted = epoch.facts.after, epoch.facts.fitted
+            moved = moved_on(scenario, self.source, after, self.added, fitted)
             self._simulation = Simulation.of(moved)
         self.assembler = Assembler(terms_of(scenario, epoch), epoch.history.samples)
         self.counts = Counter(epoch.facts.counts)
         self.acting = epoch.facts.acting
         self.latest: ClosedInterval | None = None
         self.refit: str | None = None
+        self.prepared: Prepared | None = None
 
     def _set(self, epoch: Epoch) -> None:
         self.epoch = epoch
@@ -129,12 +146,17 @@ class LivePresent:
         """Return when the interval that is under way ends, seconds since 1970."""
         return self.epoch.facts.live_ms / 1000 + (self.interval + 1) * self.tick_s
 
-    def start(self, timed_out: Collection[str] | None = None) -> None:
+    def start(
+        self,
+        timed_out: Collection[str] | None = None,
+        learnt: Learnt | None = None,
+    ) -> None:
         """Let the policies fit and decide for the first interval, unless they have.
 
-        `timed_out` as in :meth:`apply`.
+        `timed_out` as in :meth:`apply`; `learnt` is what others have learnt from that history.
         """
-        with _quiet():
+        with quiet():
+            self.simulation.fit(learnt)
             self.simulation.start(timed_out)
 
     def decided(self) -> Record:
@@ -169,6 +191,8 @@ class LivePresent:
             self.acting = record.payload.decode()
         elif record.kind == REFIT:
             self.refit = record.payload.decode()
+        elif record.kind == PREPARE:
+            self.prepared = Prepared(**json.loads(record.payload))
         return None
 
     def _close(self, timed_out: Collection[str] | None) -> ClosedInterval | None:
@@ -178,7 +202,7 @@ class LivePresent:
         self.source.deliver(rows, revisions)
         if self._simulation is None:
             return None
-        with _quiet():
+        with quiet():
             closed = self._simulation.step(timed_out)
         number = self.after + closed.interval
         self.latest = closed._replace(interval=number, start_s=float(number * self.tick_s))
@@ -196,11 +220,14 @@ class LivePresent:
 
     # Where it begins anew
 
-    def known(self, keep: int) -> Trace:
-        """Return the last `keep` samples as they are known now, the history of what comes next."""
+    def known(self, first: int, stop: int | None = None) -> Trace:
+        """Return samples first <= i < stop, by default all from there on, as they are known now.
+
+        They are the history of what comes next.
+        """
         source, history = self.source, self.epoch.history
-        first = max(source.ready - keep, 0)
-        kpis = {name: source.values(name, first, source.ready).copy() for name in source.kpis}
+        stop = source.ready if stop is None else stop
+        kpis = {name: source.values(name, first, stop).copy() for name in source.kpis}
         starts = history.time(first)
         return Trace(
             history.links, kpis, history.tick_s, starts, history.origin, history.digest,
@@ -217,7 +244,10 @@ class LivePresent:
 
     def write(self, stream: BinaryIO) -> None:
         """Write all of it, to go on from. Raises InputError where a policy cannot be kept."""
-        rest = (self.assembler, self.counts, self.acting, self.latest, self.refit, self.added)
+        rest = (
+            self.assembler, self.counts, self.acting, self.latest, self.refit, self.prepared,
+            self.added,
+        )  # fmt: skip
         pickle.dump(rest, stream)
         self.simulation.write_snapshot(stream)
 
@@ -228,7 +258,7 @@ class LivePresent:
         present._set(epoch)
         rest = pickle.load(stream)
         present.assembler, present.counts, present.acting = rest[:3]
-        present.latest, present.refit, present.added = rest[3:]
+        present.latest, present.refit, present.prepared, present.added = rest[3:]
         simulation = present._simulation = Simulation.read_snapshot(stream)
         assert isinstance(simulation.source, LiveSource)
         present.source = simulation.source
@@ -236,7 +266,7 @@ class LivePresent:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Let nothing be said of means of nothing: links may be there of which nothing is known."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
