@@ -144,14 +144,14 @@ def served(tmp_path: Path) -> Iterator[Running]:
 
 def test_the_past_is_read_beside_the_twin(served: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     reading, go_on = threading.Event(), threading.Event()
-    table = DayFile.table
+    rows = DayFile.rows
 
-    def slow(self: DayFile, *args: Any, **keys: Any) -> Any:
+    def slow(self: DayFile, interval: int) -> Any:
         reading.set()
         assert go_on.wait(20)
-        return table(self, *args, **keys)
+        return rows(self, interval)
 
-    monkeypatch.setattr(DayFile, "table", slow)
+    monkeypatch.setattr(DayFile, "rows", slow)
     answers: list[Any] = []
     path = "/state?at=2026-01-03T04:30Z"
     asking = threading.Thread(target=lambda: answers.append(served.client.get(path)))

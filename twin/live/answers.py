@@ -91,7 +91,7 @@ def _kept_interval(folder: Path, interval: int) -> pd.DataFrame | None:
     file = next((each for each in reversed(day_files(folder)) if each.first <= interval), None)
     if file is None or file.stop <= interval:
         return None
-    table: pd.DataFrame = file.table(rows=("interval", "==", interval - file.first)).to_pandas()
+    table: pd.DataFrame = file.rows(interval).to_pandas()
     return table
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 DECIDED_BY: Final = "decided_by"
 """Key of what a file says of decisions of fallbacks, counted from its first interval: as JSON
 ``{policy: {fallback: [intervals]}}``."""
+_AT_ONCE: Final = 65_536
+"""Rows that are read at a time."""
 _MAGIC: Final = b"PAR1"
 _TAIL: Final = 8
 """Bytes of the length of the footer and the magic number after it."""
@@ -77,21 +79,33 @@ class DayFile:
             stat = self.path.stat()
             return _contents(self.path, stat.st_mtime_ns, stat.st_size)
 
-    def table(
-        self, columns: Sequence[str] | None = None, rows: tuple[str, str, Any] | None = None
-    ) -> pa.Table:
-        """Return its table, or some columns and the rows for which a comparison holds."""
+    def table(self, columns: Sequence[str], policy: str | None = None) -> pa.Table:
+        """Return some columns, of all policies or of one."""
         import pyarrow.parquet as pq
 
-        filters = None if rows is None else [rows]
+        filters = None if policy is None else [("policy", "==", policy)]
         with self._reading():
             return pq.read_table(
                 self.path, columns=columns, filters=filters, use_threads=False, partitioning=None
             )
 
+    def rows(self, interval: int) -> pa.Table:
+        """Return the rows of an interval, counted from when the live began."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        with self._reading(), pq.ParquetFile(self.path) as file:
+            # Bit by bit: a day of ten thousand links is some gigabytes.
+            batches = (
+                batch.filter(pc.equal(batch["interval"], interval - self.first))
+                for batch in file.iter_batches(_AT_ONCE, use_threads=False)
+            )
+            return pa.Table.from_batches(batches, file.schema_arrow)
+
     def arrays(self, policy: str, links: tuple[str, ...], columns: Sequence[str]) -> list[Floats]:
         """Return columns of one policy, [intervals, links] each."""
-        found = self.table(["link", *columns], ("policy", "==", policy))
+        found = self.table(["link", *columns], policy)
         intervals = self.contents.intervals
         named = found["link"].take(np.arange(0, found.num_rows, intervals)).to_pylist()
         if found.num_rows != intervals * len(links) or tuple(named) != links:
