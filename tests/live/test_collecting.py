@@ -229,6 +229,7 @@ def test_it_is_said_over_http(tmp_path: Path) -> None:
                 # Why a policy waits is told, and where its file is on this machine is not.
                 told = " ".join(each["detail"] for each in state["log"])
                 assert "(conformal.py:" in told
+                assert "rolling_max decides until the policy learns anew" in told
                 assert str(ROOT) not in told
                 metrics = client.get("/metrics").text
                 assert "twin_history_samples 6.0" in metrics

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from fed import table
+from fed import HISTORY, feed, opened, table, trace
 
 import twin
 from twin.cli.main import call
@@ -48,3 +49,24 @@ def test_a_journal_becomes_the_folder_of_a_run(
     replay = twin.run(scenario, overrides={"replay.duration": "3h 20min"})
     columns = ["policy", "link", "interval", "requested_mbps", "allocated_mbps", "unmet_mbps"]
     assert replay.intervals[columns].equals(live.intervals[columns])
+
+
+def test_it_says_what_it_covers_and_an_earlier_epoch_can_be_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with opened(tmp_path / "state", ["last_value"]) as living:
+        feed(living, trace(), HISTORY, HISTORY + 4)
+        living.refit("it was asked to")
+        feed(living, trace(), HISTORY + 4, HISTORY + 9)
+    command = ["run", "--no-report", "--out", str(tmp_path / "out"), "--force", "--journal"]
+    assert call([*command, str(tmp_path / "state")]) == 0
+    said = (
+        "Decided again on a history of 605 samples.\n"
+        "It goes back to interval 5, when the twin began anew: it was asked to; "
+        "for what came before name a folder of the journal.\n"
+    )
+    assert said in capsys.readouterr().out
+    assert len(pd.read_parquet(tmp_path / "out/intervals.parquet")) == 3 * 4
+    assert call([*command, str(tmp_path / "state/journal/000001")]) == 0
+    assert "It goes back" not in capsys.readouterr().out
+    assert len(pd.read_parquet(tmp_path / "out/intervals.parquet")) == 3 * 5

@@ -60,6 +60,18 @@ def test_the_scoreboard_goes_over_epochs(tmp_path: Path) -> None:
         assert joined.capacity[0][1].tolist() == alone.capacity[0][1].tolist()
 
 
+def test_at_the_tick_of_a_new_beginning_what_is_kept_is_scored(tmp_path: Path) -> None:
+    with run(tmp_path / "one") as whole, run(tmp_path / "several", 20, 60) as parts:
+        assert (parts.first, parts.interval) == (60, 60)
+        expected, found = scored(whole), scored(parts)
+        for one, other in zip(expected["spans"], found["spans"], strict=True):
+            assert (other["intervals"], other["start_s"]) == (60, -60 * 300)
+            assert other["policies"] == one["policies"]
+        for file in parts.days_folder.iterdir():
+            file.unlink()
+        assert scored(parts) == {"acting": "rolling_max", "spans": []}
+
+
 def test_no_farther_back_than_is_asked_for_or_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,16 +72,15 @@ def test_a_copy_holds_on_to_nothing_and_leaves_when_it_is_told_to(tmp_path: Path
 
 
 @copies
-def test_what_a_copy_meets_is_raised_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_copy_meets_is_raised_here() -> None:
     beside = Aside()
     for raised in (OSError(28, "No space left on device"), InputError("a policy that cannot be")):
         with pytest.raises(type(raised), match=str(raised.args[-1])):
             _done(beside, lambda raised=raised: _raise(raised))
     with pytest.raises(InputError, match="ZeroDivisionError: no"):
         _done(beside, lambda: _raise(ZeroDivisionError("no")))
-    monkeypatch.setattr(aside, "_PATIENCE_S", 0.05)
     with pytest.raises(OSError, match="ended with signal 9"):
-        _done(beside, lambda: time.sleep(60))
+        _done(Aside(patience_s=0.05), lambda: time.sleep(60))
 
 
 def _done(beside: Aside, work: Callable[[], object]) -> None:

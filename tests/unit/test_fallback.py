@@ -195,3 +195,37 @@ def test_the_intervals_of_a_fallback_are_those_of_a_link(
     assert "the fallback decided 10 of its 10 intervals" in " ".join(
         capsys.readouterr().out.split()
     )
+
+
+COUNTING = """\
+import time
+
+import numpy as np
+from twin import Policy
+
+
+class Counting(Policy):
+    def fit(self, history):
+        self._asked = 0
+        HOLDS
+
+    def allocate(self, observation):
+        self._asked += 1
+        if observation.interval == 4:
+            time.sleep(60)
+        return np.full(1, 50.0 + self._asked)
+"""
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_policy_that_was_interrupted_goes_on_from_what_it_had_learnt(
+    make: Maker, tmp_path: Path, *, copied: bool
+) -> None:
+    holds = "pass" if copied else "self._held = lambda: None"
+    (tmp_path / "counting.py").write_text(COUNTING.replace("HOLDS", holds))
+    fallback = {"use": "last_value", "after": 3, "time_limit": "0.25s"}
+    result = twin.run(make(np.arange(1.0, 21.0), ["counting"], fallback=fallback))
+    rest = [51, 52, 53, 54, 55] if copied else list(range(15, 20))
+    assert result.intervals["requested_mbps"].tolist() == [51, 52, 53, 54, 14, *rest]
+    said = "policy counting: cannot be copied, so that it is not asked again"
+    assert (said in result.events["detail"].tolist()) is not copied

@@ -17,13 +17,13 @@ from pydantic import TypeAdapter, ValidationError
 import twin
 from twin.api.drawing import ReportDrawing
 from twin.core.arrays import Bools, Floats
-from twin.core.errors import InputError, Problem, did_you_mean, show
+from twin.core.errors import InputError, Problem, show
 from twin.core.units import duration, format_duration
 from twin.core.validation import problems_of
 from twin.demand.trace import Trace
 from twin.engine.actions import ClosedInterval
+from twin.engine.deciding import lane_of
 from twin.engine.engine import Engine
-from twin.engine.lane import Lane
 from twin.engine.recording import LoggedEvent
 from twin.events.base import AnyEvent, Event, event_kinds
 from twin.policy.base import Policy
@@ -163,7 +163,7 @@ class Simulation(Engine):
 
         Raises InputError for a policy that it does not have.
         """
-        lane = self._lane(policy)
+        lane = lane_of(self._lanes, policy)
         self.start()
         granted = np.minimum(lane.in_force, self._network.nominal)
         return Coming(lane.latest, granted, lane.decided_by(self.closed))
@@ -173,15 +173,7 @@ class Simulation(Engine):
 
         Raises InputError for a policy that it does not have.
         """
-        return self._lane(policy).decided_by(interval)
-
-    def _lane(self, policy: str) -> Lane:
-        lane = next((each for each in self._lanes if each.name == policy), None)
-        if lane is None:
-            names = [each.name for each in self._lanes]
-            hint = did_you_mean(policy, names) or f"there are: {', '.join(names)}"
-            raise InputError(Problem(f"no policy '{policy}'", "policy", suggestion=hint))
-        return lane
+        return lane_of(self._lanes, policy).decided_by(interval)
 
     @property
     def planned(self) -> tuple[Event, ...]:

@@ -10,7 +10,7 @@ import typer
 
 from twin.cli.run import say_result
 from twin.core.errors import InputError, Problem
-from twin.live.replayed import replayed
+from twin.live.replayed import epoch_in, replayed
 from twin.results.folder import check_free
 from twin.scenario.load import Scenario
 
@@ -40,8 +40,11 @@ def run_journal(
     folder = out or Path("out") / f"{journal.resolve().name}-journal"
     # Before the replay rather than after it.
     place = check_free(folder, force=force)
-    result = replayed(journal, given)
+    epoch = epoch_in(journal)
+    result = replayed(epoch.folder, given)
     result.save(place, force=force, figures=report)
-    epoch = result.scenario.trace
-    typer.echo(f"Decided again on a history of {epoch.samples:,} samples.")
+    typer.echo(f"Decided again on a history of {epoch.history.samples:,} samples.")
+    if epoch.facts.after:
+        since = f"interval {epoch.facts.after}, when the twin began anew: {epoch.facts.why}"
+        typer.echo(f"It goes back to {since}; for what came before name a folder of the journal.")
     say_result(result, folder, place)

@@ -90,15 +90,19 @@ class CalibratedQuantiles:
     def __init__(self, span: ReplaySpan) -> None:
         self._span = span
         self._made: dict[tuple[str, int, tuple[float, ...]], _Calibrated] = {}
+        self.half_made = False
+        """Whether it was interrupted while it learnt."""
 
     def catch_up(self, source: Forecasting, sample: int) -> None:
         """Make quantiles before all samples up to `sample`, while their forecasts are there."""
         made = self._made.values()
+        self.half_made = True
         for each in range(min((one.next for one in made), default=sample + 1), sample + 1):
             # All go through the samples together, as the forecasts do.
             for one in made:
                 if one.next == each:
                     one.advance(source)
+        self.half_made = False
 
     def at(
         self, source: Forecasting, model: str, sample: int, ahead: int, levels: tuple[float, ...]

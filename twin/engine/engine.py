@@ -16,18 +16,19 @@ half-open: at its end the last interval is closed and nothing is decided.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
 
 from twin.core.arrays import Floats
-from twin.core.errors import InputError, Problem, RunError, did_you_mean
+from twin.core.errors import InputError, Problem, RunError
 from twin.core.units import format_duration
 from twin.engine.actions import Close, ClosedInterval, Decide, Effect, Happening, closed_interval
 from twin.engine.additions import begun, refuse
 from twin.engine.agenda import Agenda
+from twin.engine.deciding import Learnt, ask_all, failures, lane_of, learn
 from twin.engine.lane import Lane
 from twin.engine.links import LinkSpec, capacities
 from twin.engine.load import DEMAND, OfferedLoad
@@ -39,14 +40,12 @@ from twin.engine.recording import LoggedEvent, Recording
 from twin.engine.services import EngineServices, Models
 from twin.engine.shown import Sla, history_of, observation_of
 from twin.engine.span import ReplaySpan
-from twin.engine.surroundings import Surroundings
 from twin.events.base import Change, Event, Phase
 from twin.events.effects import Distortion, Echo, Silence
 from twin.events.scope import Scope
 from twin.policy.base import History
 from twin.policy.guard import unchanged_code
 from twin.policy.prices import Prices
-from twin.policy.services import serving
 from twin.routing.table import Routing
 from twin.telemetry.distorted import DistortedFeed
 from twin.telemetry.source import TelemetrySource
@@ -99,6 +98,7 @@ class Engine:
         self._interval = self._decided = 0
         self._started = False
         self._failure: str | None = None
+        self._timed_out: Collection[str] | None = None
         self._watched = False
         self._latest: ClosedInterval | None = None
         self._recorder = Recorder(self.links, self.tick_s, self._network)
@@ -116,6 +116,11 @@ class Engine:
     def fork(self) -> Self:
         """Return an independent copy, which goes on exactly as this one would."""
         return copy.deepcopy(self)
+
+    @property
+    def learnt(self) -> Learnt:
+        """What its policies know, which change it when they decide."""
+        return Learnt(self._lanes, self._services.picks)
 
     @property
     def source(self) -> TelemetrySource:
@@ -139,9 +144,11 @@ class Engine:
         """Whether the end of the replay has been reached."""
         return self._interval == self.span.length
 
-    def start(self) -> None:
-        """Let the policies fit and decide for the first interval, unless they have."""
+    def start(self, timed_out: Collection[str] | None = None) -> None:
+        """Let the policies fit and decide for the first interval, unless they have; as `step`."""
         with self._at_work():
+            if not self._decided:
+                self._timed_out = timed_out
             self._fit()
             while self._agenda.peek() <= 0:
                 self._agenda.step()
@@ -157,11 +164,12 @@ class Engine:
             self._failure = str(error) or type(error).__name__
             raise
 
-    def step(self) -> ClosedInterval:
+    def step(self, timed_out: Collection[str] | None = None) -> ClosedInterval:
         """Close one interval, let the policies decide for the next, and return the closed one.
 
-        Raises RunError where a policy fails, InputError where it asks for a model that cannot be
-        used, and RuntimeError at the end of the replay.
+        Where this was decided before, `timed_out` are the policies that ran into their time limit
+        then, and no others do now. Raises RunError where a policy fails, InputError where it asks
+        for a model that cannot be used, and RuntimeError at the end of the replay.
         """
         if self.finished:
             raise RuntimeError("the replay has ended")
@@ -170,7 +178,7 @@ class Engine:
             tick = self._interval + 1
             raise RunError(f"tick {tick}: no telemetry of interval {tick - 1} has come")
         closing = self._interval
-        self._watched = True
+        self._watched, self._timed_out = True, timed_out
         with self._at_work():
             while self._interval == closing:
                 self._agenda.step()
@@ -199,14 +207,12 @@ class Engine:
 
     def _work(self, end: float, progress: Callable[[int, int], None] | None) -> None:
         reported = self._interval
-        # A replay has everything from the start.
-        waits = not self._source.ahead
-        while self._agenda.is_due(end) and not (waits and self._waits_for_telemetry):
+        while self._agenda.is_due(end) and not self._waits_for_telemetry:
             self._agenda.step()
             if progress is not None and self._interval >= reported + _PROGRESS_EVERY:
                 reported = self._interval
                 progress(reported, self.span.intervals)
-        if np.isfinite(end) and not (waits and self._waits_for_telemetry):
+        if np.isfinite(end) and not self._waits_for_telemetry:
             self._agenda.wait(end)
 
     @property
@@ -216,23 +222,29 @@ class Engine:
 
     @property
     def _waits_for_telemetry(self) -> bool:
-        """Whether the interval that ends next has not been delivered."""
+        """Whether the interval that ends next has not been delivered; a replay has it anyway."""
         ends = self._agenda.peek() >= (self._interval + 1) * self.tick_s
-        return ends and self.waiting and not self.finished
+        return ends and not self._source.ahead and self.waiting and not self.finished
 
-    def _fit(self) -> None:
+    def fit(self, learnt: Learnt | None = None) -> None:
+        """Let the policies learn, or know what was `learnt` elsewhere from the same history."""
+        with self._at_work():
+            self._fit(learnt)
+
+    def _fit(self, learnt: Learnt | None = None) -> None:
         if self._started:
             return
-        history = self._history()
-        with serving(self._services):
-            for lane in self._lanes:
-                lane.fit(history)
-        self._services.forget_history()
+        learn(self._lanes, self._services, self._history(), learnt)
         self._services.closed = self.span.first
         self._started = True
 
     def _history(self) -> History:
         return history_of(self.links, self._source, self.span, self._sla, self._settings)
+
+    @property
+    def timed_out(self) -> tuple[str, ...]:
+        """Policies that ran into their time limit at the latest decision."""
+        return tuple(lane.name for lane in self._lanes if lane.timed_out)
 
     def observations_intact(self) -> bool:
         """Return whether no policy has changed what all of them observe."""
@@ -302,17 +314,12 @@ class Engine:
 
     def hand_over(self, name: str, successor: Lane) -> None:
         """Let the policy of `successor` take over from that of the lane called `name`."""
-        lane = next((lane for lane in self._lanes if lane.name == name), None)
-        if lane is None:
-            names = [each.name for each in self._lanes]
-            raise InputError(Problem(f"no policy '{name}'", suggestion=did_you_mean(name, names)))
+        lane = lane_of(self._lanes, name)
         with self._at_work():
             self._fit()
         # Where the successor fails, the simulation can still go on without it.
-        with serving(self._services):
-            successor.fit(self._history())
-        self._services.forget_history()
-        lane.hand_over(successor.policy, successor.files)
+        learn([successor], self._services, self._history())
+        lane.hand_over(successor)
 
     # What happens
 
@@ -335,18 +342,10 @@ class Engine:
         observation = observation_of(self.links, self._source, self._network, k, sample)
         self._recorder.begin(now)
         self._decided = k + 1
-        around, held = Surroundings(), self._plans.held(now)
-        with serving(self._services):
-            for lane in self._lanes:
-                self._services.asking = lane.name
-                terms = lane.provisioning and lane.provisioning.commitment(now, self.tick_s)
-                seen = observation._replace(commitment=terms.sealed()) if terms else observation
-                lane.held = lane.name in held
-                lane.decide(seen, around)
+        held, timed_out, self._timed_out = self._plans.held(now), self._timed_out, None
+        ask_all(self._lanes, self._services, observation, now, held, timed_out)
+        self._recorder.log.extend(failures(self._lanes, now))
         for number, lane in enumerate(self._lanes):
-            for phase, detail, where in lane.notices():
-                notice = LoggedEvent(now, "fallback", lane.name, phase, where, detail)
-                self._recorder.log.append(notice)
             if lane.provisioning is not None:
                 for order in lane.provisioning.request(lane.latest, now):
                     self._agenda.plan(order.at, Phase.EFFECT, Effect(number, order))

@@ -15,6 +15,7 @@ from twin.core.printable import printable
 from twin.core.units import format_duration
 from twin.engine.answers import as_array, numbers, wrong_allocation
 from twin.engine.deadline import TimeIsUp, within
+from twin.engine.fitted import packed, unpacked
 from twin.engine.provisioning import Provisioning
 from twin.engine.surroundings import Surroundings
 from twin.policy.base import History, Observation, Policy, is_bound
@@ -69,6 +70,10 @@ class Lane:
         """Intervals that the fallback decided."""
         self.fell_back = False
         """Whether the fallback made the latest decision."""
+        self.timed_out = False
+        """Whether it ran into its time limit at the latest decision."""
+        self._fitted: bytes | None = None
+        """The policy as it had learnt, where time may interrupt it."""
         self.held = False
         """Whether its request stays as it is, whatever the policy answers."""
         self._stood_in: set[int] = set()
@@ -121,9 +126,16 @@ class Lane:
         self._granted = np.empty((max(self._capacity, len(granted) + 1), len(self.latest)))
         self._granted[: len(granted)] = granted
 
-    def hand_over(self, policy: Policy, files: Sequence[str]) -> None:
-        """Let another policy, which has been fitted, decide from now on."""
-        self.policy, self.files, self._failures = policy, files, 0
+    def hand_over(self, successor: Lane) -> None:
+        """Let the policy of another lane, which has been fitted, decide from now on."""
+        self.policy, self.files, self._failures = successor.policy, successor.files, 0
+        self._fitted = successor._fitted
+
+    def take_learnt(self, other: Lane) -> None:
+        """Know what a lane of the same policy has learnt."""
+        self.policy, self._fallback, self._fitted = other.policy, other._fallback, other._fitted
+        self._unfitted, self._failures = other._unfitted, other._failures
+        self._notices = list(other._notices)
 
     @property
     def in_force(self) -> Floats:
@@ -149,6 +161,8 @@ class Lane:
                 raise
             self._failures = spare.after
             self._notices.append(FailureNotice("failure", str(error)))
+        if spare is not None and spare.time_limit is not None:
+            self._fitted = packed(self.policy)
 
     def _fit(self, policy: Policy, history: History, who: str = "") -> None:
         around, cause = Surroundings(), None
@@ -169,16 +183,19 @@ class Lane:
         notices, self._notices = self._notices, []
         return notices
 
-    def decide(self, observation: Observation, around: Surroundings) -> None:
+    def decide(
+        self, observation: Observation, around: Surroundings, timed_out: bool | None = None
+    ) -> None:
         """Ask the policy for the coming interval and record its answer.
 
         Where it is held, the request before is recorded in its place. It is a failure of the
-        policy to leave other surroundings than it found.
+        policy to leave other surroundings than it found. Where this was decided before,
+        `timed_out` is whether it ran into its time limit then: a clock does not decide it again.
 
         Raises RunError, with policy, link and tick, for an answer that is not a finite allocation
         of at least 0 for each link, and where the policy raises, unless a fallback stands in.
         """
-        answer, new = self._answer(observation, around)
+        answer, new = self._answer(observation, around, timed_out)
         if self.held:
             answer, new = self.latest, False
         if new:
@@ -189,10 +206,12 @@ class Lane:
         if self.provisioning is not None and self._granted is None:
             self._granted = np.empty((self._capacity, answer.size))
 
-    def _answer(self, observation: Observation, around: Surroundings) -> tuple[NDArray[Any], bool]:
+    def _answer(
+        self, observation: Observation, around: Surroundings, timed_out: bool | None
+    ) -> tuple[NDArray[Any], bool]:
         """Return the allocation, and whether it differs from the one before."""
         spare = self._fallback
-        self.fell_back = False
+        self.fell_back = self.timed_out = False
         stand_in, broken = None, None
         if spare is None:
             return self._asked(self.policy, observation, around)
@@ -203,13 +222,20 @@ class Lane:
             broken = error
         if self._failures < spare.after:
             try:
+                if timed_out:
+                    raise self._too_late(observation, spare.time_limit or 0)
+                limit = spare.time_limit
+                if timed_out is not None and limit is not None:
+                    limit = max(_PATIENCE * limit, _LEAST_PATIENCE_S)
                 stood = None if stand_in is None else stand_in[0]
-                return self._asked(
-                    self.policy, observation, around, limit=spare.time_limit, spare=stood
-                )
+                return self._asked(self.policy, observation, around, limit=limit, spare=stood)
             except RunError as error:
+                if self.timed_out and timed_out is False:
+                    raise RunError(f"{error}, and did not when this was decided") from None
                 self._failures += 1
                 self._notices.append(FailureNotice("failure", str(error), error.links))
+                if self.timed_out and self._failures < spare.after:
+                    self._begin_again(spare.after)
         if stand_in is None:
             assert broken is not None
             raise broken
@@ -217,8 +243,7 @@ class Lane:
         self.fell_back = True
         self._stood_in.add(observation.interval)
         if self._notices:
-            kept = "the rest of the replay" if self._failures >= spare.after else "this interval"
-            self._notices.append(FailureNotice("stand-in", f"{spare.name} decides for {kept}"))
+            self._notices.append(FailureNotice("stand-in", f"{spare.name} decides {self._until}"))
         return stand_in
 
     def _is_new(self, answer: NDArray[Any]) -> bool:
@@ -251,9 +276,9 @@ class Lane:
             if is_interrupt(error):
                 raise
             around.restored()
-            late = limit is not None and isinstance(error, TimeIsUp)
-            wrong = f"took longer than {format_duration(limit or 0)}" if late else ""
-            wrong, cause = wrong or self._describe(error), error
+            if limit is not None and isinstance(error, TimeIsUp):
+                raise self._too_late(observation, limit) from error
+            wrong, cause = self._describe(error), error
         if wrong:
             raise RunError(f"{self._at(observation, who)}: {wrong}") from cause
         if answer.dtype.char != "d":
@@ -268,6 +293,27 @@ class Lane:
         if wrong:
             raise RunError(f"{self._at(observation, who)}: {wrong}", where)
         return answer, new
+
+    @property
+    def _until(self) -> str:
+        """How long the fallback decides, in words."""
+        if self._fallback is None or self._failures < self._fallback.after:
+            return "for this interval"
+        # What is live learns again, whether from a history that grows or as it goes on.
+        return "until the policy learns anew" if self._live else "for the rest of the replay"
+
+    def _begin_again(self, after: int) -> None:
+        """Forget what was decided since the policy learnt: it may have been half changed."""
+        if self._fitted is None:
+            self._failures = after
+            why = f"policy {self.name}: cannot be copied, so that it is not asked again"
+            self._notices.append(FailureNotice("failure", why))
+        else:
+            self.policy = unpacked(self._fitted)
+
+    def _too_late(self, observation: Observation, limit: float) -> RunError:
+        self.timed_out = True
+        return RunError(f"{self._at(observation, '')}: took longer than {format_duration(limit)}")
 
     def _with_unseen(
         self, answer: Floats, observation: Observation, spare: Floats | None
@@ -323,6 +369,8 @@ class Lane:
         return message
 
 
+_PATIENCE, _LEAST_PATIENCE_S = 10, 60.0
+"""What was decided before within its time limit may take so many times as long, or seconds."""
 _ROOM = 288
 """Intervals to make room for where nobody knows how many there will be."""
 

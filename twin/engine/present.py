@@ -19,14 +19,15 @@ from numpy.typing import ArrayLike
 from twin.core.arrays import Bools, Floats
 from twin.core.tail import lending
 from twin.demand.gaps import Revision
+from twin.engine.deciding import ask_all
 from twin.engine.engine import Engine
 from twin.engine.foretold import Foretold, Listening, asks_of, foretold
+from twin.engine.lane import Lane
 from twin.engine.load import OfferedLoad
+from twin.engine.services import EngineServices
 from twin.engine.shown import observation_of
-from twin.engine.surroundings import Surroundings
 from twin.events.effects import Distortion, Echo
 from twin.policy.base import Observation, Policy
-from twin.policy.services import Services, serving
 from twin.telemetry.distorted import DistortedFeed
 from twin.telemetry.source import LiveSource
 
@@ -54,24 +55,18 @@ class Present(Generic[E]):
         """Let the policies that are named decide nothing more: it costs time."""
         for lane in self.engine._lanes:
             if lane.name in policies:
-                lane.hand_over(_Idle(), ())
+                lane.hand_over(Lane(lane.name, _Idle(), (), None))
 
     def settle(self) -> None:
         """Let forecasters read the past, once for all futures: they are asked as they will be."""
         self._ask_all(self.engine, self.engine._services)
 
     @staticmethod
-    def _ask_all(engine: Engine, services: Services) -> None:
+    def _ask_all(engine: Engine, services: EngineServices) -> None:
         """Let copies of all policies decide now."""
         closed = engine.span.first + engine.closed
         seen = observation_of(engine.links, engine.source, engine._network, engine.closed, closed)
-        around = Surroundings()
-        with serving(services):
-            for lane in copy.deepcopy(engine._lanes):
-                terms = lane.provisioning and lane.provisioning.commitment(
-                    engine.now, engine.tick_s
-                )
-                lane.decide(seen._replace(commitment=terms.sealed()) if terms else seen, around)
+        ask_all(copy.deepcopy(engine._lanes), services, seen, engine.now)
 
     @property
     def _lends(self) -> bool:
@@ -99,7 +94,7 @@ class Present(Generic[E]):
                 if lane.name in asks and lane.name not in decided:
                     lane.policy = copy.deepcopy(own.policy)
             listening = Listening(engine._services)
-            self._ask_all(engine, cast("Services", listening))
+            self._ask_all(engine, cast("EngineServices", listening))
             if not listening.asks:
                 # Nobody needs them any more, and they take long to copy.
                 engine._services.forget_forecasts()

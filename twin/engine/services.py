@@ -53,6 +53,8 @@ class EngineServices:
         self._past_paths: dict[str, tuple[Forecasts | AutoForecasts, int]] = {}
         self._calibrated = CalibratedQuantiles(span)
         self._season: Ints | None = None
+        self.picks: dict[int, Ints] = {}
+        """What `auto` picked, by the steps ahead that were tried: by the history alone."""
         self.asking = ""
         """The policy that is being asked."""
         self._askers: dict[str, set[str]] = {}
@@ -68,6 +70,13 @@ class EngineServices:
         """Make forecasts anew when they are next asked for: what is to come has changed."""
         self._evaluated = self._windows_run()
         self._bound, self._feeding = {}, self._fed()
+
+    def renew(self) -> None:
+        """Answer the same as before, from nothing that may be half changed by an interruption."""
+        self.follow(self._load, self._span)
+        self.forget_history()
+        if self._calibrated.half_made:
+            self._calibrated = CalibratedQuantiles(self._span)
 
     def follow(self, load: LinkFeed, span: ReplaySpan) -> None:
         """Answer from another feed from now on, which holds the same past."""
@@ -247,7 +256,8 @@ class EngineServices:
     def _joined(self, model: str, feeding: Feeding) -> Forecasts | AutoForecasts:
         if model == AUTO:
             names = auto_members(self._load.kpis)
-            return AutoForecasts({name: self._models.get(name) for name in names}, feeding)
+            members = {name: self._models.get(name) for name in names}
+            return AutoForecasts(members, feeding, self.picks if feeding is self._feeding else None)
         return self._models.get(model).join(feeding)
 
     def _levels(self, model: str) -> tuple[float, ...]:

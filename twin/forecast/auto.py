@@ -36,11 +36,18 @@ the steps ahead: less may be chance, and errors that overlap are fewer than they
 class AutoForecasts:
     """Forecasts of each link by what did best on the end of its history."""
 
-    def __init__(self, forecasters: Mapping[str, Forecaster], feeding: Feeding) -> None:
+    def __init__(
+        self,
+        forecasters: Mapping[str, Forecaster],
+        feeding: Feeding,
+        tried: dict[int, Ints] | None = None,
+    ) -> None:
         """Pick among the last value and `forecasters`, by name, the linear one first.
 
-        They read the same features, so that all can share what is fed.
+        They read the same features, so that all can share what is fed. `tried` holds what was
+        picked on the same history, as `picks` does; what is tried here is added.
         """
+        self._known = {} if tried is None else tried
         self._forecasters, self._feeding = forecasters, feeding
         self.names = (PERSISTENCE, *forecasters)
         card = next(iter(forecasters.values())).card
@@ -94,8 +101,10 @@ class AutoForecasts:
         new = [trial for trial in trials if trial not in self.picks]
         if not new:
             return
-        for trial, picks in zip(new, self._tried(new), strict=True):
-            self.picks[trial] = picks
+        if untried := [trial for trial in new if trial not in self._known]:
+            self._known.update(zip(untried, self._tried(untried), strict=True))
+        for trial in new:
+            picks = self.picks[trial] = self._known[trial]
             for place, forecaster in enumerate(self._forecasters.values(), start=1):
                 links = np.asarray(picks == place)
                 if place in self._bound:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem
-from twin.live.days import Days
+from twin.live.day_file import day_files, kept_before
 from twin.live.moved import moment_of
 from twin.results.intervals import interval_table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from twin.live.living import LivingTwin
 
 
@@ -27,6 +32,7 @@ def state(twin: LivingTwin) -> dict[str, Any]:
         "ready": twin.ready,
         "why_not": twin.why_not,
         "trouble": twin.trouble,
+        "notices": twin.notices,
         "collecting": None if twin.collecting is None else twin.collecting.as_dict(),
         "acting": twin.acting,
         "policies": list(twin.policies),
@@ -53,27 +59,48 @@ def _links(twin: LivingTwin) -> list[dict[str, Any]]:
     ]
 
 
-def state_at(twin: LivingTwin, time: float, days: Days) -> dict[str, Any]:
-    """Return the interval of a past instant, under all policies. Raises InputError."""
+def state_at(twin: LivingTwin, time: float, folder: Path) -> Callable[[], dict[str, Any]]:
+    """Return what reads the interval of a past instant, under all policies, in any thread.
+
+    `folder` is that of days. Raises InputError for an instant that is in no interval that has
+    closed; what is returned raises it where nothing is kept of it, or it is damaged.
+    """
     interval = math.floor((time - twin.begins_s) / twin.tick_s)
     if not 0 <= interval < twin.interval:
         since, until = _time(twin.begins_s), _time(twin.begins_s + twin.interval * twin.tick_s)
         what = f"{_time(time)} is in no interval that has closed, from {since} to {until}"
         raise InputError(Problem(what, "at"))
+    about = _interval(twin, interval)
     if interval >= twin.first:
         at = interval - twin.first
         table = interval_table(twin.simulation.recording().between(at, at + 1))
-    else:
-        table = days.table(interval, interval + 1)
-    if not len(table):
-        what = f"{_time(time)} is before all that is kept"
-        raise InputError(Problem(what, "at", suggestion="'telemetry.retention' says how much"))
+        return lambda: {**about, "links": _rows(table)}
+
+    def read() -> dict[str, Any]:
+        table = _kept_interval(folder, interval)
+        if table is None:
+            what = f"nothing is kept of {_time(time)}"
+            raise InputError(Problem(what, "at", suggestion="'telemetry.retention' says how much"))
+        return {**about, "links": _rows(table)}
+
+    return read
+
+
+def _kept_interval(folder: Path, interval: int) -> pd.DataFrame | None:
+    """Return what days that are over say of an interval; None where they do not."""
+    file = next((each for each in reversed(day_files(folder)) if each.first <= interval), None)
+    if file is None or file.stop <= interval:
+        return None
+    table: pd.DataFrame = file.rows(interval).to_pandas()
+    return table
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     table = table.drop(columns=["interval", "start_s", "time"], errors="ignore")
-    rows = [
-        {key: number(v) if isinstance(v, float) else v for key, v in row.items()}
+    return [
+        {str(key): number(v) if isinstance(v, float) else v for key, v in row.items()}
         for row in table.to_dict("records")
     ]
-    return {**_interval(twin, interval), "links": rows}
 
 
 def allocations(twin: LivingTwin, policy: str) -> dict[str, Any]:
@@ -89,30 +116,76 @@ def allocations(twin: LivingTwin, policy: str) -> dict[str, Any]:
     }
 
 
-def decisions(twin: LivingTwin, since: int | None, most: int) -> list[dict[str, Any]]:
-    """Return the decisions of the acting policy from an interval on, the one under way included."""
-    first = twin.interval if since is None else max(since, twin.first)
-    found = []
+class Decided(NamedTuple):
+    """Decisions of one policy that follow each other."""
+
+    decisions: list[dict[str, Any]]
+    known_from: int
+    """The first interval of which decisions are known without a hole until now."""
+
+
+def decisions(
+    twin: LivingTwin, since: int | None, most: int, folder: Path
+) -> Callable[[], Decided]:
+    """Return what reads the acting policy's decisions from an interval on, in any thread.
+
+    The one for the interval under way is included; by default it is the only one. `folder` is
+    that of days, which say what was decided before the twin began anew last.
+    """
+    first, policy, links = twin.first, twin.acting, twin.links
+    about = partial(_decision, twin, policy)
+    begin = twin.interval if since is None else since
+    recorded = list(_recorded(twin, max(begin, first), most))
+
+    def read() -> Decided:
+        files = list(kept_before(folder, first, [policy]))[::-1]
+        known_from = files[0].first if files else first
+        found: list[dict[str, Any]] = []
+        at = max(begin, known_from)
+        for file in files:
+            stop = min(file.stop, at + most - len(found))
+            if at >= stop:
+                continue
+            rows = file.arrays(policy, links, ["requested_mbps", "allocated_mbps"])
+            for k in range(at, stop):
+                requested, allocated = (each[k - file.first] for each in rows)
+                found.append(about(k, requested, allocated, file.decided_by(policy, k)))
+            at = stop
+        found += recorded[: most - len(found)]
+        return Decided(found, known_from)
+
+    return read
+
+
+def _recorded(twin: LivingTwin, first: int, most: int) -> Iterator[dict[str, Any]]:
+    """Yield the decisions since the twin began anew, from an interval on, at most so many."""
     recording = twin.simulation.recording()
     lane = next(each for each in recording.lanes if each.name == twin.acting)
+    about = partial(_decision, twin, twin.acting)
     for interval in range(first, min(first + most, twin.interval + 1)):
         if interval == twin.interval:
-            coming = twin.simulation.coming(twin.acting)
-            requested, allocated, decided_by = coming
+            yield about(interval, *twin.simulation.coming(twin.acting))
         else:
             at = interval - twin.first
-            requested, allocated = lane.requested[at], lane.allocated[at]
-            decided_by = twin.simulation.decided_by(twin.acting, at)
-        found.append(
-            {
-                **_interval(twin, interval),
-                "policy": twin.acting,
-                "decided_by": decided_by,
-                "requested_mbps": _by_link(twin, requested),
-                "allocated_mbps": _by_link(twin, allocated),
-            }
-        )
-    return found
+            by = twin.simulation.decided_by(twin.acting, at)
+            yield about(interval, lane.requested[at], lane.allocated[at], by)
+
+
+def _decision(
+    twin: LivingTwin,
+    policy: str,
+    interval: int,
+    requested: Floats,
+    allocated: Floats,
+    decided_by: str | None,
+) -> dict[str, Any]:
+    return {
+        **_interval(twin, interval),
+        "policy": policy,
+        "decided_by": decided_by,
+        "requested_mbps": _by_link(twin, requested),
+        "allocated_mbps": _by_link(twin, allocated),
+    }
 
 
 def number(value: Any) -> float | None:

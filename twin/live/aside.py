@@ -34,8 +34,9 @@ _FIRST_FREE: Final = 3
 class Aside:
     """One piece of work at a time."""
 
-    def __init__(self) -> None:
-        """Begin with nothing to do."""
+    def __init__(self, patience_s: float = _PATIENCE_S) -> None:
+        """Begin with nothing to do; what takes longer than `patience_s` will be ended."""
+        self._patience_s = patience_s
         self._pid: int | None = None
         self._said = -1
         self._began = 0.0
@@ -82,7 +83,7 @@ class Aside:
             return False
         pid, status = os.waitpid(self._pid, os.WNOHANG)
         if not pid:
-            if time.monotonic() - self._began < _PATIENCE_S:
+            if time.monotonic() - self._began < self._patience_s:
                 return False
             os.kill(self._pid, signal.SIGKILL)
             _, status = os.waitpid(self._pid, 0)
@@ -95,6 +96,14 @@ class Aside:
         while self.busy and not self.ended():
             time.sleep(0.005)
         return busy
+
+    def end(self) -> None:
+        """End what is under way, whatever it is doing."""
+        if self._pid is not None:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            os.close(self._said)
+            self._pid = None
 
     def _end(self, status: int) -> None:
         said, self._pid = self._said, None

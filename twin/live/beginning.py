@@ -11,7 +11,7 @@ from twin.core.errors import InputError, Problem
 from twin.core.units import format_duration
 from twin.demand.trace import Trace
 from twin.live.epoch import Epoch, Facts, epochs, write_epoch
-from twin.live.journal import framed
+from twin.live.journal import Record
 from twin.live.moved import identity, living_scenario, moment_of, stored, unix_ms, zero_of
 from twin.live.present import CARRIED, LivePresent, samples_record
 from twin.scenario.load import Scenario
@@ -84,13 +84,13 @@ def _with_missing(scenario: Scenario, past: Trace, samples: int) -> Trace:
 
 
 def next_epoch(
-    base: Scenario, present: LivePresent, journal: Path, keep: int, why: str
-) -> tuple[Epoch, bytes]:
-    """Return a new epoch on the last `keep` samples that are known, and its first records.
+    base: Scenario, present: LivePresent, journal: Path, first: int, why: str, fitted: int = 0
+) -> tuple[Epoch, Record]:
+    """Return a new epoch on what is known from sample `first` on, and what it goes on from.
 
-    It is not on the disk yet.
+    Policies learn from the samples up to `fitted`, by default from all. It is not on the disk yet.
     """
-    history = present.known(keep)
+    history = present.known(first)
     old = present.epoch.facts
     facts = Facts(
         old.live_ms + (present.interval - history.samples) * present.tick_s * 1000,
@@ -101,6 +101,7 @@ def next_epoch(
         why,
         dict(present.counts),
         present.to_come(),
+        fitted - first if fitted else None,
     )
-    carried = framed(CARRIED, samples_record(present.assembler.carried(), {}))
+    carried = Record(CARRIED, samples_record(present.assembler.carried(), {}))
     return Epoch.of(journal, int(epochs(journal)[-1].name) + 1, facts, history), carried

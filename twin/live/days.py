@@ -1,25 +1,22 @@
-"""Days that are over, kept as Parquet: the interval table of each, once no late sample changes it.
-
-A day is one of UTC. A file is named by its day and the interval that it begins with, counted from
-when the live began: `2026-10-07-000288.parquet`. A day in which the twin began anew has several.
-"""
+"""Days that are over, kept as Parquet: the table of each, once no late sample changes it."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from twin.account.energy import LinkPower
+from twin.api.simulation import Simulation
+from twin.core.errors import InputError
 from twin.core.files import write_whole
 from twin.engine.recording import Recording
+from twin.live.day_file import DECIDED_BY, DayFile, damaged, day_files
 from twin.live.moved import moment_of
 from twin.live.present import LivePresent
 from twin.results.intervals import write_intervals
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _DAY_S: Final = 86_400
 _NAME: Final = "%Y-%m-%d"
@@ -33,6 +30,7 @@ class Days:
         self.folder = folder
         self._retention_s, self._late_s = retention_s, late_s
         self._kept: int | None = None
+        self._damaged: tuple[DayFile, ...] | None = None
 
     def due(self, present: LivePresent) -> bool:
         """Return whether there is a day to write that no sample can change any more."""
@@ -40,7 +38,18 @@ class Days:
 
     def look_again(self) -> None:
         """Find out again which intervals are kept: a copy of the process has written some."""
-        self._kept = None
+        self._kept = self._damaged = None
+
+    @property
+    def notices(self) -> list[str]:
+        """What is to be said of files that are damaged."""
+        said = (damaged(file) for file in self._not_whole())
+        return [f"{problem.what}; {problem.suggestion}" for problem in said]
+
+    def _not_whole(self) -> tuple[DayFile, ...]:
+        if self._damaged is None:
+            self._damaged = tuple(file for file in day_files(self.folder) if not file.whole)
+        return self._damaged
 
     @staticmethod
     def _now(present: LivePresent) -> float:
@@ -73,10 +82,17 @@ class Days:
             self._write(present, first, present.interval)
 
     def _next(self, present: LivePresent) -> int:
-        """Return the first interval that no file holds."""
+        """Return the first interval that no file holds, or a damaged one that can be made again."""
         if self._kept is None:
-            last = max(day_files(self.folder), default=None, key=first_of)
-            self._kept = 0 if last is None else first_of(last) + intervals_of(last)
+            files = day_files(self.folder)
+            self._kept = 0
+            if files:
+                try:
+                    self._kept = files[-1].stop
+                except InputError:
+                    self._kept = files[-1].first
+            again = [each.first for each in self._not_whole() if each.first >= present.after]
+            self._kept = min([self._kept, *again])
         return max(self._kept, present.after)
 
     def _write(self, present: LivePresent, first: int, stop: int) -> None:
@@ -87,56 +103,35 @@ class Days:
         power = present.simulation.result.settlement.power
         file = self.folder / f"{begins.strftime(_NAME)}-{first:06d}.parquet"
         starts = begins.replace(tzinfo=UTC)
-        write_whole(file, partial(_write_table, recording, starts=starts, power=power))
+        told = _decided_by(present.simulation, first - began, stop - began)
+        write = partial(_write_table, recording, starts=starts, power=power, decided_by=told)
+        write_whole(file, write)
         self._kept = stop
 
     def _forget(self, now: float) -> None:
         oldest = moment_of(max(now - self._retention_s, 0.0))
         for file in day_files(self.folder):
-            if datetime.strptime(file.name[:10], _NAME) + timedelta(days=1) < oldest:
-                file.unlink(missing_ok=True)
-
-    def table(self, first: int, stop: int) -> pd.DataFrame:
-        """Return what is kept of intervals first <= i < stop, counted from when the live began.
-
-        With the columns of `intervals.parquet`, of which `interval` and `start_s` count so, too.
-        """
-        import pandas as pd
-
-        tables = []
-        for file in day_files(self.folder):
-            begin = first_of(file)
-            if begin >= stop or begin + intervals_of(file) <= first:
-                continue
-            table = pd.read_parquet(file)
-            tick_s = int(table["start_s"].max() // max(int(table["interval"].max()), 1))
-            table["interval"] += begin
-            table["start_s"] += float(begin * tick_s)
-            tables.append(table[(table["interval"] >= first) & (table["interval"] < stop)])
-        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+            if datetime.strptime(file.day, _NAME) + timedelta(days=1) < oldest:
+                file.path.unlink(missing_ok=True)
 
 
 def _write_table(
-    recording: Recording, stream: BinaryIO, *, starts: datetime, power: LinkPower | None
+    recording: Recording,
+    stream: BinaryIO,
+    *,
+    starts: datetime,
+    power: LinkPower | None,
+    decided_by: str,
 ) -> None:
-    write_intervals(recording, stream, starts, power)
+    write_intervals(recording, stream, starts, power, said={DECIDED_BY: decided_by})
 
 
-def day_files(folder: Path) -> list[Path]:
-    """Return the files of days in a folder, the first one first."""
-    return sorted(folder.glob("????-??-??-*.parquet"))
-
-
-def first_of(file: Path) -> int:
-    """Return the interval that a file of a day begins with, counted from when the live began."""
-    return int(file.stem[11:])
-
-
-def intervals_of(file: Path) -> int:
-    """Return how many intervals a file of a day holds."""
-    import pyarrow.parquet as pq
-
-    metadata = pq.read_metadata(file)
-    column = metadata.schema.names.index("interval")
-    groups = (metadata.row_group(k).column(column) for k in range(metadata.num_row_groups))
-    return 1 + int(max(group.statistics.max for group in groups))
+def _decided_by(simulation: Simulation, first: int, stop: int) -> str:
+    """Return what a file says of the intervals that fallbacks decided."""
+    told: dict[str, dict[str, list[int]]] = {}
+    for choice in simulation.scenario.policies:
+        for interval in range(first, stop):
+            name = simulation.decided_by(choice.name, interval)
+            if name != choice.name:
+                told.setdefault(choice.name, {}).setdefault(name, []).append(interval - first)
+    return json.dumps(told)

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import partial
@@ -24,6 +25,7 @@ from numpy.lib import format as npy
 from twin.core.errors import InputError, Problem
 from twin.core.files import write_whole
 from twin.demand.trace import Trace
+from twin.live.journal import Record, framed_all
 
 JOURNAL: Final = "journal"
 """The folder of a state that `twin run --journal` replays."""
@@ -54,6 +56,8 @@ class Facts:
     """Samples by outcome until then."""
     events: tuple[dict[str, Any], ...] = ()
     """Events that were added to the scenario's, their starts from its beginning on."""
+    fitted: int | None = None
+    """Samples of the history that policies learn from, the first ones; None: all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ class Epoch:
         return self.folder / SCENARIO
 
 
-def write_epoch(epoch: Epoch, scenario: str, first: bytes = b"") -> None:
+def write_epoch(epoch: Epoch, scenario: str, first: Iterable[Record] = ()) -> None:
     """Write an epoch, whole or not at all; `first` are its first records. Raises OSError."""
     journal, folder = epoch.folder.parent, epoch.folder
     unfinished = journal / f".{folder.name}-unfinished"
@@ -91,7 +95,7 @@ def write_epoch(epoch: Epoch, scenario: str, first: bytes = b"") -> None:
         _FACTS: json.dumps({"format": _FORMAT, **asdict(epoch.facts)}, indent=2).encode(),
         _HISTORY: _packed(epoch.history),
         SCENARIO: scenario.encode(),
-        RECORDS: first,
+        RECORDS: framed_all(first),
     }
     for name, data in contents.items():
         write_whole(unfinished / name, partial(_write, data=data))
@@ -119,6 +123,11 @@ def epochs(journal: Path) -> list[Path]:
     if not journal.is_dir():
         return []
     return sorted(each for each in journal.iterdir() if each.name.isdigit())
+
+
+def is_epoch(folder: Path) -> bool:
+    """Return whether a folder is that of an epoch."""
+    return (folder / _FACTS).is_file()
 
 
 def read_epoch(folder: Path) -> Epoch:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -93,6 +93,15 @@ def framed(kind: bytes, payload: bytes, before: int = 0) -> bytes:
     """Return a record as it stands in a journal, after records with the checksum `before`."""
     head = _HEAD.pack(len(payload), _checksum(kind, payload, before), kind, 0)[:-_OWN]
     return head + zlib.crc32(head).to_bytes(_OWN, "little") + payload
+
+
+def framed_all(records: Iterable[Record]) -> bytes:
+    """Return a journal of its first records."""
+    data, checksum = b"", 0
+    for kind, payload in records:
+        data += framed(kind, payload, checksum)
+        checksum = _checksum(kind, payload, checksum)
+    return data
 
 
 def _checksum(kind: bytes, payload: bytes, before: int) -> int:

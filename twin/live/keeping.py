@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
@@ -16,8 +18,10 @@ from twin.live.collecting import HistoryCollection
 from twin.live.days import Days
 from twin.live.epoch import CHECKPOINT, JOURNAL, Epoch, epochs, read_epoch, write_epoch
 from twin.live.journal import Position, Record, RecordJournal, read
+from twin.live.learning import LearningAside, ticks_ahead
 from twin.live.moved import identity, living_scenario, moment_of, stored, under_way
-from twin.live.present import CLOSE, SAMPLES, LivePresent
+from twin.live.present import CLOSE, PREPARE, SAMPLES, LivePresent, Prepared, taken
+from twin.live.samples import NotWrittenError
 from twin.live.upkeep import Upkeep
 from twin.scenario.load import Scenario
 from twin.telemetry.spec import TelemetrySpec
@@ -39,6 +43,10 @@ class Keeper:
         )
         """What is collected, where the scenario has no trace."""
         self._state, self._journal = state, journal
+        self._learning = LearningAside(state)
+        self._ahead = ticks_ahead(base, present.tick_s)
+        self._untold = False
+        """Whether the latest decision is not in the journal yet."""
         self._hindered: str | None = None
         self._not_before = 0
         self.failure: str | None = None
@@ -66,23 +74,36 @@ class Keeper:
         """Return the keeper after all records of an epoch."""
         begin = time.perf_counter()
         present, place = _latest(base, epoch)
-        failure = None
-        records = read(epoch.records, place)
+        failure, untold, decides, begun = None, False, False, place == Position()
+        records = taken(read(epoch.records, place), place)
         try:
-            present.start()
-            for record, after in records:
+            for record, timed_out, after in records:
                 place = after
-                present.apply(record)
+                # Time limits hold for a decision that nobody was told of.
+                decides = begun if record is None else record.kind == CLOSE
+                untold = decides and timed_out is None
+                if record is None:
+                    present.start(timed_out)
+                else:
+                    present.apply(record, timed_out)
         except RunError as error:
             # Samples are still kept, until the scenario is mended.
-            failure = str(error)
-            for record, after in records:
+            failure, untold = str(error), False
+            for record, _, after in records:
                 place = after
-                if record.kind == SAMPLES:
+                if record is not None and record.kind == SAMPLES:
                     present.apply(record)
         keeper = cls(base, state, present, RecordJournal(epoch.records, place))
-        keeper.failure = failure
+        keeper.failure, keeper._untold = failure, untold
+        if failure is None and present.prepared is not None:
+            with suppress(OSError):
+                keeper._learning.begin(base, present)
         keeper._upkeep.spent = time.perf_counter() - begin
+        if decides and not untold and failure is None:
+            # It may have ended before it looked.
+            keeper._renew()
+        with suppress(NotWrittenError):
+            keeper.settle()
         return keeper
 
     @property
@@ -90,32 +111,65 @@ class Keeper:
         """Days that are over."""
         return self._upkeep.days
 
-    def record(self, kind: bytes, payload: bytes) -> ClosedInterval | None:
-        """Write a record and let it have its effect; return the interval that it closes.
+    def record(self, kind: bytes, payload: bytes) -> None:
+        """Write a record and let it have its effect; :meth:`settle` comes before and after.
 
         Raises NotWrittenError, and RunError where a policy fails that has no fallback.
         """
         begin = time.perf_counter()
         self._journal.append(kind, payload)
         try:
-            closed = self.present.apply(Record(kind, payload))
+            self.present.apply(Record(kind, payload))
         except RunError as error:
             self.failure = str(error)
             raise
         if kind == CLOSE:
+            self._untold = True
             self._upkeep.spent += time.perf_counter() - begin
+
+    def settle(self) -> ClosedInterval | None:
+        """Write who decided last, if that is not written; then the decision can be told.
+
+        Return the interval that closed before it. Raises NotWrittenError.
+        """
+        if not self._untold:
+            return None
+        self._journal.append(*self.present.decided())
+        self._untold = False
+        if self.present.closed:
             self._tidy()
-        return closed
+        return self.present.latest
 
     def _tidy(self) -> None:
         """Write what is to be kept elsewhere than in the journal; what fails is said, no more."""
-        if (why := self._anew_now()) is not None:
-            self._begin_anew(why)
+        self._renew()
         path = self.present.epoch.folder / CHECKPOINT
         self._upkeep.after_tick(path, self.present, self._journal.place)
         self.trouble = self._upkeep.trouble or self._hindered
 
-    def _anew_now(self) -> str | None:
+    def _renew(self) -> None:
+        """Begin an epoch if it is time to, or let policies learn for one where that takes long."""
+        present, prepared = self.present, self.present.prepared
+        if (why := self._anew()) is None:
+            return
+        if prepared is not None:
+            if present.interval >= prepared.at:
+                self._begin_anew(prepared.why)
+            return
+        # What policies learn from has to be final, whenever they do.
+        fitted = present.source.ready - present.assembler.terms.window
+        if not self._ahead or fitted - self._since < (present.source.ready - self._since) // 2:
+            self._begin_anew(why)
+            return
+        coming = Prepared(why, present.interval + self._ahead, self._since, fitted)
+        try:
+            self.record(PREPARE, json.dumps(coming._asdict()).encode())
+            self._learning.begin(self.base, present)
+        except (OSError, NotWrittenError):
+            # They learn when it begins, or it is prepared later.
+            return
+
+    def _anew(self) -> str | None:
         """Return why it is to begin anew, if it is."""
         present = self.present
         if present.source.ready < self._not_before:
@@ -129,37 +183,45 @@ class Keeper:
             return None
         later = present.source.ready < max(3 * keep, began + 2 * keep)
         simulation = present.simulation
+        ahead = self._ahead if present.prepared is None else 0
         # An event that is under way, and a period of the SLA, end first.
-        if later and (under_way(simulation.planned, simulation.now) or self._in_period()):
+        if later and (under_way(simulation.planned, simulation.now) or self._in_period(ahead)):
             return None
         return f"more than {keep} samples came"
+
+    @property
+    def _since(self) -> int:
+        """The first sample that is kept where it begins anew now."""
+        present, keep = self.present, self._kept
+        if self.collection is not None:
+            keep = max(min(keep, self.collection.known(present)), 1)
+        return max(present.source.ready - keep, 0)
 
     @property
     def _kept(self) -> int:
         return max(int(self.telemetry.keep // self.present.tick_s), 1)
 
-    def _in_period(self) -> bool:
+    def _in_period(self, ahead: int) -> bool:
+        """Return whether the interval so many after this one is inside of a period of the SLA."""
         period = self.base.spec.sla.period
-        return period is not None and bool(self.present.interval * self.present.tick_s % period)
+        begins = (self.present.interval + ahead) * self.present.tick_s
+        return period is not None and bool(begins % period)
 
     def _begin_anew(self, why: str) -> None:
         """Begin an epoch; what hinders that is said, and it is tried again later."""
         old = self.present
-        keep = self._kept
-        if self.collection is not None:
-            keep = max(min(keep, self.collection.known(old)), 1)
-        epoch, carried = next_epoch(self.base, old, self._state / JOURNAL, keep, why)
+        prepared, learnt = old.prepared, self._learning.learnt()
+        first, fitted = (self._since, 0) if prepared is None else prepared[2:]
+        epoch, carried = next_epoch(self.base, old, self._state / JOURNAL, first, why, fitted)
         try:
             # Fitted before it is written: one that cannot be fitted would be there for good.
             present = LivePresent(self.base, epoch)
             present.latest = old.latest
-            present.start()
+            present.start(learnt=learnt)
             self._upkeep.finish(old)
-            write_epoch(epoch, stored(self.base), carried)
-            place = Position()
-            for record, after in read(epoch.records, place):
-                present.apply(record)
-                place = after
+            write_epoch(epoch, stored(self.base), (present.decided(), carried))
+            present.apply(carried)
+            *_, (_, place) = read(epoch.records)
             journal = RecordJournal(epoch.records, place)
         except (OSError, RunError, InputError) as error:
             shutil.rmtree(epoch.folder, ignore_errors=True)
@@ -173,6 +235,7 @@ class Keeper:
         self._journal.close()
         self.present, self._journal = present, journal
         self._hindered = None
+        self._learning.end()
         self._forget_epochs()
 
     def _forget_epochs(self) -> None:
@@ -186,7 +249,8 @@ class Keeper:
 
     def close(self) -> None:
         """Write a checkpoint, where that can be, and let go of the journal."""
-        if self.failure is None:
+        self._learning.end()
+        if self.failure is None and not self._untold:
             self.checkpoint()
         else:
             self._upkeep.wait()
@@ -230,8 +294,10 @@ def _changed(base: Scenario, epoch: Epoch, state: Path) -> Epoch:
         present.acting = base.policies[0].name
     kept = max(int((base.spec.telemetry or TelemetrySpec()).keep // present.tick_s), 1)
     why = "the scenario, a policy, a model or the version has changed"
-    begun, carried = next_epoch(base, present, state / JOURNAL, kept, why)
+    first = max(present.source.ready - kept, 0)
+    begun, carried = next_epoch(base, present, state / JOURNAL, first, why)
     # Fitted before it is written: one that cannot be fitted would be there for good.
-    LivePresent(base, begun).start()
-    write_epoch(begun, stored(base), carried)
+    anew = LivePresent(base, begun)
+    anew.start()
+    write_epoch(begun, stored(base), (anew.decided(), carried))
     return begun

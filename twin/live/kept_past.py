@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from twin.core.arrays import Floats
+from twin.core.errors import InputError
 from twin.engine.recording import LaneRecord, Recording
-from twin.live.days import day_files, first_of, intervals_of
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from twin.live.day_file import DayFile, by_interval, kept_before
 
 _MOST_NUMBERS: Final = 40_000_000
 """Numbers of earlier epochs that are held; 8 bytes each."""
@@ -29,36 +27,33 @@ def with_past(recording: Recording, folder: Path, first: int, most: int) -> Reco
     names = [lane.name for lane in recording.lanes]
     room = _MOST_NUMBERS // (len(recording.links) * (2 + 2 * len(names)))
     parts, stop = [recording], first
-    for file in reversed([each for each in day_files(folder) if first_of(each) < first]):
-        begin = first_of(file)
-        if first - stop >= most or first - begin > room or begin + intervals_of(file) != stop:
+    for file in kept_before(folder, first, names):
+        if first - stop >= most or first - file.first > room:
             break
-        part = _read(file, recording, names)
+        try:
+            part = _read(file, recording, names)
+        except InputError:
+            break
         if part is None:
             break
         parts.insert(0, part)
-        stop = begin
+        stop = file.first
     return _joined(parts)
 
 
-def _read(file: Path, like: Recording, names: Sequence[str]) -> Recording | None:
-    """Return a day of the same links under the same policies; None where it has not all of them."""
-    import pyarrow.parquet as pq
-
-    intervals, links = intervals_of(file), len(like.links)
+def _read(file: DayFile, like: Recording, names: Sequence[str]) -> Recording | None:
+    """Return a day of the same links; None where it has others. Raises InputError."""
+    intervals, links = file.contents.intervals, len(like.links)
     columns = ["demand_mbps", "requested_mbps", "allocated_mbps", "capacity_mbps"]
-    table = pq.read_table(file, columns=["policy", "link", *columns])
+    table = file.table(["policy", "link", *columns])
     rows = intervals * links
-    starts = range(0, table.num_rows, rows)
-    there = {table["policy"][at].as_py(): at for at in starts}
-    if not set(names) <= set(there):
-        return None
+    there = {table["policy"][at].as_py(): at for at in range(0, table.num_rows, rows)}
     named = table["link"].take(np.arange(0, rows, intervals)).to_pylist()
     if tuple(named) != like.links:
         return None
 
     def column(name: str, policy: str) -> Floats:
-        return _by_interval(table, name, there[policy], intervals, links)
+        return by_interval(table, name, there[policy], intervals, links)
 
     lanes = tuple(
         LaneRecord(name, column("requested_mbps", name), column("allocated_mbps", name))
@@ -69,12 +64,6 @@ def _read(file: Path, like: Recording, names: Sequence[str]) -> Recording | None
     stretches = tuple((at, capacity[at]) for at in (0, *changes.tolist()))
     demand = column("demand_mbps", names[0])
     return Recording(like.links, like.tick_s, demand, stretches, lanes, {}, ())
-
-
-def _by_interval(table: pa.Table, name: str, at: int, intervals: int, links: int) -> Floats:
-    """Return a column of one policy, [intervals, links]; in the file links come one by one."""
-    values = table[name].slice(at, intervals * links).to_numpy()
-    return np.ascontiguousarray(values.reshape(links, intervals).T)
 
 
 def _joined(parts: Sequence[Recording]) -> Recording:

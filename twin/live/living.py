@@ -169,6 +169,11 @@ class LivingTwin:
         return self._keeper.trouble
 
     @property
+    def notices(self) -> list[str]:
+        """What an operator should know that hinders nothing, such as a damaged file of a day."""
+        return self._keeper.days.notices
+
+    @property
     def collecting(self) -> CollectedHistory | None:
         """What there is of a history where the scenario has no trace, until it is enough."""
         collection = self._keeper.collection
@@ -201,6 +206,7 @@ class LivingTwin:
         then.
         """
         with self._lock:
+            self._settle()
             assembler = self._keeper.present.assembler
             if assembler.waiting + len(samples) > _MOST_WAITING:
                 raise BacklogError(f"{assembler.waiting} samples wait for their intervals to close")
@@ -219,6 +225,7 @@ class LivingTwin:
         """
         closed = 0
         with self._lock:
+            self._settle()
             while self._due(now) and (most is None or closed < most):
                 if self._keeper.failure is not None:
                     raise RunError(self._keeper.failure)
@@ -236,14 +243,19 @@ class LivingTwin:
         )
 
     def _close(self) -> None:
-        latest = self._keeper.record(CLOSE, b"")
-        assert latest is not None
-        for callback in self._callbacks:
-            callback(latest)
+        self._keeper.record(CLOSE, b"")
+        self._settle()
+
+    def _settle(self) -> None:
+        """Let the latest decision be written and told, unless it was. Raises NotWrittenError."""
+        if (latest := self._keeper.settle()) is not None:
+            for callback in self._callbacks:
+                callback(latest)
 
     def add(self, *events: Event) -> None:
         """Let events happen from now on; kept like samples. Raises InputError."""
         with self._lock:
+            self._settle()
             timed = self._keeper.present.resolved(events)
             self._keeper.record(EVENT, json.dumps([written(each) for each in timed]).encode())
 
@@ -251,6 +263,7 @@ class LivingTwin:
         """Let another of its policies act. Raises InputError for one that it does not have."""
         refuse_unknown(policy, self.policies)
         with self._lock:
+            self._settle()
             self._keeper.record(ACT, policy.encode())
 
     def refit(self, why: str) -> None:
@@ -259,6 +272,7 @@ class LivingTwin:
         All that policies and models learn from the history, they then learn again.
         """
         with self._lock:
+            self._settle()
             self._keeper.record(REFIT, why.encode())
 
     def close(self) -> None:
@@ -275,7 +289,11 @@ class LivingTwin:
     # Out
 
     def result(self) -> Result:
-        """Return what was recorded since it began, or began anew. Raises InputError before."""
+        """Return what was recorded since it began, or began anew. Raises InputError before.
+
+        What was recorded earlier is in the files of :attr:`days_folder`, and in the journals that
+        :func:`twin.live.replayed.replayed` decides again.
+        """
         with self._lock:
             return self.simulation.result
 
@@ -286,8 +304,15 @@ class LivingTwin:
 
     def state_at(self, time: float) -> dict[str, Any]:
         """Return the same of the interval of a past instant. Raises InputError where unknown."""
+        return self.reading_state(time)()
+
+    def reading_state(self, time: float) -> Callable[[], dict[str, Any]]:
+        """Return what reads it, which takes a while where the twin has begun anew since.
+
+        It may be called in any thread, and holds up nobody.
+        """
         with self._lock:
-            return answers.state_at(self, time, self._keeper.days)
+            return answers.state_at(self, time, self.days_folder)
 
     def allocations(self, policy: str | None = None) -> dict[str, Any]:
         """Return what a policy, by default the acting one, asks for in the coming interval."""
@@ -297,11 +322,15 @@ class LivingTwin:
     def decisions(self, since: int | None = None, most: int = 288) -> list[dict[str, Any]]:
         """Return the acting policy's decisions from interval number `since` on, at most so many.
 
-        Those from before it began anew last are in the days alone (:meth:`state_at`). Without
-        `since` the last one.
+        They go back as far as is kept without a hole, by what is kept of days also over times that
+        the twin began anew. Without `since` the last one. Raises InputError for a damaged day.
         """
+        return self.reading_decisions(since, most)().decisions
+
+    def reading_decisions(self, since: int | None, most: int) -> Callable[[], answers.Decided]:
+        """Return what reads them, and from which interval on they are known, in any thread."""
         with self._lock:
-            return answers.decisions(self, since, most)
+            return answers.decisions(self, since, most, self.days_folder)
 
     @property
     def days_folder(self) -> Path:

@@ -80,11 +80,16 @@ def identity(scenario: Scenario) -> str:
 
 
 def moved_on(
-    scenario: Scenario, source: LiveSource, intervals: int, added: tuple[Event, ...] = ()
+    scenario: Scenario,
+    source: LiveSource,
+    intervals: int,
+    added: tuple[Event, ...] = (),
+    fitted: int | None = None,
 ) -> Scenario:
     """Return a living scenario as it goes on so many intervals after it began.
 
-    What `source` has is its history. Events and schedules go on where they are: what is over is
+    What `source` has is its history, of which policies learn from the first `fitted` samples, by
+    default from all. Events and schedules go on where they are: what is over is
     left out, and an event under way has the rest of its duration. `added` are further events, with
     their starts from now on.
     """
@@ -95,7 +100,7 @@ def moved_on(
         scenario,
         spec=scenario.spec.model_copy(update={"events": events}),
         trace=source.history,
-        span=ReplaySpan(samples, samples, 0, endless=True),
+        span=ReplaySpan(fitted or samples, samples, 0, endless=True),
         policies=tuple(_scheduled_later(choice, intervals) for choice in scenario.policies),
         given=replace(scenario.given, trace=source.history, source=source),
     )

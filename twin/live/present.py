@@ -10,9 +10,9 @@ import json
 import pickle
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final, NamedTuple, Self
 
 import numpy as np
 
@@ -22,11 +22,12 @@ from twin.demand.repair import LONGEST_S
 from twin.demand.trace import Trace
 from twin.engine.actions import ClosedInterval
 from twin.engine.additions import begun
+from twin.engine.deciding import Learnt
 from twin.engine.links import capacities
 from twin.events.base import Event, event_of
 from twin.live.assembly import Assembler, Kept, Terms
 from twin.live.epoch import Epoch
-from twin.live.journal import Record
+from twin.live.journal import Position, Record
 from twin.live.moved import events_later, moved_on
 from twin.scenario.build import settings_of
 from twin.scenario.load import Scenario
@@ -45,6 +46,10 @@ ACT: Final = b"A"
 """Another policy acts."""
 REFIT: Final = b"R"
 """A new epoch is to begin when the next interval has closed."""
+PREPARE: Final = b"P"
+"""Policies learn for a new epoch, which begins later."""
+DECIDED: Final = b"D"
+"""The decision that precedes it is taken: which policies ran into their time limit."""
 
 _SNAP_MS: Final = 1_000
 """How far a time may be before its interval, where the demand states no `snap`."""
@@ -79,6 +84,18 @@ def terms_of(scenario: Scenario, epoch: Epoch) -> Terms:
     )
 
 
+class Prepared(NamedTuple):
+    """A new epoch to come. Samples are counted from the first of the history of this one."""
+
+    why: str
+    at: int
+    """The interval that it begins with, or later; counted from when the live began."""
+    first: int
+    """The first sample of its history."""
+    fitted: int
+    """The sample before which policies learn."""
+
+
 class LivePresent:
     """The simulation of an epoch, and what feeds it."""
 
@@ -94,13 +111,15 @@ class LivePresent:
         self.added = tuple(event_of(each) for each in epoch.facts.events)
         self._simulation: Simulation | None = None
         if decides:
-            moved = moved_on(scenario, self.source, epoch.facts.after, self.added)
+            after, fitted = epoch.facts.after, epoch.facts.fitted
+            moved = moved_on(scenario, self.source, after, self.added, fitted)
             self._simulation = Simulation.of(moved)
         self.assembler = Assembler(terms_of(scenario, epoch), epoch.history.samples)
         self.counts = Counter(epoch.facts.counts)
         self.acting = epoch.facts.acting
         self.latest: ClosedInterval | None = None
         self.refit: str | None = None
+        self.prepared: Prepared | None = None
 
     def _set(self, epoch: Epoch) -> None:
         self.epoch = epoch
@@ -127,17 +146,33 @@ class LivePresent:
         """Return when the interval that is under way ends, seconds since 1970."""
         return self.epoch.facts.live_ms / 1000 + (self.interval + 1) * self.tick_s
 
-    def start(self) -> None:
-        """Let the policies fit and decide for the first interval, unless they have."""
-        with _quiet():
-            self.simulation.start()
+    def start(
+        self,
+        timed_out: Collection[str] | None = None,
+        learnt: Learnt | None = None,
+    ) -> None:
+        """Let the policies fit and decide for the first interval, unless they have.
+
+        `timed_out` as in :meth:`apply`; `learnt` is what others have learnt from that history.
+        """
+        with quiet():
+            self.simulation.fit(learnt)
+            self.simulation.start(timed_out)
+
+    def decided(self) -> Record:
+        """Return what is to be recorded of the latest decision."""
+        return Record(DECIDED, json.dumps(self.simulation.timed_out).encode())
 
     # What records do
 
-    def apply(self, record: Record) -> ClosedInterval | None:
+    def apply(
+        self, record: Record, timed_out: Collection[str] | None = None
+    ) -> ClosedInterval | None:
         """Let a record have its effect, and return the interval that it closes, if it does.
 
-        Raises RunError where a policy fails and InputError for an event that cannot be.
+        Where that was decided before, `timed_out` are the policies that ran into their time limit
+        then; None: time limits hold. Raises RunError where a policy fails and InputError for an
+        event that cannot be.
         """
         if record.kind in (SAMPLES, CARRIED):
             kept, outcomes = samples_in(record.payload)
@@ -146,7 +181,7 @@ class LivePresent:
             if record.kind == CARRIED:
                 self.assembler.settle()
         elif record.kind == CLOSE:
-            return self._close()
+            return self._close(timed_out)
         elif record.kind == EVENT:
             events = tuple(event_of(each) for each in json.loads(record.payload))
             if self._simulation is not None:
@@ -156,17 +191,19 @@ class LivePresent:
             self.acting = record.payload.decode()
         elif record.kind == REFIT:
             self.refit = record.payload.decode()
+        elif record.kind == PREPARE:
+            self.prepared = Prepared(**json.loads(record.payload))
         return None
 
-    def _close(self) -> ClosedInterval | None:
+    def _close(self, timed_out: Collection[str] | None) -> ClosedInterval | None:
         rows, revisions = self.assembler.close()
         self.counts["missing"] += sum(int(np.isnan(row).sum()) for row in rows.values())
         self.counts["closed"] += 1
         self.source.deliver(rows, revisions)
         if self._simulation is None:
             return None
-        with _quiet():
-            closed = self._simulation.step()
+        with quiet():
+            closed = self._simulation.step(timed_out)
         number = self.after + closed.interval
         self.latest = closed._replace(interval=number, start_s=float(number * self.tick_s))
         return self.latest
@@ -183,11 +220,14 @@ class LivePresent:
 
     # Where it begins anew
 
-    def known(self, keep: int) -> Trace:
-        """Return the last `keep` samples as they are known now, the history of what comes next."""
+    def known(self, first: int, stop: int | None = None) -> Trace:
+        """Return samples first <= i < stop, by default all from there on, as they are known now.
+
+        They are the history of what comes next.
+        """
         source, history = self.source, self.epoch.history
-        first = max(source.ready - keep, 0)
-        kpis = {name: source.values(name, first, source.ready).copy() for name in source.kpis}
+        stop = source.ready if stop is None else stop
+        kpis = {name: source.values(name, first, stop).copy() for name in source.kpis}
         starts = history.time(first)
         return Trace(
             history.links, kpis, history.tick_s, starts, history.origin, history.digest,
@@ -204,7 +244,10 @@ class LivePresent:
 
     def write(self, stream: BinaryIO) -> None:
         """Write all of it, to go on from. Raises InputError where a policy cannot be kept."""
-        rest = (self.assembler, self.counts, self.acting, self.latest, self.refit, self.added)
+        rest = (
+            self.assembler, self.counts, self.acting, self.latest, self.refit, self.prepared,
+            self.added,
+        )  # fmt: skip
         pickle.dump(rest, stream)
         self.simulation.write_snapshot(stream)
 
@@ -215,7 +258,7 @@ class LivePresent:
         present._set(epoch)
         rest = pickle.load(stream)
         present.assembler, present.counts, present.acting = rest[:3]
-        present.latest, present.refit, present.added = rest[3:]
+        present.latest, present.refit, present.prepared, present.added = rest[3:]
         simulation = present._simulation = Simulation.read_snapshot(stream)
         assert isinstance(simulation.source, LiveSource)
         present.source = simulation.source
@@ -223,11 +266,34 @@ class LivePresent:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Let nothing be said of means of nothing: links may be there of which nothing is known."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         yield
+
+
+class Taken(NamedTuple):
+    """A record, and what is known of the decision that it led to."""
+
+    record: Record | None
+    """None: the epoch's beginning, or the checkpoint's."""
+    timed_out: tuple[str, ...] | None
+    """The policies that ran into their time limit. None where nobody was told of a decision yet."""
+    after: Position
+    """Where the journal goes on."""
+
+
+def taken(records: Iterable[tuple[Record, Position]], place: Position) -> Iterator[Taken]:
+    """Yield what a journal holds from `place` on, with the decisions of records beside them."""
+    latest = Taken(None, None, place)
+    for record, after in records:
+        if record.kind == DECIDED:
+            latest = latest._replace(timed_out=tuple(json.loads(record.payload)), after=after)
+            continue
+        yield latest._replace(timed_out=latest.timed_out or ())
+        latest = Taken(record, None, after)
+    yield latest
 
 
 def samples_record(kept: Kept, outcomes: dict[str, int]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -59,8 +59,12 @@ def write_intervals(
     starts: datetime | None = None,
     power: LinkPower | None = None,
     timezone: str | None = None,
+    said: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the table as Parquet, in memory that does not grow with it."""
+    """Write the table as Parquet, in memory that does not grow with it.
+
+    What else is `said` of it goes into the metadata of the file.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -74,6 +78,8 @@ def write_intervals(
                 waiting = []
         if waiting:
             writer.write_table(pa.concat_tables(waiting))
+        if said is not None:
+            writer.add_key_value_metadata(dict(said))
 
 
 def interval_schema(

@@ -6,12 +6,13 @@ import asyncio
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from twin.core.units import format_duration
+from twin.live.answers import Decided
 from twin.live.http.errors import HttpError, without_folders
 from twin.live.http.mapped import map_of
 from twin.live.http.measures import CONTENT_TYPE
@@ -22,6 +23,8 @@ from twin.live.http.tasks import HORIZONS_S, score
 from twin.live.living import LivingTwin
 from twin.live.outputs import table_of
 from twin.report.colours import colour_of, dashes_of, looks_of
+
+T = TypeVar("T")
 
 _JSON: Final = "application/json"
 _SCORED_S: Final = 60.0
@@ -37,13 +40,14 @@ class Answers:
     def __init__(self, service: LiveService) -> None:
         self._service = service
         self._map: str | None = None
+        self._reading = asyncio.Lock()
 
     async def state(self, request: Request) -> Response:
         """Return the present, or the state at a past time."""
         query = Query(request, ("at", "map"))
         at, mapped = query.instant("at"), query.one_of("map", ("0", "1"), "choice") == "1"
         if at is not None:
-            return await self._cached(f"state {at}", lambda twin: twin.state_at(at), math.inf)
+            return await self._read(f"state {at}", lambda twin: twin.reading_state(at), dict)
         topology = self._service.scenario.topology
         if mapped and topology is not None:
             self._map = drawn = self._map or await asyncio.to_thread(map_of, topology)
@@ -100,26 +104,34 @@ class Answers:
         self._check_ready()
         most = min(max(_MOST_DECIDED // len(self._service.links), 1), _MOST_INTERVALS)
 
-        def make(twin: LivingTwin) -> dict[str, Any]:
-            decided = twin.decisions(since, most)
-            following = decided[-1]["interval"] + 1 if decided else since
-            known = {"known_from": twin.first, "next": following}
-            return {"acting": twin.acting, "decisions": decided, **known}
+        acting = self._service.loop.twin.acting
 
-        return await self._cached(f"decisions {since}", make, math.inf)
+        def told(found: Decided) -> dict[str, Any]:
+            decided = found.decisions
+            following = decided[-1]["interval"] + 1 if decided else since
+            known = {"known_from": found.known_from, "next": following}
+            return {"acting": acting, "decisions": decided, **known}
+
+        def begin(twin: LivingTwin) -> Callable[[], Decided]:
+            return twin.reading_decisions(since, most)
+
+        return await self._read(f"decisions {since}", begin, told)
 
     async def scoreboard(self, request: Request) -> Response:
         """Return how the policies did lately, and whether another one should act."""
         Query(request)
         self._check_ready()
-        if self._service.present.closed == self._service.loop.twin.first:
-            wait_s = self._service.tick_s
-            raise HttpError.later(503, "no interval has closed that could be scored", wait_s)
         twin = self._service.loop.twin
         scored = partial(score, acting=twin.acting, days=twin.days_folder)
 
         async def make() -> bytes:
-            return encoded(await self._service.work_out(lambda key: partial(scored, key=key)))
+            told: dict[str, Any] = {"spans": []}
+            if self._service.present.closed:
+                told = await self._service.work_out(lambda key: partial(scored, key=key))
+            if not told["spans"]:
+                what = "no interval has closed that could be scored"
+                raise HttpError.later(503, what, self._service.tick_s)
+            return encoded(told)
 
         return Response(await self._service.scores.get("scoreboard", make, _SCORED_S),
                         media_type=_JSON)  # fmt: skip
@@ -161,6 +173,21 @@ class Answers:
 
     def _check_ready(self) -> None:
         self._service.check_ready()
+
+    async def _read(
+        self,
+        key: str,
+        begin: Callable[[LivingTwin], Callable[[], T]],
+        told: Callable[[T], dict[str, Any]],
+    ) -> Response:
+        """Return what is read of files, beside the twin and one answer at a time."""
+
+        async def make() -> bytes:
+            read = await self._service.ask(begin)
+            async with self._reading:
+                return await asyncio.to_thread(lambda: encoded(told(read())))
+
+        return Response(await self._service.cache.get(key, make, math.inf), media_type=_JSON)
 
     async def _cached(
         self, key: str, job: Callable[[LivingTwin], Any], young_s: float = 1.0

@@ -98,6 +98,7 @@ class TwinLoop:
         self._trouble: str | None = None
         self._unwritten: str | None = None
         """Why the last samples were not taken, where the disk was it."""
+        self._noticed, self._looked = set[str](), False
         twin.subscribe(self._note)
         self.present = self._present()
 
@@ -172,9 +173,18 @@ class TwinLoop:
             trouble = f"no policy decides: {error}"
         if trouble is not None and trouble != self._trouble:
             _LOG.error("%s", trouble)
+        if closed or not self._looked:
+            self._say_notices()
         self._trouble = trouble
         self.present = self._present()
         return closed > 0
+
+    def _say_notices(self) -> None:
+        """Log what an operator should know, once."""
+        notices = set(self.twin.notices)
+        for notice in sorted(notices - self._noticed):
+            _LOG.warning("%s", notice)
+        self._noticed, self._looked = notices, True
 
     def _work(self, seconds: float) -> None:
         """Do the jobs that wait; where none does, wait for one, but no longer than `seconds`."""

@@ -94,14 +94,20 @@ def outlook(snapshot: bytes, key: Key, acting: str, horizon_s: float) -> FanOfLi
 
 
 def score(snapshot: bytes, key: Key, acting: str, days: Path) -> dict[str, Any]:
-    """Score the policies on what is recorded in the snapshot, and before it in the days kept."""
+    """Score the policies on what is recorded in the snapshot, and before it in the days kept.
+
+    There are no spans where that is nothing.
+    """
     from twin.live.kept_past import with_past
     from twin.live.scoreboard import SPANS, Scoreboard
 
-    result = Simulation.restore(snapshot).result
+    # It may have begun anew at this very tick.
+    result = Simulation.restore(snapshot)._result()
     longest = max(SPANS.values()) // result.recording.tick_s
     missing = longest - result.recording.intervals
     recording = with_past(result.recording, days, key[0], missing)
+    if not recording.intervals:
+        return {"acting": acting, "spans": []}
     return Scoreboard.of(result, acting, recording=recording).as_dict()
 
 

@@ -92,7 +92,7 @@ function showFacts(state, risks) {
   document.title = `${short ? `${short} short \u00b7 ` : ""}${state.scenario}`;
   const until = state.begins_s + state.interval * state.tick_s;
   byId("clock").textContent = `as of ${clockTime(until, true)} UTC, interval ${state.interval}`;
-  const why = state.trouble || (state.ready ? "" : `It does not decide: ${state.why_not}`);
+  const why = state.trouble || (state.ready ? state.notices.join(" ") : `It does not decide: ${state.why_not}`);
   byId("why").textContent = why;
   byId("why").hidden = !why;
 }
