@@ -12,6 +12,7 @@ import typer
 
 from twin.core.errors import InputError, Problem
 from twin.core.printable import printable
+from twin.core.units import counted
 
 if TYPE_CHECKING:
     from twin.live.http.loop import TwinLoop
@@ -82,7 +83,7 @@ def serve(
         service = LiveService(loop, known)
         for output in outputs:
             service.add_output(output)
-        links = f"{len(loop.twin.links)} links, {', '.join(loop.twin.policies)}"
+        links = f"{counted(len(loop.twin.links), 'link')}, {', '.join(loop.twin.policies)}"
         typer.echo(printable(f"{loop.twin.scenario.spec.name}: {links}; {loop.twin.acting} acts"))
         pulls = _pulls(loop, service) if speed is None else []
         try:
