@@ -118,20 +118,19 @@ class Answers:
         return await self._read(f"decisions {since}", begin, told)
 
     async def scoreboard(self, request: Request) -> Response:
-        """Return how the policies did lately, and whether another one should act."""
+        """Return how the policies did lately, and whether another one should act.
+
+        There are no spans before an interval has closed that could be scored.
+        """
         Query(request)
         self._check_ready()
         twin = self._service.loop.twin
+        if not self._service.present.closed:
+            return Response(encoded({"acting": twin.acting, "spans": []}), media_type=_JSON)
         scored = partial(score, acting=twin.acting, days=twin.days_folder)
 
         async def make() -> bytes:
-            told: dict[str, Any] = {"spans": []}
-            if self._service.present.closed:
-                told = await self._service.work_out(lambda key: partial(scored, key=key))
-            if not told["spans"]:
-                what = "no interval has closed that could be scored"
-                raise HttpError.later(503, what, self._service.tick_s)
-            return encoded(told)
+            return encoded(await self._service.work_out(lambda key: partial(scored, key=key)))
 
         return Response(await self._service.scores.get("scoreboard", make, _SCORED_S),
                         media_type=_JSON)  # fmt: skip

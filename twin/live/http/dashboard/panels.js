@@ -180,7 +180,7 @@ function logOf(state) {
 let scored = null;
 function showScoreboard(board) {
   scored = board || scored;
-  if (!scored) return;
+  if (!scored || !scored.spans.length) return;
   const chosen = byId("scored-span").value;
   const part = scored.spans.find((each) => each.span === chosen);
   const ofCost = part.metric === "cost";
