@@ -55,11 +55,12 @@ SURGE = {"kind": "surge", "links": ["a"], "start": "now", "duration": "30min", "
 
 
 @cache
-def links() -> twin.Simulation:
-    """Three links with gaps in their past, four KPIs, and every policy that can be asked ahead."""
+def links(lead_time: str = "0s") -> twin.Simulation:
+    """Three links with gaps in their past, four KPIs, and policies that can be asked ahead."""
     policies = ["conformal", "quantile", "cost_aware", "last_value"]
     history = twin.LiveSource(head(trace(), HISTORY))
-    made = simulation(history, policies=policies, links={"defaults": {"capacity_mbps": 900}})
+    defaults = {"capacity_mbps": 900, "lead_time": lead_time}
+    made = simulation(history, policies=policies, links={"defaults": defaults})
     replay = ReplaySource(trace())
     for sample in range(HISTORY, HISTORY + 5):
         made.source.deliver(delivered(replay, sample))
@@ -102,7 +103,7 @@ def same(
     with patch.context() as patched:
         patched.setattr(foretold, "_decide", noted)
         shared = what_if(of, **options)
-        patched.setattr(Present, "ahead", lambda *_: Ahead())
+        patched.setattr(Present, "ahead", lambda *_, **__: Ahead())
         plain = what_if(of, **options)
     for ours, theirs in ((shared.asked, plain.asked), (shared.without, plain.without)):
         for name, rows in asdict(ours).items():
@@ -119,6 +120,19 @@ def test_links_that_an_event_does_not_touch_are_decided_for_once(
     assert decided == [[0, 1, 2], [0]]
     asked, without = answer.asked.allocation[:, 1], answer.without.allocation[:, 1]
     assert (asked != without).any()
+
+
+@pytest.mark.long
+def test_orders_that_are_under_way_are_known_ahead_unless_links_are_set_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: dict[str, Any] = {"policies": ["conformal", "cost_aware"], "events": [SURGE]}
+    _, decided = same(monkeypatch, links("15min"), **asked)
+    assert decided == [[0, 1, 2], [0]]
+    sooner = {name: {"lead_time": "5min"} for name in ("a", "b", "c")}
+    answer, decided = same(monkeypatch, links("15min"), links=sooner, **asked)
+    assert decided == [[0, 1, 2], [0, 1, 2]]
+    assert (answer.asked.allocation != answer.without.allocation).any()
 
 
 @pytest.mark.long

@@ -9,6 +9,8 @@ import numpy as np
 
 from twin.core.arrays import Floats, Ints
 from twin.demand.gaps import Revision
+from twin.engine.provisioning import Provisioning
+from twin.policy.commitment import Commitment
 from twin.telemetry.distorted import LinkFeed
 
 
@@ -59,3 +61,25 @@ class ColumnFeed:
     def coming(self, interval: int) -> NoReturn:
         """Raise RuntimeError: who decides for columns is shown no future."""
         raise RuntimeError(f"the demand of interval {interval} is not shown ahead")
+
+
+class ColumnOrders:
+    """The orders of one policy for columns, from tick to tick."""
+
+    def __init__(self, provisioning: Provisioning, links: Ints) -> None:
+        """Go on from the orders of the links that are the columns."""
+        self._provisioning = provisioning.for_links(links)
+        self._under_way = self._provisioning.under_way
+
+    def commitment(self, now: float, tick_s: int) -> Commitment:
+        """Return what a decision taken at `now` covers, with what is under way then."""
+        # What takes effect at this very instant does so after decisions.
+        for order in self._under_way:
+            if order.at < now:
+                self._provisioning.apply(order)
+        self._under_way = [order for order in self._under_way if order.at >= now]
+        return self._provisioning.commitment(now, tick_s).sealed()
+
+    def request(self, requested: Floats, now: float) -> None:
+        """Take what is decided at `now`, Mbit/s, [columns]."""
+        self._under_way += self._provisioning.request(requested, now)

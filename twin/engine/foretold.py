@@ -1,12 +1,12 @@
 """What policies will decide along many futures of one present, asked side by side.
 
-What a policy is shown of a future does not depend on what it decides, but for orders under way and
-what watches the load. Where there is neither, its decisions can be had before anything is gone
-through: the links of all futures are laid side by side, and a policy that decides for each link by
-itself (:meth:`twin.Policy.for_links`) decides for all of them at each tick, over forecasts that are
-made for all of them. A hundred links keep NumPy busy for a tenth of the time that a call takes.
-Where another present of the same past was asked along the same paths, only the links that carry
-something else are asked again.
+What a policy is shown of a future does not depend on what it decides, but for its orders under way
+and what watches the load. Where nothing does, its decisions can be had before anything is gone
+through, with the orders that follow from them. The links of all futures are laid side by side, and
+a policy that decides for each link by itself (:meth:`twin.Policy.for_links`) decides for all of
+them at each tick, over forecasts that are made for all of them. A hundred links keep NumPy busy for
+a tenth of the time that a call takes. Where another present of the same past was asked along the
+same paths, only the links that carry something else are asked again.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from numpy.typing import ArrayLike
 from twin.core.arrays import Floats, Ints
 from twin.demand.gaps import known
 from twin.engine.answers import as_array, numbers
-from twin.engine.columns import ColumnFeed
+from twin.engine.columns import ColumnFeed, ColumnOrders
 from twin.engine.engine import Engine
 from twin.engine.load import DEMAND
 from twin.engine.services import EngineServices
 from twin.engine.shown import observation_of
-from twin.events.effects import Distortion, Echo, Silence
+from twin.events.effects import Distortion, Echo, Freeze, Silence
 from twin.policy.base import Observation, Policy, is_bound
 from twin.policy.commitment import Commitment
 from twin.policy.services import Services, serving
@@ -138,12 +138,16 @@ def foretellable(engine: Engine) -> bool:
 
 
 def separable(engine: Engine) -> list[str]:
-    """Return the lanes whose policies decide for each link by itself, at once."""
+    """Return the lanes whose policies decide for each link by itself."""
     links = np.arange(len(engine.links))
+    services = engine._services
+    # Orders follow from requests, which are not always what the policy answered.
+    answered = not (engine._plans.effects(Freeze) or services.unseen(services.closed).any())
     return [
         lane.name
         for lane in engine._lanes
-        if lane.provisioning is None and _for_links(lane.policy, links) is not None
+        if (lane.provisioning is None or (answered and lane.provisioning.alike(engine.tick_s)))
+        and _for_links(lane.policy, links) is not None
     ]
 
 
@@ -196,10 +200,12 @@ def _decide(
         feed = ColumnFeed(engine._telemetry, columns, closed, ahead)
         services = engine._services.for_links(feed, columns)
         beside = SideBySide(services, past, columns, ahead[DEMAND])
-        own = {
-            lane.name: _for_links(lane.policy, columns)
-            for lane in engine._lanes
-            if lane.name in names and lane.name in decided
+        lanes = [each for each in engine._lanes if each.name in names and each.name in decided]
+        own = {lane.name: _for_links(lane.policy, columns) for lane in lanes}
+        orders = {
+            lane.name: ColumnOrders(lane.provisioning, columns)
+            for lane in lanes
+            if lane.provisioning is not None
         }
         seen = _shown(engine, columns)
         with serving(cast("Services", beside)):
@@ -209,9 +215,11 @@ def _decide(
                 now = seen._replace(interval=tick, closed=services.closed)
                 for name in [*own]:
                     try:
-                        decided[name][futures, row, columns] = _asked(own[name], now)
+                        answer = _asked(own[name], now, orders.get(name))
                     except Exception:
                         del own[name], decided[name]
+                    else:
+                        decided[name][futures, row, columns] = answer
 
 
 def _blocks(futures: int, links: Ints, at_once: int) -> Iterator[tuple[Ints, Ints]]:
@@ -221,11 +229,18 @@ def _blocks(futures: int, links: Ints, at_once: int) -> Iterator[tuple[Ints, Int
         yield of[first : first + at_once], column[first : first + at_once]
 
 
-def _asked(policy: Policy | None, observation: Observation) -> Floats:
+def _asked(policy: Policy | None, seen: Observation, orders: ColumnOrders | None) -> Floats:
+    """Return what is allocated to columns, and let it be ordered."""
     assert policy is not None
-    answer, wrong = numbers(as_array(policy.allocate(observation)))
-    if wrong or answer.shape != (len(observation.links),):
+    now = float(seen.interval * seen.tick_s)
+    if orders is not None:
+        seen = seen._replace(commitment=orders.commitment(now, seen.tick_s))
+    answer, wrong = numbers(as_array(policy.allocate(seen)))
+    if wrong or answer.shape != (len(seen.links),):
         raise ValueError("is no allocation")
+    answer = answer.astype(np.float64)
+    if orders is not None:
+        orders.request(answer, now)
     return answer
 
 

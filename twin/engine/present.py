@@ -42,6 +42,7 @@ class Present(Generic[E]):
         """To be changed before the first future, and then no more."""
         self.engine.start()
         self._policies = {lane.name: lane.policy for lane in self.engine._lanes}
+        self._settings = self.engine._settings
         self.engine._recorder.forget_segments()
         if source is not None:
             _feed_from(self.engine, source)
@@ -98,8 +99,11 @@ class Present(Generic[E]):
         if len(demands) < 2 or not self._lends or not foretellable(engine):
             return Ahead()
         loads = [loads_of(engine._load, engine.closed, demand) for demand in demands]
+        reset = engine._settings is not self._settings
         changed = [
-            lane.name for lane in engine._lanes if lane.policy is not self._policies[lane.name]
+            lane.name
+            for lane in engine._lanes
+            if lane.policy is not self._policies[lane.name] or (reset and lane.provisioning)
         ]
         return foretold(
             engine, separable(engine), loads, like or Ahead(), changed, at_work or (lambda: None)
