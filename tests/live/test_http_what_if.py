@@ -39,12 +39,17 @@ def test_the_next_hours_are_worked_out_before_anybody_asks(
         while outlooks.latest() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         assert outlooks.latest() is not None
-        # Of a twin that began anew, nothing is known any more.
+        # Once a day, and of a twin that began anew, nothing is known any more.
         looked: list[int] = []
-        monkeypatch.setattr(made.service, "look_ahead", lambda: looked.append(1))
-        for began in (0, 0, 4, 4):
-            made.service._tell(3, {}, began)
-        assert looked == [1]
+        monkeypatch.setattr(made.service, "look_ahead", lambda: looked.append(made.twin.interval))
+        made.close_intervals(1)
+        with monkeypatch.context() as patch:
+            patch.setattr("twin.live.http.service.renewed", lambda *_: True)
+            made.close_intervals(1)
+        made.close_intervals(1)
+        made.service._began = -1
+        made.close_intervals(2)
+        assert looked == [2, 4]
 
 
 def test_a_failure_costs_what_it_must(server: Running) -> None:

@@ -28,6 +28,7 @@ from twin.live.http.tasks import RISK_S, Key
 from twin.live.http.tokens import ApiTokens
 from twin.live.living import LivingTwin
 from twin.live.outputs import AllocationsFile, Webhook
+from twin.live.path_forecasts import renewed
 from twin.live.samples import BacklogError, NotWrittenError, Receipt, Samples
 
 T = TypeVar("T")
@@ -185,21 +186,23 @@ class LiveService:
         ends = twin.begins_s + closed.start_s + self.tick_s
         short = closed.demand_mbps > closed.allocated_mbps[twin.acting]
         told = {"interval": closed.interval, "end": ends, "short_links": int(short.sum())}
+        seen = twin.simulation.span.first + twin.simulation.closed
+        anew = twin.first != self._began or renewed(seen, self.tick_s)
+        self._began = twin.first
         try:
-            events.call_soon_threadsafe(self._tell, closed.interval, told, twin.first)
+            events.call_soon_threadsafe(self._tell, closed.interval, told, anew)
         except RuntimeError:  # the server has ended meanwhile
             self._events = None
 
-    def _tell(self, interval: int, told: dict[str, Any], began: int) -> None:
+    def _tell(self, interval: int, told: dict[str, Any], anew: bool) -> None:
         self.stream.tell("interval", interval, told)
         # What is at risk is worked out while somebody looks. Else now and then, so that whoever
-        # asks first does not wait for all that has to be learnt from the past: of a twin that
-        # began anew, all of it.
+        # asks first does not wait for all that has to be learnt from the past: once a day, and of
+        # a twin that began anew, that is all of it.
         if self.stream.listeners or time.monotonic() > self._looked + _UNSEEN_S:
             self.look_ahead()
-        elif began != self._began:
+        elif anew:
             self._look_first()
-        self._began = began
 
     def _look_first(self) -> None:
         """Let be learnt what outlooks and what-ifs need, unless that is to come."""
