@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from collections.abc import Iterator
 from copy import copy
 from pathlib import Path
@@ -182,3 +184,17 @@ def test_who_cannot_be_asked_ahead_is_asked_as_usual() -> None:
     present.settle()
     for future in present.futures([later(1), later(2)]):
         assert not any(isinstance(lane.policy, Foretold) for lane in future._lanes)
+
+
+def test_a_future_leaves_nothing_once_the_next_is_taken() -> None:
+    present = Present(live([Own(), "last_value"], links=AT_ONCE))
+    gc.disable()
+    try:
+        futures = present.futures([later(1), later(2)])
+        future = next(futures)
+        future.advance(float((CLOSED + 2) * 300))
+        source = weakref.ref(future.source)
+        future = next(futures)
+        assert source() is None
+    finally:
+        gc.enable()

@@ -114,6 +114,7 @@ class Present(Generic[E]):
     ) -> Iterator[E]:
         """Yield a future for each of several demands, as :meth:`future` returns it.
 
+        Each is there until the next one is taken.
         `ahead` is what is known of them, by default what :meth:`ahead` says.
         """
         ahead = self.ahead(demands) if ahead is None else ahead
@@ -134,6 +135,8 @@ class Present(Generic[E]):
                 if lane.name in ahead.decided:
                     lane.policy = ahead.policy(lane.name, number)
             yield future
+            # It and its agenda hold each other: all that it has would stay until that is noticed.
+            future.__dict__.clear()
 
     def future(self, demand: Mapping[str, Floats]) -> E:
         """Return the engine with what is to come: KPIs of flows, [intervals, flows] each."""
