@@ -21,5 +21,8 @@ class BiLSTM(Policy):
     def fit(self, history: History) -> None:
         (self._model,) = self.models(tuple(history.kpis))
 
+    def for_links(self, links: np.ndarray) -> Policy:
+        return self
+
     def allocate(self, observation: Observation) -> np.ndarray:
         return observation.highest_forecast(self._model) * (1 + self.margin)

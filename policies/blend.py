@@ -1,6 +1,7 @@
 """Several forecasts, trusted as much as they lately deserved."""
 
 from collections import deque
+from copy import copy
 
 import numpy as np
 
@@ -61,6 +62,13 @@ class Blend(Policy):
 
         self._margin.settle(history.demand_mbps, samples, path)
         self._first = first
+
+    def for_links(self, links: np.ndarray) -> Policy:
+        some = copy(self)
+        some._margin = self._margin.for_links(links)
+        some._errors = self._errors[:, links]
+        some._waiting = deque((sample, each[:, links]) for sample, each in self._waiting)
+        return some
 
     def allocate(self, observation: Observation) -> np.ndarray:
         demand = observation.demand_mbps

@@ -18,5 +18,8 @@ class Forecast(Policy):
     def models(self, kpis: tuple[str, ...]) -> tuple[str, ...]:
         return (self.model,)
 
+    def for_links(self, links: np.ndarray) -> Policy:
+        return self
+
     def allocate(self, observation: Observation) -> np.ndarray:
         return observation.highest_forecast(self.model) * (1 + self.margin)

@@ -40,7 +40,8 @@ class Running:
     ) -> None:
         self.twin, self.time = twin, BEGINS
         self.loop = TwinLoop(twin, lambda: self.time, poll_s=0.01)
-        self.service = LiveService(self.loop, tokens, limits)
+        # What is worked out ahead is in the way of tests that are not about it.
+        self.service = LiveService(self.loop, tokens, limits or LiveLimits(settled_s=3600))
         self.app = application(self.service)
         self.client = TestClient(self.app, base_url=LOOPBACK, raise_server_exceptions=False)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from twin.core.errors import InputError, Problem, RunError
-from twin.live.http.answering import WhatIfLimits, WhatIfWorkers
+from twin.live.http.answering import WhatIfLimits, WhatIfWorkers, check_wanted
 from twin.live.http.errors import HttpError
 
 pytestmark = pytest.mark.long  # a worker takes a second or two to start
@@ -33,6 +33,18 @@ def sleeps(_: bytes, seconds: float) -> str:
 
 def dies(_: bytes) -> None:
     os._exit(7)
+
+
+_asked: list[int] = []
+
+
+def learns(_: bytes) -> tuple[int, int]:
+    """Go on until it is not wanted any more the first time, and remember that."""
+    _asked.append(1)
+    while len(_asked) == 1:
+        check_wanted()
+        time.sleep(0.01)
+    return os.getpid(), len(_asked)
 
 
 def wrong(_: bytes) -> None:
@@ -108,7 +120,38 @@ def test_what_takes_too_long_is_ended_and_others_go_on() -> None:
         assert str(slow) == "takes longer than 4 s"
         assert await workers.answer(b"1", size, "") == 1
 
-    served(test, seconds=4.0)
+    served(test, seconds=4.0, stopping=0.5)
+
+
+@pytest.mark.parametrize("seconds", [60.0, 1.0])
+def test_a_worker_whose_question_nobody_waits_for_stops_and_is_kept(seconds: float) -> None:
+    async def test(workers: WhatIfWorkers) -> None:
+        worker, _ = await workers.answer(b"", process, "")
+        asked = asyncio.create_task(workers.answer(b"", learns, ""))
+        await asyncio.sleep(0.3)
+        if seconds > 1:
+            asked.cancel()
+        with pytest.raises(asyncio.CancelledError if seconds > 1 else HttpError):
+            await asked
+        begun = time.monotonic()
+        assert await workers.answer(b"", learns, "") == (worker, 2)
+        assert time.monotonic() - begun < 5
+
+    why = "given_up" if seconds > 1 else "too_slow"
+    assert served(test, seconds=seconds).outcomes == {"answered": 2, why: 1}
+
+
+def test_a_worker_that_does_not_stop_is_ended() -> None:
+    async def test(workers: WhatIfWorkers) -> None:
+        worker, _ = await workers.answer(b"", process, "")
+        asked = asyncio.create_task(workers.answer(b"", partial(sleeps, seconds=60), ""))
+        await asyncio.sleep(0.3)
+        asked.cancel()
+        begun = time.monotonic()
+        assert (await workers.answer(b"", process, ""))[0] != worker
+        assert time.monotonic() - begun < 20
+
+    served(test, stopping=0.5)
 
 
 def test_no_more_are_taken_than_may_wait() -> None:

@@ -20,7 +20,9 @@ from twin.live.http.connections import ConnectionLimits, Connections
 from twin.live.http.service import LiveLimits
 
 LIMITS = LiveLimits(
-    bodies=BodyLimits(seconds=0.3), connections=ConnectionLimits(in_all=6, of_one=4, spare=2)
+    bodies=BodyLimits(seconds=0.3),
+    connections=ConnectionLimits(in_all=6, of_one=4, spare=2),
+    settled_s=3600,
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from twin import InputError
 from twin.core.arrays import Floats
 from twin.demand.gaps import ArrayFeed
 from twin.live.demand_paths import DemandPaths, ranked
-from twin.live.path_forecasts import PathForecasts
+from twin.live.path_forecasts import PastOrigins, PathForecasts, renewed
 
 
 def _paths(errors: Floats, forecast: Floats, alone: float = 1e6) -> DemandPaths:
@@ -132,3 +134,11 @@ def test_forecasts_that_are_kept_are_those_that_are_made_anew() -> None:
         anew = DemandPaths.of(feed, "internet", model, now, 6, 3600)
         np.testing.assert_array_equal(again.forecast, anew.forecast)
         np.testing.assert_array_equal(again.draw(9, 1), anew.draw(9, 1))
+
+
+def test_origins_stay_until_all_is_forecast_again() -> None:
+    for start in (300, 6_000):
+        places = [PastOrigins.of(now, 12, 24, 120, 300) for now in range(start, start + 600)]
+        changed = [here != before for before, here in pairwise(places)]
+        assert changed == [renewed(start + 1 + i, 300) for i in range(599)]
+        assert 2 <= sum(changed) <= 32

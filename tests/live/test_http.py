@@ -131,7 +131,7 @@ def test_what_is_sent_wrongly_is_told_with_its_line(server: Running) -> None:
 
 def test_a_body_is_bounded_as_sent_unpacked_and_in_parts(tmp_path: Path) -> None:
     bounds = BodyLimits(sent_bytes=10_000, unpacked_bytes=100_000)
-    with running(tmp_path, limits=LiveLimits(bodies=bounds)) as server:
+    with running(tmp_path, limits=LiveLimits(bodies=bounds, settled_s=3600)) as server:
         packed = CSV | {"content-encoding": "gzip"}
         post = server.client.post
         told = refusal(post("/telemetry", content=b"x" * 10_001, headers=CSV), 413)

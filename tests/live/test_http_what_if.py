@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ CUT = {"kind": "link_failure", "links": ["link-0"], "start": "10min", "duration"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    limits = LiveLimits(what_ifs=WhatIfLimits(at_once=1, waiting=1))
+    limits = LiveLimits(what_ifs=WhatIfLimits(at_once=1, waiting=1), settled_s=3600)
     with running(tmp_path_factory.mktemp("state"), limits=limits) as made:
         made.close_intervals(3)
         yield made
@@ -27,6 +28,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def asked(server: Running, **question: Any) -> Any:
     return server.client.post("/what-if", json=question)
+
+
+def test_the_next_hours_are_worked_out_before_anybody_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path, limits=LiveLimits(settled_s=0.1)) as made:
+        outlooks = made.service.outlooks
+        deadline = time.monotonic() + 60
+        while outlooks.latest() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert outlooks.latest() is not None
+        # Once a day, and of a twin that began anew, nothing is known any more.
+        looked: list[int] = []
+        monkeypatch.setattr(made.service, "look_ahead", lambda: looked.append(made.twin.interval))
+        made.close_intervals(1)
+        with monkeypatch.context() as patch:
+            patch.setattr("twin.live.http.service.renewed", lambda *_: True)
+            made.close_intervals(1)
+        made.close_intervals(1)
+        made.service._began = -1
+        made.close_intervals(2)
+        assert looked == [2, 4]
 
 
 def test_a_failure_costs_what_it_must(server: Running) -> None:

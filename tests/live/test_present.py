@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from collections.abc import Iterator
 from copy import copy
 from pathlib import Path
@@ -23,6 +25,8 @@ from worlds import HISTORY, delivered, simulation, table, trace
 
 CLOSED, STEPS = 20, 24
 AT_ONCE = {"defaults": {"capacity_mbps": 900}}
+LATER = {"capacity_mbps": 900, "lead_time": "15min", "step": 5, "hysteresis_up": 0.03}
+DRAWN = {"lead_time": {"low": "4min", "high": "25min"}, "max": 800, "hysteresis_down": 0.05}
 
 
 def later(seed: int) -> dict[str, Floats]:
@@ -120,15 +124,23 @@ class Own(twin.Policy):
         return self.level + 0.1 * forecast + 0.01 * day
 
 
+EVERY = ["conformal", "quantile", "cost_aware", "blend", "forecast", "bilstm"]
+
+
 @pytest.mark.parametrize(
-    "policies",
+    ("policies", "links"),
     [
-        [Own(), "last_value"],
-        pytest.param(["conformal", "quantile", "cost_aware"], marks=pytest.mark.long),
+        ([Own(), "last_value"], AT_ONCE),
+        ([Own(), "last_value"], {"defaults": LATER}),
+        pytest.param(EVERY, AT_ONCE, marks=pytest.mark.long),
+        pytest.param(EVERY, {"defaults": LATER}, marks=pytest.mark.long),
+        pytest.param(EVERY, {"defaults": DRAWN}, marks=pytest.mark.long),
     ],
 )
-def test_futures_that_are_decided_side_by_side_are_as_each_by_itself(policies: list[Any]) -> None:
-    one = live(policies, links=AT_ONCE)
+def test_futures_that_are_decided_side_by_side_are_as_each_by_itself(
+    policies: list[Any], links: dict[str, Any]
+) -> None:
+    one = live(policies, links=links)
     one.add(twin.Surge(links=[one.links[0]], start="now", duration="1h", factor=2.0))
     demands = [later(seed) for seed in (1, 2, 3)]
     present = Present(one)
@@ -161,9 +173,28 @@ def test_who_cannot_be_asked_ahead_is_asked_as_usual() -> None:
     for future in present.futures([later(1), later(2)]):
         told = [isinstance(lane.policy, Foretold) for lane in future._lanes]
         assert told == [False, True]
+    # With a cooldown, or other lead times elsewhere, a link covers other intervals than the rest.
+    other = {"defaults": LATER, "b": {"lead_time": "5min"}}
+    for links in ({"defaults": LATER | {"cooldown": "30min"}}, other):
+        waiting = Present(live([Own()], links=links))
+        assert not waiting.ahead([later(1), later(2)]).decided
     # What is observed otherwise than it is cannot be known ahead.
     one.add(twin.TelemetryGap(links=[one.links[0]], start="now", duration="10min"))
     present = Present(one)
     present.settle()
     for future in present.futures([later(1), later(2)]):
         assert not any(isinstance(lane.policy, Foretold) for lane in future._lanes)
+
+
+def test_a_future_leaves_nothing_once_the_next_is_taken() -> None:
+    present = Present(live([Own(), "last_value"], links=AT_ONCE))
+    gc.disable()
+    try:
+        futures = present.futures([later(1), later(2)])
+        future = next(futures)
+        future.advance(float((CLOSED + 2) * 300))
+        source = weakref.ref(future.source)
+        future = next(futures)
+        assert source() is None
+    finally:
+        gc.enable()

@@ -12,7 +12,6 @@ import typer
 
 from twin.core.errors import InputError, Problem
 from twin.core.printable import printable
-from twin.core.units import counted
 
 if TYPE_CHECKING:
     from twin.live.http.loop import TwinLoop
@@ -64,6 +63,7 @@ def serve(
     """Run beside the network: telemetry in; decisions, what-ifs and a dashboard out."""
     _check_extra()
     _check_clock(clock, speed)
+    from twin.core.units import counted
     from twin.live.http.gate import is_loopback
     from twin.live.http.logs import log_to_stderr
     from twin.live.http.serve import Address, bound, url_of

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from twin.core.arrays import Floats
+from twin.core.arrays import Floats, Ints
 from twin.core.sealed import two_views
 
 _LENT: Final = "rows are lent"
@@ -38,13 +38,21 @@ class Tail:
         self._first = self._stop = first
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Tail:
+        return copy.copy(self) if _LENT in memo else self.for_columns(np.arange(self.columns))
+
+    def for_columns(self, columns: Ints) -> Tail:
+        """Return a table that goes on from the last rows of some columns.
+
+        A column may be taken more than once.
+        """
         other = copy.copy(self)
-        if _LENT not in memo:
-            # With room for as many rows again.
-            kept = min(self._keep, self._stop - self._first)
-            other._table = np.empty((2 * kept + 2, self.columns), self._table.dtype)
-            other._first = self._stop - kept
-            other._table[:kept] = self.rows(other._first, self._stop)
+        # With room for as many rows again.
+        kept = min(self._keep, self._stop - self._first)
+        other._table = np.empty((2 * kept + 2, len(columns)), self._table.dtype)
+        other._first = self._stop - kept
+        # Into place without a copy in between.
+        rows = self.rows(other._first, self._stop)
+        np.take(rows, columns, axis=1, out=other._table[:kept], mode="clip")
         return other
 
     @property

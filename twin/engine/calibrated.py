@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Protocol
 
 import numpy as np
@@ -64,6 +65,13 @@ class _Calibrated:
         self._calibration.settle(seen, lambda i: np.asarray(forecasts[i]))
         self._calibration.skip(span.first - span.history)
 
+    def for_links(self, links: Ints) -> _Calibrated:
+        """Return those that go on from here for some links, which may come several times."""
+        some = copy.copy(self)
+        some._calibration, some._last = self._calibration.for_columns(links), self._last[links]
+        some.latest = self.latest[links]
+        return some
+
     def advance(self, source: Forecasting) -> None:
         """Learn from the last sample, and make quantiles before the next one."""
         sample = self.next
@@ -92,6 +100,12 @@ class CalibratedQuantiles:
         self._made: dict[tuple[str, int, tuple[float, ...]], _Calibrated] = {}
         self.half_made = False
         """Whether it was interrupted while it learnt."""
+
+    def for_links(self, links: Ints) -> CalibratedQuantiles:
+        """Return those that go on from here for some links, which may come several times."""
+        some = copy.copy(self)
+        some._made = {key: each.for_links(links) for key, each in self._made.items()}
+        return some
 
     def catch_up(self, source: Forecasting, sample: int) -> None:
         """Make quantiles before all samples up to `sample`, while their forecasts are there."""

@@ -9,7 +9,7 @@ only one can be in use at a time.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar, cast
 
@@ -21,7 +21,7 @@ from twin.core.tail import lending
 from twin.demand.gaps import Revision
 from twin.engine.deciding import ask_all
 from twin.engine.engine import Engine
-from twin.engine.foretold import Foretold, Listening, asks_of, foretold
+from twin.engine.foretold import Ahead, Listening, Loads, foretellable, foretold, separable
 from twin.engine.lane import Lane
 from twin.engine.load import OfferedLoad
 from twin.engine.services import EngineServices
@@ -42,6 +42,8 @@ class Present(Generic[E]):
         self.engine: E = engine.fork()
         """To be changed before the first future, and then no more."""
         self.engine.start()
+        self._policies = {lane.name: lane.policy for lane in self.engine._lanes}
+        self._settings = self.engine._settings
         self.engine._recorder.forget_segments()
         if source is not None:
             _feed_from(self.engine, source)
@@ -76,40 +78,66 @@ class Present(Generic[E]):
         rows = [engine.source.rows(kpi, last, last + 1) for kpi in engine.source.kpis]
         return not (np.isnan(rows).any() or engine._telemetry._distortions)
 
-    def futures(self, demands: Sequence[Mapping[str, Floats]]) -> Iterator[E]:
+    def ahead(
+        self,
+        demands: Sequence[Mapping[str, Floats]],
+        like: Ahead | None = None,
+        at_work: Callable[[], object] | None = None,
+    ) -> Ahead:
+        """Return what is known of the futures for several demands before any is gone through.
+
+        What policies decide is made out for all futures at once, where it can be. `like` is what
+        was known of the same demands by another present of the same engine: links that carry the
+        same there and here are decided for once. `at_work` is called now and then.
+        """
+        engine = self.engine
+        if len(demands) < 2 or not self._lends or not foretellable(engine):
+            return Ahead()
+        loads = [loads_of(engine._load, engine.closed, demand) for demand in demands]
+        reset = engine._settings is not self._settings
+        changed = [
+            lane.name
+            for lane in engine._lanes
+            if lane.policy is not self._policies[lane.name] or (reset and lane.provisioning)
+        ]
+        return foretold(
+            engine, separable(engine), loads, like or Ahead(), changed, at_work or (lambda: None)
+        )
+
+    def futures(
+        self, demands: Sequence[Mapping[str, Floats]], ahead: Ahead | None = None
+    ) -> Iterator[E]:
         """Yield a future for each of several demands, as :meth:`future` returns it.
 
-        What policies decide is made out beforehand where it can be, for all of them at once.
+        Each is there until the next one is taken.
+        `ahead` is what is known of them, by default what :meth:`ahead` says.
         """
-        engine, decided = self.engine, dict[str, list[Foretold]]()
-        if len(demands) > 1 and self._lends and (asks := asks_of(engine)):
-            steps = len(next(iter(demands[0].values())))
+        ahead = self.ahead(demands) if ahead is None else ahead
+        engine = self.engine
+        if ahead.decided:
             engine = self.engine.fork()
             for lane in engine._lanes:
-                if lane.name in asks:
+                if lane.name in ahead.decided:
                     lane.policy = _Idle()
-            ahead = (self._future(engine, demand) for demand in demands)
-            decided = foretold(self.engine, asks, ahead, steps)
-            for lane, own in zip(engine._lanes, self.engine._lanes, strict=True):
-                if lane.name in asks and lane.name not in decided:
-                    lane.policy = copy.deepcopy(own.policy)
             listening = Listening(engine._services)
             self._ask_all(engine, cast("EngineServices", listening))
-            if not listening.asks:
+            if not listening.asked:
                 # Nobody needs them any more, and they take long to copy.
                 engine._services.forget_forecasts()
         for number, demand in enumerate(demands):
-            future = self._future(engine, demand)
+            future = self._future(engine, demand, ahead.loads[number] if ahead.loads else None)
             for lane in future._lanes:
-                if lane.name in decided:
-                    lane.policy = decided[lane.name][number]
+                if lane.name in ahead.decided:
+                    lane.policy = ahead.policy(lane.name, number)
             yield future
+            # It and its agenda hold each other: all that it has would stay until that is noticed.
+            future.__dict__.clear()
 
     def future(self, demand: Mapping[str, Floats]) -> E:
         """Return the engine with what is to come: KPIs of flows, [intervals, flows] each."""
         return self._future(self.engine, demand)
 
-    def _future(self, engine: E, demand: Mapping[str, Floats]) -> E:
+    def _future(self, engine: E, demand: Mapping[str, Floats], loads: Loads | None = None) -> E:
         memo = lending() if self._lends else {}
         future: E = copy.deepcopy(engine, memo)
         source = future.source
@@ -117,22 +145,31 @@ class Present(Generic[E]):
         count = len(next(iter(demand.values())))
         for k in range(count):
             source.deliver({kpi: rows[k] for kpi, rows in demand.items()})
-        if not future._load.echoing:
-            future._telemetry.look_ahead(KnownFuture(future._load, future.closed, demand))
+        load = future._load
+        if not load.echoing:
+            loads = loads or loads_of(load, future.closed, demand)
+            future._telemetry.look_ahead(KnownFuture(load, loads))
         return future
+
+
+def loads_of(load: OfferedLoad, interval: int, flows: Mapping[str, Floats]) -> Loads:
+    """Return what links carry if flows are so from `interval` on, and events stay what they are.
+
+    [intervals, flows] of each KPI.
+    """
+    return {
+        kpi: np.stack([load.averaged(kpi, interval + k, row) for k, row in enumerate(rows)])
+        for kpi, rows in flows.items()
+    }
 
 
 class KnownFuture:
     """The load of links as it closes, and what it will be as long as events stay what they are."""
 
-    def __init__(self, load: OfferedLoad, interval: int, flows: Mapping[str, Floats]) -> None:
-        """Take what flows will be from `interval` on, [intervals, flows] of each KPI."""
-        self._load, self._first = load, load.ready
+    def __init__(self, load: OfferedLoad, ahead: Loads) -> None:
+        """Take the load so far, and what comes after it."""
+        self._load, self._first, self._rows = load, load.ready, ahead
         self.links = load.links
-        self._rows = {
-            kpi: np.stack([load.averaged(kpi, interval + k, row) for k, row in enumerate(rows)])
-            for kpi, rows in flows.items()
-        }
 
     @property
     def kpis(self) -> tuple[str, ...]:

@@ -11,16 +11,17 @@ by then. The first decision is in force at once.
 
 from __future__ import annotations
 
+import copy
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.core.arrays import Bools, Floats, Ints
+from twin.core.arrays import Bools, Floats, Ints, of_columns
 from twin.engine.links import LinkSpec
 from twin.policy.commitment import Commitment, OrderUnderWay, within
 
@@ -65,6 +66,10 @@ class LinkSettings:
             # Policies see some of them.
             getattr(settings, name).setflags(write=False)
         return settings
+
+    def for_links(self, links: Ints) -> LinkSettings:
+        """Return what holds for some links, which may come several times."""
+        return LinkSettings(*(getattr(self, each.name)[links] for each in fields(self)))
 
     @property
     def trivial(self) -> bool:
@@ -139,6 +144,7 @@ class Provisioning:
         # Lead times belong to a link and the tick of its order: every policy meets the same.
         streams = [[seed, LEAD_STREAM, zlib.crc32(link.encode())] for link in links]
         self._random = [np.random.default_rng(np.random.SeedSequence(s)) for s in streams]
+        self._streams = np.arange(len(links))
         self._varied = bool((settings.lead_high > settings.lead_low).any())
         self.in_force: Floats = np.empty(0)
         self.changes = np.zeros(len(links), dtype=np.int64)
@@ -150,6 +156,33 @@ class Provisioning:
         self._applied = np.zeros(len(links), dtype=np.int64)
         self._under_way: dict[tuple[int, float], OrderUnderWay] = {}
         self._number = 0
+
+    def for_links(self, links: Ints) -> Provisioning:
+        """Return one that goes on from here for some links, which may come several times."""
+        some = of_columns(self, links)
+        some._settings = self._settings.for_links(links)
+        some._random = copy.deepcopy(self._random)
+        some._under_way = {}
+        for key, (at, changed, mbps) in self._under_way.items():
+            of = np.flatnonzero(np.isin(links, changed))
+            if len(of):
+                values = mbps[np.searchsorted(changed, links[of])]
+                some._under_way[key] = OrderUnderWay(at, of, values)
+        return some
+
+    @property
+    def under_way(self) -> list[Order]:
+        """The orders that have not taken effect."""
+        return [
+            Order(at, number, links, mbps)
+            for (number, at), (_, links, mbps) in self._under_way.items()
+        ]
+
+    def alike(self, tick_s: int) -> bool:
+        """Return whether decisions cover the same intervals on all links, at every tick."""
+        usual = self._settings.commitment(tick_s)
+        same = all((each == each[0]).all() for each in (usual.first, usual.last))
+        return bool(self._number and same and not self._settings.cooldown.any())
 
     def begin(self, in_force: Floats, granted: Floats) -> None:
         """Take over from requests that were in force at once: `granted`, [intervals, links]."""
@@ -222,6 +255,6 @@ class Provisioning:
         low, high = self._settings.lead_low, self._settings.lead_high
         if not self._varied:
             return low
-        drawn = np.array([stream.uniform() for stream in self._random])
+        drawn = np.array([stream.uniform() for stream in self._random])[self._streams]
         # low + U (high - low), U uniform on [0, 1), rounded to whole seconds.
         return np.round(low + drawn * (high - low))

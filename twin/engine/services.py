@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -84,6 +85,22 @@ class EngineServices:
         capacity = span.first + (span.intervals or span.first)
         self._observed = Observed(load, len(load.links), capacity)
         self.forget_forecasts()
+
+    def for_links(self, load: LinkFeed, links: Ints) -> EngineServices:
+        """Return those that go on from here for some links, as `load` has them.
+
+        They are columns of its own, and may come several times.
+        """
+        some = copy.copy(self)
+        some._load, some._askers = load, {}
+        some._observed = self._observed.for_series(load, links)
+        some._feeding = self._feeding.for_links(load, links)
+        some._bound = {
+            model: each.for_links(some._feeding, links) for model, each in self._bound.items()
+        }
+        some._calibrated = self._calibrated.for_links(links)
+        some._season = None if self._season is None else self._season[links]
+        return some
 
     def silence(self, silences: Sequence[Silence]) -> bool:
         """Replace when models make no forecasts, and return whether that changes anything."""

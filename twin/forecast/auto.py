@@ -6,6 +6,7 @@ is picked where it erred less by more than may be chance; what is picked stays f
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Final
@@ -56,6 +57,16 @@ class AutoForecasts:
         self.picks: dict[int, Ints] = {}
         """By the steps ahead that were tried: the place of each link's pick in `names`, [links]."""
         self._bound: dict[int, Forecasts] = {}
+
+    def for_links(self, feeding: Feeding, links: Ints) -> AutoForecasts:
+        """Return those of some links that go on from here, as `feeding` has them."""
+        some = copy.copy(self)
+        card = next(iter(self._forecasters.values())).card
+        some._feeding = feeding
+        some._windows = feeding.windows(card.features, card.normalisation)
+        some.picks = {trial: picks[links] for trial, picks in self.picks.items()}
+        some._bound = {place: each.for_links(feeding, links) for place, each in self._bound.items()}
+        return some
 
     @property
     def evaluated(self) -> dict[str, int]:

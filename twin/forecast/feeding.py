@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from twin.core.arrays import Bools, Floats
+from twin.core.arrays import Bools, Floats, Ints
 from twin.demand.gaps import Feed, known
 from twin.forecast.card import Normalisation
 from twin.forecast.horizon import anchors
@@ -18,6 +19,8 @@ Spans = Sequence[tuple[int, int]]
 
 _WINDOWS_AT_ONCE: Final = 4_096
 """Windows in a stretch, which bounds the memory."""
+_OF_COLUMNS: Final = 32_768
+"""The same where links come several times: each call then has more to do."""
 _APPENDED: Final = 288
 """Samples taken at a time, which bounds the memory, and the longest stretch."""
 _HISTORY_VALUES: Final = 400_000
@@ -48,7 +51,7 @@ class FedWindows:
         """
         self._feed, self._features, self._how = feed, tuple(features), how
         self._fitted, self._start, self._stop, self._silent = history, start, stop, silent
-        self._window = 0
+        self._at_once, self._window = _WINDOWS_AT_ONCE, 0
         self._anchors: tuple[int, ...] = (1,)
         self._made: Windows | None = None
         self._reached: set[tuple[int, int]] = set()
@@ -57,6 +60,16 @@ class FedWindows:
         """The stretch: samples first <= i < last."""
         self.number = 0
         """Number of the stretch, counted from 1."""
+
+    def for_links(self, feed: Feed, links: Ints) -> FedWindows:
+        """Return those of some links that go on from here, as `feed` has them."""
+        some = copy.copy(self)
+        some._feed, some.links, some._reached = feed, len(links), {*self._reached}
+        some._at_once = _OF_COLUMNS
+        some._made = self._made and self._made.for_links(links)
+        # Of what was made so far, the latest sample is enough.
+        some.first = max(self.first, self.last - 1)
+        return some
 
     def require(self, window: int, first: int, last: int) -> None:
         """Make possible windows of at least so many samples, and forecasts of some steps.
@@ -104,7 +117,7 @@ class FedWindows:
         if not first <= sample < end:
             raise IndexError(f"sample {sample} is not in [{first}, {end})")
         self._reach_sample(sample)
-        most = min(max(1, _WINDOWS_AT_ONCE // max(1, self.links)), _APPENDED)
+        most = min(max(1, self._at_once // max(1, self.links)), _APPENDED)
         last = min(sample + most, end, self._feed.ready + 1)
         revised = self._feed.next_revision(sample)
         if revised is not None:
@@ -157,6 +170,13 @@ class Feeding:
         self.feed, self.history, self.start, self.stop = feed, history, start, stop
         self._silent = silent
         self._made: dict[tuple[tuple[str, ...], str, float], FedWindows] = {}
+
+    def for_links(self, feed: Feed, links: Ints) -> Feeding:
+        """Return one that goes on from here for some links, as `feed` has them."""
+        some = copy.copy(self)
+        some.feed = feed
+        some._made = {key: each.for_links(feed, links) for key, each in self._made.items()}
+        return some
 
     def windows(self, features: Sequence[str], how: Normalisation) -> FedWindows:
         """Return the windows of `features`, the same for all models that read these."""

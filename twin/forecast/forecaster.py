@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.core.arrays import Bools, Floats
+from twin.core.arrays import Bools, Floats, Ints
 from twin.core.errors import InputError, Problem, RunError, one_of
 from twin.demand.gaps import Feed
 from twin.forecast.card import MEDIAN, Card, read_model
@@ -203,6 +204,15 @@ class Forecasts:
         self.evaluated = 0
         """Windows that the graph has run, each counted once."""
 
+    def for_links(self, feeding: Feeding, links: Ints) -> Forecasts:
+        """Return those of some links that go on from here, as `feeding` has them."""
+        some, card = copy.copy(self), self._forecaster.card
+        some._windows = feeding.windows(card.features, card.normalisation)
+        some._links, some._evaluated_upto = self._links[links], self._evaluated_upto[links]
+        # The stretch is run again.
+        some._stretch, some._rows = 0, {}
+        return some
+
     def fit(self) -> None:
         """Go through the history now, rather than when a forecast is first asked for."""
         self._windows.fit()
@@ -283,16 +293,18 @@ class Forecasts:
     def _run(self) -> None:
         """Run the graph on the windows of the stretch."""
         fed, card = self._windows, self._forecaster.card
-        batch = fed.windows.batch(fed.first, fed.last, 1, card.window, card.normalisation)
-        self._scale = batch.scale
-        shape = (*batch.scale.shape, *card.answers)
-        self._answers = np.zeros(shape)
-        runs = fed.running()
-        if not self._links.any() or not runs.any():
+        # Where the graph is not run it adds nothing, whatever the scale.
+        self._scale = np.zeros((fed.last - fed.first, fed.links))
+        self._answers = np.zeros((*self._scale.shape, *card.answers))
+        runs, links = fed.running(), np.flatnonzero(self._links)
+        if not len(links) or not runs.any():
             return
-        some = np.ix_(runs, self._links)
-        whole = bool(self._links.all() and runs.all())
-        inputs = batch.inputs if whole else batch.inputs[some]
+        batch = fed.windows.batch(
+            fed.first, fed.last, 1, card.window, card.normalisation,
+            None if len(links) == fed.links else links,
+        )  # fmt: skip
+        self._scale[:, links] = batch.scale
+        inputs = batch.inputs if runs.all() else batch.inputs[runs]
         flat = inputs.reshape(-1, *inputs.shape[2:])
         try:
             answers = evaluate(self._forecaster.session, flat)
@@ -300,10 +312,7 @@ class Forecasts:
         except Exception as error:  # those of ONNX Runtime have no common base
             reason = str(error).strip().splitlines()[0]
             raise RunError(f"{self._forecaster.path}: the model failed: {reason}") from None
-        if whole:
-            self._answers = answers
-        else:
-            self._answers[some] = answers
+        self._answers[np.ix_(runs, links)] = answers
         # A stretch that is run again, for a longer horizon, is not counted twice.
         upto = self._evaluated_upto[self._links]
         before = np.concatenate([[0], np.cumsum(runs)])

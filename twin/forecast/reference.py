@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from twin.core.arrays import Floats, Ints
+from twin.core.arrays import Floats, Ints, of_columns
 from twin.core.weights import trust
 from twin.forecast.horizon import between
 from twin.forecast.signals import LinkGroup, Signals
@@ -96,6 +96,13 @@ class Reference:
         self._fitted = [_Horizon(signals, scale, origin, steps) for steps in self._anchors]
         self._step, self._next = origin.every // _JUDGED, origin.cut
         self._taken = 0
+
+    def for_links(self, signals: Signals, links: Ints) -> Reference:
+        """Return one that goes on from here for some links, whose `signals` are given."""
+        some = of_columns(self, links)
+        some._signals = signals
+        some._fitted = [each.for_links(signals, links) for each in self._fitted]
+        return some
 
     def catch_up(self) -> None:
         """Learn, and fit again, where enough samples have closed."""
@@ -195,6 +202,15 @@ class _Horizon:
         self._serving = False
         nothing = np.zeros((count, links))
         self.fits = [Fit(0, nothing, nothing, np.zeros(links))]
+
+    def for_links(self, signals: Signals, links: Ints) -> _Horizon:
+        """Return one that goes on from here for some links, whose `signals` are given."""
+        some = of_columns(self, links, apart=("_square", "_right"))
+        some._signals = signals
+        some._square, some._right = self._square[links], self._right[links]
+        cut, *fitted = self.fits[-1]
+        some.fits = [Fit(cut, *(each[..., links] for each in fitted))]
+        return some
 
     def learn(self, cut: int, *, fit: bool) -> None:
         """Learn from the changes that are known once the samples before `cut` have closed.

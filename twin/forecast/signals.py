@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from twin.core.arrays import Bools, Floats, Ints
+from twin.core.arrays import Bools, Floats, Ints, of_columns
 from twin.core.tail import Tail
 
 LAGS: Final = 24
@@ -68,11 +68,12 @@ class Signals:
         """
         links = periods.shape[1]
         self.lags = [LAGS] + [OTHER_LAGS] * (features - 1)
-        self.link_groups = list(_link_groups(periods, sum(self.lags)))
         self.count = sum(self.lags) + _PER_SEASON * len(periods)
         """The most numbers that a forecast reads of a link."""
         self.past = sum(self.lags)
         """How many of them are past changes: the first ones."""
+        self._periods = periods
+        self._group()
         learnt = reach + every + _MARGIN
         first_season = int(periods[0].max(initial=0))
         self._changes = [_tail(links, lags + learnt) for lags in self.lags]
@@ -80,11 +81,27 @@ class Signals:
         self.known = Tail(links, learnt, dtype=np.bool_)
         # Running sums, whose differences are means over the last first season.
         self._total = _tail(links, first_season + learnt)
-        self._by_period = [_by_period(each) for each in periods]
         self._levels = [_tail(links, int(p.max(initial=0)) + learnt) for p in periods]
         self._usual = [_tail(links, first_season + learnt) for _ in periods]
         # How far a season is usually from its usual level: of the last whole one, and so far.
         self._apart, self._apart_sum = np.zeros((2, *periods.shape))
+
+    def _group(self) -> None:
+        """Group the links by their seasons."""
+        self.link_groups = list(_link_groups(self._periods, self.past))
+        self._by_period = [_by_period(each) for each in self._periods]
+
+    def for_links(self, links: Ints) -> Signals:
+        """Return those that go on from here for some links, which may come several times."""
+        some = of_columns(self, links)
+        some._group()
+        some._changes = [each.for_columns(links) for each in self._changes]
+        some._levels = [each.for_columns(links) for each in self._levels]
+        some._usual = [each.for_columns(links) for each in self._usual]
+        some.values, some.known, some._total = (
+            each.for_columns(links) for each in (self.values, self.known, self._total)
+        )
+        return some
 
     @property
     def closed(self) -> int:
@@ -218,14 +235,29 @@ class Signals:
         size = np.divide(seen, usual, out=np.ones_like(seen), where=usual > 0)
         return np.asarray(np.clip(size, *_SIZES))
 
-    def course(self, season: int, start: int, stop: int, offsets: Sequence[int]) -> Floats:
-        """Return r (next(o + i) - here(o)) for some offsets i, [offsets, samples, links]."""
-        answer = np.zeros((len(offsets), stop - start, self.values.columns))
-        for group in self.link_groups:
-            period = group.periods[season]
-            first = max(start, period + group.periods[0])
+    def course(
+        self,
+        season: int,
+        start: int,
+        stop: int,
+        offsets: Sequence[int],
+        links: slice | Ints = slice(None),
+    ) -> Floats:
+        """Return r (next(o + i) - here(o)) of some links, for some offsets i.
+
+        [offsets, samples, links]
+        """
+        periods = self._periods[:, links]
+        answer = np.zeros((len(offsets), stop - start, periods.shape[1]))
+        whole = isinstance(links, slice)
+        for places in self.link_groups if whole else _link_groups(periods, self.past):
+            period = places.periods[season]
+            first = max(start, period + places.periods[0])
             if not period or first >= stop:
                 continue
+            group = (
+                places if isinstance(links, slice) else places._replace(links=links[places.links])
+            )
             size = self._size(group, season, first, stop)
             rows = self._levels[season].rows
             here = rows(first - period, stop - period)[:, group.links].T
@@ -233,7 +265,7 @@ class Signals:
                 back = _back(offset, period)
                 there = rows(first + back, stop + back)[:, group.links].T
                 part = answer[place, first - start :]
-                part[:, group.links] = (size * (there - here)).T
+                part[:, places.links] = (size * (there - here)).T
         return answer
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from twin.core.arrays import Floats, Floats32, Ints
+from twin.core.arrays import Floats, Floats32, Ints, of_columns
 from twin.core.tail import Tail
 from twin.forecast.card import Normalisation
 from twin.forecast.reference import Origin, Reference
@@ -85,6 +85,17 @@ class Windows:
             origin = Origin.of(samples, since)
             self._signals = Signals(len(filled), period, max(steps), origin.every)
             self._reference = Reference(self._signals, self.scale[0], origin, steps)
+
+    def for_links(self, links: Ints) -> Windows:
+        """Return those that go on from here for some links, which may come several times."""
+        some = of_columns(self, links)
+        some._values = [each.for_columns(links) for each in self._values]
+        some._last = [each[links] for each in self._last]
+        some._made = None
+        if self._signals is not None:
+            some._signals = self._signals.for_links(links)
+            some._reference = self._reference.for_links(some._signals, links)
+        return some
 
     @property
     def closed(self) -> int:
@@ -175,68 +186,84 @@ class Windows:
         step: int = 1,
         window: int | None = None,
         how: Normalisation | None = None,
+        links: Ints | None = None,
     ) -> WindowBatch:
-        """Return the windows that end before each `step`th sample of [start, stop).
+        """Return the windows of `links` (None: all) before each `step`th sample of [start, stop).
 
         `start` is at least `window` and as far back as is remembered, `stop` at most one more than
         the samples that have closed. Windows of fewer samples, or normalised otherwise, than these
         were made for may be asked for.
         """
         window, how = window or self.window, how or self.how
-        samples, links = len(range(start, stop, step)), self.scale.shape[1]
+        some = slice(None) if links is None else links
+        usual = self.scale[:, some]
+        shape = len(range(start, stop, step)), usual.shape[1]
         features, channels = len(self._values), how.channels
-        inputs = np.empty((samples, links, window, features + len(channels)), dtype=np.float32)
-        scale, origin = np.ones((samples, links)), np.zeros((samples, links))
+        inputs = np.empty((*shape, window, features + len(channels)), dtype=np.float32)
+        scale, origin = np.ones(shape), np.zeros(shape)
         for feature in reversed(range(features)):
-            values = self._values[feature].rows(start - window, stop - 1)
+            values = self._values[feature].rows(start - window, stop - 1)[:, some]
             if how.reference != "none":
-                scale = self._batch_scale(values, feature, how, window)[::step]
+                scale = _batch_scale(values, usual[feature], how, window)[::step]
                 origin = values[window - 1 :: step]
                 if feature == 0:
-                    origin = origin + self.change(start, stop)[::step]
+                    origin = origin + self.change(start, stop)[::step, some]
             _fill(inputs[..., feature], values, step, origin, scale, how)
         for place, name in enumerate(channels, start=features):
-            self._fill_channel(inputs[..., place], name, start, stop, step, scale, how)
+            part = inputs[..., place]
+            if name == "level":
+                values = self._values[0].rows(start - window, stop - 1)[:, some]
+                _fill_level(part, values, self._level_mean[some], step, how)
+            else:
+                self._fill_season(part, name, start, stop, step, some, scale, how)
         return WindowBatch(inputs, scale)
 
-    def _fill_channel(
+    def _fill_season(
         self,
         inputs: NDArray[np.float32],
         name: str,
         start: int,
         stop: int,
         step: int,
+        links: slice | Ints,
         unit: Floats,
         how: Normalisation,
     ) -> None:
-        """Write the windows of a channel into `inputs`, [samples, links, window].
+        """Write the windows of a season of some links into `inputs`, [samples, links, window].
 
-        A season's windows reach AHEAD samples beyond what was seen: the usual level, less that at
-        the last sample seen, over the window's scale. `level` is the traffic over its mean, less 1.
+        They reach AHEAD samples beyond what was seen: the usual level, less that at the last
+        sample seen, over the window's scale.
         """
-        window = inputs.shape[-1]
-        if name == "level":
-            values, mean = self._values[0].rows(start - window, stop - 1), self._level_mean
-            level = np.divide(values, mean, out=np.zeros(values.shape), where=mean > 0)
-            _fill(inputs, level, step, np.ones(unit.shape), np.ones(unit.shape), how)
-            return
         assert self._signals is not None
         season = ("season", "second_season").index(name)
-        offsets = range(AHEAD + 1 - window, AHEAD + 1)
-        course = self._signals.course(season, start - 1, stop - 1, offsets)[:, ::step]
+        offsets = range(AHEAD + 1 - inputs.shape[-1], AHEAD + 1)
+        course = self._signals.course(season, start - 1, stop - 1, offsets, links)[:, ::step]
         course *= np.divide(1.0, unit, out=np.zeros(unit.shape), where=unit > 0)
         inputs[...] = np.clip(course, -how.clip, how.clip).transpose(1, 2, 0)
 
-    def _batch_scale(self, values: Floats, feature: int, how: Normalisation, window: int) -> Floats:
-        """Return the scale of each window, [samples, links]; 0 where nothing ever changed."""
-        changes = np.abs(np.diff(values, axis=0))
-        count = window - 1
-        total = np.zeros_like(changes[count - 1 :])
-        for lag in range(count):
-            total += changes[lag : len(changes) - (count - 1) + lag]
-        scale = (1 - how.local) * self.scale[feature] + how.local * (total / count)
-        # Below this, differences of the values are rounding errors.
-        return np.asarray(np.maximum(scale, 1e-9 * np.abs(values[window - 1 :])))
+
+def _batch_scale(values: Floats, usual: Floats, how: Normalisation, window: int) -> Floats:
+    """Return the scale of each window, [samples, links]; 0 where nothing ever changed.
+
+    `usual` is that of the history, [links].
+    """
+    changes = np.abs(np.diff(values, axis=0))
+    count = window - 1
+    total = np.zeros_like(changes[count - 1 :])
+    for lag in range(count):
+        total += changes[lag : len(changes) - (count - 1) + lag]
+    scale = (1 - how.local) * usual + how.local * (total / count)
+    # Below this, differences of the values are rounding errors.
+    return np.asarray(np.maximum(scale, 1e-9 * np.abs(values[window - 1 :])))
+
+
+def _fill_level(
+    inputs: NDArray[np.float32], values: Floats, mean: Floats, step: int, how: Normalisation
+) -> None:
+    """Write windows of the traffic [samples, links] over its mean, less 1, into `inputs`."""
+    level = np.divide(values, mean, out=np.zeros(values.shape), where=mean > 0)
+    ones = np.ones(inputs.shape[:2])
+    _fill(inputs, level, step, ones, ones, how)
 
 
 def _fill(

@@ -73,10 +73,7 @@ class PastOrigins(NamedTuple):
 
         A model reads `window` samples before its first forecast.
         """
-        every = max(_DAY_S // tick_s, 1)
-        while every > 1 and every * _ROUNDED > now:
-            every //= 2
-        since = now - now % every
+        since = now - now % _kept_for(now, tick_s)
         skipped = max(since - _PAST_S // tick_s, 0)
         since -= skipped
         first = max(since // 2, since - _FORECAST_S // tick_s, window)
@@ -85,6 +82,19 @@ class PastOrigins(NamedTuple):
     def upto(self, last: int) -> Ints:
         """Return the origins that are `last` or before it."""
         return np.arange(self.first, last + 1, self.stride)
+
+
+def _kept_for(now: int, tick_s: int) -> int:
+    """Return for how many samples origins are the same ones."""
+    every = max(_DAY_S // tick_s, 1)
+    while every > 1 and every * _ROUNDED > now:
+        every //= 2
+    return every
+
+
+def renewed(now: int, tick_s: int) -> bool:
+    """Return whether origins are others from sample `now` on: then all is forecast again."""
+    return now % _kept_for(now, tick_s) == 0
 
 
 class PathForecasts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -239,9 +239,9 @@ def what_if(
     take over from the policy of the same name. One that the simulation does not have takes over
     from the first one, and is fitted on the same history; without it is that one. With a network,
     every single failure is tried as well, unless `failures` is false. `paths` are those of
-    :func:`demand_paths`. `progress` is called with the replications done and their number. The
-    simulation itself stays as it is, and the same seed gives the same answer. Raises InputError
-    for what cannot be asked and RunError where a policy fails.
+    :func:`demand_paths`. `progress` is called now and then with the replications done and their
+    number. The simulation itself stays as it is, and the same seed gives the same answer. Raises
+    InputError for what cannot be asked and RunError where a policy fails.
     """
     if replications < 2:
         raise InputError(Problem(f"must be 2 or more, not {replications}", "replications"))
@@ -269,7 +269,15 @@ def what_if(
         for number, path in enumerate(drawn)
     ]
     every = list(dict.fromkeys((*sides, without)))
-    futures = zip(*(side.present.futures(demands) for side in every), strict=True)
+    at_work = None if progress is None else partial(progress, 0, replications)
+    as_is = without.present.ahead(demands, at_work=at_work)
+    ahead = [
+        as_is if side is without else side.present.ahead(demands, as_is, at_work) for side in every
+    ]
+    futures = zip(
+        *(side.present.futures(demands, each) for side, each in zip(every, ahead, strict=True)),
+        strict=True,
+    )
     for number, together in enumerate(futures):
         for side, future in zip(every, together, strict=True):
             side.go_through(future, steps)

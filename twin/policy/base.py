@@ -265,7 +265,7 @@ class Policy:
         `links` are columns of those that it was fitted for, and may name one several times. It
         is asked for where many futures are decided at once, such as in a what-if. A policy may
         answer that decides for each link by itself, and by what is observed and forecast of its
-        demand alone: it is shown neither `down` nor `capacity_mbps`.
+        demand and by its commitment alone: it is shown neither `down` nor `capacity_mbps`.
         """
         return None
 

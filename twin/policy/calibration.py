@@ -25,7 +25,7 @@ from typing import Final
 
 import numpy as np
 
-from twin.core.arrays import Floats, Ints
+from twin.core.arrays import Floats, Ints, of_columns
 from twin.core.errors import InputError, Problem
 from twin.policy.forecast_errors import WARM_UP, ForecastErrors, HorizonSettings
 from twin.policy.histogram import WindowedQuantiles
@@ -42,6 +42,9 @@ _HIGHEST_HALF_LIFE: Final = 4_000
 _ABOVE_HIGHEST: Final = 2.0
 """The farthest from the forecast that a quantile lies, over that largest error: where a scale that
 was tiny is normal again, scores are too large."""
+
+_BY_LEVEL: Final = ("_levels", "_places", "_side", "_nominal", "_made")
+"""What is of levels or samples, and not of columns."""
 
 
 class Calibration:
@@ -80,6 +83,15 @@ class Calibration:
         self._forecasts, self._scales = np.full((2, self._room, columns), np.nan)
         self._quantiles = np.full((self._room, *shape), np.nan)
         self._sample = sample
+
+    def for_columns(self, columns: Ints) -> Calibration:
+        """Return one that goes on from here for some columns, which may come several times."""
+        some = of_columns(self, columns, _BY_LEVEL)
+        some._columns = np.arange(len(columns))
+        some._errors = self._errors.for_links(columns)
+        some._scores = self._scores.for_links(columns)
+        some._made = self._made.copy()
+        return some
 
     def settle(self, demand: Floats, forecast: Callable[[int], Floats]) -> None:
         """Take samples that are past, [samples, columns]; `forecast(i)` was made before the i-th.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from twin.core.arrays import Bools, Floats
+from twin.core.arrays import Bools, Floats, Ints, of_columns
 from twin.core.sealed import sealed
 from twin.core.tail import ShownTable
 from twin.demand.gaps import Feed, Revision, known
@@ -24,6 +24,12 @@ class Observed:
         self._latest: Floats = np.zeros(series)
         self._latest_at = np.full(series, -1, dtype=np.int64)
         self._latest_upto = 0
+
+    def for_series(self, feed: Feed, series: Ints) -> Observed:
+        """Return what goes on from here of some series, as `feed` has them."""
+        some = of_columns(self, series)
+        some._feed, some._series, some._tables = feed, len(series), {}
+        return some
 
     def values(self, kpi: str, closed: int) -> Floats:
         """Return a KPI as it is known once `closed` samples are seen, [samples, series]."""

@@ -1,7 +1,9 @@
 """What-ifs in processes of their own: so many at once, each for so long, beside the twin.
 
 A worker is given the twin's state as a snapshot. It is asked one question at a time, at low
-priority; whoever takes too long is ended, and another worker is started in its place.
+priority. Where nobody waits any more, or it takes too long, it is told so and stops soon, with what
+it has learnt: the next question finds it there. One that does not stop is ended, and another is
+started in its place.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ class WhatIfLimits:
     have places of their own, and go first when a worker is free."""
     seconds: float = 120.0
     """How long an answer may take, waiting aside."""
+    stopping: float = 20.0
+    """How long a worker may take to stop. It first learns what is of use to whoever asks next."""
 
 
 class WhatIfWorkers:
@@ -58,6 +62,7 @@ class WhatIfWorkers:
         self._asked: Counter[str | None] = Counter()
         self._line = _Line(limits.at_once)
         self._idle: list[_Worker] = []
+        self._asking: set[asyncio.Task[dict[str, Any]]] = set()
 
     @property
     def under_way(self) -> int:
@@ -84,42 +89,61 @@ class WhatIfWorkers:
         self._asked[who] += 1
         try:
             await self._line.wait(first=who is None)
-            try:
-                begun = time.perf_counter()
-                answer = await self._ask(snapshot, task)
-                self.seconds(time.perf_counter() - begun)
-                return answer
-            finally:
-                self._line.leave()
+            return self._checked(await self._said(snapshot, task))
         finally:
             self._asked[who] -= 1
             # Names that ask no more are forgotten.
             self._asked += Counter()
 
-    async def _ask(self, snapshot: bytes, task: Task) -> Any:
-        worker = self._idle.pop() if self._idle else await asyncio.to_thread(_Worker)
+    async def _said(self, snapshot: bytes, task: Task) -> dict[str, Any]:
+        """Return what a worker says, in the place in the line that has come."""
         try:
-            said = await asyncio.wait_for(worker.ask(snapshot, task), self.limits.seconds)
+            worker = self._idle.pop() if self._idle else await asyncio.to_thread(_Worker)
+        except BaseException:
+            self._line.leave()
+            raise
+        begun, gone = time.perf_counter(), asyncio.Event()
+        asking = asyncio.create_task(self._ask(worker, snapshot, task, gone))
+        # It may go on for a while without who asked.
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        try:
+            said = await asyncio.wait_for(asyncio.shield(asking), self.limits.seconds)
         except TimeoutError:
-            worker.end()
             self.outcomes["too_slow"] += 1
             what = f"takes longer than {self.limits.seconds:g} s"
             remedy = "ask for fewer replications, a shorter time or fewer links"
             raise HttpError(503, what, "for", remedy) from None
-        except (OSError, EOFError):
-            worker.end()
-            self.outcomes["died"] += 1
-            what = "the process that answers what-ifs ended"
-            raise HttpError.later(503, what, 1) from None
-        except BaseException:
-            # Whoever asked has gone: nobody waits for the answer.
-            worker.end()
+        except asyncio.CancelledError:
             self.outcomes["given_up"] += 1
             raise
-        self._idle.append(worker)
-        return self._checked(said)
+        finally:
+            gone.set()
+        self.seconds(time.perf_counter() - begun)
+        return said
+
+    async def _ask(
+        self, worker: _Worker, snapshot: bytes, task: Task, gone: asyncio.Event
+    ) -> dict[str, Any]:
+        try:
+            said = await worker.ask(snapshot, task, gone, self.limits.stopping)
+        except (OSError, EOFError):
+            # One that does not stop is among them.
+            worker.end()
+            return {"died": True}
+        except BaseException:
+            worker.end()
+            raise
+        else:
+            self._idle.append(worker)
+            return said
+        finally:
+            self._line.leave()
 
     def _checked(self, said: dict[str, Any]) -> Any:
+        if "died" in said:
+            self.outcomes["died"] += 1
+            raise HttpError.later(503, "the process that answers what-ifs ended", 1)
         if "answer" in said:
             self.outcomes["answered"] += 1
             return said["answer"]
@@ -135,6 +159,8 @@ class WhatIfWorkers:
 
     def close(self) -> None:
         """End all workers."""
+        for asking in self._asking:
+            asking.cancel()
         while self._idle:
             self._idle.pop().end()
 
@@ -186,11 +212,23 @@ class _Worker:
         self._process.start()
         other.close()
 
-    async def ask(self, snapshot: bytes, task: Task) -> dict[str, Any]:
-        """Return what the process says. Raises OSError or EOFError where it ends."""
+    async def ask(
+        self, snapshot: bytes, task: Task, gone: asyncio.Event, stopping_s: float
+    ) -> dict[str, Any]:
+        """Return what the process says, be it that it has stopped since whoever asked has `gone`.
+
+        Raises OSError or EOFError where it ends, and TimeoutError where it does not stop.
+        """
         await asyncio.to_thread(self._pipe.send, (snapshot, task))
+        told: float | None = None
         # A thread that waits for the pipe could not be called off.
         while not self._pipe.poll():
+            now = time.monotonic()
+            if told is None and gone.is_set():
+                self._pipe.send(None)
+                told = now
+            if told is not None and now > told + stopping_s:
+                raise TimeoutError
             await asyncio.sleep(_POLL_S)
         said: dict[str, Any] = await asyncio.to_thread(self._pipe.recv)
         return said
@@ -202,21 +240,40 @@ class _Worker:
         self._pipe.close()
 
 
+class GivenUpError(Exception):
+    """Nobody waits any more for what a worker is asked."""
+
+
+_pipes: list[Connection] = []
+"""In a worker: its pipe."""
+
+
+def check_wanted() -> None:
+    """Raise GivenUpError in a worker that need not go on; to be called now and then by tasks."""
+    if any(pipe.poll() for pipe in _pipes):
+        raise GivenUpError
+
+
 def _serve(pipe: Connection) -> None:
     """Answer questions until the pipe is closed."""
     # Ctrl-C reaches all processes of a terminal; this one ends when its parent does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(_LESS_URGENT)
+    _pipes.append(pipe)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            snapshot, task = pipe.recv()
-            pipe.send(_said(snapshot, task))
+            asked = pipe.recv()
+            # Word that a question is not wanted any more may come after its answer.
+            if asked is not None:
+                pipe.send(_said(*asked))
 
 
 def _said(snapshot: bytes, task: Task) -> dict[str, Any]:
     try:
         return {"answer": task(snapshot)}
+    except GivenUpError:
+        return {"given_up": True}
     except InputError as error:
         return {"problems": [Problem(p.what, p.where, None, p.line, p.suggestion)
                              for p in error.problems]}  # fmt: skip

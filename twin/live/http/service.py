@@ -28,6 +28,7 @@ from twin.live.http.tasks import RISK_S, Key
 from twin.live.http.tokens import ApiTokens
 from twin.live.living import LivingTwin
 from twin.live.outputs import AllocationsFile, Webhook
+from twin.live.path_forecasts import renewed
 from twin.live.samples import BacklogError, NotWrittenError, Receipt, Samples
 
 T = TypeVar("T")
@@ -39,8 +40,6 @@ _MOST_LOGGED, _MOST_NAMED = 50, 8
 """Entries of the log that are told, and links that each names."""
 _UNSEEN_S: Final = 3600.0
 """While nobody looks, the next hours are worked out once in so long."""
-_SETTLED_S: Final = 20.0
-"""For the first time no earlier than that."""
 _SILENT_S: Final = 60.0
 """A thread that was not free for so long, and for three ticks, is taken to hang."""
 
@@ -52,6 +51,8 @@ class LiveLimits:
     bodies: BodyLimits = field(default_factory=BodyLimits)
     what_ifs: WhatIfLimits = field(default_factory=WhatIfLimits)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    settled_s: float = 1.0
+    """The next hours are worked out for the first time so long after the start."""
 
 
 class LiveService:
@@ -83,8 +84,8 @@ class LiveService:
         self.measures = self._measures(twin)
         self._events: asyncio.AbstractEventLoop | None = None
         self._looking: asyncio.Task[None] | None = None
-        # Not at once: whoever starts a twin has other things to do.
-        self._looked = time.monotonic() - _UNSEEN_S + _SETTLED_S
+        self._looked = time.monotonic() - _UNSEEN_S + self.limits.settled_s
+        self._began = twin.first
         twin.subscribe(self._closed)
 
     @property
@@ -159,6 +160,8 @@ class LiveService:
     def started(self) -> None:
         """Note down the event loop that runs from now on."""
         self._events = asyncio.get_running_loop()
+        # Most of a first answer is learnt from the past, which nobody should wait for.
+        self._events.call_later(self.limits.settled_s, self._look_first)
 
     def end_streams(self) -> None:
         """Let all streams of events end soon; may be called from any thread."""
@@ -183,16 +186,27 @@ class LiveService:
         ends = twin.begins_s + closed.start_s + self.tick_s
         short = closed.demand_mbps > closed.allocated_mbps[twin.acting]
         told = {"interval": closed.interval, "end": ends, "short_links": int(short.sum())}
+        seen = twin.simulation.span.first + twin.simulation.closed
+        anew = twin.first != self._began or renewed(seen, self.tick_s)
+        self._began = twin.first
         try:
-            events.call_soon_threadsafe(self._tell, closed.interval, told)
+            events.call_soon_threadsafe(self._tell, closed.interval, told, anew)
         except RuntimeError:  # the server has ended meanwhile
             self._events = None
 
-    def _tell(self, interval: int, told: dict[str, Any]) -> None:
+    def _tell(self, interval: int, told: dict[str, Any], anew: bool) -> None:
         self.stream.tell("interval", interval, told)
         # What is at risk is worked out while somebody looks. Else now and then, so that whoever
-        # asks first does not wait for all that has to be learnt from the past.
+        # asks first does not wait for all that has to be learnt from the past: once a day, and of
+        # a twin that began anew, that is all of it.
         if self.stream.listeners or time.monotonic() > self._looked + _UNSEEN_S:
+            self.look_ahead()
+        elif anew:
+            self._look_first()
+
+    def _look_first(self) -> None:
+        """Let be learnt what outlooks and what-ifs need, unless that is to come."""
+        if self._events is not None and self.present.collecting is None:
             self.look_ahead()
 
     def look_ahead(self) -> None:

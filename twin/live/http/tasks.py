@@ -20,6 +20,7 @@ from twin.core.errors import InputError, Problem
 from twin.core.units import DAY_S, format_duration
 from twin.events.base import Event
 from twin.live.demand_paths import DemandPaths
+from twin.live.http.answering import check_wanted
 from twin.live.http.question import WhatIfQuestion
 from twin.live.what_if import KeptForecasts, demand_paths
 from twin.live.what_if import what_if as tried
@@ -75,6 +76,7 @@ def what_if(snapshot: bytes, key: Key, question: WhatIfQuestion) -> dict[str, An
             replications=question.replications,
             seed=question.seed,
             paths=_paths(simulation, key, question.for_s),
+            progress=lambda *_: check_wanted(),
         )
     except InputError as error:
         raise InputError([_placed(problem) for problem in error.problems]) from None
