@@ -135,7 +135,7 @@ class AutoForecasts:
         for start in range(first, history, step * _AT_ONCE):
             last = min(start + step * _AT_ONCE, history)
             # Up to the first window apart, so that what the block reads is kept.
-            trace.upto(start - 1)
+            trace.upto(start - 1).forget(start)
             windows = trace.upto(last)
             samples = np.arange(start, last, step)
             ran = [_ran(each, windows, start, last, step) for each in tried]

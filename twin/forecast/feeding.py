@@ -104,6 +104,7 @@ class FedWindows:
         if not first <= sample < end:
             raise IndexError(f"sample {sample} is not in [{first}, {end})")
         self._reach_sample(sample)
+        windows.forget(sample)
         most = min(max(1, _WINDOWS_AT_ONCE // max(1, self.links)), _APPENDED)
         last = min(sample + most, end, self._feed.ready + 1)
         revised = self._feed.next_revision(sample)

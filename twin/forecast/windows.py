@@ -85,6 +85,7 @@ class Windows:
             origin = Origin.of(samples, since)
             self._signals = Signals(len(filled), period, max(steps), origin.every)
             self._reference = Reference(self._signals, self.scale[0], origin, steps)
+            self.forget(since)
 
     @property
     def closed(self) -> int:
@@ -111,6 +112,11 @@ class Windows:
         if self._signals is not None:
             self._signals.extend(self._values[0].rows(first, self.closed), changes, known)
             self._reference.catch_up()
+
+    def forget(self, sample: int) -> None:
+        """Forget what only windows before `sample` need: nobody asks for forecasts there."""
+        if self._signals is not None:
+            self._reference.forget(sample)
 
     def revise(self, feature: int, first: int, link: int, values: Floats) -> None:
         """Replace samples of a link from `first` on that have become known, if they are still kept.
@@ -178,7 +184,7 @@ class Windows:
     ) -> WindowBatch:
         """Return the windows that end before each `step`th sample of [start, stop).
 
-        `start` is at least `window` and as far back as is remembered, `stop` at most one more than
+        `start` is at least `window` and not forgotten, `stop` at most one more than
         the samples that have closed. Windows of fewer samples, or normalised otherwise, than these
         were made for may be asked for.
         """
