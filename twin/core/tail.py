@@ -18,6 +18,9 @@ from twin.core.arrays import Floats
 from twin.core.sealed import two_views
 
 _LENT: Final = "rows are lent"
+_ROOM: Final = 288
+"""Rows of a table, at least, that nobody knows the length of. They cost nothing before they come.
+"""
 
 
 def lending() -> dict[Any, Any]:
@@ -36,6 +39,15 @@ class Tail:
         self._keep = keep
         self._table: NDArray[Any] = np.zeros((0, columns), dtype=dtype)
         self._first = self._stop = first
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = min(self._keep, self._stop - self._first)
+        first = self._stop - kept
+        return {"keep": self._keep, "first": first, "rows": self.rows(first, self._stop)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._keep, self._first, self._table = state["keep"], state["first"], state["rows"]
+        self._stop = self._first + len(self._table)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Tail:
         other = copy.copy(self)
@@ -93,8 +105,8 @@ class Growing:
     zeros where more is to come.
     """
 
-    def __init__(self, columns: int, capacity: int) -> None:
-        """Have room for `capacity` rows, and more when they come."""
+    def __init__(self, columns: int, capacity: int = 0) -> None:
+        """Have room for `capacity` rows, where it is known, and more when they come."""
         self.rows = 0
         """Number of rows."""
         self._allocate(np.zeros((0, columns)), capacity)
@@ -132,13 +144,9 @@ class Growing:
         """Add rows, [rows, columns]."""
         stop = self.rows + len(rows)
         if stop > len(self._shown):
-            self._allocate(self._shown[: self.rows], 2 * stop)
+            self._allocate(self._shown[: self.rows], max(2 * stop, _ROOM))
         self._writer[self.rows : stop] = rows
         self.rows = stop
-
-    def put(self, row: int, column: int, values: Floats) -> None:
-        """Replace what is in a column from a row on."""
-        self._writer[row : row + len(values), column] = values
 
     def view(self, start: int = 0, stop: int | None = None) -> Floats:
         """Return rows start <= i < stop, read-only."""
@@ -146,7 +154,11 @@ class Growing:
 
 
 class ShownTable(Growing):
-    """A table that only grows, whose views nobody can unlock: what policies observe."""
+    """A table that grows, whose views nobody can unlock: what policies observe."""
+
+    def put(self, row: int, column: int, values: Floats) -> None:
+        """Replace what is in a column from a row on."""
+        self._writer[row : row + len(values), column] = values
 
     def _table(self, rows: int, columns: int) -> tuple[Floats, Floats]:
         return two_views(rows, columns)
