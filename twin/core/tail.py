@@ -52,11 +52,7 @@ class Tail:
     def __deepcopy__(self, memo: dict[Any, Any]) -> Tail:
         other = copy.copy(self)
         if _LENT not in memo:
-            # With room for as many rows again.
-            kept = min(self._keep, self._stop - self._first)
-            other._table = np.empty((2 * kept + 2, self.columns), self._table.dtype)
-            other._first = self._stop - kept
-            other._table[:kept] = self.rows(other._first, self._stop)
+            other._make_room(1)
         return other
 
     @property
@@ -81,15 +77,20 @@ class Tail:
 
     def append(self, rows: NDArray[Any]) -> None:
         """Add rows, [rows, columns]."""
-        kept = min(self._keep, self._stop - self._first)
+        if self._stop - self._first + len(rows) > len(self._table):
+            self._make_room(len(rows))
         held = self._stop - self._first
-        if held + len(rows) > len(self._table):
-            # Moved when it is full, so that each row is moved once on average.
-            table = np.empty((2 * kept + 2 * len(rows), self._table.shape[1]), self._table.dtype)
-            table[:kept] = self._table[held - kept : held]
-            self._table, self._first, held = table, self._stop - kept, kept
         self._table[held : held + len(rows)] = rows
         self._stop += len(rows)
+
+    def _make_room(self, rows: int) -> None:
+        """Move what is kept to a table with room for so many more rows."""
+        kept = min(self._keep, self._stop - self._first)
+        # Then each row is moved twice on average: most tables are long, and all of them in use.
+        table = np.empty((kept + kept // 2 + rows, self.columns), self._table.dtype)
+        first = self._stop - kept
+        table[:kept] = self.rows(first, self._stop)
+        self._table, self._first = table, first
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows start <= i < stop, a view. Raises IndexError for rows that are not there."""

@@ -67,6 +67,8 @@ class Signals:
         `periods` are the samples in each link's seasons, 0 for none, [seasons, links].
         """
         links = periods.shape[1]
+        # There is nothing to keep of a second season that no link has.
+        periods = periods[: max(int(periods.any(axis=1).sum()), 1)]
         self.lags = [LAGS] + [OTHER_LAGS] * (features - 1)
         self.link_groups = list(_link_groups(periods, sum(self.lags)))
         self.count = sum(self.lags) + _PER_SEASON * len(periods)
@@ -221,7 +223,7 @@ class Signals:
     def course(self, season: int, start: int, stop: int, offsets: Sequence[int]) -> Floats:
         """Return r (next(o + i) - here(o)) for some offsets i, [offsets, samples, links]."""
         answer = np.zeros((len(offsets), stop - start, self.values.columns))
-        for group in self.link_groups:
+        for group in self.link_groups if season < len(self._levels) else ():
             period = group.periods[season]
             first = max(start, period + group.periods[0])
             if not period or first >= stop:
