@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -199,3 +200,15 @@ def test_a_start_whose_checkpoint_finds_no_room_says_so_and_decides(
         assert living.ready
         said = "checkpoints and days cannot be written: No space left on device"
         assert living.trouble == said
+
+
+@pytest.mark.usefixtures("quick_disk")
+def test_a_twin_that_begins_anew_keeps_nothing_of_what_was_before(tmp_path: Path) -> None:
+    whole = trace(HISTORY + 40)
+    with opened(tmp_path, POLICIES) as living:
+        feed(living, whole, HISTORY, HISTORY + 3)
+        before = weakref.ref(living.simulation)
+        living.refit("asked")
+        feed(living, whole, HISTORY + 3, HISTORY + 4)
+        assert living.why == "asked"
+        assert before() is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import time
@@ -147,7 +148,11 @@ class Keeper:
 
     def _tidy(self) -> None:
         """Write what is to be kept elsewhere than in the journal; what fails is said, no more."""
+        epoch = self.present.epoch.number
         self._renew()
+        if self.present.epoch.number != epoch:
+            # What went before is in cycles, and as large as what is there now.
+            gc.collect()
         path = self.present.epoch.folder / CHECKPOINT
         self._upkeep.after_tick(path, self.present, self._journal.place)
         self.trouble = self._upkeep.trouble or self._hindered
