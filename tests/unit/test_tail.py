@@ -33,6 +33,13 @@ def test_a_copy_holds_what_is_kept_and_goes_on(rows: int) -> None:
         assert whole.stop == rows
 
 
+def test_a_copy_holds_as_much_before_rows_that_were_appended_together() -> None:
+    whole = tail(20)
+    whole.append(np.arange(60.0).reshape(20, 3))
+    for other in (copy.deepcopy(whole), pickle.loads(pickle.dumps(whole))):
+        np.testing.assert_array_equal(other.rows(10, 40), whole.rows(10, 40))
+
+
 def test_what_is_no_longer_kept_is_not_written() -> None:
     assert len(pickle.dumps(tail(500))) < len(pickle.dumps(tail(10))) + 100
 

@@ -38,22 +38,28 @@ class Tail:
         """Begin with row number `first`."""
         self._keep = keep
         self._table: NDArray[Any] = np.zeros((0, columns), dtype=dtype)
-        self._first = self._stop = first
+        self._first = self._stop = self._latest = first
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = min(self._keep, self._stop - self._first)
-        first = self._stop - kept
-        return {"keep": self._keep, "first": first, "rows": self.rows(first, self._stop)}
+        first = self._needed
+        rows = self.rows(first, self._stop)
+        return {"keep": self._keep, "latest": self._latest, "first": first, "rows": rows}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._keep, self._first, self._table = state["keep"], state["first"], state["rows"]
+        self._keep, self._latest = state["keep"], state["latest"]
+        self._first, self._table = state["first"], state["rows"]
         self._stop = self._first + len(self._table)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Tail:
         other = copy.copy(self)
         if _LENT not in memo:
-            other._make_room(1)
+            other._move(self._needed, 1)
         return other
+
+    @property
+    def _needed(self) -> int:
+        """The first row that has to be there."""
+        return max(self._first, self._latest - self._keep)
 
     @property
     def columns(self) -> int:
@@ -78,17 +84,17 @@ class Tail:
     def append(self, rows: NDArray[Any]) -> None:
         """Add rows, [rows, columns]."""
         if self._stop - self._first + len(rows) > len(self._table):
-            self._make_room(len(rows))
+            self._move(max(self._first, self._stop - self._keep), len(rows))
         held = self._stop - self._first
         self._table[held : held + len(rows)] = rows
+        self._latest = self._stop
         self._stop += len(rows)
 
-    def _make_room(self, rows: int) -> None:
-        """Move what is kept to a table with room for so many more rows."""
-        kept = min(self._keep, self._stop - self._first)
+    def _move(self, first: int, rows: int) -> None:
+        """Move rows from number `first` on to a table with room for so many more."""
+        kept = self._stop - first
         # Then each row is moved twice on average: most tables are long, and all of them in use.
         table = np.empty((kept + kept // 2 + rows, self.columns), self._table.dtype)
-        first = self._stop - kept
         table[:kept] = self.rows(first, self._stop)
         self._table, self._first = table, first
 

@@ -287,7 +287,10 @@ class TraceWindows:
         self.windows = Windows(past, window, how, history if since is None else since, steps)
 
     def upto(self, stop: int) -> Windows:
-        """Return the windows with all samples before `stop` closed."""
+        """Return the windows with all samples before `stop` closed.
+
+        Windows can be asked for that end in the last samples taken, :data:`_APPENDED` at most.
+        """
         for first in range(self.windows.closed, stop, _APPENDED):
             last = min(first + _APPENDED, stop)
             self.windows.extend([values[first:last] for values in self._values])
