@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,13 +110,13 @@ def test_a_checkpoint_is_of_its_tick_and_others_threads_are_no_hindrance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copied: bool
 ) -> None:
     monkeypatch.setattr(aside, "_COPIES", copied)
-    monkeypatch.setattr(upkeep, "_REPLAY_S", -1.0)
     stop = threading.Event()
     thread = threading.Thread(target=lambda: [sum(range(1000)) for _ in iter(stop.is_set, True)])
     thread.start()
     try:
         whole = trace(HISTORY + 40)
         living = opened(tmp_path, POLICIES)
+        monkeypatch.setattr(upkeep, "_REPLAY_S", -1.0)
         feed(living, whole, HISTORY, HISTORY + 10)
         settled(living)
         epoch = read_epoch(tmp_path / "journal/000001")
@@ -142,13 +143,13 @@ def test_a_checkpoint_is_of_its_tick_and_others_threads_are_no_hindrance(
 def test_a_disk_that_takes_no_checkpoint_is_said_until_one_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "_REPLAY_S", -1.0)
     whole = trace(HISTORY + 40)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with opened(tmp_path, POLICIES) as living:
+        monkeypatch.setattr(upkeep, "_REPLAY_S", -1.0)
         with monkeypatch.context() as broken:
             broken.setattr(upkeep, "write_checkpoint", full)
             feed(living, whole, HISTORY, HISTORY + 1)
@@ -164,3 +165,50 @@ def test_a_disk_that_takes_no_checkpoint_is_said_until_one_is_written(
         feed(living, whole, HISTORY + 3, HISTORY + 4)
         assert living.trouble is None
     assert (tmp_path / "journal/000001/checkpoint").exists()
+
+
+@pytest.mark.usefixtures("quick_disk")
+def test_after_a_start_that_took_long_a_checkpoint_is_there_before_the_first_tick(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = tmp_path / "journal/000001/checkpoint"
+    living = opened(tmp_path, POLICIES)
+    assert not checkpoint.exists()
+    # As after a kill.
+    living._keeper._journal.close()
+    living._stack.close()
+    monkeypatch.setattr(upkeep, "_REPLAY_S", -1.0)
+    with opened(tmp_path, POLICIES) as living:
+        assert checkpoint.exists()
+        assert living._keeper._upkeep.spent == 0
+        assert living.trouble is None
+
+
+@pytest.mark.usefixtures("quick_disk")
+def test_a_start_whose_checkpoint_finds_no_room_says_so_and_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "_REPLAY_S", -1.0)
+    with monkeypatch.context() as broken:
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        broken.setattr(upkeep, "write_checkpoint", full)
+        living = opened(tmp_path, POLICIES)
+    with living:
+        assert living.ready
+        said = "checkpoints and days cannot be written: No space left on device"
+        assert living.trouble == said
+
+
+@pytest.mark.usefixtures("quick_disk")
+def test_a_twin_that_begins_anew_keeps_nothing_of_what_was_before(tmp_path: Path) -> None:
+    whole = trace(HISTORY + 40)
+    with opened(tmp_path, POLICIES) as living:
+        feed(living, whole, HISTORY, HISTORY + 3)
+        before = weakref.ref(living.simulation)
+        living.refit("asked")
+        feed(living, whole, HISTORY + 3, HISTORY + 4)
+        assert living.why == "asked"
+        assert before() is None

@@ -147,6 +147,58 @@ def test_a_gap_is_filled_around_a_sample_that_came_late() -> None:
     assert source.ready == HISTORY + 4
 
 
+def test_what_a_source_says_is_known_is_what_plain_bookkeeping_says() -> None:
+    rng = np.random.default_rng(5)
+    source = twin.LiveSource(head(trace(), HISTORY), fill_gaps=False)
+    seen = {kpi: source.rows(kpi, 0, HISTORY).copy() for kpi in source.kpis}
+    known = {kpi: source.values(kpi, 0, HISTORY).copy() for kpi in source.kpis}
+    for sample in range(HISTORY, HISTORY + 60):
+        row = {kpi: rng.uniform(1, 9, 3) for kpi in source.kpis}
+        row["internet"][rng.uniform(size=3) < 0.3] = np.nan
+        late = []
+        for _ in range(int(rng.integers(0, 4))):
+            first = int(rng.integers(HISTORY - 5, sample + 1))
+            count = min(int(rng.integers(1, 9)), sample + 1 - first)
+            late.append(
+                Revision(0, "internet", int(rng.integers(3)), first, rng.uniform(1, 9, count))
+            )
+        late = [each for each in late if each.first + len(each.values) <= sample]
+        source.deliver(row, late)
+        for kpi in source.kpis:
+            seen[kpi] = np.vstack([seen[kpi], row[kpi]])
+            known[kpi] = np.vstack([known[kpi], row[kpi]])
+        for _, kpi, link, start, values in late:
+            known[kpi][start : start + len(values), link] = values
+        first = int(rng.integers(0, sample))
+        for kpi in source.kpis:
+            np.testing.assert_array_equal(source.rows(kpi, first, sample + 1), seen[kpi][first:])
+            np.testing.assert_array_equal(source.values(kpi, first, sample + 1), known[kpi][first:])
+    assert any(not np.array_equal(seen[k], known[k], equal_nan=True) for k in known)
+
+
+def test_all_who_read_the_history_read_the_same_one() -> None:
+    history = head(trace(), HISTORY)
+    source = twin.LiveSource(history)
+    live = twin.Simulation(source, policies=["last_value"])
+    for each in (source.history, live.scenario.trace, live.fork().scenario.trace):
+        assert np.shares_memory(each.kpis["internet"], history.kpis["internet"])
+
+
+def test_a_living_simulation_keeps_each_sample_twice() -> None:
+    links, intervals = 200, 100
+    history = twin.Trace(
+        tuple(f"l{i}" for i in range(links)), {"internet": np.ones((50, links))}, 300
+    )
+    live = twin.Simulation(twin.LiveSource(history), policies=["static_p95"])
+    live.start()
+    before = len(live.snapshot())
+    for k in range(intervals):
+        live.source.deliver({"internet": np.full(links, 1.0 + k)})
+        live.step()
+    # As it came, and as policies are shown it.
+    assert len(live.snapshot()) - before < 2.1 * 8 * links * intervals
+
+
 def test_a_result_stays_what_it_was() -> None:
     source = twin.LiveSource(head(trace(), HISTORY))
     live = twin.Simulation(source, ["static_p95"])

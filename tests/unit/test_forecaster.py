@@ -231,6 +231,22 @@ def test_the_linear_reference_learns_how_a_link_goes_on() -> None:
     assert error < 0.8 * np.abs(np.diff(alternating, axis=0)).mean()
 
 
+def test_forecasts_that_nobody_asks_for_any_more_are_forgotten() -> None:
+    rng = np.random.default_rng(0)
+    demand = {"internet": 100 + rng.normal(size=(3000, 2))}
+    whole, short = (TraceWindows(demand, ["internet"], 10, Normalisation(), 2000) for _ in range(2))
+    fitted = short.windows._reference._fitted[0]
+    for first in range(2000, 2600):
+        windows = short.upto(first)
+        windows.forget(first)
+        expected = whole.upto(first).reference(first, first + 1)
+        np.testing.assert_array_equal(windows.reference(first, first + 1), expected)
+        # What is in force, and what has just been fitted.
+        assert len(fitted.fits) <= 2
+    with pytest.raises(IndexError, match="are forgotten"):
+        short.windows._reference.changes(2000, 2001)
+
+
 def test_without_the_linear_reference_windows_end_in_zero(kpis: Kpis) -> None:
     how = Normalisation(reference="last", clip=1e9)
     windows = TraceWindows(kpis, KPIS, 10, how, HISTORY)

@@ -42,14 +42,12 @@ def seasonal(period: float, samples: int, weekend: int = 0, seed: int = 0) -> Fl
 def reference_changes(values: Floats, history: int) -> Floats:
     """The forecast of each change after the history, [samples, links]."""
     trace = TraceWindows({"internet": values}, ["internet"], 10, Normalisation(), history)
-    firsts = range(history, len(values), 200)
-    lasts = [min(first + 200, len(values)) for first in firsts]
-    return np.concatenate(
-        [
-            trace.upto(last - 1).change(first, last)
-            for first, last in zip(firsts, lasts, strict=True)
-        ]
-    )
+    blocks = []
+    for first in range(history, len(values), 200):
+        last = min(first + 200, len(values))
+        trace.upto(first - 1)
+        blocks.append(trace.upto(last - 1).change(first, last))
+    return np.concatenate(blocks)
 
 
 def usual(values: Floats, period: int, steps: int) -> Floats:

@@ -18,6 +18,9 @@ from twin.core.arrays import Floats, Ints
 from twin.core.sealed import two_views
 
 _LENT: Final = "rows are lent"
+_ROOM: Final = 288
+"""Rows of a table, at least, that nobody knows the length of. They cost nothing before they come.
+"""
 
 
 def lending() -> dict[Any, Any]:
@@ -35,10 +38,23 @@ class Tail:
         """Begin with row number `first`."""
         self._keep = keep
         self._table: NDArray[Any] = np.zeros((0, columns), dtype=dtype)
-        self._first = self._stop = first
+        self._first = self._stop = self._latest = first
+
+    def __getstate__(self) -> dict[str, Any]:
+        first = self._needed
+        rows = self.rows(first, self._stop)
+        return {"keep": self._keep, "latest": self._latest, "first": first, "rows": rows}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._keep, self._latest = state["keep"], state["latest"]
+        self._first, self._table = state["first"], state["rows"]
+        self._stop = self._first + len(self._table)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Tail:
-        return copy.copy(self) if _LENT in memo else self.for_columns(np.arange(self.columns))
+        other = copy.copy(self)
+        if _LENT not in memo:
+            other._move(self._needed, 1)
+        return other
 
     def for_columns(self, columns: Ints) -> Tail:
         """Return a table that goes on from the last rows of some columns.
@@ -46,14 +62,20 @@ class Tail:
         A column may be taken more than once.
         """
         other = copy.copy(self)
-        # With room for as many rows again.
-        kept = min(self._keep, self._stop - self._first)
+        first = self._needed
+        kept = self._stop - first
+        # With room for as many rows again: it is used for a while, and goes.
         other._table = np.empty((2 * kept + 2, len(columns)), self._table.dtype)
-        other._first = self._stop - kept
+        other._first = first
         # Into place without a copy in between.
-        rows = self.rows(other._first, self._stop)
+        rows = self.rows(first, self._stop)
         np.take(rows, columns, axis=1, out=other._table[:kept], mode="clip")
         return other
+
+    @property
+    def _needed(self) -> int:
+        """The first row that has to be there."""
+        return max(self._first, self._latest - self._keep)
 
     @property
     def columns(self) -> int:
@@ -77,15 +99,20 @@ class Tail:
 
     def append(self, rows: NDArray[Any]) -> None:
         """Add rows, [rows, columns]."""
-        kept = min(self._keep, self._stop - self._first)
+        if self._stop - self._first + len(rows) > len(self._table):
+            self._move(max(self._first, self._stop - self._keep), len(rows))
         held = self._stop - self._first
-        if held + len(rows) > len(self._table):
-            # Moved when it is full, so that each row is moved once on average.
-            table = np.empty((2 * kept + 2 * len(rows), self._table.shape[1]), self._table.dtype)
-            table[:kept] = self._table[held - kept : held]
-            self._table, self._first, held = table, self._stop - kept, kept
         self._table[held : held + len(rows)] = rows
+        self._latest = self._stop
         self._stop += len(rows)
+
+    def _move(self, first: int, rows: int) -> None:
+        """Move rows from number `first` on to a table with room for so many more."""
+        kept = self._stop - first
+        # Then each row is moved twice on average: most tables are long, and all of them in use.
+        table = np.empty((kept + kept // 2 + rows, self.columns), self._table.dtype)
+        table[:kept] = self.rows(first, self._stop)
+        self._table, self._first = table, first
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows start <= i < stop, a view. Raises IndexError for rows that are not there."""
@@ -101,8 +128,8 @@ class Growing:
     zeros where more is to come.
     """
 
-    def __init__(self, columns: int, capacity: int) -> None:
-        """Have room for `capacity` rows, and more when they come."""
+    def __init__(self, columns: int, capacity: int = 0) -> None:
+        """Have room for `capacity` rows, where it is known, and more when they come."""
         self.rows = 0
         """Number of rows."""
         self._allocate(np.zeros((0, columns)), capacity)
@@ -140,13 +167,9 @@ class Growing:
         """Add rows, [rows, columns]."""
         stop = self.rows + len(rows)
         if stop > len(self._shown):
-            self._allocate(self._shown[: self.rows], 2 * stop)
+            self._allocate(self._shown[: self.rows], max(2 * stop, _ROOM))
         self._writer[self.rows : stop] = rows
         self.rows = stop
-
-    def put(self, row: int, column: int, values: Floats) -> None:
-        """Replace what is in a column from a row on."""
-        self._writer[row : row + len(values), column] = values
 
     def view(self, start: int = 0, stop: int | None = None) -> Floats:
         """Return rows start <= i < stop, read-only."""
@@ -154,7 +177,11 @@ class Growing:
 
 
 class ShownTable(Growing):
-    """A table that only grows, whose views nobody can unlock: what policies observe."""
+    """A table that grows, whose views nobody can unlock: what policies observe."""
+
+    def put(self, row: int, column: int, values: Floats) -> None:
+        """Replace what is in a column from a row on."""
+        self._writer[row : row + len(values), column] = values
 
     def _table(self, rows: int, columns: int) -> tuple[Floats, Floats]:
         return two_views(rows, columns)

@@ -8,7 +8,7 @@ missing, for all but the account.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -192,13 +192,29 @@ class ArrayFeed:
         return self._revised[place] if place < len(self._revised) else None
 
 
-def known(feed: Feed, kpi: str, closed: int) -> Floats:
-    """Return what is known of a KPI once `closed` samples are seen, [samples, series]."""
-    values = feed.rows(kpi, 0, closed)
-    revisions = [revision for revision in feed.revisions(0, closed) if revision.kpi == kpi]
-    if revisions:
-        values = values.copy()
-        for revision in revisions:
-            stop = revision.first + len(revision.values)
-            values[revision.first : stop, revision.series] = revision.values
-    return values
+def known(feed: Feed, kpi: str, closed: int, first: int = 0, stop: int | None = None) -> Floats:
+    """Return what is known of a KPI once `closed` samples are seen, [samples, series].
+
+    Of samples first <= i < stop, by default all that are seen. Not to be written to.
+    """
+    stop = closed if stop is None else stop
+    # A sample is never revised before it is seen.
+    revisions = [each for each in feed.revisions(first, closed) if each.kpi == kpi]
+    return revised(feed.rows(kpi, first, stop), first, revisions)
+
+
+def revised(rows: Floats, first: int, revisions: Iterable[Revision]) -> Floats:
+    """Return samples from `first` on as they are after `revisions` of the same KPI, in order.
+
+    They are copied where any is revised.
+    """
+    copied = False
+    for each in revisions:
+        start = max(each.first, first)
+        values = each.values[start - each.first : max(first + len(rows) - each.first, 0)]
+        if not len(values):
+            continue
+        if not copied:
+            rows, copied = rows.copy(), True
+        rows[start - first : start - first + len(values), each.series] = values
+    return rows

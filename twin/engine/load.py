@@ -15,7 +15,7 @@ import numpy as np
 
 from twin.core.arrays import Bools, Floats
 from twin.core.tail import Growing
-from twin.demand.gaps import Revision, became_known, known, next_known
+from twin.demand.gaps import Revision, became_known, known, next_known, revised
 from twin.demand.kpis import TRAFFIC_KPIS
 from twin.engine.echoes import Echoes
 from twin.engine.planned_routes import PlannedRoutes, carried
@@ -55,19 +55,19 @@ class OfferedLoad:
         """As means, of samples as first seen, where demand moves from flow to flow."""
         self._closed = span.first
         self._routes = None if routing is None else PlannedRoutes(routing)
-        if not self.whole:
-            self._begin()
-            return
         if routing is not None:
             for name in self.kpis:
                 self._past[name] = self._carried(source.rows(name, 0, span.first))
-        self._make_means()
+        if self.whole:
+            self._make_means()
+        else:
+            self._begin()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> OfferedLoad:
         other = object.__new__(type(self))
         # Nothing in a whole load changes in place; means are replaced, not written to.
         for name, value in self.__dict__.items():
-            shared = self.whole or name in ("_mean", "_first_seen")
+            shared = self.whole or name in ("_past", "_mean", "_first_seen")
             setattr(other, name, value if shared else copy.deepcopy(value, memo))
         memo[id(self)] = other
         return other
@@ -140,20 +140,11 @@ class OfferedLoad:
 
     def _begin(self) -> None:
         """Take what came before the first replayed sample."""
-        # The flows as known so far, and the links as first seen and as known.
-        self._known: dict[str, Growing] = {}
-        self._seen: dict[str, Growing] = {}
-        self._best: dict[str, Growing] = {}
+        # Flows that are links are as the source has them, until something changes demand.
+        self._begins = self._span.first
+        self._seen = {name: Growing(len(self.links), self._span.intervals) for name in self.kpis}
         self._revisions: list[Revision] = []
-        first = self._span.first
-        for name in self.kpis:
-            flows = self._source.rows(name, 0, first)
-            links = self._carried(flows)
-            capacity = first + (self._span.intervals or first)
-            for tables, rows in ((self._known, flows), (self._seen, links), (self._best, links)):
-                tables[name] = Growing(rows.shape[1], capacity)
-                tables[name].append(rows)
-        self._take(self._source.revisions(0, first))
+        self._take(self._source.revisions(0, self._begins))
 
     def _routed_means(self, kpi: str, flows: Floats) -> Floats:
         """Return the mean loads of all intervals from those of the flows, [intervals, links]."""
@@ -187,12 +178,10 @@ class OfferedLoad:
     def rows(self, kpi: str, start: int, stop: int) -> Floats:
         """Return samples start <= i < stop as first seen, [samples, links]."""
         if not self.whole:
-            return self._seen[kpi].view(start, stop)
+            return self._joined(kpi, self._begins, self._seen[kpi].view(), start, stop)
         first = self._span.first
         if self._routes is not None:
-            parts = [self._past[kpi][start:stop]] if start < first else []
-            parts += [self._mean[kpi][max(start - first, 0) : stop - first]] if stop > first else []
-            return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            return self._joined(kpi, first, self._mean[kpi], start, stop)
         seen = self._source.rows(kpi, start, stop)
         if stop <= first or not self._courses:
             return seen
@@ -204,6 +193,14 @@ class OfferedLoad:
         hidden = np.isnan(seen[max(first - start, 0) :])
         surged = np.where(hidden, np.nan, self._mean[kpi][later])
         return surged if start >= first else np.concatenate([seen[: first - start], surged])
+
+    def _joined(self, kpi: str, begins: int, later: Floats, start: int, stop: int) -> Floats:
+        """Return samples start <= i < stop; those from `begins` on are in `later`."""
+        if start >= begins:
+            return later[start - begins : stop - begins]
+        last, past = min(stop, begins), self._past.get(kpi)
+        before = self._source.rows(kpi, start, last) if past is None else past[start:last]
+        return before if stop <= begins else np.concatenate([before, later[: stop - begins]])
 
     def revisions(self, after: int, upto: int) -> list[Revision]:
         """Return what becomes known once more than `after` and at most `upto` samples are seen."""
@@ -261,10 +258,13 @@ class OfferedLoad:
         if self.whole:
             return self._mean[DEMAND][start:stop]
         first, last = self._span.first + start, self._span.first + stop
-        best: Floats = self._best[DEMAND].view(first, last).copy()
-        base = self._source.values(DEMAND, first, last)
+        best = known(self, DEMAND, self._closed, first, last).copy()
+        if self._source.ready == self._closed:
+            return best
         # What a gap that is still open hides is known to a replay, and counts.
-        hidden = np.isnan(self._known[DEMAND].view(first, last)) & ~np.isnan(base)
+        base = self._source.values(DEMAND, first, last)
+        so_far = known(self._source, DEMAND, self._closed, first, last)
+        hidden = np.isnan(so_far) & ~np.isnan(base)
         for row in np.flatnonzero(hidden.any(axis=1)).tolist():
             best[row] = self.averaged(DEMAND, start + row, base[row])
         return best
@@ -331,12 +331,12 @@ class OfferedLoad:
         if self._echoes.close(interval):
             self._change((*self._echoes.planned, *self._echoes.courses))
         sample = self._span.first + interval
-        for name in self.kpis:
-            flows = self._source.rows(name, sample, sample + 1)
-            links = self.averaged(name, interval, flows[0])[None]
-            self._known[name].append(flows)
-            self._seen[name].append(links)
-            self._best[name].append(links)
+        if self._routes is None and not self._courses and self._begins == sample:
+            self._begins = sample + 1
+        else:
+            for name in self.kpis:
+                flows = self._source.rows(name, sample, sample + 1)[0]
+                self._seen[name].append(self.averaged(name, interval, flows)[None])
         self._closed = sample + 1
         self._take(self._source.revisions(sample, sample + 1))
 
@@ -345,30 +345,33 @@ class OfferedLoad:
 
         A gap of the whole matrix is one of every flow: those that end together are taken together.
         """
+        taken: list[Revision] = []
         for (closed, kpi, first, count), together in groupby(revisions, key=_stretch_of):
+            if taken and taken[-1].closed != closed:
+                taken = []
             flows = np.zeros(len(self._source.flows), dtype=np.bool_)
             for revision in together:
-                self._known[kpi].put(first, revision.series, revision.values)
+                taken.append(revision)
                 flows[revision.series] = True
-            rows = np.stack([self._known_row(kpi, first + i) for i in range(count)])
+            base = known(self._source, kpi, closed - 1, first, first + count)
+            base = revised(base, first, (each for each in taken if each.kpi == kpi))
+            rows = np.stack([self._past_row(kpi, first + i, row) for i, row in enumerate(base)])
             for link in np.flatnonzero(self.carriers(self._surged[kpi].reached(flows))).tolist():
                 # While another of its flows is in a gap, the link stays missing there.
-                known = ~np.isnan(rows[:, link])
-                edges = np.flatnonzero(np.diff(known, prepend=False, append=False))
+                seen = ~np.isnan(rows[:, link])
+                edges = np.flatnonzero(np.diff(seen, prepend=False, append=False))
                 for start, stop in edges.reshape(-1, 2).tolist():
                     values = rows[start:stop, link]
-                    self._best[kpi].put(first + start, link, values)
                     self._revisions.append(Revision(closed, kpi, link, first + start, values))
 
     def carriers(self, flows: Bools, upto: float = np.inf) -> Bools:
         """Return the links that carry any of `flows` in a routing until a time, [links]."""
         return flows if self._routes is None else self._routes.reached(flows, upto)
 
-    def _known_row(self, kpi: str, sample: int) -> Floats:
-        """Return the load of the links in a sample as it is known so far, [links]."""
-        flows = self._known[kpi].view(sample, sample + 1)[0]
+    def _past_row(self, kpi: str, sample: int, base: Floats) -> Floats:
+        """Return the load of the links in a sample with this `base` demand of flows, [links]."""
         interval = sample - self._span.first
-        return self._carried(flows) if interval < 0 else self.averaged(kpi, interval, flows)
+        return self._carried(base) if interval < 0 else self.averaged(kpi, interval, base)
 
     def averaged(self, kpi: str, interval: int, base: Floats) -> Floats:
         """Return the mean load of the links in an interval with this `base` demand of flows."""

@@ -139,14 +139,14 @@ class AutoForecasts:
         how = tried[0].card.normalisation
         kpis = dict(zip(features, past, strict=True))
         errors = np.zeros((len(trials), len(self.names), past[0].shape[1]))
-        trace = TraceWindows(kpis, features, window, how, history, first, (1, *trials))
+        trace = TraceWindows(kpis, features, window, how, history, first, sorted({1, *trials}))
         demand, unknown = forward_filled(past[0]), np.isnan(past[0])
         step = max(-(-(history - first) // _TRIED), 1)
         # As many at once for any number of links, so that the sums are the same to the last bit.
         for start in range(first, history, step * _AT_ONCE):
             last = min(start + step * _AT_ONCE, history)
             # Up to the first window apart, so that what the block reads is kept.
-            trace.upto(start - 1)
+            trace.upto(start - 1).forget(start)
             windows = trace.upto(last)
             samples = np.arange(start, last, step)
             ran = [_ran(each, windows, start, last, step) for each in tried]

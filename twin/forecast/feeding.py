@@ -117,6 +117,7 @@ class FedWindows:
         if not first <= sample < end:
             raise IndexError(f"sample {sample} is not in [{first}, {end})")
         self._reach_sample(sample)
+        windows.forget(sample)
         most = min(max(1, self._at_once // max(1, self.links)), _APPENDED)
         last = min(sample + most, end, self._feed.ready + 1)
         revised = self._feed.next_revision(sample)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -34,7 +35,7 @@ _RIDGE: Final = 0.01
 _OUTLIER: Final = 8.0
 """What is read, and what it should have told, is limited to this many of its mean sizes."""
 _ANSWERED: Final = 640
-"""Samples back to which forecasts can be asked for: more than are taken at a time."""
+"""Samples back to which forecasts can be asked for at most: more than are taken at a time."""
 
 
 class Origin(NamedTuple):
@@ -104,6 +105,11 @@ class Reference:
         some._fitted = [each.for_links(signals, links) for each in self._fitted]
         return some
 
+    def forget(self, sample: int) -> None:
+        """Forget what no forecast from `sample` on is made with: none before is asked for."""
+        for horizon in self._fitted:
+            horizon.forget(sample)
+
     def catch_up(self) -> None:
         """Learn, and fit again, where enough samples have closed."""
         while self._next <= self._signals.closed:
@@ -116,7 +122,7 @@ class Reference:
         """Return forecasts of the change from sample i - 1 to i - 1 + steps, start <= i < stop.
 
         In units of each link's scale, [samples, links]. `stop` is at most one more than the samples
-        that have closed.
+        that have closed. Raises IndexError for samples that are forgotten.
         """
         total = np.zeros((stop - start, len(self._scale)))
         for first, last, fit in self._fits(start, stop, steps):
@@ -142,9 +148,11 @@ class Reference:
         """Return what is in force for each stretch of samples in [start, stop)."""
         left, right, share = between(steps, self._anchors)
         near, far = self._fitted[left].fits, self._fitted[right].fits
+        if start < near[0].cut:
+            raise IndexError(f"forecasts from {start} on are forgotten up to {near[0].cut}")
         stretches = []
         # All horizons are fitted at the same cuts.
-        for place in range(max(bisect_right(near, start, key=_cut) - 1, 0), len(near)):
+        for place in range(bisect_right(near, start, key=_cut) - 1, len(near)):
             first = max(near[place].cut, start)
             if first >= stop:
                 break
@@ -192,8 +200,7 @@ class _Horizon:
         self._origin = origin
         links, count = len(scale), signals.count
         self._learnt = origin.first
-        self._square = np.zeros((links, count, count))
-        self._right = np.zeros((links, count))
+        self._normal = [_NormalEquations(group) for group in signals.link_groups]
         # Sums of absolute values, for the limits: of what is read, and of the changes.
         self._sizes, self._total = np.zeros((count + 1, links)), np.zeros(links)
         self._errors = np.zeros((3, links))
@@ -201,13 +208,20 @@ class _Horizon:
         self._weights = np.zeros((2, count, links))
         self._serving = False
         nothing = np.zeros((count, links))
+        self._asked = 0
         self.fits = [Fit(0, nothing, nothing, np.zeros(links))]
 
     def for_links(self, signals: Signals, links: Ints) -> _Horizon:
         """Return one that goes on from here for some links, whose `signals` are given."""
-        some = of_columns(self, links, apart=("_square", "_right"))
+        some = of_columns(self, links)
         some._signals = signals
-        some._square, some._right = self._square[links], self._right[links]
+        group, row = np.zeros((2, len(self._scale)), dtype=np.int64)
+        for number, one in enumerate(self._signals.link_groups):
+            group[one.links], row[one.links] = number, np.arange(one.size)
+        some._normal = [
+            _NormalEquations.of(one, self._normal, group[links[one.links]], row[links[one.links]])
+            for one in signals.link_groups
+        ]
         cut, *fitted = self.fits[-1]
         some.fits = [Fit(cut, *(each[..., links] for each in fitted))]
         return some
@@ -220,18 +234,20 @@ class _Horizon:
         start, stop = self._learnt, cut - self._steps
         if stop > start:
             decay = 0.5 ** ((stop - start) / _HALF_LIFE)
-            for group in self._signals.link_groups:
-                self._learn_some(group, start, stop, decay)
+            for group, normal in zip(self._signals.link_groups, self._normal, strict=True):
+                self._learn_some(group, normal, start, stop, decay)
             self._learnt = stop
         if fit and cut >= self._origin.served and stop > self._origin.first:
             weights = np.zeros_like(self._weights)
             self._serving = True
-            for group in self._signals.link_groups:
-                weights[:, : group.numbers, group.links] = self._solution(group)
+            for group, normal in zip(self._signals.link_groups, self._normal, strict=True):
+                weights[:, : group.numbers, group.links] = normal.solution(self._signals.past)
             self._weights = weights
         self._enact(cut)
 
-    def _learn_some(self, group: LinkGroup, start: int, stop: int, decay: float) -> None:
+    def _learn_some(
+        self, group: LinkGroup, normal: _NormalEquations, start: int, stop: int, decay: float
+    ) -> None:
         links, signals = group.links, self._signals
         read = signals.read(group, start, stop, self._steps, self._scale[links])
         values = signals.values.rows(start, stop + self._steps)[:, links]
@@ -247,18 +263,12 @@ class _Horizon:
         self._total[links] += count
         self._sizes[used, links] += np.abs(read).sum(axis=-1)
         self._sizes[-1, links] += np.abs(change).sum(axis=-1)
-        limit = self._limits()[:, links, None]
+        limit = self._limits(links)[..., None]
         np.clip(read, -limit[used], limit[used], out=read)
         if self._serving:
             self._judge(group, read, change, count)
         limited = np.clip(change, -limit[-1], limit[-1])
-        rows = np.ascontiguousarray(read.swapaxes(0, 1))
-        square, right = self._square[links], self._right[links]
-        square *= decay
-        right *= decay
-        square[:, used, used] += rows @ rows.swapaxes(1, 2)
-        right[:, used] += (rows @ limited[..., None])[..., 0]
-        self._square[links], self._right[links] = square, right
+        normal.add(np.ascontiguousarray(read.swapaxes(0, 1)), limited, decay)
 
     def _judge(self, group: LinkGroup, read: Floats, change: Floats, count: Ints) -> None:
         """Take how much each kind of forecast erred with the weights in force.
@@ -274,24 +284,9 @@ class _Horizon:
         self._errors[:, links] = _KEPT * self._errors[:, links] + erred
         self._count[links] = _KEPT * self._count[links] + count
 
-    def _limits(self) -> Floats:
+    def _limits(self, links: slice | Ints = slice(None)) -> Floats:
         """Return what each number that is read, and the change, is limited to, [numbers, links]."""
-        return np.asarray(_OUTLIER * self._sizes / np.maximum(self._total, 1))
-
-    def _solution(self, group: LinkGroup) -> Floats:
-        """Return the weights of past changes alone, and of all, [2, numbers, links]."""
-        used, past = group.numbers, self._signals.past
-        square = self._square[group.links][:, :used, :used]
-        right = self._right[group.links][:, :used]
-        diagonal = np.einsum("lii->li", square)
-        # A number that never differed from 0 gets no weight.
-        extra = _RIDGE * diagonal + 1e-6 * diagonal.sum(axis=1, keepdims=True) / used
-        extra = np.where(extra > 0, extra, 1.0)
-        square = square + extra[:, :, None] * np.eye(used)
-        weights = np.zeros((2, right.shape[1], group.size))
-        weights[0, :past] = _solved(square[:, :past, :past], right[:, :past]).T
-        weights[1] = weights[0] if used == past else _solved(square, right).T
-        return weights
+        return np.asarray(_OUTLIER * self._sizes[:, links] / np.maximum(self._total[links], 1))
 
     def _enact(self, cut: int) -> None:
         """Put what was fitted and how it is trusted into force from `cut` on."""
@@ -299,9 +294,78 @@ class _Horizon:
         weights = shares[1] * self._weights[0] + shares[2] * self._weights[1]
         error = (shares * self._errors).sum(axis=0) / np.maximum(self._count, 1)
         fit = Fit(cut, weights, self._limits()[:-1], error)
-        kept = [each for each in self.fits if each.cut > cut - _ANSWERED]
-        # The one that was in force before them as well.
-        self.fits = [*self.fits[max(len(self.fits) - len(kept) - 1, 0) :], fit]
+        self.fits.append(fit)
+        self.forget(max(self._asked, cut - _ANSWERED + 1))
+
+    def forget(self, sample: int) -> None:
+        """Forget fits that are not in force from `sample` on."""
+        self._asked = sample
+        self.fits = self.fits[max(bisect_right(self.fits, sample, key=_cut) - 1, 0) :]
+
+
+class _NormalEquations:
+    """What the weights of a group of links are fitted by: sums over what was read.
+
+    The products of the numbers that are read are symmetric: each pair is kept once.
+    """
+
+    def __init__(self, group: LinkGroup) -> None:
+        numbers = group.numbers
+        self._numbers = numbers
+        self._products = np.zeros((group.size, numbers * (numbers + 1) // 2))
+        """Of each pair of numbers, [links, pairs]."""
+        self._right = np.zeros((group.size, numbers))
+
+    @classmethod
+    def of(
+        cls, group: LinkGroup, parts: Sequence[_NormalEquations], part: Ints, row: Ints
+    ) -> _NormalEquations:
+        """Return those of a group whose links are each in a `part` and `row` of others."""
+        own = cls(group)
+        for number in np.unique(part).tolist():
+            here, other = part == number, parts[number]
+            own._products[here] = other._products[row[here]]
+            own._right[here] = other._right[row[here]]
+        return own
+
+    def add(self, read: Floats, change: Floats, decay: float) -> None:
+        """Take what was `read`, [links, numbers, samples], and the `change` that it should tell.
+
+        [links, samples]; what was taken before counts `decay` as much.
+        """
+        square = (read @ read.swapaxes(1, 2)).reshape(len(read), -1)
+        self._products *= decay
+        self._products += square.take(_pairs(self._numbers), axis=1)
+        self._right *= decay
+        self._right += (read @ change[..., None])[..., 0]
+
+    def solution(self, past: int) -> Floats:
+        """Return the weights of the `past` changes alone, and of all, [2, numbers, links]."""
+        links, used = self._right.shape
+        square = self._products.take(_places(used), axis=1).reshape(links, used, used)
+        diagonal = np.einsum("lii->li", square)
+        # A number that never differed from 0 gets no weight.
+        extra = _RIDGE * diagonal + 1e-6 * diagonal.sum(axis=1, keepdims=True) / used
+        extra = np.where(extra > 0, extra, 1.0)
+        square = square + extra[:, :, None] * np.eye(used)
+        weights = np.zeros((2, used, links))
+        weights[0, :past] = _solved(square[:, :past, :past], self._right[:, :past]).T
+        weights[1] = weights[0] if used == past else _solved(square, self._right).T
+        return weights
+
+
+@lru_cache(maxsize=16)
+def _pairs(numbers: int) -> Ints:
+    """Return where in a square each pair of numbers is, row by row, [pairs]."""
+    return np.flatnonzero(np.tri(numbers).ravel())
+
+
+@lru_cache(maxsize=16)
+def _places(numbers: int) -> Ints:
+    """Return which pair each place of a square is, [numbers x numbers]."""
+    pair = np.zeros((numbers, numbers), dtype=np.int64)
+    pair[np.tril_indices(numbers)] = np.arange(numbers * (numbers + 1) // 2)
+    return np.maximum(pair, pair.T).ravel()
 
 
 def _solved(matrix: Floats, right: Floats) -> Floats:

@@ -67,6 +67,8 @@ class Signals:
         `periods` are the samples in each link's seasons, 0 for none, [seasons, links].
         """
         links = periods.shape[1]
+        # There is nothing to keep of a second season that no link has.
+        periods = periods[: max(int(periods.any(axis=1).sum()), 1)]
         self.lags = [LAGS] + [OTHER_LAGS] * (features - 1)
         self.count = sum(self.lags) + _PER_SEASON * len(periods)
         """The most numbers that a forecast reads of a link."""
@@ -250,7 +252,8 @@ class Signals:
         periods = self._periods[:, links]
         answer = np.zeros((len(offsets), stop - start, periods.shape[1]))
         whole = isinstance(links, slice)
-        for places in self.link_groups if whole else _link_groups(periods, self.past):
+        groups = self.link_groups if whole else _link_groups(periods, self.past)
+        for places in groups if season < len(periods) else ():
             period = places.periods[season]
             first = max(start, period + places.periods[0])
             if not period or first >= stop:

@@ -85,6 +85,7 @@ class Windows:
             origin = Origin.of(samples, since)
             self._signals = Signals(len(filled), period, max(steps), origin.every)
             self._reference = Reference(self._signals, self.scale[0], origin, steps)
+            self.forget(since)
 
     def for_links(self, links: Ints) -> Windows:
         """Return those that go on from here for some links, which may come several times."""
@@ -122,6 +123,11 @@ class Windows:
         if self._signals is not None:
             self._signals.extend(self._values[0].rows(first, self.closed), changes, known)
             self._reference.catch_up()
+
+    def forget(self, sample: int) -> None:
+        """Forget what only windows before `sample` need: nobody asks for forecasts there."""
+        if self._signals is not None:
+            self._reference.forget(sample)
 
     def revise(self, feature: int, first: int, link: int, values: Floats) -> None:
         """Replace samples of a link from `first` on that have become known, if they are still kept.
@@ -190,7 +196,7 @@ class Windows:
     ) -> WindowBatch:
         """Return the windows of `links` (None: all) before each `step`th sample of [start, stop).
 
-        `start` is at least `window` and as far back as is remembered, `stop` at most one more than
+        `start` is at least `window` and not forgotten, `stop` at most one more than
         the samples that have closed. Windows of fewer samples, or normalised otherwise, than these
         were made for may be asked for.
         """
@@ -308,7 +314,10 @@ class TraceWindows:
         self.windows = Windows(past, window, how, history if since is None else since, steps)
 
     def upto(self, stop: int) -> Windows:
-        """Return the windows with all samples before `stop` closed."""
+        """Return the windows with all samples before `stop` closed.
+
+        Windows can be asked for that end in the last samples taken, :data:`_APPENDED` at most.
+        """
         for first in range(self.windows.closed, stop, _APPENDED):
             last = min(first + _APPENDED, stop)
             self.windows.extend([values[first:last] for values in self._values])

@@ -20,7 +20,7 @@ from twin.live.present import LivePresent
 
 _HEAD: Final = struct.Struct("<16sQII")
 """What it is; position and checksum of the journal; checksum of what follows."""
-_MAGIC: Final = b"twin checkpoint\2"
+_MAGIC: Final = b"twin checkpoint\3"
 _PART: Final = 1 << 22
 
 

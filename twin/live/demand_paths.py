@@ -48,13 +48,12 @@ import numpy as np
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem
 from twin.core.units import format_duration
-from twin.demand.gaps import Feed
+from twin.demand.gaps import Feed, known
 from twin.forecast.forecaster import Forecaster
 from twin.live.path_forecasts import (
     PastFeed,
     PastOrigins,
     PathForecasts,
-    known_so_far,
     usual_paths,
 )
 
@@ -120,7 +119,7 @@ class DemandPaths:
             what = f"needs more of the past than {format_duration(now * tick_s)}"
             least = format_duration(2 * (steps + max(_FEWEST, window)) * tick_s)
             raise InputError(Problem(what, "what-if", suggestion=f"wait until it is {least}"))
-        seen = known_so_far(PastFeed(feed, places.skipped), kpi, 0, now)
+        seen = known(PastFeed(feed, places.skipped), kpi, now)
         if model is None:
             forecasts = usual_paths(seen, np.append(origins, now), steps, tick_s)
         else:

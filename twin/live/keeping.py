@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import time
@@ -72,8 +73,9 @@ class Keeper:
     @classmethod
     def _resumed(cls, base: Scenario, epoch: Epoch, state: Path) -> Self:
         """Return the keeper after all records of an epoch."""
-        begin = time.perf_counter()
         present, place = _latest(base, epoch)
+        # Another checkpoint would not spare the reading of one.
+        begin = time.perf_counter()
         failure, untold, decides, begun = None, False, False, place == Position()
         records = taken(read(epoch.records, place), place)
         try:
@@ -104,6 +106,10 @@ class Keeper:
             keeper._renew()
         with suppress(NotWrittenError):
             keeper.settle()
+        if keeper.failure is None and not keeper._untold:
+            path = keeper.present.epoch.folder / CHECKPOINT
+            keeper._upkeep.after_start(path, keeper.present, keeper._journal.place)
+            keeper.trouble = keeper._upkeep.trouble or keeper._hindered
         return keeper
 
     @property
@@ -142,7 +148,11 @@ class Keeper:
 
     def _tidy(self) -> None:
         """Write what is to be kept elsewhere than in the journal; what fails is said, no more."""
+        epoch = self.present.epoch.number
         self._renew()
+        if self.present.epoch.number != epoch:
+            # What went before is in cycles, and as large as what is there now.
+            gc.collect()
         path = self.present.epoch.folder / CHECKPOINT
         self._upkeep.after_tick(path, self.present, self._journal.place)
         self.trouble = self._upkeep.trouble or self._hindered
@@ -215,9 +225,11 @@ class Keeper:
         epoch, carried = next_epoch(self.base, old, self._state / JOURNAL, first, why, fitted)
         try:
             # Fitted before it is written: one that cannot be fitted would be there for good.
+            begin = time.perf_counter()
             present = LivePresent(self.base, epoch)
             present.latest = old.latest
             present.start(learnt=learnt)
+            took = time.perf_counter() - begin
             self._upkeep.finish(old)
             write_epoch(epoch, stored(self.base), (present.decided(), carried))
             present.apply(carried)
@@ -234,6 +246,8 @@ class Keeper:
             return
         self._journal.close()
         self.present, self._journal = present, journal
+        # A restart would let policies learn, where they did so beside the twin.
+        self._upkeep.spent = took + (0.0 if learnt is None else self._learning.took_s)
         self._hindered = None
         self._learning.end()
         self._forget_epochs()

@@ -104,6 +104,11 @@ class LearningAside:
             return None
         return learnt
 
+    @property
+    def took_s(self) -> float:
+        """Seconds that it took them."""
+        return self._aside.took_s
+
     def end(self) -> None:
         """End what is under way, and remove what it has left."""
         self._aside.end()

@@ -182,14 +182,3 @@ def usual_paths(seen: Floats, origins: Ints, steps: int, tick_s: int) -> Floats:
         moved -= mean(origins - each + (hour - latest) // 2)[:, None]
         paths += np.where(some, 1 / seasons, 0.0)[:, None, None] * moved
     return np.maximum(paths, 0.0, out=paths)
-
-
-def known_so_far(feed: Feed, kpi: str, first: int, closed: int) -> Floats:
-    """Return samples first <= i < closed as known now, [samples, flows]; NaN is missing."""
-    rows = feed.rows(kpi, first, closed).copy()
-    for revision in feed.revisions(first, closed):
-        if revision.kpi == kpi:
-            start, stop = max(revision.first, first), revision.first + len(revision.values)
-            values = revision.values[start - revision.first :]
-            rows[start - first : stop - first, revision.series] = values
-    return rows

@@ -37,6 +37,18 @@ class Upkeep:
         """Seconds that a restart no longer spends once what is under way is written."""
         self._ended = self._took = 0.0
 
+    def after_start(self, path: Path, present: LivePresent, place: Position) -> None:
+        """Write a checkpoint where a restart would take long: nothing is to be decided yet."""
+        if self.spent <= _REPLAY_S:
+            return
+        begin = time.monotonic()
+        try:
+            write_checkpoint(path, place, present)
+            self.spent = 0.0
+            self._written(time.monotonic() - begin)
+        except (OSError, InputError) as error:
+            self._failed(error)
+
     def after_tick(self, path: Path, present: LivePresent, place: Position) -> None:
         """Begin to write what is due, unless that is under way; `path` is of the checkpoint."""
         try:

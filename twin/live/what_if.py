@@ -17,13 +17,14 @@ import numpy as np
 from twin.api.simulation import Simulation
 from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem
+from twin.demand.gaps import known
 from twin.engine.load import DEMAND
 from twin.events.base import Event
 from twin.forecast.names import LINEAR
 from twin.live.demand_paths import DemandPaths, ranked
 from twin.live.failure_ranking import FailureRanking
 from twin.live.outcomes import Outcomes
-from twin.live.path_forecasts import PathForecasts, known_so_far
+from twin.live.path_forecasts import PathForecasts
 from twin.live.sides import sides_of
 from twin.live.wanted import wanted_policies
 from twin.telemetry.source import LiveSource, head
@@ -322,12 +323,12 @@ def _other_kpis(simulation: Simulation, source: LiveSource, drawn: Floats) -> di
     day = max(86_400 // simulation.tick_s, 1)
     back = min(-(-steps // day) * day, now)
     first = now - back
-    of_demand = known_so_far(source, DEMAND, first, now)
+    of_demand = known(source, DEMAND, now, first)
     paths = {}
     for kpi in source.kpis:
         if kpi == DEMAND:
             continue
-        past = known_so_far(source, kpi, first, now)
+        past = known(source, kpi, now, first)
         level = np.nansum(past, axis=0) / np.maximum(np.nansum(of_demand, axis=0), 1e-9)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(of_demand > 0, past / of_demand, np.nan)

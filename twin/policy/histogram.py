@@ -35,8 +35,11 @@ class WindowedQuantiles:
         self._part_length = np.maximum(windows.ravel() // _PARTS, 1)
         self._places = np.arange(size)
         self._seen = np.zeros(size, dtype=np.int64)
-        self._parts = np.zeros((_PARTS, _BUCKETS + 1, size), dtype=np.int32)
-        self._counts = np.zeros((_BUCKETS + 1, size), dtype=np.int32)
+        # No bucket ever counts more than a window holds: these tables are most of the memory.
+        most = int(windows.max(initial=0)) + _PARTS
+        kind = np.int16 if most <= np.iinfo(np.int16).max else np.int32
+        self._parts = np.zeros((_PARTS, _BUCKETS + 1, size), dtype=kind)
+        self._counts = np.zeros((_BUCKETS + 1, size), dtype=kind)
         self._total, self._above = np.zeros((2, size), dtype=np.int64)
         # The bucket that holds the quantile; `above` are the numbers in those above it.
         self._bucket = np.zeros(size, dtype=np.int64)
@@ -50,7 +53,7 @@ class WindowedQuantiles:
 
     def add(self, values: Floats, known: Bools) -> None:
         """Take the next number of each series, where it is known; both shaped as the series."""
-        bucket, count = _bucket_of(values.ravel()), known.ravel().astype(np.int32)
+        bucket, count = _bucket_of(values.ravel()), known.ravel()
         part = self._seen // self._part_length % _PARTS
         begins = (self._seen % self._part_length == 0) & (self._seen > 0)
         if begins.any():

@@ -78,13 +78,10 @@ class LiveSource:
         self._fill_gaps = fill_gaps
         self.history = head(history, history.samples)
         """What came before the first delivery."""
-        feed, samples = ReplaySource(history), history.samples
-        self._seen = {name: Growing(len(self.flows), 2 * samples) for name in history.kpis}
-        self._best = {name: Growing(len(self.flows), 2 * samples) for name in history.kpis}
-        for name in history.kpis:
-            self._seen[name].append(feed.rows(name, 0, samples))
-            self._best[name].append(known(feed, name, samples))
-        self._revisions = feed.revisions(0, samples)
+        # What has been seen stays as it is: the history is the trace's own, never a copy of it.
+        self._past, self._begins = ReplaySource(self.history), history.samples
+        self._seen = {name: Growing(len(self.flows)) for name in history.kpis}
+        self._revisions = self._past.revisions(0, self._begins)
 
     @property
     def kpis(self) -> tuple[str, ...]:
@@ -94,7 +91,7 @@ class LiveSource:
     @property
     def ready(self) -> int:
         """Number of samples that have been delivered, the history included."""
-        return next(iter(self._seen.values())).rows
+        return self._begins + next(iter(self._seen.values())).rows
 
     def deliver(self, values: Mapping[str, ArrayLike], revisions: Iterable[Revision] = ()) -> None:
         """Take the samples of the interval that has closed: for each KPI, one for each flow.
@@ -115,11 +112,10 @@ class LiveSource:
             self._check_revision(revision, sample)
         for name, row in rows.items():
             self._seen[name].append(row[None])
-            self._best[name].append(row[None])
             if self._fill_gaps:
                 self._fill(name, row, sample)
         for revision in revised:
-            self._revise(revision._replace(closed=sample + 1))
+            self._revisions.append(revision._replace(closed=sample + 1))
 
     def _checked(self, name: str, row: ArrayLike) -> Floats:
         if name not in self._seen:
@@ -150,10 +146,13 @@ class LiveSource:
 
     def _fill(self, name: str, row: Floats, sample: int) -> None:
         """Interpolate the gaps that end before the row of `sample`."""
-        best = self._best[name]
+        known_now = ~np.isnan(row)
+        latest = known(self, name, sample, sample - 1)[0]
+        if not (known_now & np.isnan(latest)).any():
+            return
         most = min(int(LONGEST_S // self.tick_s) + 1, sample)
-        before = best.view(sample - most, sample)
-        for flow in np.flatnonzero(~np.isnan(row) & np.isnan(before[-1])).tolist():
+        before = known(self, name, sample, sample - most)
+        for flow in np.flatnonzero(known_now & np.isnan(latest)).tolist():
             known_before = np.flatnonzero(~np.isnan(before[:, flow]))
             if not len(known_before):
                 continue
@@ -161,19 +160,21 @@ class LiveSource:
             left, right = before[known_before[-1], flow], row[flow]
             share = np.arange(1, count + 1) / (count + 1)
             filled = between(np.full(count, left), np.full(count, right), share)
-            self._revise(Revision(sample + 1, name, flow, sample - count, filled))
-
-    def _revise(self, revision: Revision) -> None:
-        self._best[revision.kpi].put(revision.first, revision.series, revision.values)
-        self._revisions.append(revision)
+            self._revisions.append(Revision(sample + 1, name, flow, sample - count, filled))
 
     def rows(self, kpi: str, start: int, stop: int) -> Floats:
         """Return samples start <= i < stop as first seen, [samples, flows]."""
-        return self._seen[kpi].view(start, stop)
+        begins = self._begins
+        if stop <= begins:
+            return self._past.rows(kpi, start, stop)
+        delivered = self._seen[kpi].view(max(start - begins, 0), stop - begins)
+        if start >= begins:
+            return delivered
+        return np.concatenate([self._past.rows(kpi, start, begins), delivered])
 
     def values(self, kpi: str, start: int, stop: int) -> Floats:
         """Return samples start <= i < stop as they are best known, [samples, flows]."""
-        return self._best[kpi].view(start, stop)
+        return known(self, kpi, self.ready, start, stop)
 
     def revisions(self, after: int, upto: int) -> list[Revision]:
         """Return what became known once more than `after` and at most `upto` samples were seen."""
@@ -186,7 +187,10 @@ class LiveSource:
 
 def head(trace: Trace, samples: int) -> Trace:
     """Return the first samples of a trace as they are known at their end."""
+    whole = samples == trace.samples
+    if whole and all((gaps.seen < samples).all() for gaps in trace.gaps.values()):
+        return trace
     feed = ArrayFeed(trace.kpis, trace.gaps)
-    kpis = {name: known(feed, name, samples).copy() for name in trace.kpis}
+    kpis = {name: known(feed, name, samples) for name in trace.kpis}
     gaps = {name: gaps.before(samples) for name, gaps in trace.gaps.items()}
     return replace(trace, kpis=kpis, gaps=gaps)
