@@ -82,6 +82,11 @@ def test_a_fault_is_found_and_told_with_a_remedy(
             "gaps",
             "RuntimeWarning: Mean of empty slice",
         ),
+        (
+            "return np.nanmean(observation.demand_mbps[-12:], axis=0)",
+            "gaps of hours",
+            "as it is, the run ends there, or a stated 'fallback' decides",
+        ),
     ],
 )
 def test_what_may_be_meant_is_a_warning_and_passes(
@@ -160,8 +165,8 @@ def test_the_command_prints_a_line_for_each_check(capsys: pytest.CaptureFixture[
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "ok       docstring and imports"
     assert lines[1] == "ok       parameters: margin=0.0"
-    assert lines[-1] == "last_value: 20 checks, passed"
-    assert len(lines) == 21
+    assert lines[-1] == "last_value: 21 checks, passed"
+    assert len(lines) == 22
 
 
 def test_the_same_failure_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

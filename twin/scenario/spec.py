@@ -221,7 +221,11 @@ class ScenarioSpec(Strict):
     fallback: Annotated[
         FallbackSpec | None,
         BeforeValidator(policy_entry, json_schema_input_type=str | FallbackSpec | None),
-    ] = Field(None, description="what decides where a policy fails; absent: the run stops")
+    ] = Field(
+        None,
+        description="what decides where a policy fails, by name or as a block; absent: a stop",
+        examples=["rolling_max"],
+    )
     time_limit: Duration | None = Field(
         None, description="a run that takes longer fails", examples=["10min"]
     )
