@@ -68,6 +68,7 @@ class Answers:
                 for name, look in looks.items()
             },
             "outlook": self._service.outlooks.latest(),
+            "outlooks_in_hindsight": self._service.outlook_scores.told(),
             **self._service.drift.told(),
             "log": self._service.log(twin),
         }

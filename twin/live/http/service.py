@@ -20,6 +20,7 @@ from twin.live.http.connections import ConnectionLimits, Connections
 from twin.live.http.errors import HttpError, without_folders
 from twin.live.http.loop import LoopStatus, TooBusyError, TwinLoop, unwritten
 from twin.live.http.measures import Measures, TwinCollector
+from twin.live.http.outlook_scores import OutlookScores
 from twin.live.http.outlooks import Outlooks
 from twin.live.http.recent import RecentIntervals
 from twin.live.http.refusals import RefusedTokens
@@ -79,6 +80,8 @@ class LiveService:
             self.links, self.tick_s, twin.begins_s, lambda: self.present.closed,
             lambda: twin.acting, self.work_out,
         )  # fmt: skip
+        self.outlook_scores = OutlookScores(twin)
+        twin.subscribe(self.outlook_scores.closed)
         self.drift = LiveDrift(twin)
         twin.subscribe(self.drift.closed)
         self.measures = self._measures(twin)
@@ -111,6 +114,19 @@ class LiveService:
         measures.add_gauge(
             "twin_event_listeners", "Open streams of events.", lambda: self.stream.listeners
         )
+        scores = self.outlook_scores
+        measures.add_counter(
+            "twin_outlooks_scored", "Numbers of outlooks that were held against what came.",
+            "number", lambda: scores.scored,
+        )  # fmt: skip
+        measures.add_counter(
+            "twin_outlooks_held", "Of these, those whose 90 % interval held what came.", "number",
+            lambda: scores.held,
+        )  # fmt: skip
+        measures.add_counter(
+            "twin_forecast_coverage_lost", "Links whose forecast intervals were missed too often.",
+            "of", lambda: scores.missed,
+        )  # fmt: skip
         self._measure_access(measures)
         self._measure_drift(measures)
         return measures
@@ -217,7 +233,7 @@ class LiveService:
 
     async def _look_ahead(self) -> None:
         try:
-            await self.outlooks.fan(RISK_S)
+            self.outlook_scores.made(await self.outlooks.fan(RISK_S))
         except HttpError as error:
             _LOG.info("no outlook: %s", error)
         except InputError as error:

@@ -153,6 +153,13 @@ function showLog(entries) {
     make("span", { class: entry.bad ? "bad" : null }, entry.text))));
 }
 
+// How right outlooks were so far, in words.
+function hindsightOf(state) {
+  const numbers = Object.values(state.outlooks_in_hindsight);
+  const [scored, held] = ["scored", "held"].map((key) => numbers.reduce((sum, each) => sum + each[key], 0));
+  return scored ? ` So far ${percent(held / scored, 2)} of such 90 % intervals held what came (${scored} of ${amount(scored / numbers.length, 4)} outlooks).` : "";
+}
+
 function showComing(state) {
   const { outlook } = state;
   if (!outlook) {
@@ -161,7 +168,7 @@ function showComing(state) {
   }
   const { policy } = outlook;
   byId("coming-lead").textContent = `From ${clockTime(Date.parse(outlook.made) / 1000)} UTC on, for ${span(outlook.for_s)}, as things are: with ${policy.policy}, a chance of ${percent(policy.chance_of_violation, 2)} that some link falls short. Expected: `
-    + `${between(policy.violated_minutes.asked)} violated minutes over all links, ${between(policy.unmet_mbit.asked)} Mbit unmet.`;
+    + `${between(policy.violated_minutes.asked)} violated minutes over all links, ${between(policy.unmet_mbit.asked)} Mbit unmet.${hindsightOf(state)}`;
   fill(byId("coming-table"), worstOf(policy, 3));
 }
 
