@@ -312,10 +312,13 @@ def test_one_link_does_not_move_the_clock_of_the_data() -> None:
     assert DataClock(("a",), 300, 0, 86_400).now() == 0
 
 
-def test_what_is_dated_years_later_does_not_move_the_clock_of_the_data() -> None:
+def test_what_is_dated_years_later_does_not_move_the_clock_of_the_data(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     clock = DataClock(("a", "b"), 300, 1_000, 86_400)
     clock.see(Samples.of(["a", "b"], [1_000 + 86_400, 1_000 + 86_400], [1, 1]))
     assert clock.now() == 1_000
+    assert "dated more than 1d after 1970-01-01T00:16:40Z" in caplog.text
     clock.see(Samples.of(["a", "b"], [1_000 + 80_000, 1_000 + 80_000], [1, 1]))
     assert clock.now() == 1_000 + 80_300
 
@@ -384,3 +387,15 @@ def test_what_is_asked_of_a_twin_is_answered(tmp_path: Path) -> None:
         living.decisions(0)
         # To be asked changes nothing.
         assert living.simulation.snapshot() == before
+
+
+def test_the_clock_of_the_data_goes_on_from_what_waits(tmp_path: Path) -> None:
+    with opened(tmp_path, ["last_value"]) as living:
+        living.ahead_s = 86_400.0
+        begins = living.begins_s
+        assert living.heard_s().tolist() == [begins] * 3
+        ahead = Samples.of(["link-1", "link-1"], [begins, begins + 3_000], [1, 2])
+        assert living.take(ahead, begins).outcomes == {"taken": 2}
+        assert living.heard_s().tolist() == [begins, begins + 3_300, begins]
+    with opened(tmp_path, ["last_value"]) as again:
+        assert again.heard_s().tolist() == [begins, begins + 3_300, begins]

@@ -122,6 +122,33 @@ def test_links_that_an_event_does_not_touch_are_decided_for_once(
     assert (asked != without).any()
 
 
+class Longer(twin.Policy):
+    """Asks for what is further ahead, once futures have begun."""
+
+    def models(self, kpis: tuple[str, ...]) -> tuple[str, ...]:
+        return ("auto",)
+
+    def for_links(self, links: Ints) -> twin.Policy:
+        return self
+
+    def allocate(self, observation: twin.Observation) -> Any:
+        ahead = 20 if observation.interval >= 8 else 0
+        return observation.forecast("auto", ahead)
+
+
+@pytest.mark.parametrize("columns", [4, 5])
+def test_what_auto_picks_for_some_columns_is_for_these_alone(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    made = simulation(twin.LiveSource(head(trace(), HISTORY)), policies=[Longer])
+    replay = ReplaySource(trace())
+    for sample in range(HISTORY, HISTORY + 5):
+        made.source.deliver(delivered(replay, sample))
+        made.step()
+    monkeypatch.setattr(foretold, "_COLUMNS", columns)
+    same(monkeypatch, made, events=[SURGE])
+
+
 @pytest.mark.long
 def test_orders_that_are_under_way_are_known_ahead_unless_links_are_set_otherwise(
     monkeypatch: pytest.MonkeyPatch,

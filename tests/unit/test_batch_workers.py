@@ -113,6 +113,8 @@ def test_an_interrupted_batch_keeps_what_is_done_and_goes_on(
     process = subprocess.Popen(
         [sys.executable, "-m", "twin", "batch", str(path), "--workers", "2", "--out", str(out)],
         env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        # Whoever is started in the background may have been told to ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     journal = out / "journal.jsonl"
     until(lambda: journal.exists() and len(journal.read_bytes()) > 2_000)

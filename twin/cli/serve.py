@@ -160,13 +160,18 @@ def _loop(
         raise InputError(Problem(what, "--speed", suggestion="send samples, or name a trace"))
     folder = state or Path("state") / checked.spec.name
     if speed is None:
-        # By the clock of the data the live begins where the trace ends; where there is none, now.
-        by_wall = clock == "wall" or checked.spec.is_collected
-        twin = LivingTwin.open(checked, folder, begins=time.time() if by_wall else None)
         if clock == "wall":
+            twin = LivingTwin.open(checked, folder, begins=time.time())
             return TwinLoop(twin, WallClock().now)
-        telemetry = checked.spec.telemetry or TelemetrySpec()
-        data = DataClock(twin.flows, twin.tick_s, _now_of(twin), float(telemetry.keep))
+        if checked.spec.is_collected:
+            what = "needs a history that says where the time of the data begins"
+            raise InputError(Problem(what, "--clock data", suggestion="name a trace"))
+        # The live begins where the trace ends.
+        twin = LivingTwin.open(checked, folder)
+        keep = float((checked.spec.telemetry or TelemetrySpec()).keep)
+        # Links send one after the other: what is ahead of most waits for them.
+        twin.ahead_s = keep
+        data = DataClock(twin.flows, twin.tick_s, twin.heard_s(), keep)
         return TwinLoop(twin, data.now, see=data.see)
     # A trace without dates ends whenever it is fed.
     begins = time.time() if checked.trace.starts is None else None

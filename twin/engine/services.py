@@ -100,6 +100,7 @@ class EngineServices:
         }
         some._calibrated = self._calibrated.for_links(links)
         some._season = None if self._season is None else self._season[links]
+        some.picks = {trial: places[links] for trial, places in self.picks.items()}
         return some
 
     def silence(self, silences: Sequence[Silence]) -> bool:

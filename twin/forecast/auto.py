@@ -64,7 +64,10 @@ class AutoForecasts:
         card = next(iter(self._forecasters.values())).card
         some._feeding = feeding
         some._windows = feeding.windows(card.features, card.normalisation)
-        some.picks = {trial: picks[links] for trial, picks in self.picks.items()}
+        some.picks, some._known = (
+            {trial: picks[links] for trial, picks in each.items()}
+            for each in (self.picks, self._known)
+        )
         some._bound = {place: each.for_links(feeding, links) for place, each in self._bound.items()}
         return some
 

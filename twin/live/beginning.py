@@ -74,8 +74,8 @@ def _with_missing(scenario: Scenario, past: Trace, samples: int) -> Trace:
         since = format_duration(samples * past.tick_s)
         what = f"the trace ended {since} before now, and nothing is known of the time since"
         remedy = (
-            "bring the trace up to date, take the time from the samples (--clock data), or feed "
-            "the trace itself (--speed 60); or state a longer 'telemetry.keep'"
+            "bring the trace up to date, or state a longer 'telemetry.keep'; to go on in the past, "
+            "feed the trace itself (--speed 60), or send what came next (--clock data)"
         )
         raise InputError(scenario.place(Problem(what, ("demand",), suggestion=remedy)))
     gap = np.full((samples, len(past.links)), np.nan)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import numpy as np
 
+from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem
+from twin.core.units import format_duration
 from twin.demand.gaps import ArrayFeed
 from twin.demand.kpis import TRAFFIC_KPIS
+from twin.live.moved import moment_of
 from twin.live.samples import Samples
 from twin.scenario.load import Scenario
 from twin.telemetry.spec import TelemetrySpec
 
 if TYPE_CHECKING:
     from twin.live.living import LivingTwin
+
+_LOG: Final = logging.getLogger("twin.live.clock")
 
 
 class Clock(Protocol):
@@ -43,22 +49,39 @@ class DataClock:
     """
 
     def __init__(
-        self, links: tuple[str, ...], every_s: float, begins_s: float, at_most_s: float
+        self, links: tuple[str, ...], every_s: float, heard_s: Floats | float, at_most_s: float
     ) -> None:
-        """`every_s` is how long a sample holds."""
+        """`every_s` is how long a sample holds, `heard_s` up to when there are some, [links]."""
         self._numbers = {link: i for i, link in enumerate(links)}
-        self._latest = np.full(len(links), begins_s)
+        self._latest = np.broadcast_to(heard_s, len(links)).astype(np.float64)
         self._every_s = every_s
         self._at_most_s = at_most_s
+        self._ahead = np.zeros(len(links), dtype=np.bool_)
+        self._said = False
 
     def see(self, samples: Samples) -> None:
         """Look at samples that have come, before they are taken."""
         numbers = np.array([self._numbers.get(name, -1) for name in samples.links] or [-1])
         link = numbers[samples.link]
         ends = samples.time_ms / 1000 + self._every_s
-        known = (link >= 0) & (ends <= self.now() + self._at_most_s)
+        now = self.now()
+        near = ends <= now + self._at_most_s
+        self._ahead[link[(link >= 0) & ~near]] = True
+        known = (link >= 0) & near
         ends = ends[known]
+        self._tell(now)
         np.maximum.at(self._latest, link[known], ends)
+
+    def _tell(self, now: float) -> None:
+        """Say once that the clock stands still for samples of another time."""
+        if self._said or 2 * self._ahead.sum() < len(self._ahead):
+            return
+        self._said = True
+        _LOG.warning(
+            "most links send samples that are dated more than %s after %sZ, where the clock of the "
+            "data is: they count as future; begin with a trace that ends later, and another state",
+            format_duration(self._at_most_s), moment_of(now).isoformat(),
+        )  # fmt: skip
 
     def now(self) -> float:
         """Return the time."""

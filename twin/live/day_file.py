@@ -7,6 +7,7 @@ when the live began: `2026-10-07-000288.parquet`. A day in which the twin began 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 DECIDED_BY: Final = "decided_by"
 """Key of what a file says of decisions of fallbacks, counted from its first interval: as JSON
 ``{policy: {fallback: [intervals]}}``."""
+_NAME: Final = re.compile(r"\d{4}-\d\d-\d\d-\d+\.parquet")
 _AT_ONCE: Final = 65_536
 """Rows that are read at a time."""
 _MAGIC: Final = b"PAR1"
@@ -108,7 +110,9 @@ class DayFile:
         found = self.table(["link", *columns], policy)
         intervals = self.contents.intervals
         named = found["link"].take(np.arange(0, found.num_rows, intervals)).to_pylist()
-        if found.num_rows != intervals * len(links) or tuple(named) != links:
+        if tuple(named) != links:
+            raise InputError(Problem(f"what was kept of {self.day} is of other links"))
+        if found.num_rows != intervals * len(links):
             raise InputError(damaged(self))
         return [by_interval(found, name, 0, intervals, len(links)) for name in columns]
 
@@ -144,7 +148,8 @@ def damaged(file: DayFile) -> Problem:
 
 def day_files(folder: Path) -> list[DayFile]:
     """Return the files of days in a folder, the first one first."""
-    return sorted(map(DayFile, folder.glob("????-??-??-*.parquet")), key=lambda file: file.first)
+    named = (path for path in folder.glob("*.parquet") if _NAME.fullmatch(path.name))
+    return sorted(map(DayFile, named), key=lambda file: file.first)
 
 
 def kept_before(folder: Path, first: int, policies: Sequence[str]) -> Iterator[DayFile]:

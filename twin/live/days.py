@@ -43,7 +43,9 @@ class Days:
     @property
     def notices(self) -> list[str]:
         """What is to be said of files that are damaged."""
-        said = (damaged(file) for file in self._not_whole())
+        # One that was restored or removed is no longer spoken of.
+        still = (file for file in self._not_whole() if file.path.exists() and not file.whole)
+        said = (damaged(file) for file in still)
         return [f"{problem.what}; {problem.suggestion}" for problem in said]
 
     def _not_whole(self) -> tuple[DayFile, ...]:

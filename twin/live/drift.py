@@ -207,10 +207,11 @@ class DriftWatch:
 
         What has shifted is expected at its new level from then on.
         """
+        errors, scales = self._usual.errors(demand)
         jumps = [
             jump
             for jump in self._jumps.update(self._usual.ratio(demand))
-            if not self.monitor.off[jump.link]
+            if not (self.monitor.off[jump.link] or np.isnan(errors[jump.link]))
         ]
         for jump in jumps:
             # The half-hour before says better what there would have been than the season does.

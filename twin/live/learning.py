@@ -75,8 +75,7 @@ class LearningAside:
     def __init__(self, state: Path) -> None:
         """Keep what they need, and what they have learnt, in the folder `state` meanwhile."""
         self._state = state
-        for left in state.glob("learnt-*"):
-            left.unlink(missing_ok=True)
+        self._tidy()
         self._aside = Aside(_PATIENCE_S)
         self._name: str | None = None
 
@@ -113,9 +112,14 @@ class LearningAside:
         """End what is under way, and remove what it has left."""
         self._aside.end()
         if self._name is not None:
-            for suffix in ("", ".unfitted"):
-                self._path(suffix).unlink(missing_ok=True)
+            self._tidy()
         self._name = None
+
+    def _tidy(self) -> None:
+        """Remove what is there of it, whole or not."""
+        for pattern in ("learnt-*", ".learnt-*"):
+            for left in self._state.glob(pattern):
+                left.unlink(missing_ok=True)
 
 
 def _work(

@@ -14,7 +14,10 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
+import numpy as np
+
 from twin.api.simulation import Simulation
+from twin.core.arrays import Floats
 from twin.core.errors import InputError, Problem, RunError
 from twin.core.files import locked
 from twin.engine.actions import ClosedInterval
@@ -157,6 +160,20 @@ class LivingTwin:
     def waiting(self) -> int:
         """Number of samples that wait for their interval to close."""
         return self._keeper.present.assembler.waiting
+
+    def heard_s(self) -> Floats:
+        """Return up to when each of its flows has sent, seconds since 1970, [flows].
+
+        As far as that is held; when the interval under way begins, where nothing of it waits.
+        """
+        with self._lock:
+            assembler = self._keeper.present.assembler
+            kept = assembler.carried()
+            heard = np.full(len(self.flows), self.begins_s + self.interval * self.tick_s)
+            # As they were sent.
+            ends = (kept.time_ms - assembler.terms.shift_ms) / 1000 + self.tick_s
+            np.maximum.at(heard, kept.cell % len(self.flows), ends)
+            return heard
 
     @property
     def ready(self) -> bool:

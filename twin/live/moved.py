@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import twin
 from twin.core.errors import InputError, Problem
@@ -24,6 +25,8 @@ _FALLBACK = {"use": "rolling_max", "after": 12}
 """What decides where a policy fails and the scenario states no fallback: for that tick, and for
 good after so many failures."""
 _EPOCH = datetime(1970, 1, 1)
+_RISES: Final = ("ramp", "cutover")
+"""Keys of events that come to stay: how long they take to."""
 
 
 def living_scenario(scenario: Scenario, history: Trace, begins: datetime | None) -> Scenario:
@@ -112,8 +115,16 @@ def events_later(events: tuple[Event, ...], offset: float) -> tuple[Event, ...]:
 
 
 def under_way(events: tuple[Event, ...], now: float) -> bool:
-    """Return whether any event that ends has begun and not ended."""
-    return any(event.begins < now < event.end(float("inf")) < float("inf") for event in events)
+    """Return whether any event has begun and neither ended nor, without an end, come to stay."""
+    return any(event.begins < now < _settles(event) for event in events)
+
+
+def _settles(event: Event) -> float:
+    """Return when an event ends, or is fully there where it does not."""
+    end = event.end(float("inf"))
+    if end < float("inf"):
+        return end
+    return event.begins + sum(getattr(event, key, 0.0) for key in _RISES)
 
 
 def _later(events: tuple[Event, ...], offset: float) -> Iterator[Event]:
@@ -125,6 +136,10 @@ def _later(events: tuple[Event, ...], offset: float) -> Iterator[Event]:
         changed: dict[str, object] = {"start": start}
         if event.duration is not None:
             changed["duration"] = type(event.duration)(end - offset - start)
+        elif _settles(event) <= offset:
+            # It does not rise again.
+            rises = {key: getattr(event, key) for key in _RISES if hasattr(event, key)}
+            changed |= {key: type(rise)(0) for key, rise in rises.items()}
         yield event.model_copy(update=changed)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from twin.core.arrays import Floats, Ints
-from twin.core.errors import InputError, Problem
+from twin.core.errors import InputError, Problem, did_you_mean
 from twin.demand import columns
 from twin.demand.csv_table import CsvTable
 from twin.demand.kpis import KPIS
@@ -40,9 +40,18 @@ def read(data: bytes, reading: Reading) -> Samples:
     if time not in table.names:
         remedy = "name the column of times 'time', or as 'demand.columns' says"
         raise InputError(Problem(f"no column '{time}'", "", _FILE, table.header, remedy))
-    kpis = {kpi: renamed.get(kpi, kpi) for kpi in KPIS if renamed.get(kpi, kpi) in table.names}
+    # By the name that the trace has for it, or by its own.
+    kpis = {
+        kpi: name for kpi in KPIS for name in (kpi, renamed.get(kpi, kpi)) if name in table.names
+    }
+    link = renamed.get("link", reading.label)
     if KPI in kpis:
-        return _long(table, demand, time, kpis, renamed.get("link", reading.label))
+        return _long(table, demand, time, kpis, link)
+    if link in table.names:
+        wanted = renamed.get(KPI, KPI)
+        what = f"no column '{wanted}', which holds the demand, beside '{link}'"
+        remedy = did_you_mean(wanted, table.names) or "state 'demand.columns'"
+        raise InputError(Problem(what, "", _FILE, table.header, remedy))
     names = tuple(name for name in table.names if name not in (time, ""))
     return _wide(table, demand, time, names)
 

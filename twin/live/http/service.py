@@ -233,14 +233,14 @@ class LiveService:
 
     async def _look_ahead(self) -> None:
         try:
-            self.outlook_scores.made(await self.outlooks.fan(RISK_S))
+            fan = await self.outlooks.fan(RISK_S)
         except HttpError as error:
             _LOG.info("no outlook: %s", error)
         except InputError as error:
             _LOG.warning("no outlook: %s", error)
         else:
-            interval = self.present.closed
-            self.stream.tell("outlook", interval, {"interval": interval})
+            self.outlook_scores.made(fan)
+            self.stream.tell("outlook", self.present.closed, {"interval": fan.made})
 
     async def ask(self, job: Callable[[LivingTwin], T]) -> T:
         """Return what the twin's thread answers. Raises HttpError where it has no time."""

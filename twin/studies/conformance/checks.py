@@ -111,13 +111,10 @@ def _check_parameters(harness: Harness) -> Check:
 
 def _check_scenarios(harness: Harness) -> Iterator[Check]:
     """Yield a check for each test scenario: every allocation is finite and at least 0."""
-    failures = set()
     for case in scenarios():
         check = _checked(case.name, case.hint, lambda c=case: _warned(_replayed(harness, c)))  # type: ignore[misc]
-        # What fails without gaps as well has nothing to do with them.
-        if check.status is Status.FAILED and not case.graver and check.finding not in failures:
+        if check.status is Status.FAILED and not case.decisive and "asked for nan" in check.finding:
             check = replace(check, status=Status.WARNING)
-        failures.add(check.finding)
         yield check
 
 

@@ -36,8 +36,8 @@ class ConformanceScenario:
     """Samples between the history and the replay."""
     events: tuple[dict[str, Any], ...] = ()
     """As a scenario file writes them."""
-    graver: bool = True
-    """Whether who fails here is unfit; else a scenario with a `fallback` may still use it."""
+    decisive: bool = True
+    """Whether no number is a failure here; else a scenario with a `fallback` may still use it."""
 
     @property
     def links(self) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ def _with_other_demand(plain: ConformanceScenario) -> Iterator[ConformanceScenar
     hint = "what is missing is NaN: use np.nan... functions or observation.last_known_mbps"
     yield replace(plain, name="gaps", demand=gaps, hint=hint)
     hint += "; as it is, the run ends there, or a stated 'fallback' decides"
-    yield replace(plain, name="gaps of hours", demand=longer, hint=hint, graver=False)
+    yield replace(plain, name="gaps of hours", demand=longer, hint=hint, decisive=False)
     zeros[:, 0] = 0
     zeros[np.arange(len(zeros)) % SEASON < SEASON // 2, 1] = 0
     zeros[:HISTORY, 2] = 0

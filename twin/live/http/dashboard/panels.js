@@ -163,7 +163,7 @@ function hindsightOf(state) {
 function showComing(state) {
   const { outlook } = state;
   if (!outlook) {
-    byId("coming-lead").textContent = state.ready ? "The twin is working it out." : "Nothing yet.";
+    byId("coming-lead").textContent = state.collecting ? "There is not enough history yet." : state.ready ? "The twin is working it out." : "Nothing yet.";
     return;
   }
   const { policy } = outlook;
