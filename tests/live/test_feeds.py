@@ -19,7 +19,7 @@ from fed import HISTORY, TICK, feed, opened, rows_of, scenario, some, table, tra
 
 import twin
 from twin import InputError
-from twin.live.clock import DataClock, SpeedClock, TraceFeed
+from twin.live.clock import TraceFeed
 from twin.live.http.pulling import PullThread
 from twin.live.living import LivingTwin
 from twin.live.prometheus import PrometheusPull, PullError
@@ -297,38 +297,7 @@ def test_a_reading_after_a_gap_says_what_was_in_it(tmp_path: Path) -> None:
     assert table(replayed(tmp_path)) == result
 
 
-# Clocks
-
-
-def test_one_link_does_not_move_the_clock_of_the_data() -> None:
-    clock = DataClock(("a", "b", "c"), 300, 1_000, 1e10)
-    assert clock.now() == 1_000
-    clock.see(Samples.of(["a", "x"], [1e9, 1e9], [1, 1]))
-    assert clock.now() == 1_000
-    clock.see(Samples.of(["b"], [1_000], [1]))
-    assert clock.now() == 1_300
-    clock.see(Samples.of(["c", "b", "b"], [1_000, 1_300, 900], [1, 1, 1]))
-    assert clock.now() == 1_600
-    assert DataClock(("a",), 300, 0, 86_400).now() == 0
-
-
-def test_what_is_dated_years_later_does_not_move_the_clock_of_the_data(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    clock = DataClock(("a", "b"), 300, 1_000, 86_400)
-    clock.see(Samples.of(["a", "b"], [1_000 + 86_400, 1_000 + 86_400], [1, 1]))
-    assert clock.now() == 1_000
-    assert "dated more than 1d after 1970-01-01T00:16:40Z" in caplog.text
-    clock.see(Samples.of(["a", "b"], [1_000 + 80_000, 1_000 + 80_000], [1, 1]))
-    assert clock.now() == 1_000 + 80_300
-
-
-def test_a_clock_runs_as_fast_as_it_is_told() -> None:
-    clock = SpeedClock(5_000, 1e6)
-    now = clock.now()
-    assert now >= 5_000
-    assert 0 <= clock.until(now + 1e6) <= 1
-    assert clock.until(0) == 0
+# Feeds of a trace
 
 
 def test_a_trace_is_fed_in_the_unit_that_is_expected(tmp_path: Path) -> None:
@@ -387,15 +356,3 @@ def test_what_is_asked_of_a_twin_is_answered(tmp_path: Path) -> None:
         living.decisions(0)
         # To be asked changes nothing.
         assert living.simulation.snapshot() == before
-
-
-def test_the_clock_of_the_data_goes_on_from_what_waits(tmp_path: Path) -> None:
-    with opened(tmp_path, ["last_value"]) as living:
-        living.ahead_s = 86_400.0
-        begins = living.begins_s
-        assert living.heard_s().tolist() == [begins] * 3
-        ahead = Samples.of(["link-1", "link-1"], [begins, begins + 3_000], [1, 2])
-        assert living.take(ahead, begins).outcomes == {"taken": 2}
-        assert living.heard_s().tolist() == [begins, begins + 3_300, begins]
-    with opened(tmp_path, ["last_value"]) as again:
-        assert again.heard_s().tolist() == [begins, begins + 3_300, begins]
