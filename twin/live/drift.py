@@ -217,7 +217,8 @@ class DriftWatch:
             # The half-hour before says better what there would have been than the season does.
             self._usual.expect(jump.link, jump.before)
             self._jumps.told(jump.link)
-        errors, scales = self._usual.errors(demand)
+        if jumps:
+            errors, scales = self._usual.errors(demand)
         jumps = [jump for jump in jumps if jump.direction * errors[jump.link] > 0]
         expected = demand - errors
         ratio = np.divide(demand, expected, out=np.ones_like(demand), where=expected > 0)
@@ -230,7 +231,7 @@ class DriftWatch:
         for drift in found:
             if drift.kind == "shift":
                 place = self._place[drift.link]
-                self._usual.begin_again(np.array([place]), self._level[[place]])
+                self._usual.rescale(place, float(self._level[place]))
                 self._level[place] = 1.0
             elif drift.kind == "surge":
                 self._jumps.forget(self._place[drift.link])

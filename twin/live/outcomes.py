@@ -41,6 +41,17 @@ class Outcomes:
         lost = np.array([sum(recording.unrouted.values())])
         return cls(violated, unmet, highest, mean, peak[None], allocation, lost)
 
+    def total(self, at: int) -> dict[str, Floats]:
+        """Return what policy number `at` comes to over all links, a number for each replication."""
+        return {
+            "violated_minutes": self.violated_minutes[:, at].sum(axis=1),
+            "unmet_mbit": self.unmet_mbit[:, at].sum(axis=1),
+            "unrouted_mbit": self.unrouted_mbit,
+            "peak_utilization": self.peak_utilization[:, at].max(axis=1),
+            "peak_load_mbps": self.peak_mbps.max(axis=1),
+            "allocated_mbps": self.allocated_mbps[:, at].sum(axis=1),
+        }
+
     @classmethod
     def beside(cls, parts: Sequence[Self]) -> Self:
         """Return the policies of all parts, which met the same demand, in order."""

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from twin.core.arrays import Bools, Floats, Ints
+from twin.core.arrays import Bools, Floats
 from twin.forecast.windows import forward_filled
 
 _DAY_S: Final = 86_400
@@ -125,9 +125,9 @@ class UsualLevel:
         followed = self._ratio + self._share * (latest - self._ratio)
         self._ratio = np.where(known, followed, self._ratio)
 
-    def begin_again(self, links: Ints, level: Floats) -> None:
-        """Expect on some links so many times what was expected."""
-        self._ratio[links] *= level
+    def rescale(self, link: int, factor: float) -> None:
+        """Expect on a link so many times what was expected."""
+        self._ratio[link] *= factor
 
 
 def _may_be_idle(past: Floats) -> Bools:

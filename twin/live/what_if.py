@@ -89,15 +89,7 @@ class WhatIf:
 
     def total(self, outcomes: Outcomes, policy: str) -> dict[str, Floats]:
         """Return a number for each replication of what a policy comes to over all links."""
-        at = self.policies.index(policy)
-        return {
-            "violated_minutes": outcomes.violated_minutes[:, at].sum(axis=1),
-            "unmet_mbit": outcomes.unmet_mbit[:, at].sum(axis=1),
-            "unrouted_mbit": outcomes.unrouted_mbit,
-            "peak_utilization": outcomes.peak_utilization[:, at].max(axis=1),
-            "peak_load_mbps": outcomes.peak_mbps.max(axis=1),
-            "allocated_mbps": outcomes.allocated_mbps[:, at].sum(axis=1),
-        }
+        return outcomes.total(self.policies.index(policy))
 
     @cached_property
     def estimates(self) -> dict[str, dict[str, dict[str, OutcomeEstimate]]]:

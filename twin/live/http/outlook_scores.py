@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from twin.core.arrays import Floats
 from twin.engine.actions import ClosedInterval
 from twin.live.coverage import CoverageMonitor
 from twin.live.http.tasks import LEVELS, RISK_S, FanOfLinks
@@ -74,9 +73,10 @@ class OutlookScores:
             return
         said = fan.answer["policies"][0]
         recording = self._twin.simulation.recording().between(first, first + intervals)
-        for name, came in _came(recording, said["policy"]).items():
+        came = Outcomes.of(recording, [said["policy"]]).total(0)
+        for name in _NUMBERS:
             self.scored[name] += 1
-            self.held[name] += _holds(said[name]["without"], came)
+            self.held[name] += _holds(said[name]["without"], float(came[name][0]))
 
     def _cover(self, closed: ClosedInterval) -> None:
         fan = self._latest
@@ -92,20 +92,6 @@ class OutlookScores:
                 "forecast of %s: %.0f %% of its 90 %% intervals were missed of late",
                 each.link, 100 * each.missed,
             )  # fmt: skip
-
-
-def _came(recording: Any, policy: str) -> dict[str, float]:
-    outcomes = Outcomes.of(recording, [policy])
-
-    def whole(values: Floats, most: bool = False) -> float:
-        return float(values.max() if most else values.sum())
-
-    return {
-        "violated_minutes": whole(outcomes.violated_minutes),
-        "unmet_mbit": whole(outcomes.unmet_mbit),
-        "peak_utilization": whole(outcomes.peak_utilization, most=True),
-        "peak_load_mbps": whole(outcomes.peak_mbps, most=True),
-    }
 
 
 def _holds(estimate: dict[str, float | None], came: float) -> bool:

@@ -114,6 +114,12 @@ class LiveService:
         measures.add_gauge(
             "twin_event_listeners", "Open streams of events.", lambda: self.stream.listeners
         )
+        self._measure_outlooks(measures)
+        self._measure_access(measures)
+        self._measure_drift(measures)
+        return measures
+
+    def _measure_outlooks(self, measures: Measures) -> None:
         scores = self.outlook_scores
         measures.add_counter(
             "twin_outlooks_scored", "Numbers of outlooks that were held against what came.",
@@ -127,9 +133,6 @@ class LiveService:
             "twin_forecast_coverage_lost", "Links whose forecast intervals were missed too often.",
             "of", lambda: scores.missed,
         )  # fmt: skip
-        self._measure_access(measures)
-        self._measure_drift(measures)
-        return measures
 
     def _measure_access(self, measures: Measures) -> None:
         measures.add_gauge(
